@@ -1,0 +1,102 @@
+//! Base64 (RFC 4648): written strictly, read as real senders write it, with what was repaired.
+
+use std::borrow::Cow;
+
+use base64::{
+    Engine, alphabet,
+    engine::{
+        DecodePaddingMode,
+        general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
+    },
+};
+
+use super::{Deviation, Deviations, url::Value};
+
+/// The standard alphabet with or without padding; trailing bits must be zero.
+const TOLERANT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Which alphabet a parameter is written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alphabet {
+    /// `+` and `/`: `fi`, `iv`, `requestorType`.
+    Standard,
+    /// `-` and `_`: `ecreq`, `ecres`.
+    UrlSafe,
+}
+
+/// `bytes` in the standard alphabet, padded.
+pub fn standard(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// `bytes` in the URL-safe alphabet.
+pub fn url_safe(bytes: &[u8], padding: bool) -> String {
+    if padding { URL_SAFE.encode(bytes) } else { URL_SAFE_NO_PAD.encode(bytes) }
+}
+
+/// Reads a parameter that should be in `alphabet` and decode to a length that `possible` admits; what was repaired is
+/// added to `deviations`. `None` where no repair makes it so.
+///
+/// The order: percent-decoding, again while `%` is left; line ends dropped; each blank is a `+`; where that is no Base64
+/// of a possible length, outer blanks are dropped instead.
+pub fn read(
+    value: Value<'_>,
+    alphabet: Alphabet,
+    possible: impl Fn(usize) -> bool,
+    deviations: &mut Deviations,
+) -> Option<Vec<u8>> {
+    let mut found = Deviations::default();
+    found.note(Deviation::PlusAsSpace, value.from_url && value.text.contains('+'));
+    let mut bytes = value.decoded(&mut found);
+    if bytes.iter().any(|&byte| is_line_end(byte)) {
+        found.note(Deviation::Whitespace, true);
+        bytes = Cow::Owned(bytes.iter().copied().filter(|&byte| !is_line_end(byte)).collect());
+    }
+    let decoded = decode(&bytes, alphabet, &possible, &mut found).or_else(|| {
+        let trimmed = bytes.trim_ascii();
+        found.note(Deviation::Whitespace, true);
+        if trimmed.len() < bytes.len() { decode(trimmed, alphabet, &possible, &mut found) } else { None }
+    })?;
+    deviations.extend(found);
+    Some(decoded)
+}
+
+/// Decodes `bytes` with each blank as a `+`, in either alphabet, padded or not.
+fn decode(
+    bytes: &[u8],
+    alphabet: Alphabet,
+    possible: &impl Fn(usize) -> bool,
+    deviations: &mut Deviations,
+) -> Option<Vec<u8>> {
+    let mut found = Deviations::default();
+    let mut foreign = false;
+    let standard: Vec<u8> = bytes
+        .iter()
+        .map(|&byte| {
+            let symbol = if byte == b' ' { b'+' } else { byte };
+            foreign |= match alphabet {
+                Alphabet::Standard => matches!(symbol, b'-' | b'_'),
+                Alphabet::UrlSafe => matches!(symbol, b'+' | b'/'),
+            };
+            match symbol {
+                b'-' => b'+',
+                b'_' => b'/',
+                other => other,
+            }
+        })
+        .collect();
+    found.note(Deviation::Base64Alphabet, foreign);
+    found.note(Deviation::Base64Unpadded, !standard.len().is_multiple_of(4));
+    found.note(Deviation::PlusAsSpace, bytes.contains(&b' '));
+    let decoded = TOLERANT.decode(standard).ok().filter(|decoded| possible(decoded.len()))?;
+    deviations.extend(found);
+    Some(decoded)
+}
+
+/// Line ends, and the tabs that fold a line.
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b'\t')
+}

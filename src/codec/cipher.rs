@@ -1,0 +1,74 @@
+//! AES-256-CBC (NIST SP 800-38A) with PKCS#7 padding (RFC 5652, 6.3), unpadded in constant time.
+
+use aes::Aes256;
+use aes::cipher::{
+    BlockModeDecrypt, BlockModeEncrypt, KeyIvInit,
+    block_padding::{NoPadding, Pkcs7},
+};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
+use zeroize::Zeroizing;
+
+use super::kdf::Key;
+
+/// Bytes of a block and of an IV.
+pub const BLOCK: usize = 16;
+
+/// `AES-256-CBC-Encrypt(key, iv, PKCS7(plaintext))`.
+pub fn encrypt(key: &Key, iv: &[u8; BLOCK], plaintext: &[u8]) -> Vec<u8> {
+    cbc::Encryptor::<Aes256>::new((&**key).into(), iv.into()).encrypt_padded_vec::<Pkcs7>(plaintext)
+}
+
+/// `PKCS7⁻¹(AES-256-CBC-Decrypt(key, iv, ciphertext))`; `None` for bad padding or for no whole number of blocks, at
+/// least one. Valid and invalid padding over the same decrypted bytes cost the same.
+pub fn decrypt(key: &Key, iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(ciphertext.to_vec());
+    cbc::Decryptor::<Aes256>::new((&**key).into(), iv.into()).decrypt_padded::<NoPadding>(&mut text).ok()?;
+    let (padding, valid) = padding(text.last_chunk()?);
+    let length = text.len() - padding;
+    text.truncate(length);
+    bool::from(valid).then_some(text)
+}
+
+/// The length of the padding at the end of `block` and whether it is valid, without a branch or an index that depends on
+/// the bytes. The length is at most that of the block, 0 where it is invalid.
+fn padding(block: &[u8; BLOCK]) -> (usize, Choice) {
+    let length = block[BLOCK - 1];
+    let mut valid = !length.ct_eq(&0) & !length.ct_gt(&16);
+    for (from_end, byte) in (0_u8..).zip(block.iter().rev()) {
+        // A byte inside the padding must equal its length; one outside may be anything.
+        valid &= !length.ct_gt(&from_end) | byte.ct_eq(&length);
+    }
+    (usize::from(u8::conditional_select(&0, &length, valid)), valid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_is_read_as_the_library_reads_it() {
+        let (key, iv) = (&Key::default(), [7; BLOCK]);
+        let cipher = || cbc::Decryptor::<Aes256>::new((&**key).into(), (&iv).into());
+        for length in 0..=255_u8 {
+            // The last round has no fault.
+            for fault in 0..=BLOCK {
+                let mut block = [0x41; BLOCK];
+                block[BLOCK - usize::from(length).clamp(1, BLOCK)..].fill(length);
+                if let Some(byte) = block.get_mut(fault) {
+                    *byte ^= 0x80;
+                }
+                let sealed = cbc::Encryptor::<Aes256>::new((&**key).into(), (&iv).into())
+                    .encrypt_padded_vec::<NoPadding>(&block);
+                let theirs = cipher().decrypt_padded_vec::<Pkcs7>(&sealed).ok();
+                assert_eq!(decrypt(key, &iv, &sealed).map(|text| text.to_vec()), theirs, "{length} {fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_number_of_blocks_is_refused() {
+        for length in [0, 1, 15, 17, 31] {
+            assert!(decrypt(&Key::default(), &[0; BLOCK], &vec![0; length]).is_none(), "{length}");
+        }
+    }
+}

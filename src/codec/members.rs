@@ -1,0 +1,108 @@
+//! The members of `ecreq` and `ecres`: the two kinds of message as data. `write` and `read` turn them into text and back.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroize;
+
+mod escape;
+mod list;
+mod read;
+mod write;
+
+pub use read::{Unreadable, read_callback, read_redirect};
+pub use write::{write_callback, write_redirect};
+
+/// The names of `ecreq`'s members, in the order in which they are written.
+pub const REDIRECT_NAMES: [&str; 10] =
+    ["txnid", "sessionid", "userid", "redirect", "srcref", "fipid", "email", "pan", "dob", "isoLanguageCode"];
+
+/// The names of `ecres`'s members, in the order in which they are written.
+pub const CALLBACK_NAMES: [&str; 6] = ["txnid", "sessionid", "userid", "status", "errorcode", "srcref"];
+
+/// The members of `ecreq` (wire format, section 3); empty means absent. Zeroed when dropped.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Redirect {
+    /// Names one redirect; a UUID.
+    pub txnid: String,
+    /// Opaque state of the FIU.
+    pub sessionid: String,
+    /// `<name or mobile>@<aa handle>`.
+    pub userid: String,
+    /// The absolute URL to return to.
+    pub redirect: String,
+    /// Consent handles.
+    pub srcref: Vec<String>,
+    /// FIP ids.
+    pub fipid: Vec<String>,
+    /// E-mail address.
+    pub email: String,
+    /// Permanent account number.
+    pub pan: String,
+    /// Date of birth.
+    pub dob: String,
+    /// Language, such as `en-IN`.
+    pub iso_language_code: String,
+    /// Members that the guideline does not have, by name.
+    pub extra: BTreeMap<String, String>,
+}
+
+/// The members of `ecres` (wire format, section 4). Zeroed when dropped.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Callback {
+    /// The request's.
+    pub txnid: String,
+    /// The request's.
+    pub sessionid: String,
+    /// The request's.
+    pub userid: String,
+    /// `S` or `F`.
+    pub success: bool,
+    /// The code of the table; see [`super::errorcode`].
+    pub errorcode: u32,
+    /// The accepted consent handles.
+    pub srcref: Vec<String>,
+    /// Members that the guideline does not have, by name.
+    pub extra: BTreeMap<String, String>,
+}
+
+impl Drop for Redirect {
+    fn drop(&mut self) {
+        let Self { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, iso_language_code, extra } =
+            self;
+        for text in [txnid, sessionid, userid, redirect, email, pan, dob, iso_language_code] {
+            text.zeroize();
+        }
+        srcref.zeroize();
+        fipid.zeroize();
+        zeroize_values(extra);
+    }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        let Self { txnid, sessionid, userid, success: _, errorcode: _, srcref, extra } = self;
+        for text in [txnid, sessionid, userid] {
+            text.zeroize();
+        }
+        srcref.zeroize();
+        zeroize_values(extra);
+    }
+}
+
+fn zeroize_values(extra: &mut BTreeMap<String, String>) {
+    for value in extra.values_mut() {
+        value.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Redirect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redirect").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Callback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Callback").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,95 @@
+//! Profiles as data: what each brings with it, and the departures that a pairing may ask for.
+
+use chrono::TimeDelta;
+
+use super::date::{DateStyle, ReadDate};
+
+/// How the key is derived and where the IV comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// HKDF-SHA256 and a random IV in `iv`.
+    HkdfIv,
+    /// PBKDF2-HMAC-SHA256, a zero IV and no parameter for it.
+    Pbkdf2,
+}
+
+impl Scheme {
+    /// The name that the documentation uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HkdfIv => "hkdf-iv",
+            Self::Pbkdf2 => "pbkdf2",
+        }
+    }
+}
+
+/// A version of the redirect guideline, or the specification with `iv`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The name in the keyring file.
+    pub name: &'static str,
+    /// Its scheme.
+    pub scheme: Scheme,
+    /// The date style that is written where the pairing does not say.
+    pub date: DateStyle,
+    /// Whether a `+` inside a member's value is a space (form encoding, from 1.2 on) or itself.
+    pub plus_is_space: bool,
+}
+
+/// Every profile, in the order of their versions.
+pub const PROFILES: [Profile; 7] = [
+    Profile { name: "iv", scheme: Scheme::HkdfIv, date: DateStyle::Millis, plus_is_space: false },
+    Profile { name: "v1.0", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: false },
+    Profile { name: "v1.1", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: false },
+    Profile { name: "v1.2", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: true },
+    Profile { name: "v1.3", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: true },
+    Profile { name: "v1.4", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: true },
+    Profile { name: "v1.5", scheme: Scheme::Pbkdf2, date: DateStyle::Tenths, plus_is_space: true },
+];
+
+/// How a list of more than one item is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListSyntax {
+    /// `srcref=a&srcref=b`
+    Repeated,
+    /// `srcref=a,b`
+    Comma,
+    /// `srcref={a,b}`
+    Braces,
+    /// `srcref=["a","b"]`
+    Json,
+}
+
+/// How a pairing writes and reads: its profile and its departures from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Conventions {
+    /// The profile.
+    pub profile: &'static Profile,
+    /// The date style that is written.
+    pub date: DateStyle,
+    /// How a date of 15 digits is read.
+    pub read_date: ReadDate,
+    /// The list syntax that is written.
+    pub lists: ListSyntax,
+    /// Whether `ecreq` and `ecres` are written with padding.
+    pub padding: bool,
+    /// The window, to both sides of now.
+    pub max_age: TimeDelta,
+    /// Whether the window holds for `resdate` too.
+    pub check_resdate: bool,
+}
+
+impl Conventions {
+    /// Those of `profile` without any departure, with the guidelines' window of 180 seconds.
+    pub fn of(profile: &'static Profile) -> Self {
+        Self {
+            profile,
+            date: profile.date,
+            read_date: ReadDate::Any,
+            lists: ListSyntax::Repeated,
+            padding: true,
+            max_age: TimeDelta::seconds(180),
+            check_resdate: true,
+        }
+    }
+}

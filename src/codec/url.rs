@@ -1,0 +1,234 @@
+//! The parameters of a redirect in a URL: found as real senders place them, written so that everyone finds them.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, utf8_percent_encode};
+
+use super::{Deviation, Deviations};
+
+/// What stays as it is in a parameter value: RFC 3986's unreserved characters.
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-decodings of one value at most, so that escapes of escapes cost no more than that many passes; what still has
+/// a `%` after them is neither a date nor Base64.
+const MOST_DECODINGS: usize = 8;
+
+/// The direction of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    /// FIU → AA: `fi`, `reqdate`, `ecreq`, `iv`, `requestorType`.
+    Request,
+    /// AA → FIU: `fi`, `resdate`, `ecres`, `iv`.
+    Callback,
+}
+
+impl Leg {
+    /// The parameter that carries the date.
+    pub fn date_name(self) -> &'static str {
+        match self {
+            Self::Request => "reqdate",
+            Self::Callback => "resdate",
+        }
+    }
+
+    /// The parameter that carries the ciphertext.
+    pub fn message_name(self) -> &'static str {
+        match self {
+            Self::Request => "ecreq",
+            Self::Callback => "ecres",
+        }
+    }
+
+    /// Every parameter of the leg, in the order in which they are written.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Request => &["fi", "reqdate", "ecreq", "iv", "requestorType"],
+            Self::Callback => &["fi", "resdate", "ecres", "iv"],
+        }
+    }
+}
+
+/// A parameter's value as it was received.
+#[derive(Clone, Copy)]
+pub struct Value<'a> {
+    /// The characters, percent-encoded where they come from a URL.
+    pub text: &'a str,
+    /// Whether they come from a URL.
+    pub from_url: bool,
+}
+
+impl<'a> Value<'a> {
+    /// A value that the caller has taken out of its URL.
+    pub fn plain(text: &'a str) -> Self {
+        Self { text, from_url: false }
+    }
+
+    /// The bytes after percent-decoding, which is done again while a `%` is left.
+    pub(super) fn decoded(self, deviations: &mut Deviations) -> Cow<'a, [u8]> {
+        let mut bytes = Cow::Borrowed(self.text.as_bytes());
+        for round in 0..MOST_DECODINGS {
+            if !bytes.contains(&b'%') {
+                break;
+            }
+            deviations.note(Deviation::DoubleEncoded, round > 0 || !self.from_url);
+            bytes = Cow::Owned(percent_decode(&bytes).collect());
+        }
+        bytes
+    }
+
+    /// A value that the caller has taken out of its URL, where an empty one means none.
+    pub fn plain_or_none(text: &'a str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::plain(text))
+    }
+}
+
+/// The parameters of a message, not yet decoded.
+#[derive(Clone, Copy)]
+pub struct Parameters<'a> {
+    /// The sender's masked id.
+    pub fi: Value<'a>,
+    /// `reqdate` or `resdate`.
+    pub date: Value<'a>,
+    /// `ecreq` or `ecres`.
+    pub message: Value<'a>,
+    /// The IV; none where it is absent or empty.
+    pub iv: Option<Value<'a>>,
+    /// The masked requestor type; none where it is absent or empty.
+    pub requestor_type: Option<Value<'a>>,
+}
+
+/// Why the parameters cannot be taken from a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlProblem {
+    /// The named parameter is not there.
+    Missing(&'static str),
+    /// The named parameter is there more than once.
+    Repeated(&'static str),
+    /// The parameters are those of the other leg.
+    OtherLeg(&'static str),
+}
+
+/// Takes the parameters of `leg` from a whole URL or from a query string with or without its `?`.
+///
+/// # Errors
+/// Where one is missing or repeated.
+pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<Parameters<'a>, UrlProblem> {
+    let names = leg.names();
+    let mut values: [Option<&str>; 5] = [None; 5];
+    deviations.note(Deviation::Whitespace, url.starts_with(|first: char| first.is_ascii_whitespace()));
+    let query = query_of(url);
+    let second_question_mark = query.match_indices('?').any(|(at, _)| begins(&query[at + 1..], names));
+    deviations.note(Deviation::SecondQuestionMark, second_question_mark);
+    for segment in segments(query, names) {
+        let Some((name, value)) = segment.split_once('=') else { continue };
+        let Some(slot) = position(names, name) else { continue };
+        deviations.note(Deviation::Whitespace, name.trim_ascii().len() < name.len());
+        if values[slot].replace(value).is_some() {
+            return Err(UrlProblem::Repeated(names[slot]));
+        }
+    }
+    let given = |slot: usize| values[slot].map(|text| Value { text, from_url: true });
+    let missing = |slot: usize| {
+        let other = match leg {
+            Leg::Request => Leg::Callback,
+            Leg::Callback => Leg::Request,
+        };
+        let carries = |name| names_any(query, &[name]);
+        if carries(other.date_name()) && carries(other.message_name()) {
+            UrlProblem::OtherLeg(names[slot])
+        } else {
+            UrlProblem::Missing(names[slot])
+        }
+    };
+    Ok(Parameters {
+        fi: given(0).ok_or_else(|| missing(0))?,
+        date: given(1).ok_or_else(|| missing(1))?,
+        message: given(2).ok_or_else(|| missing(2))?,
+        iv: given(3).filter(|value| !value.text.is_empty()),
+        requestor_type: given(4).filter(|value| !value.text.is_empty()),
+    })
+}
+
+/// Whether the query of `url` names a parameter of the callback leg, as a tolerant reader finds them.
+pub fn names_callback_parameter(url: &str) -> bool {
+    names_any(query_of(url), Leg::Callback.names())
+}
+
+/// `parameters` as a query string, every value percent-encoded.
+pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut query = String::new();
+    for (name, value) in parameters {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.push_str(name);
+        query.push('=');
+        query.extend(utf8_percent_encode(value, RESERVED));
+    }
+    query
+}
+
+/// `url` with `query` appended before its fragment; everything else of it stays byte for byte.
+pub fn append(url: &str, query: &str) -> String {
+    let (base, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+    let joint = match base.split_once('?') {
+        None => "?",
+        Some((_, old)) if old.is_empty() || old.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    [base, joint, query, fragment].concat()
+}
+
+/// The query of a URL, or a query string itself; a fragment is dropped.
+fn query_of(url: &str) -> &str {
+    let url = url.trim_ascii_start();
+    let url = url.split_once('#').map_or(url, |(before, _)| before);
+    match url.split_once('?') {
+        // A `=` before the first `?` belongs to a query string, unless a scheme tells that a path stands there.
+        Some((before, query)) if !before.contains('=') || has_scheme(before) => query,
+        _ => url,
+    }
+}
+
+/// Whether `text` begins as an absolute URL does (RFC 3986: a letter, then letters, digits, `+`, `-`, `.`, then `:`).
+fn has_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    })
+}
+
+/// Whether `rest` begins with a parameter of one of `names`.
+fn begins(rest: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| rest.strip_prefix(name).is_some_and(|value| value.starts_with('=')))
+}
+
+/// The segments of `query` between `&`, and between each later `?` that a parameter of one of `names` follows.
+fn segments<'a>(query: &'a str, names: &[&str]) -> impl Iterator<Item = &'a str> {
+    let mut rest = Some(query);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.bytes().enumerate().position(|(at, byte)| match byte {
+            b'&' => true,
+            b'?' => begins(&text[at + 1..], names),
+            _ => false,
+        });
+        rest = end.map(|end| &text[end + 1..]);
+        Some(end.map_or(text, |end| &text[..end]))
+    })
+}
+
+/// Whether `query` has a parameter of one of `names`, behind an `&` or any `?`.
+fn names_any(query: &str, names: &[&'static str]) -> bool {
+    query.split(['&', '?']).any(|segment| {
+        let name = segment.split_once('=').map_or(segment, |(name, _)| name);
+        position(names, name).is_some()
+    })
+}
+
+/// The place of `name`, less outer blanks and percent-encoding, among `names`.
+fn position(names: &[&'static str], name: &str) -> Option<usize> {
+    let decoded: Cow<'_, [u8]> = percent_decode_str(name).into();
+    let decoded = decoded.trim_ascii();
+    names.iter().position(|known| known.as_bytes() == decoded)
+}

@@ -1,0 +1,11 @@
+//! Encodes and decodes the browser redirects between Financial Information Users (FIU) and Account Aggregators (AA) of
+//! India's consent framework, over gRPC.
+//!
+//! Three rings; each knows only those inside it:
+//!
+//! 1. [`codec`]: the format, pure.
+//! 2. [`keyring`] and [`kdf_pool`]: pairings, secrets, derived keys.
+//! 3. [`service`], [`error`], [`server`], [`config`], [`cli`]: the edges. They translate and decide nothing about the
+//!    format.
+
+pub mod codec;
