@@ -9,3 +9,8 @@
 //!    format.
 
 pub mod codec;
+pub mod error;
+pub mod kdf_pool;
+pub mod keyring;
+pub mod proto;
+pub mod service;

@@ -1,0 +1,158 @@
+//! The pairings and their secrets: who shares what with whom, and which pairing a message belongs to.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use secrecy::{ExposeSecret, SecretSlice};
+
+use crate::codec::{
+    kdf::{self, Key},
+    profile::{Conventions, Scheme},
+};
+
+mod file;
+mod hosts;
+mod sandbox;
+
+pub use file::{Problem, Refused, load};
+pub use hosts::HostRules;
+pub use sandbox::sandbox;
+
+/// One FIU and one AA that share secrets.
+#[derive(Debug)]
+pub struct Pairing {
+    /// The FIU's id.
+    pub fiu: String,
+    /// The AA's id.
+    pub aa: String,
+    /// How the pairing writes and reads.
+    pub conventions: Conventions,
+    /// Where the AA's web view is; an absolute URL.
+    pub webview: Option<String>,
+    /// The user-id handles that the AA serves.
+    pub handles: Vec<String>,
+    /// Where a redirect may lead.
+    pub redirect_hosts: HostRules,
+    /// At least one; the first is the primary one.
+    pub secrets: Vec<Secret>,
+}
+
+/// A shared secret, zeroed when dropped and hidden from `Debug`.
+#[derive(Debug)]
+pub struct Secret {
+    /// Its id in the keyring file.
+    pub id: String,
+    /// Whether it only decodes.
+    pub decode_only: bool,
+    value: SecretSlice<u8>,
+}
+
+impl Secret {
+    /// The key for `date`, by the formula of `scheme`. With [`Scheme::Pbkdf2`] this takes 6 to 16 ms of a core.
+    pub fn derive(&self, scheme: Scheme, date: &str) -> Key {
+        match scheme {
+            Scheme::HkdfIv => kdf::hkdf(self.value.expose_secret(), date),
+            Scheme::Pbkdf2 => kdf::pbkdf2(self.value.expose_secret(), date),
+        }
+    }
+}
+
+impl Pairing {
+    /// The secret that encodes.
+    pub fn primary(&self) -> &Secret {
+        &self.secrets[0]
+    }
+
+    /// The place of the secret with this id among [`Pairing::secrets`].
+    pub fn secret(&self, id: &str) -> Option<usize> {
+        self.secrets.iter().position(|secret| secret.id == id)
+    }
+}
+
+/// Why no pairing can be picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpicked {
+    /// None fits.
+    Unknown,
+    /// Several fit.
+    Ambiguous,
+}
+
+/// All pairings of a server, by the ids and handles that pick them. A look-up costs the same for ten and ten thousand.
+#[derive(Debug, Default)]
+pub struct Keyring {
+    /// By FIU id and AA id, in that order.
+    pairings: BTreeMap<(String, String), Arc<Pairing>>,
+    by_fiu: HashMap<String, Party>,
+    by_aa: HashMap<String, Party>,
+}
+
+/// The pairings of one FIU or of one AA.
+#[derive(Debug, Default)]
+struct Party {
+    by_other: HashMap<String, Arc<Pairing>>,
+    by_handle: HashMap<String, Arc<Pairing>>,
+}
+
+impl Keyring {
+    fn new(pairings: Vec<Pairing>) -> Self {
+        let mut keyring = Self::default();
+        for pairing in pairings {
+            let pairing = Arc::new(pairing);
+            let of_fiu = keyring.by_fiu.entry(pairing.fiu.clone()).or_default();
+            of_fiu.by_other.insert(pairing.aa.clone(), Arc::clone(&pairing));
+            for handle in &pairing.handles {
+                of_fiu.by_handle.insert(handle.clone(), Arc::clone(&pairing));
+            }
+            let of_aa = keyring.by_aa.entry(pairing.aa.clone()).or_default();
+            of_aa.by_other.insert(pairing.fiu.clone(), Arc::clone(&pairing));
+            keyring.pairings.insert((pairing.fiu.clone(), pairing.aa.clone()), pairing);
+        }
+        keyring
+    }
+
+    /// Every pairing, ordered by FIU id and AA id.
+    pub fn pairings(&self) -> impl Iterator<Item = &Arc<Pairing>> {
+        self.pairings.values()
+    }
+
+    /// The pairings behind (`fiu`, `aa`) in that order.
+    pub fn pairings_after(&self, fiu: String, aa: String) -> impl Iterator<Item = &Arc<Pairing>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.pairings.range((Excluded((fiu, aa)), Unbounded)).map(|(_, pairing)| pairing)
+    }
+
+    /// The pairing of an FIU that sends a user with `handle`.
+    pub fn by_handle(&self, fiu: &str, handle: &str) -> Option<&Arc<Pairing>> {
+        self.by_fiu.get(fiu)?.by_handle.get(handle)
+    }
+
+    /// The pairing of `fiu` with `aa`, or its only one where `aa` is empty.
+    ///
+    /// # Errors
+    /// Where none or several fit.
+    pub fn of_fiu(&self, fiu: &str, aa: &str) -> Result<&Arc<Pairing>, Unpicked> {
+        pick(&self.by_fiu, fiu, aa)
+    }
+
+    /// The pairing of `aa` with `fiu`, or its only one where `fiu` is empty.
+    ///
+    /// # Errors
+    /// Where none or several fit.
+    pub fn of_aa(&self, aa: &str, fiu: &str) -> Result<&Arc<Pairing>, Unpicked> {
+        pick(&self.by_aa, aa, fiu)
+    }
+}
+
+fn pick<'a>(parties: &'a HashMap<String, Party>, party: &str, other: &str) -> Result<&'a Arc<Pairing>, Unpicked> {
+    let pairings = &parties.get(party).ok_or(Unpicked::Unknown)?.by_other;
+    if !other.is_empty() {
+        return pairings.get(other).ok_or(Unpicked::Unknown);
+    }
+    match pairings.len() {
+        1 => pairings.values().next().ok_or(Unpicked::Unknown),
+        _ => Err(Unpicked::Ambiguous),
+    }
+}

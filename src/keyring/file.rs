@@ -1,0 +1,401 @@
+//! The keyring file: read, checked and refused as a whole, with line and what to mend; all problems at once.
+//!
+//! No message of a refusal carries a value that could be a secret written into the wrong place.
+
+use std::{
+    collections::{HashMap, HashSet},
+    env, fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use toml::Spanned;
+use zeroize::Zeroizing;
+
+use crate::codec::{
+    MAX_ID,
+    date::{DateStyle, ReadDate},
+    form,
+    profile::{Conventions, ListSyntax, PROFILES, Profile},
+};
+
+use super::{HostRules, Keyring, Pairing, Secret};
+
+/// Secrets of a pairing at most: each may cost a key derivation on decode.
+const MAX_SECRETS: usize = 4;
+/// Characters of a secret that the specification asks for; a shorter one is a warning.
+const USUAL_SECRET: usize = 32;
+/// `max_age_seconds` at most, some 31 years.
+const MAX_AGE: i64 = 1_000_000_000;
+/// `date_reuse_milliseconds` at most.
+const MAX_DATE_REUSE: i64 = 1000;
+/// `failure_budget` at most: a counter per date and block.
+const MAX_FAILURE_BUDGET: i64 = 4096;
+
+/// Why a keyring file is refused; or, as a warning, what to look at in one that is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, counted from 1; none where the file itself is the problem.
+    pub line: Option<usize>,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+/// A refused keyring file: every problem with the file's name and line, one in a line of text.
+#[derive(Debug, Error)]
+pub struct Refused {
+    file: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}", self.file.display())?;
+            if let Some(line) = problem.line {
+                write!(f, ":{line}")?;
+            }
+            write!(f, ": {}", problem.text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the keyring file at `path` and the secrets that it names. Beside the keyring come warnings.
+///
+/// # Errors
+/// Everything that makes the file unfit, at once.
+pub fn load(path: &Path) -> Result<(Keyring, Vec<Problem>), Refused> {
+    let refused = |problems| Refused { file: path.to_owned(), problems };
+    let text = fs::read_to_string(path).map_err(|error| {
+        refused(vec![Problem {
+            line: None,
+            text: format!("cannot be read: {error}; name another file with --keyring"),
+        }])
+    })?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let read = |file: &str| {
+        fs::read(directory.join(file)).map(Zeroizing::new).map_err(|error| format!("cannot be read: {error}"))
+    };
+    parse(&text, &read).map_err(refused)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    pairing: Vec<RawPairing>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPairing {
+    fiu: Spanned<String>,
+    aa: Spanned<String>,
+    profile: Spanned<String>,
+    webview: Option<Spanned<String>>,
+    #[serde(default)]
+    handles: Vec<Spanned<String>>,
+    redirect_hosts: Option<Vec<Spanned<String>>>,
+    secrets: Spanned<Vec<RawSecret>>,
+    date: Option<Spanned<String>>,
+    read_date: Option<Spanned<String>>,
+    lists: Option<Spanned<String>>,
+    padding: Option<bool>,
+    max_age_seconds: Option<Spanned<i64>>,
+    check_resdate: Option<bool>,
+    failure_budget: Option<Spanned<i64>>,
+    date_reuse_milliseconds: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSecret {
+    id: Spanned<String>,
+    file: Option<String>,
+    env: Option<String>,
+    #[serde(rename = "use")]
+    usage: Option<Spanned<String>>,
+}
+
+/// Reads the bytes of a secret file, named as in the keyring.
+type ReadSecret<'a> = dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String> + 'a;
+
+/// What has been found while one file is checked.
+struct Check<'a> {
+    text: &'a str,
+    read: &'a ReadSecret<'a>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// The line where each pairing, each handle of an FIU and each secret's SHA-256 was first seen.
+    pairings: HashMap<(String, String), usize>,
+    handles: HashMap<(String, String), usize>,
+    secrets: HashMap<[u8; 32], usize>,
+}
+
+/// Checks `text` and builds the keyring. Secret files are read with `read`.
+pub(super) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<Problem>), Vec<Problem>> {
+    let file: RawFile = toml::from_str(text).map_err(|error| {
+        vec![Problem { line: error.span().map(|span| line_of(text, span.start)), text: describe(&error) }]
+    })?;
+    let mut check = Check {
+        text,
+        read,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        pairings: HashMap::new(),
+        handles: HashMap::new(),
+        secrets: HashMap::new(),
+    };
+    if file.pairing.is_empty() {
+        check.problems.push(Problem { line: None, text: "has no [[pairing]]; write at least one".into() });
+    }
+    let pairings = file.pairing.iter().filter_map(|raw| check.pairing(raw)).collect();
+    if check.problems.is_empty() { Ok((Keyring::new(pairings), check.warnings)) } else { Err(check.problems) }
+}
+
+/// The line, counted from 1, of the byte at `at`.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
+}
+
+/// What TOML or its shape has against the file, without the values that the library's message may quote.
+fn describe(error: &toml::de::Error) -> String {
+    let message = error.message();
+    match message.split_once("expected ") {
+        Some((before, expected)) if before.contains("invalid") => format!("expected {expected}"),
+        _ => message.to_owned(),
+    }
+}
+
+impl Check<'_> {
+    fn line(&self, span: &std::ops::Range<usize>) -> usize {
+        line_of(self.text, span.start)
+    }
+
+    fn refuse<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
+        let line = Some(self.line(&at.span()));
+        self.problems.push(Problem { line, text: text.into() });
+    }
+
+    fn warn<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
+        let line = Some(self.line(&at.span()));
+        self.warnings.push(Problem { line, text: text.into() });
+    }
+
+    /// The pairing that `raw` describes; none where a problem was noted.
+    fn pairing(&mut self, raw: &RawPairing) -> Option<Pairing> {
+        let problems = self.problems.len();
+        self.id(&raw.fiu, "fiu");
+        self.id(&raw.aa, "aa");
+        self.unique_pairing(raw);
+        let profile = self.choice(&raw.profile, "profile", &PROFILES.each_ref().map(|profile| (profile.name, profile)));
+        let conventions = profile.map(|profile| self.conventions(raw, profile));
+        if let Some(webview) = &raw.webview {
+            self.webview(webview);
+        }
+        for handle in &raw.handles {
+            self.handle(raw.fiu.get_ref(), handle);
+        }
+        let redirect_hosts = self.redirect_hosts(raw.redirect_hosts.as_deref());
+        let secrets = self.secrets(&raw.secrets);
+        if self.problems.len() > problems {
+            return None;
+        }
+        Some(Pairing {
+            fiu: raw.fiu.get_ref().clone(),
+            aa: raw.aa.get_ref().clone(),
+            conventions: conventions?,
+            webview: raw.webview.as_ref().map(|webview| webview.get_ref().clone()),
+            handles: raw.handles.iter().map(|handle| handle.get_ref().clone()).collect(),
+            redirect_hosts,
+            secrets,
+        })
+    }
+
+    fn id(&mut self, id: &Spanned<String>, field: &str) {
+        let text = id.get_ref();
+        if text.is_empty() {
+            self.refuse(id, format!("`{field}` is empty; write the id that `fi` carries"));
+        } else if text.len() > MAX_ID || text.chars().any(char::is_control) {
+            self.refuse(
+                id,
+                format!("`{field}` is over {MAX_ID} bytes or has control characters; no `fi` carries that"),
+            );
+        }
+    }
+
+    fn unique_pairing(&mut self, raw: &RawPairing) {
+        let line = self.line(&raw.fiu.span());
+        let pairing = (raw.fiu.get_ref().clone(), raw.aa.get_ref().clone());
+        if let Some(first) = self.pairings.insert(pairing, line) {
+            self.refuse(
+                &raw.fiu,
+                format!("this pairing of `fiu` and `aa` stands on line {first} too; keep one of them"),
+            );
+        }
+    }
+
+    fn conventions(&mut self, raw: &RawPairing, profile: &'static Profile) -> Conventions {
+        let usual = Conventions::of(profile);
+        let styles = [("millis", DateStyle::Millis), ("tenths", DateStyle::Tenths), ("full", DateStyle::Full)];
+        let syntaxes = [
+            ("repeated", ListSyntax::Repeated),
+            ("comma", ListSyntax::Comma),
+            ("braces", ListSyntax::Braces),
+            ("json", ListSyntax::Json),
+        ];
+        let readings = [("any", ReadDate::Any), ("tenths", ReadDate::Tenths)];
+        self.number(raw.failure_budget.as_ref(), "failure_budget", 0, MAX_FAILURE_BUDGET);
+        self.number(raw.date_reuse_milliseconds.as_ref(), "date_reuse_milliseconds", 0, MAX_DATE_REUSE);
+        Conventions {
+            profile,
+            date: raw.date.as_ref().and_then(|at| self.choice(at, "date", &styles)).unwrap_or(usual.date),
+            read_date: raw
+                .read_date
+                .as_ref()
+                .and_then(|at| self.choice(at, "read_date", &readings))
+                .unwrap_or(usual.read_date),
+            lists: raw.lists.as_ref().and_then(|at| self.choice(at, "lists", &syntaxes)).unwrap_or(usual.lists),
+            padding: raw.padding.unwrap_or(usual.padding),
+            max_age: self
+                .number(raw.max_age_seconds.as_ref(), "max_age_seconds", 1, MAX_AGE)
+                .map_or(usual.max_age, TimeDelta::seconds),
+            check_resdate: raw.check_resdate.unwrap_or(usual.check_resdate),
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, at: &Spanned<String>, field: &str, choices: &[(&str, T)]) -> Option<T> {
+        let found = choices.iter().find(|(name, _)| name == at.get_ref());
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.refuse(at, format!("`{field}` must be one of {}", names.join(", ")));
+        }
+        found.map(|(_, choice)| *choice)
+    }
+
+    fn number(&mut self, at: Option<&Spanned<i64>>, field: &str, least: i64, most: i64) -> Option<i64> {
+        let at = at?;
+        if !(least..=most).contains(at.get_ref()) {
+            self.refuse(at, format!("`{field}` must be a number from {least} to {most}"));
+        }
+        Some(*at.get_ref())
+    }
+
+    fn webview(&mut self, webview: &Spanned<String>) {
+        let text = webview.get_ref();
+        let host = |url: &url::Url| match url.host() {
+            Some(url::Host::Domain(domain)) => domain == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let fits = form::check_redirect(text).is_ok()
+            && url::Url::parse(text).is_ok_and(|url| match url.scheme() {
+                "https" => url.has_host(),
+                "http" => host(&url),
+                _ => false,
+            });
+        if !fits {
+            self.refuse(webview, "`webview` must be an absolute https URL (http only to a loopback host)");
+        }
+    }
+
+    fn handle(&mut self, fiu: &str, handle: &Spanned<String>) {
+        let text = handle.get_ref();
+        if text.is_empty() || text.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control()) {
+            self.refuse(handle, "a handle must be what follows the `@` of a user id, without blanks");
+            return;
+        }
+        let line = self.line(&handle.span());
+        if let Some(first) = self.handles.insert((fiu.to_owned(), text.clone()), line) {
+            self.refuse(
+                handle,
+                format!("this FIU has the handle on line {first} too; it must lead to one AA, so keep one of them"),
+            );
+        }
+    }
+
+    fn redirect_hosts(&mut self, entries: Option<&[Spanned<String>]>) -> HostRules {
+        let Some(entries) = entries else { return HostRules::any() };
+        HostRules::of(entries.iter().map(|entry| entry.get_ref().as_str())).unwrap_or_else(|at| {
+            self.refuse(&entries[at], "`redirect_hosts` takes hosts such as fiu.example or *.fiu.example, no URLs");
+            HostRules::any()
+        })
+    }
+
+    fn secrets(&mut self, raw: &Spanned<Vec<RawSecret>>) -> Vec<Secret> {
+        let entries = raw.get_ref();
+        if entries.is_empty() || entries.len() > MAX_SECRETS {
+            self.refuse(raw, format!("`secrets` must have 1 to {MAX_SECRETS} entries; the first one encodes"));
+            return Vec::new();
+        }
+        let mut ids = HashSet::new();
+        let mut secrets = Vec::new();
+        for (at, entry) in entries.iter().enumerate() {
+            let id = entry.id.get_ref();
+            if id.is_empty() || id.len() > MAX_ID || id.chars().any(char::is_control) {
+                self.refuse(&entry.id, format!("a secret's `id` must have 1 to {MAX_ID} bytes, no control characters"));
+            } else if !ids.insert(id) {
+                self.refuse(&entry.id, "another secret of this pairing has the same `id`; each needs its own");
+            }
+            let decode_only =
+                entry.usage.as_ref().and_then(|usage| self.choice(usage, "use", &[("decode", true)])).unwrap_or(at > 0);
+            if at == 0 && entry.usage.is_some() {
+                self.refuse(&entry.id, "the first secret is the primary one and encodes; drop its `use`");
+            }
+            let Some(value) = self.secret_value(entry) else { continue };
+            self.weigh(entry, &value, self.line(&raw.span()));
+            secrets.push(Secret { id: id.clone(), decode_only, value: value.to_vec().into() });
+        }
+        secrets
+    }
+
+    /// The bytes of a secret, without one trailing line end.
+    fn secret_value(&mut self, entry: &RawSecret) -> Option<Zeroizing<Vec<u8>>> {
+        let value = match (&entry.file, &entry.env) {
+            (Some(file), None) => (self.read)(file).map_err(|error| format!("the secret file `{file}` {error}")),
+            (None, Some(name)) => env::var(name)
+                .map(|value| Zeroizing::new(value.into_bytes()))
+                .map_err(|_| format!("the environment variable `{name}` is not set, or is no UTF-8")),
+            _ => Err("a secret needs `file` or `env`, and only one of them".to_owned()),
+        };
+        let mut value = match value {
+            Ok(value) => value,
+            Err(problem) => {
+                self.refuse(&entry.id, problem);
+                return None;
+            }
+        };
+        for end in [b"\r\n".as_slice(), b"\n"] {
+            if value.ends_with(end) {
+                let length = value.len() - end.len();
+                value.truncate(length);
+                break;
+            }
+        }
+        if value.is_empty() {
+            self.refuse(&entry.id, "the secret is empty; `aa-redirect keygen` makes one");
+            return None;
+        }
+        Some(value)
+    }
+
+    /// Warns of a secret that is short or that another pairing, whose secrets stand on another line, has too.
+    fn weigh(&mut self, entry: &RawSecret, value: &[u8], pairing: usize) {
+        if String::from_utf8_lossy(value).chars().count() < USUAL_SECRET {
+            let text = format!("the secret has under {USUAL_SECRET} characters; `aa-redirect keygen` makes one");
+            self.warn(&entry.id, text);
+        }
+        let first = *self.secrets.entry(Sha256::digest(value).into()).or_insert(pairing);
+        if first != pairing {
+            self.warn(&entry.id, format!("the secret is one of line {first} too; give each pairing its own"));
+        }
+    }
+}

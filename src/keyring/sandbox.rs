@@ -1,0 +1,57 @@
+//! The embedded keyring for a first look: `sandbox/` of the repository. Its secrets are public.
+
+use zeroize::Zeroizing;
+
+use super::{Keyring, Problem, file};
+
+/// The keyring file.
+const KEYRING: &str = include_str!("../../sandbox/keyring.toml");
+
+macro_rules! secrets {
+    ($($name:literal),* $(,)?) => {
+        [$((concat!("secrets/", $name), include_bytes!(concat!("../../sandbox/secrets/", $name)).as_slice())),*]
+    };
+}
+
+/// The secret files, by the names that the keyring file has for them.
+const SECRETS: [(&str, &[u8]); 9] = secrets![
+    "fiu-alpha-2026-11",
+    "fiu-alpha-2026-05",
+    "fiu-beta-2026-11",
+    "fiu-gamma-2026-11",
+    "fiu-delta-2026-11",
+    "lender-alpha-2026-11",
+    "lender-beta-2026-11",
+    "lender-gamma-2026-11",
+    "lender-delta-2026-11",
+];
+
+/// The sandbox keyring.
+///
+/// # Errors
+/// Never, as a test shows: it is part of the program.
+pub fn sandbox() -> Result<Keyring, Vec<Problem>> {
+    let read = |file: &str| {
+        let secret = SECRETS.iter().find(|(name, _)| *name == file);
+        secret.map(|(_, bytes)| Zeroizing::new(bytes.to_vec())).ok_or_else(|| "is not embedded".to_owned())
+    };
+    file::parse(KEYRING, &read).map(|(keyring, _)| keyring)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::codec::profile::PROFILES;
+
+    #[test]
+    fn the_sandbox_has_two_fius_four_aas_and_every_profile() {
+        let keyring = super::sandbox().unwrap();
+        let count = |of: fn(&crate::keyring::Pairing) -> &str| {
+            keyring.pairings().map(|pairing| of(pairing)).collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!(count(|pairing| &pairing.fiu), 2);
+        assert_eq!(count(|pairing| &pairing.aa), 4);
+        assert_eq!(count(|pairing| pairing.conventions.profile.name), PROFILES.len());
+    }
+}

@@ -1,0 +1,402 @@
+//! The five calls: protobuf to domain, the work, domain to protobuf.
+//!
+//! Cheap refusals come first: nothing costs a key derivation that could have been refused for free.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    codec::{
+        self, Deviations, Envelope, Seal, Sealed, Unopened,
+        cipher::BLOCK,
+        date::{Freshness, Instants},
+        errorcode, form,
+        kdf::Key,
+        members,
+        profile::{Conventions, Scheme},
+        url::{self, Leg, Parameters, Value},
+    },
+    error::Refusal,
+    kdf_pool::{KdfPool, Underived},
+    keyring::{Keyring, Pairing, Unpicked},
+    proto::{self, redirect_service_server::RedirectService},
+};
+
+mod convert;
+mod fields;
+mod pairings;
+
+use convert::{duration, timestamp};
+use fields::{Fields, MAX_URL};
+
+/// Bytes of a request at most.
+pub const MAX_REQUEST: usize = 64 * 1024;
+
+/// Tells the time; a test hands in its own.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// The service.
+pub struct Redirects {
+    keyring: Arc<Keyring>,
+    pool: KdfPool,
+    clock: Clock,
+}
+
+/// A message that was opened.
+struct Opened<T> {
+    message: T,
+    deviations: Deviations,
+    instants: Instants,
+    age: TimeDelta,
+    /// Its place among the pairing's secrets.
+    secret: usize,
+}
+
+/// Opens an envelope with a key: [`codec::open_redirect`] or [`codec::open_callback`].
+type Open<T> = fn(&Envelope, &Key, &Conventions) -> Result<(T, Deviations), Unopened>;
+
+impl Redirects {
+    /// A service over `keyring` that derives keys in `pool` and takes the time from `clock`.
+    pub fn new(keyring: Arc<Keyring>, pool: KdfPool, clock: Clock) -> Self {
+        Self { keyring, pool, clock }
+    }
+
+    async fn encode_redirect(
+        &self,
+        request: proto::EncodeRedirectRequest,
+    ) -> Result<proto::EncodeRedirectResponse, Refusal> {
+        let proto::EncodeRedirectRequest { fiu_id, aa_id, redirect, requestor_type, issue_time } = request;
+        let now = (self.clock)();
+        let mut fields = Fields::default();
+        fields.id("fiu_id", &fiu_id);
+        fields.optional_id("aa_id", &aa_id);
+        let mut redirect = fields.redirect(redirect);
+        let requestor_type = fields.requestor_type(requestor_type);
+        let issue_time = fields.issue_time(issue_time, now);
+        let pairing = if aa_id.is_empty() {
+            form::handle(&redirect.userid).and_then(|handle| self.keyring.by_handle(&fiu_id, handle))
+        } else {
+            self.keyring.of_fiu(&fiu_id, &aa_id).ok()
+        };
+        if let Some(pairing) = pairing {
+            fields.window(issue_time, now, &pairing.conventions);
+        }
+        fields.finish()?;
+        let pairing = pairing.ok_or(Refusal::PairingUnknown { fiu: fiu_id, aa: aa_id })?;
+        if !pairing.redirect_hosts.allow(&redirect.redirect) {
+            return Err(Refusal::RedirectForbidden("redirect.redirect"));
+        }
+        if redirect.txnid.is_empty() {
+            redirect.txnid = uuid::Builder::from_random_bytes(random()?).into_uuid().to_string();
+        }
+        let plaintext = members::write_redirect(&redirect, pairing.conventions.lists);
+        let seal = Sealing { leg: Leg::Request, pairing, secret: 0, issue_time, requestor_type, field: "redirect" };
+        let sealed = self.seal(&plaintext, &seal).await?;
+        let query = sealed.query(Leg::Request);
+        let url = pairing.webview.as_ref().map(|webview| url::append(webview, &query)).unwrap_or_default();
+        check_length("redirect", url.len())?;
+        Ok(proto::EncodeRedirectResponse {
+            url,
+            query,
+            params: Some(sealed.into()),
+            txnid: std::mem::take(&mut redirect.txnid),
+            secret_id: pairing.primary().id.clone(),
+            issue_time: Some(timestamp(issue_time)),
+            expire_time: Some(timestamp(issue_time + pairing.conventions.max_age)),
+        })
+    }
+
+    async fn decode_redirect(
+        &self,
+        request: proto::DecodeRedirectRequest,
+    ) -> Result<proto::DecodeRedirectResponse, Refusal> {
+        use proto::decode_redirect_request::Source;
+        let mut fields = Fields::default();
+        fields.optional_id("aa_id", &request.aa_id);
+        match &request.source {
+            None => fields.url(""),
+            Some(Source::Url(url)) => fields.url(url),
+            Some(Source::Params(params)) => {
+                fields.parameter("params.fi", &params.fi);
+                fields.parameter("params.reqdate", &params.reqdate);
+                fields.parameter("params.ecreq", &params.ecreq);
+            }
+        }
+        fields.finish()?;
+        let envelope = match &request.source {
+            None => Envelope::from_url("", Leg::Request),
+            Some(Source::Url(url)) => Envelope::from_url(url, Leg::Request),
+            Some(Source::Params(params)) => {
+                let parameters = Parameters {
+                    fi: Value::plain(&params.fi),
+                    date: Value::plain(&params.reqdate),
+                    message: Value::plain(&params.ecreq),
+                    iv: Value::plain_or_none(&params.iv),
+                    requestor_type: Value::plain_or_none(&params.requestor_type),
+                };
+                Envelope::from_parameters(parameters, Leg::Request, Deviations::default())
+            }
+        }
+        .map_err(|malformed| Refusal::Malformed(Leg::Request, malformed))?;
+        let (fiu, aa) = (&envelope.sender, &request.aa_id);
+        let pairing = self.keyring.of_fiu(fiu, aa).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
+        let opened = self.open(pairing, &envelope, Leg::Request, codec::open_redirect).await?;
+        if !pairing.redirect_hosts.allow(&opened.message.redirect) {
+            return Err(Refusal::Undecipherable);
+        }
+        Ok(proto::DecodeRedirectResponse {
+            fiu_id: pairing.fiu.clone(),
+            aa_id: pairing.aa.clone(),
+            redirect: Some(opened.message.into()),
+            requestor_type: convert::requestor_type(envelope.requestor_type).into(),
+            issue_time: Some(timestamp(opened.instants.issue)),
+            age: Some(duration(opened.age)),
+            secret_id: pairing.secrets[opened.secret].id.clone(),
+            primary_secret: opened.secret == 0,
+            deviations: convert::deviations(opened.deviations),
+            replay_until: Some(timestamp(opened.instants.last + pairing.conventions.max_age)),
+        })
+    }
+
+    async fn encode_callback(
+        &self,
+        request: proto::EncodeCallbackRequest,
+    ) -> Result<proto::EncodeCallbackResponse, Refusal> {
+        let proto::EncodeCallbackRequest { fiu_id, aa_id, callback, redirect_url, issue_time, secret_id } = request;
+        let now = (self.clock)();
+        let mut fields = Fields::default();
+        fields.id("fiu_id", &fiu_id);
+        fields.id("aa_id", &aa_id);
+        let callback = fields.callback(callback);
+        fields.redirect_url(&redirect_url);
+        let issue_time = fields.issue_time(issue_time, now);
+        let pairing = self.keyring.of_fiu(&fiu_id, &aa_id).ok();
+        let mut secret = 0;
+        if let Some(pairing) = pairing {
+            fields.window(issue_time, now, &pairing.conventions);
+            if !secret_id.is_empty() {
+                secret = pairing.secret(&secret_id).unwrap_or_else(|| {
+                    fields.refuse("secret_id", "must be one of the pairing's secrets, or empty for the primary one");
+                    0
+                });
+            }
+        }
+        fields.finish()?;
+        let pairing = pairing.ok_or(Refusal::PairingUnknown { fiu: fiu_id, aa: aa_id })?;
+        if !pairing.redirect_hosts.allow(&redirect_url) {
+            return Err(Refusal::RedirectForbidden("redirect_url"));
+        }
+        let plaintext = members::write_callback(&callback, pairing.conventions.lists);
+        let seal = Sealing { leg: Leg::Callback, pairing, secret, issue_time, requestor_type: None, field: "callback" };
+        let sealed = self.seal(&plaintext, &seal).await?;
+        let query = sealed.query(Leg::Callback);
+        let url = url::append(&redirect_url, &query);
+        check_length("redirect_url", url.len())?;
+        Ok(proto::EncodeCallbackResponse {
+            url,
+            query,
+            params: Some(sealed.into()),
+            secret_id: pairing.secrets[secret].id.clone(),
+            issue_time: Some(timestamp(issue_time)),
+            expire_time: Some(timestamp(issue_time + pairing.conventions.max_age)),
+        })
+    }
+
+    async fn decode_callback(
+        &self,
+        request: proto::DecodeCallbackRequest,
+    ) -> Result<proto::DecodeCallbackResponse, Refusal> {
+        use proto::decode_callback_request::Source;
+        let mut fields = Fields::default();
+        fields.optional_id("fiu_id", &request.fiu_id);
+        match &request.source {
+            None => fields.url(""),
+            Some(Source::Url(url)) => fields.url(url),
+            Some(Source::Params(params)) => {
+                fields.parameter("params.fi", &params.fi);
+                fields.parameter("params.resdate", &params.resdate);
+                fields.parameter("params.ecres", &params.ecres);
+            }
+        }
+        fields.finish()?;
+        let envelope = match &request.source {
+            None => Envelope::from_url("", Leg::Callback),
+            Some(Source::Url(url)) => Envelope::from_url(url, Leg::Callback),
+            Some(Source::Params(params)) => {
+                let parameters = Parameters {
+                    fi: Value::plain(&params.fi),
+                    date: Value::plain(&params.resdate),
+                    message: Value::plain(&params.ecres),
+                    iv: Value::plain_or_none(&params.iv),
+                    requestor_type: None,
+                };
+                Envelope::from_parameters(parameters, Leg::Callback, Deviations::default())
+            }
+        }
+        .map_err(|malformed| Refusal::Malformed(Leg::Callback, malformed))?;
+        let (fiu, aa) = (&request.fiu_id, &envelope.sender);
+        let pairing = self.keyring.of_aa(aa, fiu).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
+        let opened = self.open(pairing, &envelope, Leg::Callback, codec::open_callback).await?;
+        let last = opened.instants.last + pairing.conventions.max_age;
+        Ok(proto::DecodeCallbackResponse {
+            fiu_id: pairing.fiu.clone(),
+            aa_id: pairing.aa.clone(),
+            error_message: errorcode::text(opened.message.errorcode),
+            callback: Some(opened.message.into()),
+            issue_time: Some(timestamp(opened.instants.issue)),
+            age: Some(duration(opened.age)),
+            secret_id: pairing.secrets[opened.secret].id.clone(),
+            primary_secret: opened.secret == 0,
+            deviations: convert::deviations(opened.deviations),
+            replay_until: pairing.conventions.check_resdate.then(|| timestamp(last)),
+        })
+    }
+
+    /// Opens a message of `pairing`: scheme and date first, then each secret in its order.
+    async fn open<T>(
+        &self,
+        pairing: &Arc<Pairing>,
+        envelope: &Envelope,
+        leg: Leg,
+        open: Open<T>,
+    ) -> Result<Opened<T>, Refusal> {
+        let conventions = &pairing.conventions;
+        let scheme = conventions.profile.scheme;
+        if envelope.iv_for(scheme).is_none() {
+            return Err(Refusal::SchemeMismatch(scheme));
+        }
+        let instants = envelope.date.instants(conventions.date, conventions.read_date).map_err(|problem| {
+            let parameter = leg.date_name();
+            Refusal::Malformed(leg, codec::Malformed::Date { parameter, problem })
+        })?;
+        let now = (self.clock)();
+        let age = now - instants.issue;
+        if leg == Leg::Request || conventions.check_resdate {
+            check_freshness(&instants, now, conventions)?;
+        }
+        for secret in 0..pairing.secrets.len() {
+            let key = self.key(pairing, secret, envelope.date.text()).await?;
+            if let Ok((message, deviations)) = open(envelope, &key, conventions) {
+                return Ok(Opened { message, deviations, instants, age, secret });
+            }
+        }
+        Err(Refusal::Undecipherable)
+    }
+
+    async fn seal(&self, plaintext: &str, sealing: &Sealing<'_>) -> Result<Sealed, Refusal> {
+        let Sealing { leg, pairing, secret, issue_time, requestor_type, field } = *sealing;
+        // Base64 of whole blocks, before a key is spent on what cannot be sent.
+        let blocks = plaintext.len() / BLOCK + 1;
+        check_length(field, (blocks * BLOCK).div_ceil(3) * 4)?;
+        let date = pairing.conventions.date.write(issue_time);
+        let key = self.key(pairing, secret, &date).await?;
+        let sender = match leg {
+            Leg::Request => &pairing.fiu,
+            Leg::Callback => &pairing.aa,
+        };
+        let seal = Seal { sender, requestor_type, date, key: &key, random_iv: random()? };
+        Ok(codec::seal(plaintext, seal, &pairing.conventions))
+    }
+
+    /// The key of a pairing's secret for `date`.
+    async fn key(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Refusal> {
+        match pairing.conventions.profile.scheme {
+            Scheme::HkdfIv => Ok(pairing.secrets[secret].derive(Scheme::HkdfIv, date)),
+            Scheme::Pbkdf2 => self.pool.derive(pairing, secret, date).await.map_err(|underived| match underived {
+                Underived::Overloaded(after) => Refusal::Overloaded(after),
+                Underived::Ended => {
+                    tracing::error!("the derivation pool has ended");
+                    Refusal::InternalFault
+                }
+            }),
+        }
+    }
+}
+
+/// What a message is sealed for.
+#[derive(Clone, Copy)]
+struct Sealing<'a> {
+    leg: Leg,
+    pairing: &'a Arc<Pairing>,
+    /// Its place among the pairing's secrets.
+    secret: usize,
+    issue_time: DateTime<Utc>,
+    requestor_type: Option<codec::RequestorType>,
+    /// The request field to blame for a message that is too long.
+    field: &'static str,
+}
+
+fn check_length(field: &'static str, length: usize) -> Result<(), Refusal> {
+    let mut fields = Fields::default();
+    if length > MAX_URL {
+        fields.refuse(field, "makes a URL, ecreq or ecres of over 49152 bytes; shorten it");
+    }
+    fields.finish()
+}
+
+fn check_freshness(instants: &Instants, now: DateTime<Utc>, conventions: &Conventions) -> Result<(), Refusal> {
+    let (age, max_age) = ((now - instants.issue).num_seconds(), conventions.max_age.num_seconds());
+    match instants.freshness(now, conventions.max_age) {
+        Freshness::Fresh => Ok(()),
+        Freshness::Expired => Err(Refusal::DateExpired { age, max_age }),
+        Freshness::InFuture => Err(Refusal::DateInFuture { age, max_age }),
+    }
+}
+
+fn refuse_pairing(unpicked: Unpicked, fiu: &str, aa: &str) -> Refusal {
+    let (fiu, aa) = (fiu.to_owned(), aa.to_owned());
+    match unpicked {
+        Unpicked::Unknown => Refusal::PairingUnknown { fiu, aa },
+        Unpicked::Ambiguous => Refusal::PairingAmbiguous { fiu, aa },
+    }
+}
+
+/// Fresh bytes from the system.
+fn random() -> Result<[u8; 16], Refusal> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "the system gives no random bytes");
+        Refusal::InternalFault
+    })?;
+    Ok(bytes)
+}
+
+#[tonic::async_trait]
+impl RedirectService for Redirects {
+    async fn encode_redirect(
+        &self,
+        request: Request<proto::EncodeRedirectRequest>,
+    ) -> Result<Response<proto::EncodeRedirectResponse>, Status> {
+        Ok(self.encode_redirect(request.into_inner()).await.map(Response::new)?)
+    }
+
+    async fn decode_redirect(
+        &self,
+        request: Request<proto::DecodeRedirectRequest>,
+    ) -> Result<Response<proto::DecodeRedirectResponse>, Status> {
+        Ok(self.decode_redirect(request.into_inner()).await.map(Response::new)?)
+    }
+
+    async fn encode_callback(
+        &self,
+        request: Request<proto::EncodeCallbackRequest>,
+    ) -> Result<Response<proto::EncodeCallbackResponse>, Status> {
+        Ok(self.encode_callback(request.into_inner()).await.map(Response::new)?)
+    }
+
+    async fn decode_callback(
+        &self,
+        request: Request<proto::DecodeCallbackRequest>,
+    ) -> Result<Response<proto::DecodeCallbackResponse>, Status> {
+        Ok(self.decode_callback(request.into_inner()).await.map(Response::new)?)
+    }
+
+    async fn list_pairings(
+        &self,
+        request: Request<proto::ListPairingsRequest>,
+    ) -> Result<Response<proto::ListPairingsResponse>, Status> {
+        Ok(pairings::list(&self.keyring, request.get_ref()).map(Response::new)?)
+    }
+}

@@ -1,0 +1,101 @@
+//! Domain types as protobuf, moved where they can be.
+
+use std::mem::take;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    codec::{Deviation, Deviations, RequestorType, Sealed, members},
+    proto,
+};
+
+pub(super) fn timestamp(instant: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: instant.timestamp(),
+        // A leap second's nanoseconds pass the range of the protobuf type.
+        nanos: i32::try_from(instant.timestamp_subsec_nanos().min(999_999_999)).unwrap_or_default(),
+    }
+}
+
+/// Seconds and nanoseconds have the same sign, as the protobuf type asks.
+pub(super) fn duration(span: TimeDelta) -> prost_types::Duration {
+    prost_types::Duration { seconds: span.num_seconds(), nanos: span.subsec_nanos() }
+}
+
+pub(super) fn requestor_type(kind: Option<RequestorType>) -> proto::RequestorType {
+    match kind {
+        None => proto::RequestorType::Unspecified,
+        Some(RequestorType::Fiu) => proto::RequestorType::Fiu,
+        Some(RequestorType::Lsp) => proto::RequestorType::Lsp,
+    }
+}
+
+pub(super) fn deviations(deviations: Deviations) -> Vec<i32> {
+    let convert = |deviation| match deviation {
+        Deviation::Base64Alphabet => proto::Deviation::Base64Alphabet,
+        Deviation::Base64Unpadded => proto::Deviation::Base64Unpadded,
+        Deviation::PlusAsSpace => proto::Deviation::PlusAsSpace,
+        Deviation::DoubleEncoded => proto::Deviation::DoubleEncoded,
+        Deviation::Whitespace => proto::Deviation::Whitespace,
+        Deviation::DateDigits => proto::Deviation::DateDigits,
+        Deviation::SecondQuestionMark => proto::Deviation::SecondQuestionMark,
+        Deviation::ListSyntax => proto::Deviation::ListSyntax,
+        Deviation::RedirectUnescaped => proto::Deviation::RedirectUnescaped,
+        Deviation::TxnidNotUuid => proto::Deviation::TxnidNotUuid,
+        Deviation::ExtraMember => proto::Deviation::ExtraMember,
+        Deviation::BlankOptional => proto::Deviation::BlankOptional,
+        Deviation::StatusMismatch => proto::Deviation::StatusMismatch,
+    };
+    deviations.iter().map(|deviation| convert(deviation).into()).collect()
+}
+
+impl From<Sealed> for proto::RedirectParams {
+    fn from(sealed: Sealed) -> Self {
+        Self {
+            fi: sealed.fi,
+            reqdate: sealed.date,
+            ecreq: sealed.message,
+            iv: sealed.iv,
+            requestor_type: sealed.requestor_type,
+        }
+    }
+}
+
+impl From<Sealed> for proto::CallbackParams {
+    fn from(sealed: Sealed) -> Self {
+        Self { fi: sealed.fi, resdate: sealed.date, ecres: sealed.message, iv: sealed.iv }
+    }
+}
+
+impl From<members::Redirect> for proto::Redirect {
+    fn from(mut members: members::Redirect) -> Self {
+        Self {
+            txnid: take(&mut members.txnid),
+            sessionid: take(&mut members.sessionid),
+            userid: take(&mut members.userid),
+            redirect: take(&mut members.redirect),
+            srcref: take(&mut members.srcref),
+            fipid: take(&mut members.fipid),
+            email: take(&mut members.email),
+            pan: take(&mut members.pan),
+            dob: take(&mut members.dob),
+            iso_language_code: take(&mut members.iso_language_code),
+            extra: take(&mut members.extra),
+        }
+    }
+}
+
+impl From<members::Callback> for proto::Callback {
+    fn from(mut members: members::Callback) -> Self {
+        let status = if members.success { proto::CallbackStatus::Success } else { proto::CallbackStatus::Failure };
+        Self {
+            txnid: take(&mut members.txnid),
+            sessionid: take(&mut members.sessionid),
+            userid: take(&mut members.userid),
+            status: status.into(),
+            errorcode: members.errorcode,
+            srcref: take(&mut members.srcref),
+            extra: take(&mut members.extra),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Request fields into domain types: every field is checked and every violation collected, so that a caller learns of
+//! all of them at once.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    codec::{
+        MAX_ID, RequestorType, form,
+        members::{self, CALLBACK_NAMES, REDIRECT_NAMES},
+        profile::Conventions,
+        url,
+    },
+    error::{Refusal, Violation},
+    proto,
+};
+
+/// Bytes of a URL, `ecreq` or `ecres` at most.
+pub(super) const MAX_URL: usize = 48 * 1024;
+/// Bytes of a member at most.
+const MAX_MEMBER: usize = 8 * 1024;
+/// Entries of a list at most.
+const MAX_LIST: usize = 200;
+
+/// The violations found so far.
+#[derive(Default)]
+pub(super) struct Fields(Vec<Violation>);
+
+impl Fields {
+    /// Notes that `field` is wrong.
+    pub(super) fn refuse(&mut self, field: &'static str, description: impl Into<String>) {
+        self.0.push(Violation { field, description: description.into() });
+    }
+
+    fn require(&mut self, field: &'static str, holds: bool, description: &str) {
+        if !holds {
+            self.refuse(field, description);
+        }
+    }
+
+    /// Ends the collection.
+    ///
+    /// # Errors
+    /// Where a field was refused.
+    pub(super) fn finish(self) -> Result<(), Refusal> {
+        if self.0.is_empty() { Ok(()) } else { Err(Refusal::FieldInvalid(self.0)) }
+    }
+
+    /// An id that must be given.
+    pub(super) fn id(&mut self, field: &'static str, id: &str) {
+        self.require(field, !id.is_empty(), "is required");
+        self.optional_id(field, id);
+    }
+
+    /// An id that may be empty.
+    pub(super) fn optional_id(&mut self, field: &'static str, id: &str) {
+        let fits = id.len() <= MAX_ID && !id.chars().any(char::is_control);
+        self.require(field, fits, "must have at most 128 bytes and no control characters");
+    }
+
+    /// A parameter of `params` that must be given.
+    pub(super) fn parameter(&mut self, field: &'static str, value: &str) {
+        self.require(field, !value.is_empty(), "is required");
+        self.require(field, value.len() <= MAX_URL, "must have at most 49152 bytes");
+    }
+
+    /// A URL to decode.
+    pub(super) fn url(&mut self, url: &str) {
+        self.require("url", !url.is_empty(), "is required, or `params` in its place");
+        self.require("url", url.len() <= MAX_URL, "must have at most 49152 bytes");
+    }
+
+    /// `requestor_type`, where it is one that this version knows.
+    pub(super) fn requestor_type(&mut self, value: i32) -> Option<RequestorType> {
+        match proto::RequestorType::try_from(value) {
+            Ok(proto::RequestorType::Unspecified) => None,
+            Ok(proto::RequestorType::Fiu) => Some(RequestorType::Fiu),
+            Ok(proto::RequestorType::Lsp) => Some(RequestorType::Lsp),
+            Err(_) => {
+                self.refuse("requestor_type", "must be FIU, LSP or unspecified");
+                None
+            }
+        }
+    }
+
+    /// `issue_time` where it is given, else `now`.
+    pub(super) fn issue_time(&mut self, given: Option<prost_types::Timestamp>, now: DateTime<Utc>) -> DateTime<Utc> {
+        let Some(given) = given else { return now };
+        let instant = u32::try_from(given.nanos)
+            .ok()
+            .filter(|&nanos| nanos < 1_000_000_000)
+            .and_then(|nanos| DateTime::from_timestamp(given.seconds, nanos))
+            // The range of google.protobuf.Timestamp, and of years with four digits.
+            .filter(|_| (-62_135_596_800..=253_402_300_799).contains(&given.seconds));
+        instant.unwrap_or_else(|| {
+            self.refuse("issue_time", "must be a timestamp of the years 1 to 9999 with 0 to 999999999 nanos");
+            now
+        })
+    }
+
+    /// An `issue_time` outside the pairing's window could never be accepted.
+    pub(super) fn window(&mut self, issue_time: DateTime<Utc>, now: DateTime<Utc>, conventions: &Conventions) {
+        let inside = (issue_time - now).abs() <= conventions.max_age;
+        let description =
+            format!("must lie within {} s of now, the pairing's window", conventions.max_age.num_seconds());
+        self.require("issue_time", inside, &description);
+    }
+
+    /// The members of `ecreq`; an empty `txnid` stays empty.
+    pub(super) fn redirect(&mut self, given: Option<proto::Redirect>) -> members::Redirect {
+        let given = given.unwrap_or_default();
+        let uuid = given.txnid.is_empty() || form::is_uuid(&given.txnid);
+        self.require("redirect.txnid", uuid, "must be a UUID such as 2d04747e-21c6-4c23-955b-d46c2f820140, or empty");
+        self.text("redirect.sessionid", &given.sessionid);
+        let userid = form::is_userid(&given.userid);
+        self.require("redirect.userid", userid, "must be `<name or mobile>@<AA handle>` without blanks");
+        self.text("redirect.userid", &given.userid);
+        self.target("redirect.redirect", &given.redirect);
+        self.require("redirect.srcref", !given.srcref.is_empty(), "needs at least one consent handle");
+        self.list("redirect.srcref", &given.srcref);
+        self.list("redirect.fipid", &given.fipid);
+        self.text("redirect.email", &given.email);
+        let pan = given.pan.is_empty() || form::is_pan(&given.pan);
+        self.require("redirect.pan", pan, "must be five letters, four digits and a letter, or empty");
+        let dob = given.dob.is_empty() || form::is_dob(&given.dob);
+        self.require("redirect.dob", dob, "must be a day of the calendar as YYYY-MM-DD, or empty");
+        let language = given.iso_language_code.is_empty() || form::LANGUAGES.contains(&&*given.iso_language_code);
+        let description = format!("must be one of {}, or empty", form::LANGUAGES.join(" "));
+        self.require("redirect.iso_language_code", language, &description);
+        self.extra("redirect.extra", &given.extra, &REDIRECT_NAMES);
+        members::Redirect {
+            txnid: given.txnid,
+            sessionid: given.sessionid,
+            userid: given.userid,
+            redirect: given.redirect,
+            srcref: given.srcref,
+            fipid: given.fipid,
+            email: given.email,
+            pan: given.pan,
+            dob: given.dob,
+            iso_language_code: given.iso_language_code,
+            extra: given.extra,
+        }
+    }
+
+    /// The members of `ecres`.
+    pub(super) fn callback(&mut self, given: Option<proto::Callback>) -> members::Callback {
+        let given = given.unwrap_or_default();
+        self.require("callback.txnid", !given.txnid.is_empty(), "is required: the request's, unchanged");
+        self.text("callback.txnid", &given.txnid);
+        self.text("callback.sessionid", &given.sessionid);
+        self.require("callback.userid", !given.userid.is_empty(), "is required: the request's, unchanged");
+        self.text("callback.userid", &given.userid);
+        let status = proto::CallbackStatus::try_from(given.status).unwrap_or(proto::CallbackStatus::Unspecified);
+        match status {
+            proto::CallbackStatus::Success => {
+                self.require("callback.errorcode", given.errorcode == 0, "must be 0 with SUCCESS");
+                self.require("callback.srcref", !given.srcref.is_empty(), "needs the accepted handles with SUCCESS");
+            }
+            proto::CallbackStatus::Failure => {
+                self.require("callback.errorcode", given.errorcode != 0, "must say why: 1 or more with FAILURE");
+            }
+            proto::CallbackStatus::Unspecified => self.refuse("callback.status", "must be SUCCESS or FAILURE"),
+        }
+        self.list("callback.srcref", &given.srcref);
+        self.extra("callback.extra", &given.extra, &CALLBACK_NAMES);
+        members::Callback {
+            txnid: given.txnid,
+            sessionid: given.sessionid,
+            userid: given.userid,
+            success: status == proto::CallbackStatus::Success,
+            errorcode: given.errorcode,
+            srcref: given.srcref,
+            extra: given.extra,
+        }
+    }
+
+    /// The URL that a callback leads to.
+    pub(super) fn redirect_url(&mut self, given: &str) {
+        self.target("redirect_url", given);
+        let free = !url::names_callback_parameter(given);
+        self.require("redirect_url", free, "must not name fi, resdate, ecres or iv in its query");
+    }
+
+    /// A URL that a browser will be sent to.
+    fn target(&mut self, field: &'static str, given: &str) {
+        if let Err(problem) = form::check_redirect(given) {
+            self.refuse(field, problem);
+        }
+        self.text(field, given);
+    }
+
+    fn text(&mut self, field: &'static str, value: &str) {
+        self.require(field, value.len() <= MAX_MEMBER, "must have at most 8192 bytes");
+    }
+
+    fn list(&mut self, field: &'static str, items: &[String]) {
+        self.require(field, items.len() <= MAX_LIST, "must have at most 200 entries");
+        if let Some(at) = items.iter().position(|item| !form::is_list_item(item) || item.len() > MAX_MEMBER) {
+            let form = r#"must not be empty, have outer blanks or over 8192 bytes, or hold any of , { } [ ] " &"#;
+            self.refuse(field, format!("entry {at} (counted from 0) {form}"));
+        }
+    }
+
+    fn extra(&mut self, field: &'static str, extra: &std::collections::BTreeMap<String, String>, known: &[&str]) {
+        let names = extra.keys().all(|name| form::is_extra_name(name) && !known.contains(&&**name));
+        self.require(field, names, "names must be [A-Za-z][A-Za-z0-9_.-]* and none of the guideline's members");
+        let sizes = extra.iter().all(|(name, value)| name.len() <= MAX_MEMBER && value.len() <= MAX_MEMBER);
+        self.require(field, sizes, "names and values must have at most 8192 bytes");
+    }
+}
