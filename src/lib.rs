@@ -8,9 +8,12 @@
 //! 3. [`service`], [`error`], [`server`], [`config`], [`cli`]: the edges. They translate and decide nothing about the
 //!    format.
 
+pub mod cli;
 pub mod codec;
+pub mod config;
 pub mod error;
 pub mod kdf_pool;
 pub mod keyring;
 pub mod proto;
+pub mod server;
 pub mod service;

@@ -126,19 +126,37 @@ impl WireDate {
         }
     }
 
+    fn at(&self, second: u32, millisecond: u32) -> DateTime<Utc> {
+        self.minute + TimeDelta::milliseconds(i64::from(second) * 1000 + i64::from(millisecond))
+    }
+
+    /// Every way to read the digits, each by name; unknown seconds as 0.
+    pub fn readings(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+        match self.tail {
+            Tail::Second(second) => vec![("seconds", self.at(second, 0))],
+            Tail::Full(second, millisecond) => vec![("seconds and milliseconds", self.at(second, millisecond))],
+            Tail::Three(digits) => {
+                let millis = ("milliseconds, seconds unknown", self.at(0, digits));
+                let tenths = self.tenths(digits).map(|instant| ("seconds and tenths", instant));
+                [millis].into_iter().chain(tenths).collect()
+            }
+        }
+    }
+
+    fn tenths(&self, digits: u32) -> Option<DateTime<Utc>> {
+        (digits < 600).then(|| self.at(digits / 10, digits % 10 * 100))
+    }
+
     /// The instants that the digits admit for a pairing that writes `written` and reads `read`.
     ///
     /// # Errors
     /// The pairing pins tenths, and the digits are none.
     pub fn instants(&self, written: DateStyle, read: ReadDate) -> Result<Instants, DateProblem> {
-        let at = |second: u32, millisecond: u32| {
-            self.minute + TimeDelta::milliseconds(i64::from(second) * 1000 + i64::from(millisecond))
-        };
         let named = |issue| Instants { issue, first: issue, last: issue };
         let (millis, tenths) = match self.tail {
-            Tail::Second(second) => return Ok(named(at(second, 0))),
-            Tail::Full(second, millisecond) => return Ok(named(at(second, millisecond))),
-            Tail::Three(digits) => (at(0, digits), (digits < 600).then(|| at(digits / 10, digits % 10 * 100))),
+            Tail::Second(second) => return Ok(named(self.at(second, 0))),
+            Tail::Full(second, millisecond) => return Ok(named(self.at(second, millisecond))),
+            Tail::Three(digits) => (self.at(0, digits), self.tenths(digits)),
         };
         if read == ReadDate::Tenths {
             return tenths.map(named).ok_or("has no second of a minute where this pairing reads seconds and tenths");

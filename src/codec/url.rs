@@ -149,6 +149,12 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     })
 }
 
+/// The leg that the parameters of `url` belong to: the callback leg where it names `ecres` or `resdate`.
+pub fn leg_of(url: &str) -> Leg {
+    let callback = names_any(query_of(url), &[Leg::Callback.date_name(), Leg::Callback.message_name()]);
+    if callback { Leg::Callback } else { Leg::Request }
+}
+
 /// Whether the query of `url` names a parameter of the callback leg, as a tolerant reader finds them.
 pub fn names_callback_parameter(url: &str) -> bool {
     names_any(query_of(url), Leg::Callback.names())

@@ -65,7 +65,9 @@ fn read_part(part: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &
     };
     let (syntax, inner) = if let Some(inner) = bracketed('[', ']') {
         if let Ok(strings) = serde_json::from_str::<Vec<String>>(part) {
-            strings.iter().for_each(|item| push(item));
+            for item in &strings {
+                push(item);
+            }
             deviations.note(Deviation::ListSyntax, own != ListSyntax::Json);
             return;
         }

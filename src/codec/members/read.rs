@@ -66,11 +66,11 @@ pub fn read_redirect(
         iso_language_code: members.take(9),
         extra: std::mem::take(&mut members.extra),
     };
-    if !form::is_absolute_url(&redirect.redirect) {
-        if let Some(once_more) = escape::decode(&redirect.redirect, false).filter(|url| form::is_absolute_url(url)) {
-            deviations.note(Deviation::DoubleEncoded, true);
-            redirect.redirect = once_more.into_owned();
-        }
+    if !form::is_absolute_url(&redirect.redirect)
+        && let Some(once_more) = escape::decode(&redirect.redirect, false).filter(|url| form::is_absolute_url(url))
+    {
+        deviations.note(Deviation::DoubleEncoded, true);
+        redirect.redirect = once_more.into_owned();
     }
     required("txnid", &redirect.txnid)?;
     required("userid", &redirect.userid)?;

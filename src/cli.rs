@@ -1,0 +1,126 @@
+//! The command line: serve, check, inspect, keygen, health.
+
+use std::{
+    io::{self, Read, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use thiserror::Error;
+
+use crate::config::{Address, BadSettings, DEFAULT_LISTEN, KeyringSettings, Settings};
+
+mod health;
+mod inspect;
+mod keygen;
+mod serve;
+
+/// Settings or arguments that cannot be used (`EX_USAGE` of sysexits).
+const BAD_SETTINGS: u8 = 64;
+
+/// How long `health` waits for an answer.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Encodes and decodes the browser redirects between FIUs and Account Aggregators, over gRPC.
+///
+/// Without a subcommand it serves; without a keyring it serves the embedded sandbox keyring, on loopback only.
+#[derive(Parser)]
+#[command(name = "aa-redirect", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve (the default)
+    Serve {
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Read settings and keyring, print the pairings without secrets, and exit 64 with the reason on a bad one
+    Check {
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Open a redirect or callback URL with the keyring, offline, and say step by step what was read or what failed
+    ///
+    /// For the operator who holds the secrets: it says what the service must not, and it prints the members. Exits 0
+    /// where the service would accept the message now, else 1.
+    Inspect {
+        #[command(flatten)]
+        keyring: KeyringSettings,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        /// The URL or query string; `-` reads it from standard input, since arguments show in ps
+        url: String,
+    },
+    /// Print a new secret: 32 characters of the specification's alphabet, from the system's randomness
+    Keygen,
+    /// Ask a server whether it serves: exits 0 if it does, else 1
+    Health {
+        /// The server's address, host:port or unix:path
+        #[arg(value_name = "ADDR", default_value = DEFAULT_LISTEN)]
+        address: Address,
+    },
+}
+
+/// Why the program ends without success.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("{0}")]
+    Settings(#[from] BadSettings),
+    #[error("{0}")]
+    Other(String),
+    /// Already said in full.
+    #[error("")]
+    Reported,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+/// Runs the program with its arguments: 0 on success, 64 on bad settings, 1 on failure.
+pub fn run() -> ExitCode {
+    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where the stream is closed, nobody reads the message.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(BAD_SETTINGS) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match cli.command.unwrap_or(Command::Serve { settings: cli.settings }) {
+        Command::Serve { settings } => serve::serve(&settings),
+        Command::Check { settings } => serve::check(&settings),
+        Command::Inspect { keyring, json, url } => read_url(url).and_then(|url| inspect::run(&keyring, &url, json)),
+        Command::Keygen => keygen::secret().map(|secret| println!("{secret}")),
+        Command::Health { address } => health::ask(&address),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Reported) => ExitCode::FAILURE,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "aa-redirect: {failure}");
+            if matches!(failure, Failure::Settings(_)) { ExitCode::from(BAD_SETTINGS) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// The argument itself, or standard input for `-`.
+fn read_url(argument: String) -> Result<String, Failure> {
+    if argument != "-" {
+        return Ok(argument);
+    }
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    // The line end that a shell's echo adds is no part of the URL.
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

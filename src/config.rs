@@ -1,0 +1,179 @@
+//! Settings: flags first, then the environment (`AA_REDIRECT_<FLAG>`), then the defaults; all checked before a port is
+//! bound.
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    str::FromStr,
+    thread,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+
+use crate::keyring::{self, Keyring, Problem, Refused};
+
+/// Loopback only, so that a first start exposes nothing.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
+/// As long as a caller usually waits; Kubernetes kills after 30 seconds.
+const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
+
+/// Where a server listens: `host:port` or `unix:path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A TCP socket.
+    Tcp(SocketAddr),
+    /// A Unix domain socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether only this machine reaches it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() { Err("unix: needs a path".into()) } else { Ok(Self::Unix(path.into())) };
+        }
+        let resolved = text.to_socket_addrs().map_err(|error| format!("neither host:port nor unix:path ({error})"))?;
+        resolved.into_iter().next().map(Self::Tcp).ok_or_else(|| "the host has no address".into())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What `serve` and `check` can be told.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where to listen, host:port or unix:path; may be given several times
+    #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_LISTEN", value_delimiter = ',', default_value = DEFAULT_LISTEN)]
+    pub listen: Vec<Address>,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would take a doc comment for the help of the whole group")]
+    pub keyring: KeyringSettings,
+
+    /// Serve the sandbox keyring even on an address that other machines reach
+    #[arg(long, env = "AA_REDIRECT_SANDBOX", conflicts_with = "keyring")]
+    pub sandbox: bool,
+
+    /// Threads that derive PBKDF2 keys [default: one fewer than cores]
+    #[arg(long, value_name = "N", env = "AA_REDIRECT_KDF_THREADS", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub kdf_threads: Option<u32>,
+
+    /// How long calls in flight may take to end after SIGTERM
+    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_TIMEOUT", default_value_t = DEFAULT_DRAIN_TIMEOUT)]
+    pub drain_timeout: u64,
+
+    /// The form of log lines
+    #[arg(long, value_name = "FORM", env = "AA_REDIRECT_LOG", default_value = "text")]
+    pub log: LogFormat,
+}
+
+/// Which keyring.
+#[derive(Args, Clone, Debug)]
+pub struct KeyringSettings {
+    /// The keyring file; without it the embedded sandbox keyring is used
+    #[arg(long, value_name = "FILE", env = "AA_REDIRECT_KEYRING")]
+    pub keyring: Option<PathBuf>,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, Error)]
+pub enum BadSettings {
+    /// The keyring file is refused.
+    #[error("{0}")]
+    Keyring(#[from] Refused),
+    /// The sandbox keyring would be reachable from other machines.
+    #[error(
+        "{0} is reached from other machines, and the sandbox keyring's secrets are public: name a keyring with \
+         --keyring, listen on a loopback address, or say --sandbox to serve it all the same"
+    )]
+    SandboxExposed(Address),
+    /// The embedded keyring is faulty.
+    #[error("the embedded keyring is faulty: {0:?}")]
+    Sandbox(Vec<Problem>),
+}
+
+impl KeyringSettings {
+    /// The keyring with its warnings, or the sandbox one where no file is named.
+    ///
+    /// # Errors
+    /// Where the file is refused.
+    pub fn load(&self) -> Result<(Keyring, Vec<Problem>), BadSettings> {
+        match &self.keyring {
+            Some(path) => Ok(keyring::load(path)?),
+            None => keyring::sandbox().map(|keyring| (keyring, Vec::new())).map_err(BadSettings::Sandbox),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether the embedded keyring is served.
+    pub fn is_sandbox(&self) -> bool {
+        self.keyring.keyring.is_none()
+    }
+
+    /// Checks what no single setting shows, and loads the keyring.
+    ///
+    /// # Errors
+    /// What makes the settings unfit.
+    pub fn load(&self) -> Result<(Keyring, Vec<Problem>), BadSettings> {
+        if let Some(exposed) = self.listen.iter().find(|address| !address.is_local())
+            && self.is_sandbox()
+            && !self.sandbox
+        {
+            return Err(BadSettings::SandboxExposed(exposed.clone()));
+        }
+        self.keyring.load()
+    }
+
+    /// Threads for key derivation: as told, else one fewer than cores, so that calls without PBKDF2 find one free.
+    pub fn kdf_threads(&self) -> u32 {
+        let cores =
+            || thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+        self.kdf_threads.unwrap_or_else(|| cores().saturating_sub(1).max(1))
+    }
+
+    /// How long calls in flight may take to end.
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.drain_timeout)
+    }
+}
+
+/// What `error` says, and the way out where one is known.
+pub(crate) fn bind_advice(address: &Address, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another process listens there, or name another address with --listen",
+        io::ErrorKind::PermissionDenied => "; ports under 1024 need a privilege",
+        _ => "",
+    };
+    format!("cannot listen on {address}: {error}{advice}")
+}
