@@ -146,7 +146,7 @@ fn inspect(keyring: &Keyring, url: &str, now: DateTime<Utc>) -> Report {
     report
 }
 
-/// Tries one pairing; true where it opened the message. The report's answer is that of the last pairing tried.
+/// Tries one pairing; true where it opened the message.
 fn try_pairing(report: &mut Report, pairing: &Pairing, envelope: &Envelope, leg: Leg, now: DateTime<Utc>) -> bool {
     let conventions = &pairing.conventions;
     let scheme = conventions.profile.scheme;
@@ -169,13 +169,16 @@ fn try_pairing(report: &mut Report, pairing: &Pairing, envelope: &Envelope, leg:
         secrets: Vec::new(),
     };
     if envelope.iv_for(scheme).is_none() {
-        report.answer = "SCHEME_MISMATCH";
-        report.explanation = format!(
-            "the message has {} iv, and the scheme of profile {} is {}; sender and keyring follow different versions",
-            if envelope.iv.is_some() { "an" } else { "no" },
-            conventions.profile.name,
-            scheme.name()
-        );
+        // Where another pairing fits the scheme, its answer tells more.
+        if report.answer.is_empty() {
+            report.answer = "SCHEME_MISMATCH";
+            report.explanation = format!(
+                "the message has {} iv, and the scheme of profile {} is {}; sender and keyring follow different versions",
+                if envelope.iv.is_some() { "an" } else { "no" },
+                conventions.profile.name,
+                scheme.name()
+            );
+        }
         report.pairings.push(tried);
         return false;
     }

@@ -196,7 +196,8 @@ impl Check<'_> {
         self.id(&raw.aa, "aa");
         self.unique_pairing(raw);
         let profile = self.choice(&raw.profile, "profile", &PROFILES.each_ref().map(|profile| (profile.name, profile)));
-        let conventions = profile.map(|profile| self.conventions(raw, profile));
+        // Under a profile that is none, the departures are checked all the same.
+        let conventions = self.conventions(raw, profile.unwrap_or(&PROFILES[0]));
         if let Some(webview) = &raw.webview {
             self.webview(webview);
         }
@@ -211,7 +212,7 @@ impl Check<'_> {
         Some(Pairing {
             fiu: raw.fiu.get_ref().clone(),
             aa: raw.aa.get_ref().clone(),
-            conventions: conventions?,
+            conventions,
             webview: raw.webview.as_ref().map(|webview| webview.get_ref().clone()),
             handles: raw.handles.iter().map(|handle| handle.get_ref().clone()).collect(),
             redirect_hosts,

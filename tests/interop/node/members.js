@@ -1,0 +1,93 @@
+// The members of `ecreq` and `ecres`: written in the format's order and with its escapes, read back strictly. A message
+// that is not exactly as it would be written here throws a WireError.
+
+import { WireError, percentEncode } from './codec.js';
+
+const LISTS = ['srcref', 'fipid'];
+const REDIRECT = ['txnid', 'sessionid', 'userid', 'redirect', 'srcref', 'fipid', 'email', 'pan', 'dob', 'isoLanguageCode'];
+const CALLBACK = ['txnid', 'sessionid', 'userid', 'status', 'errorcode', 'srcref'];
+/** Sent even when empty. */
+const ALWAYS = ['txnid', 'sessionid', 'userid', 'redirect', 'status', 'errorcode'];
+
+/** The plaintext of `ecreq`; `lists` is repeated, comma, braces or json. */
+export const writeRedirect = (members, lists) => write(REDIRECT, members, lists);
+/** The plaintext of `ecres`; `status` is S or F. */
+export const writeCallback = (members, lists) => write(CALLBACK, members, lists);
+/** The members of a plaintext of `ecreq`. */
+export const readRedirect = (text, lists) => read(REDIRECT, text, lists);
+/** The members of a plaintext of `ecres`. */
+export function readCallback(text, lists) {
+  const members = read(CALLBACK, text, lists);
+  return { ...members, errorcode: Number(members.errorcode) };
+}
+
+function write(names, members, lists = 'repeated') {
+  const pairs = [];
+  for (const name of names) {
+    const value = members[name] ?? '';
+    if (LISTS.includes(name)) {
+      for (const item of writeList(value || [], lists)) pairs.push([name, item]);
+    } else if (value !== '' || ALWAYS.includes(name)) {
+      pairs.push([name, name === 'redirect' ? escapeRedirect(value) : escape(String(value))]);
+    }
+  }
+  for (const name of Object.keys(members.extra ?? {}).sort()) pairs.push([name, escape(members.extra[name])]);
+  return pairs.map((pair) => pair.join('=')).join('&');
+}
+
+function writeList(items, lists) {
+  if (items.length === 0) return [];
+  const joined = items.map(escape).join(',');
+  switch (lists) {
+    case 'repeated':
+      return items.map(escape);
+    case 'comma':
+      return [joined];
+    case 'braces':
+      return [`{${joined}}`];
+    case 'json':
+      return [escape(JSON.stringify(items))];
+    default:
+      throw new TypeError(`no such list syntax: ${lists}`);
+  }
+}
+
+/** Little is escaped, so that a reader that never decodes sees most values as they are. */
+function escape(value) {
+  return value.replace(/[%&=+# \u0000-\u001f\u007f-\u{10ffff}]/gu, encodeURIComponent);
+}
+
+/** A query or a fragment, left raw, would look like members. */
+function escapeRedirect(url) {
+  return /[?#]/.test(url) ? percentEncode(url) : escape(url);
+}
+
+function read(names, text, lists = 'repeated') {
+  const members = { extra: {} };
+  for (const name of names) members[name] = LISTS.includes(name) ? [] : '';
+  for (const pair of text.split('&')) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new WireError(`no member: ${pair}`);
+    const name = pair.slice(0, at);
+    const value = decodeURIComponent(pair.slice(at + 1));
+    if (LISTS.includes(name) && names.includes(name)) members[name].push(...readList(value, lists));
+    else if (names.includes(name)) members[name] = value;
+    else members.extra[name] = value;
+  }
+  // Order, escapes, repeated members and lists at once.
+  if (write(names, members, lists) !== text) throw new WireError(`members not as the format writes them: ${text}`);
+  return members;
+}
+
+function readList(value, lists) {
+  switch (lists) {
+    case 'repeated':
+      return [value];
+    case 'comma':
+      return value.split(',');
+    case 'braces':
+      return value.slice(1, -1).split(',');
+    default:
+      return JSON.parse(value);
+  }
+}

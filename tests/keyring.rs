@@ -1,0 +1,163 @@
+//! The keyring file: refused as a whole, with line and what to mend, and never with a secret in the message.
+
+use std::{fs, path::PathBuf};
+
+use aa_redirect::keyring::{self, Problem};
+
+/// A pairing that is fine; tests break one thing of it.
+const GOOD: &str = r#"[[pairing]]
+fiu = "fiu@x"
+aa = "aa@x"
+profile = "v1.5"
+webview = "https://aa.example/webview"
+handles = ["x"]
+redirect_hosts = ["fiu.example"]
+secrets = [
+  { id = "a", file = "secret" },
+  { id = "b", file = "secret", use = "decode" },
+]
+date = "tenths"
+read_date = "any"
+lists = "json"
+padding = true
+max_age_seconds = 180
+check_resdate = true
+failure_budget = 32
+date_reuse_milliseconds = 0
+"#;
+
+const SECRET: &str = "0123456789abcdefghijABCDEFGHIJ-_";
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, keyring: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("keyring-{name}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("secret"), format!("{SECRET}\r\n")).unwrap();
+        fs::write(folder.join("empty"), "\n").unwrap();
+        fs::write(folder.join("short"), "0123456789abcde").unwrap();
+        fs::write(folder.join("keyring.toml"), keyring).unwrap();
+        Self(folder)
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        keyring::load(&self.0.join("keyring.toml")).unwrap().1
+    }
+
+    fn refusal(&self) -> String {
+        let refused = keyring::load(&self.0.join("keyring.toml")).err().expect("the file is refused").to_string();
+        assert!(!refused.contains(SECRET), "{refused}");
+        refused.replace(&format!("{}/", self.0.display()), "")
+    }
+}
+
+#[test]
+fn a_good_file_loads_without_warning() {
+    assert_eq!(Folder::new("good", GOOD).warnings(), []);
+}
+
+#[test]
+fn what_is_wrong_is_told_with_line_and_remedy() {
+    for (number, (from, to, expected)) in [
+        ("fiu = \"fiu@x\"", "fiu = \"\"", "keyring.toml:2: `fiu` is empty"),
+        ("aa = \"aa@x\"", "aa = \"a\\u0007\"", "keyring.toml:3: `aa` is over 128 bytes or has control characters"),
+        ("v1.5", "v1.6", "keyring.toml:4: `profile` must be one of iv, v1.0, v1.1, v1.2, v1.3, v1.4, v1.5"),
+        ("profile = \"v1.5\"\n", "", "missing field `profile`"),
+        ("https://aa.example/webview", "http://aa.example/webview", "keyring.toml:5: `webview` must be"),
+        ("https://aa.example/webview", "aa.example/webview", "keyring.toml:5: `webview` must be"),
+        ("[\"x\"]", "[\"x@\"]", "keyring.toml:6: a handle must be"),
+        ("[\"x\"]", "[\"x\", \"x\"]", "keyring.toml:6: this FIU has the handle on line 6 too"),
+        ("fiu.example\"]", "https://fiu.example\"]", "keyring.toml:7: `redirect_hosts` takes hosts"),
+        ("id = \"b\"", "id = \"a\"", "keyring.toml:10: another secret of this pairing has the same `id`"),
+        ("id = \"b\"", "id = \"\"", "keyring.toml:10: a secret's `id` must have"),
+        (
+            "id = \"b\", file = \"secret\"",
+            "id = \"b\", file = \"gone\"",
+            "keyring.toml:10: the secret file `gone` cannot be read",
+        ),
+        ("id = \"b\", file = \"secret\"", "id = \"b\", file = \"empty\"", "keyring.toml:10: the secret is empty"),
+        ("id = \"b\", file = \"secret\"", "id = \"b\"", "keyring.toml:10: a secret needs `file` or `env`"),
+        ("id = \"b\", file", "id = \"b\", env = \"X\", file", "keyring.toml:10: a secret needs `file` or `env`"),
+        (
+            "file = \"secret\", use",
+            "env = \"AA_REDIRECT_TEST_UNSET\", use",
+            "keyring.toml:10: the environment variable",
+        ),
+        ("use = \"decode\"", "use = \"encode\"", "keyring.toml:10: `use` must be one of decode"),
+        ("date = \"tenths\"", "date = \"seconds\"", "keyring.toml:12: `date` must be one of millis, tenths, full"),
+        ("= \"any\"", "= \"millis\"", "keyring.toml:13: `read_date` must be one of any, tenths"),
+        ("\"json\"", "\"xml\"", "keyring.toml:14: `lists` must be one of repeated, comma, braces, json"),
+        ("padding = true", "padding = \"yes\"", "keyring.toml:15: expected a boolean"),
+        ("seconds = 180", "seconds = 0", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
+        ("seconds = 180", "seconds = 1000000001", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
+        ("budget = 32", "budget = -1", "keyring.toml:18: `failure_budget` must be"),
+        ("seconds = 0\n", "seconds = 1001\n", "keyring.toml:19: `date_reuse_milliseconds` must be"),
+        ("padding =", "pading =", "keyring.toml:15: unknown field `pading`"),
+        ("[[pairing]]", "[[pairings]]", "keyring.toml:1: unknown field `pairings`"),
+        ("fiu =", "fiu", "keyring.toml:2:"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(GOOD.contains(from), "{from}");
+        let refused = Folder::new(&format!("bad-{number}"), &GOOD.replace(from, to)).refusal();
+        assert!(refused.contains(expected), "{to}: {refused}");
+    }
+}
+
+#[test]
+fn every_problem_of_a_file_is_told_at_once() {
+    let refused = Folder::new("all", &GOOD.replace("v1.5", "v2").replace("json", "xml")).refusal();
+    assert_eq!(refused.lines().count(), 2, "{refused}");
+}
+
+#[test]
+fn a_pairing_stands_once_and_a_handle_leads_to_one_aa() {
+    let refused = Folder::new("twice", &format!("{GOOD}{GOOD}")).refusal();
+    assert!(refused.contains("this pairing of `fiu` and `aa` stands on line 2 too"), "{refused}");
+    let refused = Folder::new("handle", &format!("{GOOD}{}", GOOD.replace("aa@x", "bb@x"))).refusal();
+    assert!(refused.contains("this FIU has the handle on line 6 too"), "{refused}");
+}
+
+#[test]
+fn a_file_without_pairing_or_no_file_is_refused() {
+    assert!(Folder::new("empty", "").refusal().contains("has no [[pairing]]"));
+    let refused = keyring::load("no/such/keyring.toml".as_ref()).err().unwrap().to_string();
+    assert!(refused.starts_with("no/such/keyring.toml: cannot be read"), "{refused}");
+}
+
+#[test]
+fn a_pairing_has_one_to_four_secrets() {
+    let one = "{ id = \"a\", file = \"secret\" },\n  { id = \"b\", file = \"secret\", use = \"decode\" },\n";
+    assert!(GOOD.contains(one));
+    let five: String = (0..5).map(|id| format!("{{ id = \"{id}\", file = \"secret\" }},\n")).collect();
+    for secrets in ["", &five] {
+        let refused = Folder::new("count", &GOOD.replace(one, secrets)).refusal();
+        assert!(refused.contains("`secrets` must have 1 to 4 entries"), "{refused}");
+    }
+}
+
+#[test]
+fn a_secret_written_into_the_file_is_not_repeated_in_the_refusal() {
+    for (from, to) in [
+        ("file = \"secret\", use", "secret = \"0123456789abcdefghijABCDEFGHIJ-_\", use"),
+        ("padding = true", "padding = \"0123456789abcdefghijABCDEFGHIJ-_\""),
+        ("padding = true", "padding = 0123456789abcdefghijABCDEFGHIJ-_"),
+        ("\"v1.5\"", "\"0123456789abcdefghijABCDEFGHIJ-_\""),
+        ("[\n", "\"0123456789abcdefghijABCDEFGHIJ-_\" #"),
+    ] {
+        Folder::new("misplaced", &GOOD.replacen(from, to, 1)).refusal();
+    }
+}
+
+#[test]
+fn a_short_secret_and_one_of_two_pairings_are_warned_of() {
+    let warnings = Folder::new("short", &GOOD.replacen("\"secret\"", "\"short\"", 1)).warnings();
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].line, Some(9));
+    let other = GOOD.replace("aa@x", "bb@x").replace("[\"x\"]", "[]");
+    let warnings = Folder::new("shared", &format!("{GOOD}{other}")).warnings();
+    assert!(warnings.iter().all(|warning| warning.text.contains("give each pairing its own")));
+    assert_eq!(warnings.len(), 2);
+}

@@ -1,0 +1,133 @@
+//! A server in the test's own process, with a clock that the test sets, and a sender that shares no code with it.
+
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses a part")]
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aa_redirect::{
+    config::Address,
+    kdf_pool::KdfPool,
+    keyring,
+    proto::{
+        CallbackParams, DecodeCallbackRequest, DecodeCallbackResponse, DecodeRedirectRequest, DecodeRedirectResponse,
+        Deviation, RedirectParams, decode_callback_request, decode_redirect_request,
+        redirect_service_client::RedirectServiceClient,
+    },
+    server::{Listener, Services},
+    service::Redirects,
+};
+use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+use tonic::{Status, transport::Channel};
+use tonic_types::StatusExt;
+
+pub mod sender;
+
+/// The instant at which a test's clock starts: 23.756 seconds into a minute.
+pub const NOW: &str = "2026-11-21T10:40:23.756Z";
+/// That instant as each style writes it.
+pub const MILLIS: &str = "211120261040756";
+pub const TENTHS: &str = "211120261040237";
+pub const FULL: &str = "21112026104023756";
+pub const SECONDS: &str = "21112026104023";
+
+/// A running server.
+pub struct Server {
+    pub client: RedirectServiceClient<Channel>,
+    pub channel: Channel,
+    pub address: Address,
+    now: Arc<Mutex<DateTime<Utc>>>,
+    _stop: oneshot::Sender<()>,
+}
+
+/// Starts a server over `tests/support/keyring.toml`.
+pub async fn start() -> Server {
+    start_with(Path::new("tests/support/keyring.toml")).await
+}
+
+/// Starts a server over another keyring file.
+pub async fn start_with(keyring: &Path) -> Server {
+    let (keyring, _) = keyring::load(keyring).unwrap();
+    let now = Arc::new(Mutex::new(NOW.parse().unwrap()));
+    let clock = Arc::clone(&now);
+    let redirects =
+        Redirects::new(Arc::new(keyring), KdfPool::new(2).unwrap(), Arc::new(move || *clock.lock().unwrap()));
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.address().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let services = Services::new(redirects).await.unwrap();
+    tokio::spawn(services.run(vec![listener], async { drop(stopped.await) }, Duration::ZERO));
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    Server { client: RedirectServiceClient::new(channel.clone()), channel, address, now, _stop: stop }
+}
+
+impl Server {
+    pub fn set_now(&self, now: &str) {
+        *self.now.lock().unwrap() = now.parse().unwrap();
+    }
+
+    pub async fn decode_redirect(&mut self, url: &str) -> Result<DecodeRedirectResponse, Status> {
+        self.decode_redirect_for("", url).await
+    }
+
+    pub async fn decode_redirect_for(&mut self, aa_id: &str, url: &str) -> Result<DecodeRedirectResponse, Status> {
+        let source = Some(decode_redirect_request::Source::Url(url.to_owned()));
+        let request = DecodeRedirectRequest { aa_id: aa_id.to_owned(), source };
+        self.client.decode_redirect(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub async fn decode_redirect_params(
+        &mut self,
+        aa_id: &str,
+        params: RedirectParams,
+    ) -> Result<DecodeRedirectResponse, Status> {
+        let source = Some(decode_redirect_request::Source::Params(params));
+        let request = DecodeRedirectRequest { aa_id: aa_id.to_owned(), source };
+        self.client.decode_redirect(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub async fn decode_callback(&mut self, url: &str) -> Result<DecodeCallbackResponse, Status> {
+        let source = Some(decode_callback_request::Source::Url(url.to_owned()));
+        let request = DecodeCallbackRequest { fiu_id: "fiu@test".to_owned(), source };
+        self.client.decode_callback(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub async fn decode_callback_params(
+        &mut self,
+        fiu_id: &str,
+        params: CallbackParams,
+    ) -> Result<DecodeCallbackResponse, Status> {
+        let source = Some(decode_callback_request::Source::Params(params));
+        let request = DecodeCallbackRequest { fiu_id: fiu_id.to_owned(), source };
+        self.client.decode_callback(request).await.map(tonic::Response::into_inner)
+    }
+}
+
+/// The names of deviations, in the order of the answer.
+pub fn names(deviations: &[i32]) -> Vec<&'static str> {
+    deviations.iter().map(|&deviation| Deviation::try_from(deviation).unwrap().as_str_name()).collect()
+}
+
+/// The reason of a refusal, whose domain is checked.
+pub fn reason(status: &Status) -> String {
+    let info = status.get_details_error_info().expect("every refusal has an ErrorInfo");
+    assert_eq!(info.domain, "aa.redirect.v1");
+    assert!(status.details().len() < 4096, "details stay under 4 KiB");
+    info.reason
+}
+
+/// A variable of a refusal.
+pub fn metadata(status: &Status, name: &str) -> Option<String> {
+    status.get_details_error_info()?.metadata.get(name).cloned()
+}
+
+/// The paths of the fields that a refusal names.
+pub fn fields(status: &Status) -> Vec<String> {
+    assert_eq!(reason(status), "FIELD_INVALID", "{status:?}");
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    violations.into_iter().map(|violation| violation.field).collect()
+}
