@@ -1,5 +1,7 @@
 //! The five calls through a client: every field of an answer and every reason of a refusal.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,8 @@
 //! What real senders do (wire format, section 6): each is read, repaired and reported by name, through the service, with
 //! the members and the exact set of deviations.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
 mod support;
 
 use aa_redirect::proto::{CallbackStatus, RedirectParams};

@@ -1,5 +1,7 @@
 //! The keyring file: refused as a whole, with line and what to mend, and never with a secret in the message.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
 use std::{fs, path::PathBuf};
 
 use aa_redirect::keyring::{self, Problem};
@@ -46,7 +48,7 @@ impl Folder {
     }
 
     fn refusal(&self) -> String {
-        let refused = keyring::load(&self.0.join("keyring.toml")).err().expect("the file is refused").to_string();
+        let refused = keyring::load(&self.0.join("keyring.toml")).expect_err("the file is refused").to_string();
         assert!(!refused.contains(SECRET), "{refused}");
         refused.replace(&format!("{}/", self.0.display()), "")
     }
@@ -131,8 +133,8 @@ fn a_file_without_pairing_or_no_file_is_refused() {
 fn a_pairing_has_one_to_four_secrets() {
     let one = "{ id = \"a\", file = \"secret\" },\n  { id = \"b\", file = \"secret\", use = \"decode\" },\n";
     assert!(GOOD.contains(one));
-    let five: String = (0..5).map(|id| format!("{{ id = \"{id}\", file = \"secret\" }},\n")).collect();
-    for secrets in ["", &five] {
+    let five = ["0", "1", "2", "3", "4"].map(|id| format!("{{ id = \"{id}\", file = \"secret\" }},\n"));
+    for secrets in ["", &five.concat()] {
         let refused = Folder::new("count", &GOOD.replace(one, secrets)).refusal();
         assert!(refused.contains("`secrets` must have 1 to 4 entries"), "{refused}");
     }

@@ -1,5 +1,7 @@
 //! The program: its subcommands, exit codes and the end of a server, through the binary.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
 mod support;
 
 use std::{

@@ -3,6 +3,8 @@
 //! The codec seals and opens it byte for byte with the received date as salt and mask, and the service reads it as
 //! `tests/vectors/readings.json` says: members and deviations, or not at all.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
 mod support;
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path, sync::Arc};
