@@ -42,22 +42,23 @@ struct Served {
 
 impl Served {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = program(&["--listen", "127.0.0.1:0", "--log", "json"])
+        let child = program(&["--listen", "127.0.0.1:0", "--log", "json"])
             .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut log = String::new();
-        loop {
-            let from = log.len();
-            assert_ne!(lines.read_line(&mut log).unwrap(), 0, "{log}");
-            let line: serde_json::Value = serde_json::from_str(&log[from..]).unwrap();
+        let mut served = Self { child, address: String::new(), log: String::new() };
+        // Closed after the start: a server must not end for want of a log.
+        let mut lines = BufReader::new(served.child.stderr.take().unwrap());
+        while served.address.is_empty() {
+            let from = served.log.len();
+            assert_ne!(lines.read_line(&mut served.log).unwrap(), 0, "{}", served.log);
+            let line: serde_json::Value = serde_json::from_str(&served.log[from..]).unwrap();
             if line["message"] == "serving" {
-                let address = line["listen"].as_str().unwrap().to_owned();
-                return Self { child, address, log };
+                line["listen"].as_str().unwrap().clone_into(&mut served.address);
             }
         }
+        served
     }
 
     fn terminate(&self) {
