@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use thiserror::Error;
 
 use crate::keyring::{self, Keyring, Problem, Refused};
@@ -81,7 +81,7 @@ pub struct Settings {
     pub keyring: KeyringSettings,
 
     /// Serve the sandbox keyring even on an address that other machines reach
-    #[arg(long, env = "AA_REDIRECT_SANDBOX", conflicts_with = "keyring")]
+    #[arg(long, env = "AA_REDIRECT_SANDBOX", conflicts_with = "keyring", value_parser = FalseyValueParser::new())]
     pub sandbox: bool,
 
     /// Threads that derive PBKDF2 keys [default: one fewer than cores]

@@ -140,7 +140,9 @@ fn answer(refusal: &Refusal) -> Answer {
             Code::NotFound,
             Reason::PairingUnknown,
             match (&**fiu, &**aa) {
-                (fiu, "") => format!("no pairing here has the FIU {fiu} and the AA that the request asks for"),
+                (fiu, "") => {
+                    format!("no pairing here has the FIU {fiu}, or none of its AAs lists the handle of redirect.userid")
+                }
                 ("", aa) => format!("no pairing here has the AA {aa}"),
                 (fiu, aa) => format!("no pairing here has the FIU {fiu} and the AA {aa}"),
             } + "; ListPairings shows what the keyring holds",

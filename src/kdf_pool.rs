@@ -1,31 +1,56 @@
-//! PBKDF2 on threads of its own, behind a bounded queue: a derivation takes milliseconds and would stall an async thread.
+//! PBKDF2 off the request path: threads of its own behind a bounded queue, several derivations in one call of a vector
+//! kernel, and a cache of what was derived.
+//!
+//! A derivation takes milliseconds of a core and would stall an async thread.
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
     time::{Duration, Instant},
 };
 
+use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
-use crate::{
-    codec::{kdf::Key, profile::Scheme},
-    keyring::Pairing,
-};
+use crate::{codec::kdf::Key, keyring::Pairing};
 
-/// Derivations that may wait: some ten seconds of one thread, more than any caller waits for.
+pub mod lanes;
+mod queue;
+
+use lanes::{Input, Lanes};
+use queue::Queue;
+
+/// Derivations that may wait: some four seconds of one thread, more than most callers wait for.
 const QUEUE: usize = 1024;
+/// Keys that are remembered: over a minute of one thread's work, in half a megabyte.
+const CACHE: usize = 8192;
+/// The longest time for which a key is remembered, whatever the pairing's window.
+const MAX_REMEMBERED: Duration = Duration::from_mins(10);
+/// How often keys are looked through for those whose window has passed.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Derivations yield to everything else: calls of the other scheme then find a core at once.
+const NICENESS: i32 = 10;
 
-/// A fixed set of threads that derive keys.
+/// What a derivation may take before one has been measured, in microseconds.
+const FIRST_GUESS: u64 = 5_000;
+
+/// A fixed set of threads that derive keys, and the keys that they derived.
 pub struct KdfPool {
-    queue: SyncSender<Job>,
+    shared: Arc<Shared>,
+    /// By secret and date.
+    keys: Arc<Cache<(u64, String), Remembered>>,
+}
+
+struct Shared {
+    waiting: Mutex<Queue<Job>>,
+    arrived: Condvar,
+    lanes: Lanes,
     threads: u32,
-    /// What the latest derivation took, in microseconds.
-    latest: Arc<AtomicU64>,
+    /// What the latest derivation took of a thread's time, in microseconds.
+    latest: AtomicU64,
 }
 
 struct Job {
@@ -35,62 +60,147 @@ struct Job {
     reply: oneshot::Sender<Key>,
 }
 
-/// Why no key was derived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Underived {
-    /// The queue is full; it will have room for most of its length after this time.
-    Overloaded(Duration),
-    /// The pool has ended.
-    Ended,
+#[derive(Clone)]
+struct Remembered {
+    key: Key,
+    until: Instant,
 }
 
+/// The queue had no room; half of what waits in it takes about this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overloaded(pub Duration);
+
 impl KdfPool {
-    /// A pool of `threads`, at least one.
+    /// A pool of `threads`, at least one, with the kernels that this processor has.
     ///
     /// # Errors
     /// Where the system gives no thread.
     pub fn new(threads: u32) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        let latest = Arc::new(AtomicU64::new(0));
-        let threads = threads.max(1);
-        for number in 0..threads {
-            let (jobs, latest) = (Arc::clone(&jobs), Arc::clone(&latest));
-            thread::Builder::new().name(format!("kdf-{number}")).spawn(move || work(&jobs, &latest))?;
-        }
-        Ok(Self { queue, threads, latest })
+        Self::with_lanes(threads, Lanes::detect())
     }
 
-    /// The PBKDF2 key of one of the pairing's secrets for `date`. Dropped before it starts where the caller has gone.
+    /// A pool that derives with `lanes`.
     ///
     /// # Errors
-    /// Where the queue is full, at once.
-    pub async fn derive(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Underived> {
-        let (reply, key) = oneshot::channel();
-        let job = Job { pairing: Arc::clone(pairing), secret, date: date.to_owned(), reply };
-        self.queue.try_send(job).map_err(|_| Underived::Overloaded(self.wait()))?;
-        key.await.map_err(|_| Underived::Ended)
+    /// Where the system gives no thread.
+    pub fn with_lanes(threads: u32, lanes: Lanes) -> std::io::Result<Self> {
+        let threads = threads.max(1);
+        let shared = Arc::new(Shared {
+            waiting: Mutex::new(Queue::new(QUEUE)),
+            arrived: Condvar::new(),
+            lanes,
+            threads,
+            latest: AtomicU64::new(FIRST_GUESS),
+        });
+        let keys = Arc::new(Cache::<(u64, String), Remembered>::new(CACHE));
+        for number in 0..threads {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name(format!("kdf-{number}")).spawn(move || work(&shared))?;
+        }
+        let sweeper = Arc::downgrade(&keys);
+        thread::Builder::new().name("kdf-sweep".to_owned()).spawn(move || {
+            while let Some(keys) = sweeper.upgrade() {
+                let now = Instant::now();
+                keys.retain(|_, remembered| remembered.until > now);
+                drop(keys);
+                thread::sleep(SWEEP);
+            }
+        })?;
+        Ok(Self { shared, keys })
     }
 
-    /// How long a full queue takes.
-    fn wait(&self) -> Duration {
-        let derivation = Duration::from_micros(self.latest.load(Ordering::Relaxed));
-        derivation * u32::try_from(QUEUE).unwrap_or(u32::MAX) / self.threads
+    /// The kernels in use, for the log.
+    pub fn kernels(&self) -> String {
+        self.shared.lanes.describe()
+    }
+
+    /// The PBKDF2 key of one of the pairing's secrets for `date`. Asked for at the same time or again, it is derived
+    /// once; where every caller has gone before its turn, not at all.
+    ///
+    /// # Errors
+    /// Where the queue has no room, at once; or where the job had to give way to another pairing's.
+    pub async fn derive(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Overloaded> {
+        let name = (pairing.secrets[secret].serial, date.to_owned());
+        let remembered = self.keys.get_or_insert_async(&name, async {
+            let (reply, key) = oneshot::channel();
+            let job = Job { pairing: Arc::clone(pairing), secret, date: date.to_owned(), reply };
+            self.shared.enqueue(job);
+            // A job without room is dropped, and its reply with it.
+            let key = key.await.map_err(|_| self.shared.overloaded())?;
+            Ok(Remembered { key, until: Instant::now() + lifetime(pairing) })
+        });
+        remembered.await.map(|remembered| remembered.key)
+    }
+
+    /// Whether the key is at hand, so that nobody would wait for it.
+    pub fn is_derived(&self, pairing: &Pairing, secret: usize, date: &str) -> bool {
+        self.keys.get(&(pairing.secrets[secret].serial, date.to_owned())).is_some()
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, latest: &AtomicU64) {
-    loop {
-        // Only receiving happens under the lock, and it does not panic.
-        let received = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = received else { return };
-        if job.reply.is_closed() {
-            continue;
+impl Drop for KdfPool {
+    fn drop(&mut self) {
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).close();
+        self.shared.arrived.notify_all();
+    }
+}
+
+/// How long a key of `pairing` can be of use: a date is accepted from one window before it to one after it.
+fn lifetime(pairing: &Pairing) -> Duration {
+    let window = pairing.conventions.max_age * 2 + chrono::TimeDelta::seconds(60);
+    window.to_std().unwrap_or(MAX_REMEMBERED).min(MAX_REMEMBERED)
+}
+
+impl Shared {
+    fn enqueue(&self, job: Job) {
+        let owner = Arc::as_ptr(&job.pairing) as usize;
+        let refused = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(owner, job);
+        drop(refused);
+        self.arrived.notify_one();
+    }
+
+    fn overloaded(&self) -> Overloaded {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let derivation = Duration::from_micros(self.latest.load(Ordering::Relaxed));
+        Overloaded(derivation * (1 + u32::try_from(waiting / 2).unwrap_or(u32::MAX)) / self.threads)
+    }
+
+    /// The next jobs whose callers still wait, as many as one call of a kernel takes; none at the pool's end.
+    fn next(&self) -> Option<Vec<Job>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let most = self.lanes.batch(waiting.len());
+            let mut jobs = Vec::with_capacity(most);
+            while jobs.len() < most
+                && let Some(job) = waiting.pop()
+            {
+                if !job.reply.is_closed() {
+                    jobs.push(job);
+                }
+            }
+            if !jobs.is_empty() {
+                return Some(jobs);
+            }
+            if waiting.is_closed() {
+                return None;
+            }
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+fn work(shared: &Shared) {
+    // A system that refuses leaves the thread as it is: slower for others, not wrong.
+    let _ = rustix::process::nice(NICENESS);
+    while let Some(jobs) = shared.next() {
         let begin = Instant::now();
-        let key = job.pairing.secrets[job.secret].derive(Scheme::Pbkdf2, &job.date);
-        latest.store(u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        // A caller that has gone meanwhile needs no key.
-        let _ = job.reply.send(key);
+        let inputs: Vec<Input<'_>> = jobs.iter().map(|job| job.pairing.secrets[job.secret].input(&job.date)).collect();
+        let keys = shared.lanes.derive(&inputs);
+        let took = begin.elapsed() / u32::try_from(jobs.len()).unwrap_or(1);
+        shared.latest.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        for (job, key) in jobs.into_iter().zip(keys) {
+            // A caller that has gone meanwhile needs no key.
+            let _ = job.reply.send(key);
+        }
     }
 }

@@ -2,14 +2,21 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
+use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::codec::{
-    kdf::{self, Key},
-    profile::{Conventions, Scheme},
+use crate::{
+    codec::{
+        kdf::{self, Key},
+        profile::{Conventions, Scheme},
+    },
+    kdf_pool::lanes::Input,
 };
 
 mod file;
@@ -37,7 +44,12 @@ pub struct Pairing {
     pub redirect_hosts: HostRules,
     /// At least one; the first is the primary one.
     pub secrets: Vec<Secret>,
+    /// For how long one date may be written in several messages; zero: never.
+    pub date_reuse: TimeDelta,
 }
+
+/// Tells secrets apart for as long as the process lives, across reloads.
+static NEXT_SECRET: AtomicU64 = AtomicU64::new(0);
 
 /// A shared secret, zeroed when dropped and hidden from `Debug`.
 #[derive(Debug)]
@@ -46,10 +58,21 @@ pub struct Secret {
     pub id: String,
     /// Whether it only decodes.
     pub decode_only: bool,
+    /// Names the secret in caches: no other one of this process has it.
+    pub(crate) serial: u64,
     value: SecretSlice<u8>,
 }
 
 impl Secret {
+    fn new(id: String, decode_only: bool, value: Vec<u8>) -> Self {
+        Self { id, decode_only, serial: NEXT_SECRET.fetch_add(1, Ordering::Relaxed), value: value.into() }
+    }
+
+    /// What a key for `date` is derived from.
+    pub(crate) fn input<'a>(&'a self, date: &'a str) -> Input<'a> {
+        Input { secret: self.value.expose_secret(), date }
+    }
+
     /// The key for `date`, by the formula of `scheme`. With [`Scheme::Pbkdf2`] this takes 6 to 16 ms of a core.
     pub fn derive(&self, scheme: Scheme, date: &str) -> Key {
         match scheme {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::try_join_all;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         url::{self, Leg, Parameters, Value},
     },
     error::Refusal,
-    kdf_pool::{KdfPool, Underived},
+    kdf_pool::{KdfPool, Overloaded},
     keyring::{Keyring, Pairing, Unpicked},
     proto::{self, redirect_service_server::RedirectService},
 };
@@ -276,9 +277,10 @@ impl Redirects {
         if leg == Leg::Request || conventions.check_resdate {
             check_freshness(&instants, now, conventions)?;
         }
-        for secret in 0..pairing.secrets.len() {
-            let key = self.key(pairing, secret, envelope.date.text()).await?;
-            if let Ok((message, deviations)) = open(envelope, &key, conventions) {
+        // Side by side, since derivations are batched: two cost little more than one.
+        let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, envelope.date.text()));
+        for (secret, key) in try_join_all(keys).await?.iter().enumerate() {
+            if let Ok((message, deviations)) = open(envelope, key, conventions) {
                 return Ok(Opened { message, deviations, instants, age, secret });
             }
         }
@@ -304,13 +306,10 @@ impl Redirects {
     async fn key(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Refusal> {
         match pairing.conventions.profile.scheme {
             Scheme::HkdfIv => Ok(pairing.secrets[secret].derive(Scheme::HkdfIv, date)),
-            Scheme::Pbkdf2 => self.pool.derive(pairing, secret, date).await.map_err(|underived| match underived {
-                Underived::Overloaded(after) => Refusal::Overloaded(after),
-                Underived::Ended => {
-                    tracing::error!("the derivation pool has ended");
-                    Refusal::InternalFault
-                }
-            }),
+            Scheme::Pbkdf2 => {
+                let derived = self.pool.derive(pairing, secret, date).await;
+                derived.map_err(|Overloaded(after)| Refusal::Overloaded(after))
+            }
         }
     }
 }

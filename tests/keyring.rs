@@ -68,6 +68,7 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
         ("profile = \"v1.5\"\n", "", "missing field `profile`"),
         ("https://aa.example/webview", "http://aa.example/webview", "keyring.toml:5: `webview` must be"),
         ("https://aa.example/webview", "aa.example/webview", "keyring.toml:5: `webview` must be"),
+        ("https://aa.example/webview", "https://aa.example/webview?fi=1", "keyring.toml:5: `webview` must not name"),
         ("[\"x\"]", "[\"x@\"]", "keyring.toml:6: a handle must be"),
         ("[\"x\"]", "[\"x\", \"x\"]", "keyring.toml:6: this FIU has the handle on line 6 too"),
         ("fiu.example\"]", "https://fiu.example\"]", "keyring.toml:7: `redirect_hosts` takes hosts"),
@@ -76,7 +77,7 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
         (
             "id = \"b\", file = \"secret\"",
             "id = \"b\", file = \"gone\"",
-            "keyring.toml:10: the secret file `gone` cannot be read",
+            "keyring.toml:10: the secret file cannot be read",
         ),
         ("id = \"b\", file = \"secret\"", "id = \"b\", file = \"empty\"", "keyring.toml:10: the secret is empty"),
         ("id = \"b\", file = \"secret\"", "id = \"b\"", "keyring.toml:10: a secret needs `file` or `env`"),
@@ -90,13 +91,13 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
         ("date = \"tenths\"", "date = \"seconds\"", "keyring.toml:12: `date` must be one of millis, tenths, full"),
         ("= \"any\"", "= \"millis\"", "keyring.toml:13: `read_date` must be one of any, tenths"),
         ("\"json\"", "\"xml\"", "keyring.toml:14: `lists` must be one of repeated, comma, braces, json"),
-        ("padding = true", "padding = \"yes\"", "keyring.toml:15: expected a boolean"),
+        ("padding = true", "padding = \"yes\"", "keyring.toml:15: the value here should be a boolean"),
         ("seconds = 180", "seconds = 0", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
         ("seconds = 180", "seconds = 1000000001", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
         ("budget = 32", "budget = -1", "keyring.toml:18: `failure_budget` must be"),
         ("seconds = 0\n", "seconds = 1001\n", "keyring.toml:19: `date_reuse_milliseconds` must be"),
-        ("padding =", "pading =", "keyring.toml:15: unknown field `pading`"),
-        ("[[pairing]]", "[[pairings]]", "keyring.toml:1: unknown field `pairings`"),
+        ("padding =", "pading =", "keyring.toml:15: the key here is unknown; expected one of"),
+        ("[[pairing]]", "[[pairings]]", "keyring.toml:1: the key here is unknown; expected `pairing`"),
         ("fiu =", "fiu", "keyring.toml:2:"),
     ]
     .into_iter()
@@ -144,6 +145,10 @@ fn a_pairing_has_one_to_four_secrets() {
 fn a_secret_written_into_the_file_is_not_repeated_in_the_refusal() {
     for (from, to) in [
         ("file = \"secret\", use", "secret = \"0123456789abcdefghijABCDEFGHIJ-_\", use"),
+        ("file = \"secret\", use", "file = \"0123456789abcdefghijABCDEFGHIJ-_\", use"),
+        ("file = \"secret\", use", "env = \"0123456789abcdefghijABCDEFGHIJ-_\", use"),
+        ("padding = true", "0123456789abcdefghijABCDEFGHIJ-_ = true"),
+        ("{ id = \"a\", file = \"secret\" }", "\"0123456789abcdefghijABCDEFGHIJ-_\""),
         ("padding = true", "padding = \"0123456789abcdefghijABCDEFGHIJ-_\""),
         ("padding = true", "padding = 0123456789abcdefghijABCDEFGHIJ-_"),
         ("\"v1.5\"", "\"0123456789abcdefghijABCDEFGHIJ-_\""),

@@ -314,8 +314,11 @@ fn table(report: &Report) -> String {
     if let Some(message) = &report.error_message {
         row("errorcode", message);
     }
-    let deviations = if report.deviations.is_empty() { "none".to_owned() } else { report.deviations.join(", ") };
-    row("deviations", &deviations);
+    match (&*report.deviations, &report.members) {
+        ([], None) => {}
+        ([], Some(_)) => row("deviations", "none"),
+        (deviations, _) => row("deviations", &deviations.join(", ")),
+    }
     row("answer", &format!("{}: {}", report.answer, report.explanation));
     text
 }

@@ -38,12 +38,13 @@ async fn serve_keyring(settings: &Settings, keyring: Keyring) -> Result<(), Fail
         listeners.iter().map(|listener| Ok(listener.address()?.to_string())).collect::<io::Result<_>>()?;
     let pairings = keyring.pairings().count();
     let pool = KdfPool::new(settings.kdf_threads())?;
+    let kernels = pool.kernels();
     let redirects = Redirects::new(Arc::new(keyring), pool, system_clock());
     let services = Services::new(redirects).await.map_err(|error| Failure::Other(error.to_string()))?;
     if settings.is_sandbox() {
         tracing::warn!("SANDBOX KEYRING: its secrets are public, nothing is protected; name your own with --keyring");
     }
-    tracing::info!(listen = addresses.join(" "), pairings, kdf_threads = settings.kdf_threads(), "serving");
+    tracing::info!(listen = addresses.join(" "), pairings, kdf_threads = settings.kdf_threads(), kernels, "serving");
     services.run(listeners, stop, settings.drain_timeout()).await;
     tracing::info!("ended");
     Ok(())
@@ -108,6 +109,6 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         println!("{}", cells.join("  ").trim_end());
     }
-    println!("\n{} pairings in {source}; it can be served", rows.len());
+    println!("\n{source} can be served; pairings: {}", rows.len());
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! The documents disagree on the last digits (guidelines v1.0.0 to v1.4.0: milliseconds; v1.5.0: seconds and tenths), so
 //! 15 digits name a minute and nothing narrows it but a pairing that says so.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Timelike, Utc};
 
 /// The last digits that a pairing writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl DateStyle {
 pub enum ReadDate {
     /// As any instant of its minute.
     Any,
-    /// As seconds and tenths, and as nothing else.
+    /// As seconds and tenths, and as nothing else: some instant of that second.
     Tenths,
 }
 
@@ -99,6 +99,10 @@ impl WireDate {
         let number =
             |from: usize, to: usize| text.as_bytes()[from..to].iter().fold(0, |n, d| n * 10 + u32::from(d - b'0'));
         let year = i32::try_from(number(4, 8)).map_err(|_| "names no day of the calendar")?;
+        // The range of google.protobuf.Timestamp.
+        if year == 0 {
+            return Err("names no year");
+        }
         let day = NaiveDate::from_ymd_opt(year, number(2, 4), number(0, 2)).ok_or("names no day of the calendar")?;
         let minute = day.and_hms_opt(number(8, 10), number(10, 12), 0).ok_or("names no hour and minute of a day")?;
         let tail = match text.len() {
@@ -159,7 +163,9 @@ impl WireDate {
             Tail::Three(digits) => (self.at(0, digits), self.tenths(digits)),
         };
         if read == ReadDate::Tenths {
-            return tenths.map(named).ok_or("has no second of a minute where this pairing reads seconds and tenths");
+            let issue = tenths.ok_or("has no second of a minute where this pairing reads seconds and tenths")?;
+            let first = issue.trunc_subsecs(0);
+            return Ok(Instants { issue, first, last: first + TimeDelta::seconds(1) });
         }
         let issue = match (written, tenths) {
             (DateStyle::Tenths, Some(tenths)) => tenths,
@@ -201,6 +207,7 @@ mod tests {
     fn what_is_no_date_is_refused() {
         for text in [
             "",
+            "010100000000000",
             "310220240000000",
             "011320240000000",
             "010120242400000",
@@ -237,7 +244,8 @@ mod tests {
     fn a_pairing_that_pins_tenths_narrows_fifteen_digits() {
         let date = WireDate::parse("060420210510237").expect("the example of v1.5");
         let read = date.instants(DateStyle::Millis, ReadDate::Tenths).expect("23.7 seconds");
-        assert_eq!((read.issue, read.first), (read.last, instant("2021-04-06T05:10:23.700Z")));
+        assert_eq!(read.issue, instant("2021-04-06T05:10:23.700Z"));
+        assert_eq!((read.first, read.last), (instant("2021-04-06T05:10:23Z"), instant("2021-04-06T05:10:24Z")));
     }
 
     #[test]

@@ -41,15 +41,15 @@ pub fn is_absolute_url(text: &str) -> bool {
 /// # Errors
 /// What `url` would have to be, without an echo of it.
 pub fn check_redirect(url: &str) -> Result<(), &'static str> {
-    if !is_absolute_url(url) {
-        return Err("must be an absolute URL: a scheme, `://` and the rest");
-    }
     if url.contains(|c: char| c == '\\' || c.is_whitespace() || c.is_control()) {
         return Err("must hold no backslash, blank or control character; percent-encode it");
     }
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     if FORBIDDEN_SCHEMES.iter().any(|forbidden| scheme.eq_ignore_ascii_case(forbidden)) {
         return Err("must not have the scheme javascript, data, vbscript, file or blob");
+    }
+    if !is_absolute_url(url) {
+        return Err("must be an absolute URL: a scheme, `://` and the rest");
     }
     Ok(())
 }

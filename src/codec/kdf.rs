@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 pub type Key = Zeroizing<[u8; 32]>;
 
 /// Rounds of `pbkdf2` (guidelines v1.0.0 to v1.5.0).
-const PBKDF2_ROUNDS: u32 = 65_536;
+pub const PBKDF2_ROUNDS: u32 = 65_536;
 
 /// `HKDF-SHA256(IKM = secret, salt = date, info = "", L = 32)`, RFC 5869. Under a microsecond.
 pub fn hkdf(secret: &[u8], date: &str) -> Key {

@@ -155,9 +155,9 @@ pub fn leg_of(url: &str) -> Leg {
     if callback { Leg::Callback } else { Leg::Request }
 }
 
-/// Whether the query of `url` names a parameter of the callback leg, as a tolerant reader finds them.
-pub fn names_callback_parameter(url: &str) -> bool {
-    names_any(query_of(url), Leg::Callback.names())
+/// Whether the query of `url` names a parameter of `leg`, as a tolerant reader finds them.
+pub fn names_parameter(url: &str, leg: Leg) -> bool {
+    names_any(query_of(url), leg.names())
 }
 
 /// `parameters` as a query string, every value percent-encoded.

@@ -20,6 +20,7 @@ use crate::codec::{
     date::{DateStyle, ReadDate},
     form,
     profile::{Conventions, ListSyntax, PROFILES, Profile},
+    url::{Leg, names_parameter},
 };
 
 use super::{HostRules, Keyring, Pairing, Secret};
@@ -32,8 +33,8 @@ const USUAL_SECRET: usize = 32;
 const MAX_AGE: i64 = 1_000_000_000;
 /// `date_reuse_milliseconds` at most.
 const MAX_DATE_REUSE: i64 = 1000;
-/// `failure_budget` at most: a counter per date and block.
-const MAX_FAILURE_BUDGET: i64 = 4096;
+/// `failure_budget` at most: what its counters hold.
+const MAX_FAILURE_BUDGET: i64 = u32::MAX as i64;
 
 /// Why a keyring file is refused; or, as a warning, what to look at in one that is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +116,7 @@ struct RawPairing {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a secret as { id = \"…\", file = \"…\" }")]
 struct RawSecret {
     id: Spanned<String>,
     file: Option<String>,
@@ -165,11 +166,14 @@ fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
 
-/// What TOML or its shape has against the file, without the values that the library's message may quote.
+/// What TOML or its shape has against the file, without the keys and values that the library's message may quote.
 fn describe(error: &toml::de::Error) -> String {
     let message = error.message();
     match message.split_once("expected ") {
-        Some((before, expected)) if before.contains("invalid") => format!("expected {expected}"),
+        Some((before, expected)) if before.contains("invalid") => format!("the value here should be {expected}"),
+        Some((before, expected)) if before.contains("unknown field") => {
+            format!("the key here is unknown; expected {expected}")
+        }
         _ => message.to_owned(),
     }
 }
@@ -206,6 +210,8 @@ impl Check<'_> {
         }
         let redirect_hosts = self.redirect_hosts(raw.redirect_hosts.as_deref());
         let secrets = self.secrets(&raw.secrets);
+        let date_reuse =
+            self.number(raw.date_reuse_milliseconds.as_ref(), "date_reuse_milliseconds", 0, MAX_DATE_REUSE);
         if self.problems.len() > problems {
             return None;
         }
@@ -217,6 +223,7 @@ impl Check<'_> {
             handles: raw.handles.iter().map(|handle| handle.get_ref().clone()).collect(),
             redirect_hosts,
             secrets,
+            date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or_default()),
         })
     }
 
@@ -254,8 +261,7 @@ impl Check<'_> {
         ];
         let readings = [("any", ReadDate::Any), ("tenths", ReadDate::Tenths)];
         self.number(raw.failure_budget.as_ref(), "failure_budget", 0, MAX_FAILURE_BUDGET);
-        self.number(raw.date_reuse_milliseconds.as_ref(), "date_reuse_milliseconds", 0, MAX_DATE_REUSE);
-        Conventions {
+        let conventions = Conventions {
             profile,
             date: raw.date.as_ref().and_then(|at| self.choice(at, "date", &styles)).unwrap_or(usual.date),
             read_date: raw
@@ -269,7 +275,13 @@ impl Check<'_> {
                 .number(raw.max_age_seconds.as_ref(), "max_age_seconds", 1, MAX_AGE)
                 .map_or(usual.max_age, TimeDelta::seconds),
             check_resdate: raw.check_resdate.unwrap_or(usual.check_resdate),
+        };
+        if let (Some(read_date), DateStyle::Millis, ReadDate::Tenths) =
+            (&raw.read_date, conventions.date, conventions.read_date)
+        {
+            self.warn(read_date, "this pairing writes milliseconds, which its own `read_date` cannot read");
         }
+        conventions
     }
 
     fn choice<T: Copy>(&mut self, at: &Spanned<String>, field: &str, choices: &[(&str, T)]) -> Option<T> {
@@ -305,6 +317,8 @@ impl Check<'_> {
             });
         if !fits {
             self.refuse(webview, "`webview` must be an absolute https URL (http only to a loopback host)");
+        } else if names_parameter(text, Leg::Request) {
+            self.refuse(webview, "`webview` must not name a parameter of the redirect in its query; drop it");
         }
     }
 
@@ -325,6 +339,9 @@ impl Check<'_> {
 
     fn redirect_hosts(&mut self, entries: Option<&[Spanned<String>]>) -> HostRules {
         let Some(entries) = entries else { return HostRules::any() };
+        if entries.is_empty() {
+            self.warnings.push(Problem { line: None, text: "an empty `redirect_hosts` forbids every redirect".into() });
+        }
         HostRules::of(entries.iter().map(|entry| entry.get_ref().as_str())).unwrap_or_else(|at| {
             self.refuse(&entries[at], "`redirect_hosts` takes hosts such as fiu.example or *.fiu.example, no URLs");
             HostRules::any()
@@ -346,14 +363,16 @@ impl Check<'_> {
             } else if !ids.insert(id) {
                 self.refuse(&entry.id, "another secret of this pairing has the same `id`; each needs its own");
             }
-            let decode_only =
-                entry.usage.as_ref().and_then(|usage| self.choice(usage, "use", &[("decode", true)])).unwrap_or(at > 0);
-            if at == 0 && entry.usage.is_some() {
-                self.refuse(&entry.id, "the first secret is the primary one and encodes; drop its `use`");
+            match &entry.usage {
+                Some(usage) if at == 0 => {
+                    self.refuse(usage, "the first secret is the primary one and encodes; drop its `use`");
+                }
+                Some(usage) => drop(self.choice(usage, "use", &[("decode", "")])),
+                None => {}
             }
             let Some(value) = self.secret_value(entry) else { continue };
             self.weigh(entry, &value, self.line(&raw.span()));
-            secrets.push(Secret { id: id.clone(), decode_only, value: value.to_vec().into() });
+            secrets.push(Secret::new(id.clone(), at > 0, value.to_vec()));
         }
         secrets
     }
@@ -361,10 +380,10 @@ impl Check<'_> {
     /// The bytes of a secret, without one trailing line end.
     fn secret_value(&mut self, entry: &RawSecret) -> Option<Zeroizing<Vec<u8>>> {
         let value = match (&entry.file, &entry.env) {
-            (Some(file), None) => (self.read)(file).map_err(|error| format!("the secret file `{file}` {error}")),
+            (Some(file), None) => (self.read)(file).map_err(|error| format!("the secret file {error}")),
             (None, Some(name)) => env::var(name)
                 .map(|value| Zeroizing::new(value.into_bytes()))
-                .map_err(|_| format!("the environment variable `{name}` is not set, or is no UTF-8")),
+                .map_err(|_| "the environment variable of the secret is not set, or is no UTF-8".to_owned()),
             _ => Err("a secret needs `file` or `env`, and only one of them".to_owned()),
         };
         let mut value = match value {
@@ -392,6 +411,10 @@ impl Check<'_> {
     fn weigh(&mut self, entry: &RawSecret, value: &[u8], pairing: usize) {
         if String::from_utf8_lossy(value).chars().count() < USUAL_SECRET {
             let text = format!("the secret has under {USUAL_SECRET} characters; `aa-redirect keygen` makes one");
+            self.warn(&entry.id, text);
+        }
+        if value.trim_ascii().len() < value.len() || value.starts_with("\u{feff}".as_bytes()) {
+            let text = "the secret begins or ends with a blank, a line end or a byte order mark, which are part of it";
             self.warn(&entry.id, text);
         }
         let first = *self.secrets.entry(Sha256::digest(value).into()).or_insert(pairing);

@@ -8,7 +8,7 @@ use crate::{
         MAX_ID, RequestorType, form,
         members::{self, CALLBACK_NAMES, REDIRECT_NAMES},
         profile::Conventions,
-        url,
+        url::{self, Leg},
     },
     error::{Refusal, Violation},
     proto,
@@ -26,9 +26,13 @@ const MAX_LIST: usize = 200;
 pub(super) struct Fields(Vec<Violation>);
 
 impl Fields {
-    /// Notes that `field` is wrong.
+    /// Notes that `field` is wrong. One violation tells all that is wrong with it.
     pub(super) fn refuse(&mut self, field: &'static str, description: impl Into<String>) {
-        self.0.push(Violation { field, description: description.into() });
+        let description = description.into();
+        match self.0.iter_mut().find(|violation| violation.field == field) {
+            Some(violation) => violation.description.extend(["; ", &description]),
+            None => self.0.push(Violation { field, description }),
+        }
     }
 
     fn require(&mut self, field: &'static str, holds: bool, description: &str) {
@@ -177,7 +181,7 @@ impl Fields {
     /// The URL that a callback leads to.
     pub(super) fn redirect_url(&mut self, given: &str) {
         self.target("redirect_url", given);
-        let free = !url::names_callback_parameter(given);
+        let free = !url::names_parameter(given, Leg::Callback);
         self.require("redirect_url", free, "must not name fi, resdate, ecres or iv in its query");
     }
 

@@ -140,8 +140,7 @@ impl<const N: usize> Members<N> {
         // The place of a `redirect` whose raw query may go on in the members after it.
         let mut open_redirect: Option<usize> = None;
         for (number, segment) in (1..).zip(text.split('&')) {
-            let (name, raw) =
-                segment.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(Unreadable::NotAMember(number))?;
+            let (name, raw) = segment.split_once('=').ok_or(Unreadable::NotAMember(number))?;
             let name = escape::decode(name, plus_is_space).ok_or(Unreadable::BadEscape(number))?;
             let place = names.iter().position(|known| *known == name);
             if let (None, Some(redirect)) = (place, open_redirect) {
@@ -150,6 +149,9 @@ impl<const N: usize> Members<N> {
                 continue;
             }
             open_redirect = None;
+            if name.is_empty() {
+                return Err(Unreadable::NotAMember(number));
+            }
             // A blank cannot stand in a URL, so a `+` in one that was not escaped is its own.
             let raw_redirect = name == "redirect" && place.is_some() && raw.contains('?');
             let value = escape::decode(raw, plus_is_space && !raw_redirect).ok_or(Unreadable::BadEscape(number))?;

@@ -4,4 +4,4 @@ package interop
 
 // buf lives in a module of its own: what it depends on stays out of this one's go.mod.
 //go:generate go tool -modfile=tools/go.mod buf generate
-//go:generate cp ../../../proto/aa/redirect/v1/redirect_grpc_service_config.json example/dial/service_config.json
+//go:generate cp ../../../proto/aa/redirect/v1/redirect_grpc_service_config.json example/redirects/service_config.json

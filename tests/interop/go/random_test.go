@@ -2,8 +2,8 @@
 package interop
 
 import (
-	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -16,9 +16,9 @@ import (
 type random struct{ *rand.Rand }
 
 func newRandom(test string, number int) random {
-	var salt [8]byte
-	copy(salt[:], test)
-	return random{rand.New(rand.NewPCG(seed, binary.LittleEndian.Uint64(salt[:])+uint64(number)))}
+	salt := fnv.New64a()
+	fmt.Fprint(salt, test, number)
+	return random{rand.New(rand.NewPCG(seed, salt.Sum64()))}
 }
 
 var (
@@ -123,8 +123,8 @@ func (r random) redirect(p *pairing) *redirectv1.Redirect {
 
 func (r random) callback(p *pairing) *redirectv1.Callback {
 	callback := &redirectv1.Callback{
-		Txnid: r.uuid(), Sessionid: r.anyText(), Userid: r.userID(p.handle), Status: redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS,
-		Srcref: r.handles(r.least(p), 50), Extra: r.extra(),
+		Txnid: r.uuid(), Sessionid: r.anyText(), Userid: r.userID(p.handle),
+		Status: redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS, Srcref: r.handles(r.least(p), 50), Extra: r.extra(),
 	}
 	if r.chance(40) {
 		callback.Status, callback.Errorcode = redirectv1.CallbackStatus_CALLBACK_STATUS_FAILURE, 1+uint32(r.IntN(30))
@@ -163,7 +163,8 @@ func fromWire(m wire.Redirect) *redirectv1.Redirect {
 func outcomeToWire(m *redirectv1.Callback) wire.Outcome {
 	return wire.Outcome{
 		TxnID: m.Txnid, SessionID: m.Sessionid, UserID: m.Userid,
-		Success: m.Status == redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS, ErrorCode: m.Errorcode, SrcRef: m.Srcref, Extra: m.Extra,
+		Success:   m.Status == redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS,
+		ErrorCode: m.Errorcode, SrcRef: m.Srcref, Extra: m.Extra,
 	}
 }
 
@@ -173,6 +174,7 @@ func outcomeFromWire(m wire.Outcome) *redirectv1.Callback {
 		status = redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS
 	}
 	return &redirectv1.Callback{
-		Txnid: m.TxnID, Sessionid: m.SessionID, Userid: m.UserID, Status: status, Errorcode: m.ErrorCode, Srcref: m.SrcRef, Extra: m.Extra,
+		Txnid: m.TxnID, Sessionid: m.SessionID, Userid: m.UserID,
+		Status: status, Errorcode: m.ErrorCode, Srcref: m.SrcRef, Extra: m.Extra,
 	}
 }

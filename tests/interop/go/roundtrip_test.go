@@ -6,8 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"math"
-	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +28,7 @@ const (
 )
 
 var (
-	hkdfPairings   = []*pairing{iv, ivTenth, ivFull, ivComma, ivBrace, ivJSON, ivQuery, ivNoWeb, alone}
+	hkdfPairings   = []*pairing{iv, ivTenth, ivPinned, ivFull, ivComma, ivBrace, ivJSON, ivQuery, ivNoWeb, alone}
 	pbkdf2Pairings = []*pairing{v10, v11, v12, v13, v14, v15}
 )
 
@@ -212,10 +211,10 @@ func TestGoSealsRequestsThatTheServiceOpens(t *testing.T) {
 		if opened.SecretId != secretID(0) || !opened.PrimarySecret {
 			return fmt.Errorf("secret %q, primary: %v", opened.SecretId, opened.PrimarySecret)
 		}
-		if diff := cmp.Diff(expectedDeviations(p, date, len(members.Extra)), opened.Deviations); diff != "" {
+		if diff := cmp.Diff(expectedDeviations(date, len(members.Extra)), opened.Deviations); diff != "" {
 			return fmt.Errorf("deviations (-want +got):\n%s", diff)
 		}
-		if err := checkOpened(p, date, before, opened.IssueTime, opened.Age, opened.ReplayUntil); err != nil {
+		if err := checkOpened(date, before, opened.IssueTime, opened.Age, opened.ReplayUntil); err != nil {
 			return err
 		}
 		return differ(members, opened.Redirect)
@@ -254,10 +253,10 @@ func TestGoSealsCallbacksThatTheServiceOpens(t *testing.T) {
 			opened.ErrorMessage == "" {
 			return fmt.Errorf("code %d is %q", code, opened.ErrorMessage)
 		}
-		if diff := cmp.Diff(expectedDeviations(p, date, len(members.Extra)), opened.Deviations); diff != "" {
+		if diff := cmp.Diff(expectedDeviations(date, len(members.Extra)), opened.Deviations); diff != "" {
 			return fmt.Errorf("deviations (-want +got):\n%s", diff)
 		}
-		if err := checkOpened(p, date, before, opened.IssueTime, opened.Age, opened.ReplayUntil); err != nil {
+		if err := checkOpened(date, before, opened.IssueTime, opened.Age, opened.ReplayUntil); err != nil {
 			return err
 		}
 		return differ(members, opened.Callback)
@@ -320,46 +319,55 @@ type date struct {
 	text string
 	// issue is the issue_time to expect; zero where the documents leave it open.
 	issue time.Time
-	// last bounds the latest instant that the digits can name.
-	last, lastAtLeast time.Time
-	// ownStyle: the pairing writes dates of as many digits itself.
-	ownStyle bool
+	// firstEnd and lastEnd enclose the latest instant that the digits can name.
+	firstEnd, lastEnd time.Time
+	// foreign: 14 or 17 digits that the pairing does not write itself.
+	foreign bool
 }
 
 // date is some instant of the last or next 100 seconds, in any style that is seen.
 func (r random) date(p *pairing) date {
 	instant := time.Now().Add(time.Duration(r.IntN(200_000)-100_000) * time.Millisecond)
-	style := pick(r, []wire.DateStyle{wire.Millis, wire.Tenths, wire.PaddedSeconds, wire.Seconds, wire.Full, p.date})
-	return dateOf(p, instant, style)
+	styles := []wire.DateStyle{wire.Seconds, wire.Full, p.date}
+	if !p.pinned {
+		styles = append(styles, wire.Millis, wire.Tenths, wire.PaddedSeconds)
+	}
+	return dateOf(p, instant, pick(r, styles))
 }
 
 func dateOf(p *pairing, instant time.Time, style wire.DateStyle) date {
-	minute := instant.UTC().Truncate(time.Minute)
 	d := date{text: wire.FormatDate(instant, style)}
+	minute := instant.UTC().Truncate(time.Minute)
 	switch style {
 	case wire.Seconds:
-		d.issue = instant.UTC().Truncate(time.Second)
-		d.last, d.lastAtLeast = d.issue, d.issue
+		d.issue, d.foreign = instant.UTC().Truncate(time.Second), true
 	case wire.Full:
-		d.issue = instant.UTC().Truncate(time.Millisecond)
-		d.last, d.lastAtLeast = d.issue, d.issue
-		d.ownStyle = p.date == wire.Full
-	default:
-		var digits int
-		fmt.Sscanf(d.text[12:], "%d", &digits)
-		switch {
-		case p.date == wire.Tenths && digits < 600:
+		d.issue, d.foreign = instant.UTC().Truncate(time.Millisecond), p.date != wire.Full
+	default: // 15 digits name a minute, whoever wrote them
+		digits, err := strconv.Atoi(d.text[12:])
+		if err != nil {
+			panic(err)
+		}
+		if p.date == wire.Tenths && digits < 600 {
 			d.issue = minute.Add(time.Duration(digits) * 100 * time.Millisecond)
-		case p.date == wire.Millis, p.date == wire.Tenths:
+		} else if p.date != wire.Full {
 			d.issue = minute.Add(time.Duration(digits) * time.Millisecond)
 		}
-		d.last, d.lastAtLeast = minute.Add(time.Minute), minute.Add(59*time.Second)
-		d.ownStyle = true
+		d.firstEnd, d.lastEnd = minute.Add(59*time.Second), minute.Add(time.Minute)
+	}
+	if d.firstEnd.IsZero() || p.pinned {
+		d.firstEnd, d.lastEnd = d.issue, d.issue
+	}
+	if p.pinned && style == p.date {
+		d.lastEnd = d.issue.Add(100 * time.Millisecond)
 	}
 	return d
 }
 
-func checkOpened(p *pairing, d date, before time.Time, issue *timestamppb.Timestamp, age *durationpb.Duration, replayUntil *timestamppb.Timestamp) error {
+// checkOpened compares what the service made of a date.
+func checkOpened(
+	d date, before time.Time, issue *timestamppb.Timestamp, age *durationpb.Duration, replayUntil *timestamppb.Timestamp,
+) error {
 	if !d.issue.IsZero() && !issue.AsTime().Equal(d.issue) {
 		return fmt.Errorf("issue time of %s is %v, want %v", d.text, issue.AsTime(), d.issue)
 	}
@@ -367,15 +375,15 @@ func checkOpened(p *pairing, d date, before time.Time, issue *timestamppb.Timest
 	if got := age.AsDuration(); got < least || got > most {
 		return fmt.Errorf("age of %s is %v, want %v to %v", d.text, got, least, most)
 	}
-	if got := replayUntil.AsTime(); got.Before(d.lastAtLeast.Add(window)) || got.After(d.last.Add(window)) {
-		return fmt.Errorf("replay of %s until %v, want %v to %v", d.text, got, d.lastAtLeast.Add(window), d.last.Add(window))
+	if got := replayUntil.AsTime(); got.Before(d.firstEnd.Add(window)) || got.After(d.lastEnd.Add(window)) {
+		return fmt.Errorf("replay of %s until %v, want %v to %v", d.text, got, d.firstEnd.Add(window), d.lastEnd.Add(window))
 	}
 	return nil
 }
 
-func expectedDeviations(_ *pairing, d date, extra int) []redirectv1.Deviation {
+func expectedDeviations(d date, extra int) []redirectv1.Deviation {
 	var deviations []redirectv1.Deviation
-	if !d.ownStyle {
+	if d.foreign {
 		deviations = append(deviations, redirectv1.Deviation_DEVIATION_DATE_DIGITS)
 	}
 	if extra > 0 {
@@ -432,6 +440,3 @@ func differ(want, got any) error {
 	}
 	return nil
 }
-
-var _ = math.MaxInt
-var _ = url.QueryEscape

@@ -40,6 +40,7 @@ type pairing struct {
 	webview  string
 	handle   string
 	date     wire.DateStyle // what the service writes
+	pinned   bool           // the service reads 15 digits as seconds and tenths only
 	lists    wire.Lists
 	settings string   // further lines of the keyring
 	secrets  []string // the first is primary, the others open only
@@ -54,6 +55,10 @@ var (
 	v14     = pair("v1.4", "aa-v1.4")
 	v15     = pair("v1.5", "aa-v1.5", func(p *pairing) { p.date = wire.Tenths })
 	ivTenth = pair("iv", "aa-tenths", func(p *pairing) { p.date, p.settings = wire.Tenths, `date = "tenths"` })
+	// Without the pin 15 digits may be any instant of their minute.
+	ivPinned = pair("iv", "aa-pinned", func(p *pairing) {
+		p.date, p.pinned, p.settings = wire.Tenths, true, "date = \"tenths\"\nread_date = \"tenths\""
+	})
 	ivFull  = pair("iv", "aa-full", func(p *pairing) { p.date, p.settings = wire.Full, `date = "full"` })
 	ivComma = pair("iv", "aa-comma", func(p *pairing) { p.lists, p.settings = wire.Comma, `lists = "comma"` })
 	ivBrace = pair("iv", "aa-braces", func(p *pairing) { p.lists, p.settings = wire.Braces, `lists = "braces"` })
@@ -74,7 +79,7 @@ var (
 	rotatedV12 = pair("v1.2", "aa-rotated-v1.2", func(p *pairing) { p.secrets = append(p.secrets, newSecret()) })
 
 	pairings = []*pairing{
-		iv, v10, v11, v12, v13, v14, v15, ivTenth, ivFull, ivComma, ivBrace, ivJSON, ivQuery, ivNoWeb, alone, shared1,
+		iv, v10, v11, v12, v13, v14, v15, ivTenth, ivPinned, ivFull, ivComma, ivBrace, ivJSON, ivQuery, ivNoWeb, alone, shared1,
 		shared2, hosts, plusIV, plusV12, rotatedIV, rotatedV12,
 	}
 )

@@ -8,7 +8,11 @@ const pbkdf2Async = promisify(pbkdf2);
 const ZERO_IV = Buffer.alloc(16);
 
 /** The two directions; the names are those of the URL parameters. */
-export const REQUEST = { date: 'reqdate', message: 'ecreq', parameters: ['fi', 'reqdate', 'ecreq', 'iv', 'requestorType'] };
+export const REQUEST = {
+  date: 'reqdate',
+  message: 'ecreq',
+  parameters: ['fi', 'reqdate', 'ecreq', 'iv', 'requestorType'],
+};
 export const CALLBACK = { date: 'resdate', message: 'ecres', parameters: ['fi', 'resdate', 'ecres', 'iv'] };
 
 /** Not the format. */

@@ -4,7 +4,18 @@
 import { WireError, percentEncode } from './codec.js';
 
 const LISTS = ['srcref', 'fipid'];
-const REDIRECT = ['txnid', 'sessionid', 'userid', 'redirect', 'srcref', 'fipid', 'email', 'pan', 'dob', 'isoLanguageCode'];
+const REDIRECT = [
+  'txnid',
+  'sessionid',
+  'userid',
+  'redirect',
+  'srcref',
+  'fipid',
+  'email',
+  'pan',
+  'dob',
+  'isoLanguageCode',
+];
 const CALLBACK = ['txnid', 'sessionid', 'userid', 'status', 'errorcode', 'srcref'];
 /** Sent even when empty. */
 const ALWAYS = ['txnid', 'sessionid', 'userid', 'redirect', 'status', 'errorcode'];

@@ -9,8 +9,8 @@ LANGUAGES = "en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN p
 # What breaks a codec: escapes and their fragments, separators, form encoding, line ends, scripts, combining marks.
 AWKWARD = [
     "&", "=", "%", "+", "#", " ", "?", "/", ":", "@", "|", "{", "}", "[", "]", ",", '"', "'", "\\", "^", "`", "<", "~",
-    "%2B", "%25", "%", "\r\n", "\n", "\t", "\x00", "\x7f", "é", "e\u0301", "सहमति", "हिन्दी", "🔑", "👨‍👩‍👧", "क्ष", "\u2028",
-    "txnid=", "&srcref=x", "redirect=https://x/?",
+    "%2B", "%25", "%", "\r\n", "\n", "\t", "\x00", "\x7f", "é", "e\u0301", "सहमति", "हिन्दी", "🔑", "👨‍👩‍👧", "क्ष",
+    "\u2028", "txnid=", "&srcref=x", "redirect=https://x/?",
 ]  # fmt: skip
 # The parts of those that the contract allows where it refuses blanks, list marks or control characters.
 AWKWARD_IN_USER = [part for part in AWKWARD if part.isprintable() and not any(c in part for c in "@ \\")]
@@ -46,7 +46,9 @@ ERRORS = {
 
 
 def text(rng, parts=AWKWARD, most=8):
-    words = [rng.choice(parts) if rng.random() < 0.6 else f"{rng.getrandbits(24):x}" for _ in range(rng.randint(1, most))]
+    words = [
+        rng.choice(parts) if rng.random() < 0.6 else f"{rng.getrandbits(24):x}" for _ in range(rng.randint(1, most))
+    ]
     return "".join(words)
 
 
@@ -72,6 +74,11 @@ def redirect_url(rng):
     return url
 
 
+def userid(rng):
+    name = f"{rng.randrange(10**10):010}" if rng.random() < 0.5 else text(rng, AWKWARD_IN_USER, 3)
+    return f"{name}@{rng.choice(['aa', 'onemoney', 'aa-uat.example'])}"
+
+
 def extras(rng):
     names = rng.sample(["fi", "account", "mobile", "x.chid", "aa_version", "z-9", "Vendor"], rng.randint(1, 3))
     return {name: text(rng) for name in names}
@@ -81,7 +88,7 @@ def request_members(rng, pairing):
     """Members of `ecreq`, by the format's names; `txnid` may be missing for the service to make one."""
     members = {
         "sessionid": "" if rng.random() < 0.2 else text(rng),
-        "userid": f"{rng.randrange(10**10):010}{text(rng, AWKWARD_IN_USER, 2) if rng.random() < 0.5 else ''}@aa-{rng.randrange(9)}",
+        "userid": userid(rng),
         "redirect": redirect_url(rng),
         "srcref": handles(rng, pairing),
     }
@@ -94,9 +101,7 @@ def request_members(rng, pairing):
         "dob": lambda: f"{rng.randint(1930, 2008)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
         "isoLanguageCode": lambda: rng.choice(LANGUAGES),
     }
-    for name, draw in optional.items():
-        if rng.random() < 0.5:
-            members[name] = draw()
+    members |= {name: draw() for name, draw in optional.items() if rng.random() < 0.5}
     return members | (extras(rng) if rng.random() < 0.3 else {})
 
 
@@ -106,14 +111,13 @@ def callback_members(rng, pairing):
     members = {
         "txnid": str(uuid.UUID(int=rng.getrandbits(128))) if rng.random() < 0.8 else f"T{rng.randrange(9999)}",
         "sessionid": "" if rng.random() < 0.2 else text(rng),
-        "userid": f"{text(rng, AWKWARD_IN_USER, 3)}@{rng.choice(['aa', 'onemoney'])}",
+        "userid": userid(rng),
         "status": "S" if success else "F",
         "errorcode": "0" if success else str(rng.choice([code for code in ERRORS if code])),
     }
     if success or rng.random() < 0.5:
         members["srcref"] = handles(rng, pairing)
-    extra = extras(rng) if rng.random() < 0.3 else {}
-    return members | extra
+    return members | (extras(rng) if rng.random() < 0.3 else {})
 
 
 _REQUEST_FIELDS = {"isoLanguageCode": "iso_language_code"}

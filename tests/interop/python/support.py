@@ -6,16 +6,18 @@ that nothing is right by being the same as in a sample.
 
 import json
 import os
+import queue
 import random
-import re
 import subprocess
 import threading
+import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import grpc
+from aa.redirect.v1 import redirect_pb2 as pb
 from aa.redirect.v1 import redirect_pb2_grpc
 
 from redirect_codec import Scheme, mask, seal, write_date
@@ -35,7 +37,7 @@ def seeded(name):
 
 
 def now():
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 # --- keyring ----------------------------------------------------------------------------------------------------------
@@ -106,6 +108,8 @@ def make_pairings():
     fiu_hosts = {"redirect_hosts": ["fiu.example", "*.fiu.example"]}
     pairings = {
         "iv": Pairing("fiu@interop", "iv-aa", "iv", {}, handles=["iv"], settings=fiu_hosts),
+        # The same AA as above: what it sends fits two FIUs.
+        "iv-lsp": Pairing("lsp@interop", "iv-aa", "iv", {}, handles=["iv"]),
         "iv-json-full": Pairing(
             "a-long-name-of-a-lending-fiu@interop.example", "json-aa", "iv", {},
             webview="https://aa.example/webview?lang=en&theme=a+b", settings={"lists": "json", "date": "full"},
@@ -134,6 +138,7 @@ def make_pairings():
 
 def write_keyring(folder, pairings):
     """The keyring file and its secret files; returns its path."""
+
     # A JSON string, number, boolean or list of strings is the same in TOML, as long as no character is escaped as a
     # surrogate pair.
     def toml(value):
@@ -202,4 +207,35 @@ class Server:
         self._process.wait()
 
 
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+def flood(server, request, calls=2_000):
+    """PBKDF2 calls in flight until the server sheds one: all of them, to be cancelled, and the one shed.
+
+    Over several connections, since one allows too few streams to fill the queue of derivations.
+    """
+    stubs = [server.stub() for _ in range(16)]
+    for stub in stubs:  # connected before the first call of the flood
+        stub.ListPairings(pb.ListPairingsRequest(), timeout=10)
+    ended = queue.SimpleQueue()
+    in_flight = [stubs[i % len(stubs)].EncodeRedirect.future(request, timeout=60) for i in range(calls)]
+    for call in in_flight:
+        call.add_done_callback(ended.put)
+    while (call := ended.get(timeout=60)).code() is grpc.StatusCode.OK:
+        pass
+    return in_flight, call
+
+
+def end_flood(server, request, calls, patience=10):
+    """Cancels the calls and returns the response of the first one that the server takes again.
+
+    Cancelling only sends word of it on each connection, so a call right behind may still find the queue full.
+    """
+    for call in calls:
+        call.cancel()
+    stub, give_up = server.stub(), time.monotonic() + patience
+    while True:
+        try:
+            return stub.EncodeRedirect(request, timeout=patience)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or time.monotonic() > give_up:
+                raise
+        time.sleep(0.02)

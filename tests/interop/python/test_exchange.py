@@ -1,13 +1,13 @@
 """Random messages both ways between the service and this folder's codec, on both legs and with every profile.
 
-What the service seals is opened here by a reader that repairs nothing; what is sealed here the service must open without
-a single deviation. HKDF messages are many, PBKDF2 ones few: each costs 65,536 rounds twice.
+What the service seals is opened here by a reader that repairs nothing; what is sealed here the service must open with
+no deviation but those of its members. HKDF messages are many, PBKDF2 ones few: each costs 65,536 rounds twice.
 """
 
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta
 from urllib.parse import unquote
 
 import pytest
@@ -56,7 +56,7 @@ def rounds(scheme, pairings):
 
 
 def utc(timestamp):
-    return timestamp.ToDatetime(tzinfo=timezone.utc)
+    return timestamp.ToDatetime(tzinfo=UTC)
 
 
 def window_of(pairing):
@@ -176,7 +176,7 @@ def test_callbacks_that_the_service_seals_open_here(stub, pairings, scheme):
     check_ivs(scheme, at_once(check, jobs))
 
 
-def test_no_key_or_iv_is_shared_by_two_messages_of_the_same_instant(stub, pairings):
+def test_messages_of_the_same_instant_still_have_ivs_of_their_own(stub, pairings):
     pairing = pairings["iv"]
     request = pb.EncodeRedirectRequest(
         fiu_id=pairing.fiu,

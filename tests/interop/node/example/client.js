@@ -10,7 +10,7 @@ import protoLoader from '@grpc/proto-loader';
 
 import { readRefusal } from './refusal.js';
 
-// A copy of this folder of the project belongs into your repository; here it is read in place.
+// Read in place here; your repository has a copy of this folder with the proto and the service config.
 const PROTOS = new URL('../../../../proto/', import.meta.url);
 const SERVICE_CONFIG = new URL('aa/redirect/v1/redirect_grpc_service_config.json', PROTOS);
 const { RedirectService } = grpc.loadPackageDefinition(

@@ -40,7 +40,9 @@ try {
     throw new Error('this callback answers another request');
   }
   if (deviations.length > 0) console.warn(`the AA departs from the format: ${deviations.join(' ')}`);
-  console.log(callback.status === 'CALLBACK_STATUS_SUCCESS' ? `accepted: ${callback.srcref}` : `refused: ${errorMessage}`);
+  console.log(
+    callback.status === 'CALLBACK_STATUS_SUCCESS' ? `accepted: ${callback.srcref}` : `refused: ${errorMessage}`,
+  );
 } catch (error) {
   console.error(String(error));
   process.exitCode = 1;

@@ -43,7 +43,10 @@ export function readRefusal(error) {
         ({ reason: refusal.reason, domain: refusal.domain, metadata: refusal.metadata } = ErrorInfo.decode(value));
         break;
       case 'type.googleapis.com/google.rpc.BadRequest':
-        refusal.violations = BadRequest.decode(value).fieldViolations.map(({ field, description }) => ({ field, description }));
+        refusal.violations = BadRequest.decode(value).fieldViolations.map(({ field, description }) => ({
+          field,
+          description,
+        }));
         break;
       case 'type.googleapis.com/google.rpc.RetryInfo': {
         const { seconds, nanos } = RetryInfo.decode(value).retryDelay;

@@ -12,7 +12,7 @@ import { BadRequest, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
 
 import { call, connect } from '../example/client.js';
-import { startService } from './service.js';
+import { RedirectService, startService } from './service.js';
 
 let service;
 before(async () => {
@@ -46,7 +46,11 @@ test('an FIU learns why a user was refused', async (t) => {
 });
 
 test('an FIU takes no answer to another request', async (t) => {
-  const [mine, other, aa] = [run(t, 'fiu.js', [service.address]), run(t, 'fiu.js', [service.address]), run(t, 'aa.js', [service.address])];
+  const [mine, other, aa] = [
+    run(t, 'fiu.js', [service.address]),
+    run(t, 'fiu.js', [service.address]),
+    run(t, 'aa.js', [service.address]),
+  ];
   await mine.line();
   aa.say(await other.line());
   const callback = await aa.line();
@@ -128,7 +132,10 @@ async function stub(t, answers) {
     calls += 1;
     if (!refusal) return respond(null, {});
     const { code, reason, retryMillis } = refusal;
-    const any = (type, message) => ({ typeUrl: `type.googleapis.com/${type.$type}`, value: type.encode(type.fromPartial(message)).finish() });
+    const any = (type, message) => ({
+      typeUrl: `type.googleapis.com/${type.$type}`,
+      value: type.encode(type.fromPartial(message)).finish(),
+    });
     const details = [any(ErrorInfo, { reason, domain: 'aa.redirect.v1' }), any(BadRequest, {})];
     if (retryMillis) {
       const retryDelay = { seconds: Math.floor(retryMillis / 1000), nanos: (retryMillis % 1000) * 1e6 };
@@ -138,10 +145,11 @@ async function stub(t, answers) {
     metadata.set('grpc-status-details-bin', Buffer.from(Status.encode(Status.fromPartial({ code, details })).finish()));
     return respond({ code, details: reason, metadata });
   };
-  const { service: definition } = connect('unused').constructor;
-  server.addService(definition, { listPairings });
+  server.addService(RedirectService.service, { listPairings });
   const port = await new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound)));
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
   });
   const client = connect(`127.0.0.1:${port}`);
   t.after(() => {

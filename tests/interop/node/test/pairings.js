@@ -40,7 +40,14 @@ export function makePairings() {
     { fiu: FIU, aa: 'v1.2-aa', profile: 'v1.2', webview: 'https://v12.example/w', secrets: passphrase() },
     { fiu: FIU, aa: 'v1.3-aa', profile: 'v1.3', lists: 'braces', secrets: secret() },
     { fiu: FIU, aa: 'v1.4-aa', profile: 'v1.4', date: 'full', lists: 'json', secrets: passphrase() },
-    { fiu: FIU, aa: 'v1.5-aa', profile: 'v1.5', webview: 'https://v15.example/w?v=1.5', handles: ['v15'], secrets: secret() },
+    {
+      fiu: FIU,
+      aa: 'v1.5-aa',
+      profile: 'v1.5',
+      webview: 'https://v15.example/w?v=1.5',
+      handles: ['v15'],
+      secrets: secret(),
+    },
     { fiu: FIU, aa: 'v1.2-rotated-aa', profile: 'v1.2', webview: 'https://old.example/w', secrets: rotated() },
     {
       fiu: FIU,

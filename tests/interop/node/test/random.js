@@ -5,9 +5,64 @@ import { randomInt } from 'node:crypto';
 export const SEED = Number(process.env.INTEROP_SEED ?? randomInt(2 ** 31));
 
 const PIECES = [
-  'a', 'Z', '9', '-', '_', '~', '.', ' ', '  ', '&', '=', '%', '+', '#', '%41', '%', '&srcref=', 'a=b&c=d', '+1', '\r\n', '\n',
-  '\t', '\u0000', '\u001b', '\u007f', '"', "'", '\\', '<', '>', '|', '{', '}', '[', ']', ',', ';', ':', '@', '/', '?', '!', '*',
-  '()', '$', '^', '`', 'सत्र-१', 'उपयोगकर्ता', 'क्षत्रिय', '🏦', '🇮🇳', '👩‍👩‍👧', 'é', 'e\u0301', '\ufeff', '中', '\u{10ffff}',
+  'a',
+  'Z',
+  '9',
+  '-',
+  '_',
+  '~',
+  '.',
+  ' ',
+  '  ',
+  '&',
+  '=',
+  '%',
+  '+',
+  '#',
+  '%41',
+  '%',
+  '&srcref=',
+  'a=b&c=d',
+  '+1',
+  '\r\n',
+  '\n',
+  '\t',
+  '\u0000',
+  '\u001b',
+  '\u007f',
+  '"',
+  "'",
+  '\\',
+  '<',
+  '>',
+  '|',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ';',
+  ':',
+  '@',
+  '/',
+  '?',
+  '!',
+  '*',
+  '()',
+  '$',
+  '^',
+  '`',
+  'सत्र-१',
+  'उपयोगकर्ता',
+  'क्षत्रिय',
+  '🏦',
+  '🇮🇳',
+  '👩‍👩‍👧',
+  'é',
+  'e\u0301',
+  '\ufeff',
+  '中',
+  '\u{10ffff}',
 ];
 /** For places that admit no blank, backslash or control character. */
 const VISIBLE = PIECES.filter((piece) => !/[\s\\\u0000-\u001f\u007f\ufeff]/.test(piece));
@@ -69,8 +124,16 @@ export class Random {
   }
 
   url() {
-    const path = this.chance(50) ? `/${this.text(VISIBLE.filter((piece) => !/[?#]/.test(piece)), 6)}` : '';
-    const wild = this.text(VISIBLE.filter((piece) => !piece.includes('#')), 4);
+    const path = this.chance(50)
+      ? `/${this.text(
+          VISIBLE.filter((piece) => !/[?#]/.test(piece)),
+          6,
+        )}`
+      : '';
+    const wild = this.text(
+      VISIBLE.filter((piece) => !piece.includes('#')),
+      4,
+    );
     const query = this.chance(50) ? `?lead=${this.digits(4)}&next=%2Fhome&q=${wild}&end=1` : '';
     const fragment = this.chance(25) ? `#${this.text(VISIBLE, 3)}` : '';
     return `https://fiu.example${path}${query}${fragment}`;

@@ -46,19 +46,34 @@ for (const { scheme, count, width } of RUNS) {
       const redirect = random.redirect({ handle });
       if (pairing.redirect_hosts) redirect.redirect = `https://sub.fiu.example/${random.digits(5)}`;
       if (random.chance(20)) redirect.txnid = '';
-      return { pairing, aaId: handle ? '' : pairing.aa, redirect, requestorType: random.pick(Object.keys(REQUESTOR)), offset: offset(random) };
+      return {
+        pairing,
+        aaId: handle ? '' : pairing.aa,
+        redirect,
+        requestorType: random.pick(Object.keys(REQUESTOR)),
+        offset: offset(random),
+      };
     });
     await inParallel(cases, width, async ({ pairing, aaId, redirect, requestorType, offset }) => {
       const issueTime = offset === undefined ? null : toTimestamp(Date.now() + offset);
       const sent = Date.now();
-      const sealed = await call(client, 'encodeRedirect', { fiuId: pairing.fiu, aaId, redirect, requestorType, issueTime });
+      const sealed = await call(client, 'encodeRedirect', {
+        fiuId: pairing.fiu,
+        aaId,
+        redirect,
+        requestorType,
+        issueTime,
+      });
       checkTimes(sealed, sealed.params.reqdate, pairing, issueTime, sent);
       assert.equal(sealed.secretId, pairing.secrets[0].id);
       assert.equal(sealed.url, pairing.webview ? joined(pairing.webview, sealed.query) : '');
       const opened = await openStrictly(REQUEST, sealed, pairing);
       assert.equal(opened.sender, pairing.fiu);
       assert.equal(opened.requestorType, REQUESTOR[requestorType]);
-      assert.match(sealed.txnid, redirect.txnid ? /./ : /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      assert.match(
+        sealed.txnid,
+        redirect.txnid ? /./ : /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+      );
       const expected = { ...redirect, txnid: redirect.txnid || sealed.txnid };
       assert.equal(sealed.txnid, expected.txnid);
       const { lists } = conventions(pairing);
@@ -137,7 +152,13 @@ for (const { scheme, count, width } of RUNS) {
     const random = new Random(t.name);
     const cases = messages.map((_, at) => {
       const pairing = using(scheme)[at % using(scheme).length];
-      return { pairing, secret: random.pick(pairing.secrets), callback: random.callback(), back: random.url(), ...sending(random) };
+      return {
+        pairing,
+        secret: random.pick(pairing.secrets),
+        callback: random.callback(),
+        back: random.url(),
+        ...sending(random),
+      };
     });
     await inParallel(cases, width, async ({ pairing, secret, callback, back, style, offset, asUrl }) => {
       const { scheme, date: own, lists } = conventions(pairing);
@@ -188,7 +209,13 @@ test('every error code of the released guidelines has its text', async () => {
     const status = code === '0' ? 'S' : 'F';
     const plaintext = writeCallback({ ...random.callback(), status, errorcode: Number(code) });
     const date = writeDate(new Date(), 'millis');
-    const params = await seal(CALLBACK, { scheme: 'hkdf-iv', secret: pairing.secrets[0].text, date, sender: pairing.aa, plaintext });
+    const params = await seal(CALLBACK, {
+      scheme: 'hkdf-iv',
+      secret: pairing.secrets[0].text,
+      date,
+      sender: pairing.aa,
+      plaintext,
+    });
     const opened = await call(client, 'decodeCallback', { fiuId: pairing.fiu, params });
     assert.deepEqual([opened.callback.errorcode, opened.errorMessage], [Number(code), text]);
   }
@@ -201,7 +228,13 @@ for (const name of ['iv-rotated-aa', 'v1.2-rotated-aa']) {
     const [, old] = pairing.secrets;
     const redirect = new Random(name).redirect();
     const date = writeDate(new Date(), 'millis');
-    const params = await seal(REQUEST, { scheme, secret: old.text, date, sender: pairing.fiu, plaintext: writeRedirect(redirect) });
+    const params = await seal(REQUEST, {
+      scheme,
+      secret: old.text,
+      date,
+      sender: pairing.fiu,
+      plaintext: writeRedirect(redirect),
+    });
     const request = await call(client, 'decodeRedirect', { aaId: pairing.aa, params });
     assert.deepEqual([request.secretId, request.primarySecret], ['old', false]);
     const { txnid, sessionid, userid, srcref } = request.redirect;
@@ -254,7 +287,8 @@ const sending = (random) => ({
 });
 
 /** A date of 14 digits is nobody's own style. */
-const dateOf = (instant, style) => (style === 'seconds' ? writeDate(instant, 'full').slice(0, 14) : writeDate(instant, style));
+const dateOf = (instant, style) =>
+  style === 'seconds' ? writeDate(instant, 'full').slice(0, 14) : writeDate(instant, style);
 const isForeign = (style, own) => style !== undefined && style !== own;
 
 /** `query` appended to a URL that may have a query and a fragment. */
@@ -293,10 +327,18 @@ function checkOpened(opened, { pairing, secret, instant, style, sent }) {
   assert.deepEqual([opened.secretId, opened.primarySecret], [secret.id, secret === pairing.secrets[0]]);
   // What the digits keep of the instant: the minute and what the style adds.
   const minute = Math.floor(instant / 60_000) * 60_000;
-  const kept = { millis: minute + (instant % 1000), tenths: instant - (instant % 100), seconds: instant - (instant % 1000), full: +instant };
+  const kept = {
+    millis: minute + (instant % 1000),
+    tenths: instant - (instant % 100),
+    seconds: instant - (instant % 1000),
+    full: +instant,
+  };
   assert.equal(toMillis(opened.issueTime), kept[style]);
   const age = toMillis(opened.age);
-  assert.ok(age > sent - 1 - kept[style] && age < Date.now() + 1 - kept[style], `age ${age} of ${kept[style]} at ${sent}`);
+  assert.ok(
+    age > sent - 1 - kept[style] && age < Date.now() + 1 - kept[style],
+    `age ${age} of ${kept[style]} at ${sent}`,
+  );
   // Fifteen digits may name any instant of their minute, so the latest of them counts.
   const last = { millis: minute + 60_000, tenths: minute + 60_000 }[style] ?? kept[style];
   const replayUntil = toMillis(opened.replayUntil);

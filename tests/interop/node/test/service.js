@@ -15,7 +15,10 @@ import protoLoader from '@grpc/proto-loader';
 const BINARY =
   process.env.AA_REDIRECT_BIN ?? fileURLToPath(new URL('../../../../target/release/aa-redirect', import.meta.url));
 const PROTOS = fileURLToPath(new URL('../../../../proto', import.meta.url));
-const { RedirectService } = grpc.loadPackageDefinition(
+// A test run that is interrupted takes its services with it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
+export const { RedirectService } = grpc.loadPackageDefinition(
   protoLoader.loadSync('aa/redirect/v1/redirect.proto', {
     includeDirs: [PROTOS],
     defaults: true,
@@ -38,20 +41,22 @@ export async function startService({ pairings, args = [] } = {}) {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const exited = once(child, 'exit').catch(() => {});
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
-  const cleanUp = async () => {
+  const cleanUp = () => {
     // No drain: nothing that a test still has in flight is of interest.
-    kill();
-    await exited;
-    process.removeListener('exit', kill);
+    child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', cleanUp);
+  const stop = async () => {
+    process.removeListener('exit', cleanUp);
+    cleanUp();
+    await exited;
   };
   try {
     const address = await listenAddress(child);
-    return { address, stop: cleanUp };
+    return { address, stop };
   } catch (error) {
-    await cleanUp();
+    await stop();
     throw error;
   }
 }
@@ -59,18 +64,24 @@ export async function startService({ pairings, args = [] } = {}) {
 function listenAddress(child) {
   return new Promise((resolve, reject) => {
     const log = [];
+    const patience = setTimeout(() => reject(new Error(`the service does not serve:\n${log.join('\n')}`)), 30_000);
     child.once('error', (error) => reject(new Error(`${BINARY} does not start (AA_REDIRECT_BIN names it): ${error}`)));
     const lines = createInterface({ input: child.stderr });
     lines.on('line', (line) => {
       log.push(line);
       try {
         const { message, listen } = JSON.parse(line);
-        if (message === 'serving') resolve(listen);
+        if (message !== 'serving') return;
+        clearTimeout(patience);
+        resolve(listen);
       } catch {
         // Not a log line: a message of a service that does not come up, shown below.
       }
     });
-    lines.once('close', () => reject(new Error(`the service ended before it served:\n${log.join('\n')}`)));
+    lines.once('close', () => {
+      clearTimeout(patience);
+      reject(new Error(`the service ended before it served:\n${log.join('\n')}`));
+    });
   });
 }
 

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -22,6 +23,7 @@ public final class Members {
   private static final Set<String> CALLBACK_NAMES =
       Set.of("txnid", "sessionid", "userid", "status", "errorcode", "srcref");
   private static final String UNRESERVED = "-._~";
+  private static final String HEX = "0123456789ABCDEF";
   private static final String ESCAPED = "%&=+# ";
 
   private Members() {}
@@ -133,7 +135,7 @@ public final class Members {
       if (raw) {
         out.append(character);
       } else {
-        out.append(String.format("%%%02X", octet & 0xFF));
+        out.append('%').append(HEX.charAt(character >> 4)).append(HEX.charAt(character & 15));
       }
     }
     return out.toString();
@@ -147,28 +149,25 @@ public final class Members {
 
   /** Percent-decodes; a bad escape or bytes that are no UTF-8 are refused. A {@code +} stays one. */
   public static String unescape(String text) {
-    ByteBuffer bytes = ByteBuffer.allocate(3 * text.length());
-    for (int at = 0; at < text.length(); ) {
-      if (text.charAt(at) == '%') {
-        if (at + 3 > text.length()) {
-          throw new IllegalArgumentException("an escape is cut short");
-        }
-        int high = Character.digit(text.charAt(at + 1), 16);
-        int low = Character.digit(text.charAt(at + 2), 16);
-        if (high < 0 || low < 0) {
-          throw new IllegalArgumentException("an escape is not hexadecimal");
-        }
-        bytes.put((byte) (high << 4 | low));
-        at += 3;
-      } else {
-        int character = text.codePointAt(at);
-        bytes.put(Character.toString(character).getBytes(StandardCharsets.UTF_8));
-        at += Character.charCount(character);
+    byte[] in = text.getBytes(StandardCharsets.UTF_8);
+    byte[] out = new byte[in.length];
+    int length = 0;
+    for (int at = 0; at < in.length; at++) {
+      if (in[at] != '%') {
+        out[length++] = in[at];
+        continue;
       }
+      if (at + 2 >= in.length) {
+        throw new IllegalArgumentException("an escape is cut short");
+      }
+      int high = Character.digit(in[++at], 16);
+      int low = Character.digit(in[++at], 16);
+      if (high < 0 || low < 0) {
+        throw new IllegalArgumentException("an escape is not hexadecimal");
+      }
+      out[length++] = (byte) (high << 4 | low);
     }
-    byte[] decoded = new byte[bytes.position()];
-    bytes.flip().get(decoded);
-    return utf8(decoded);
+    return utf8(Arrays.copyOf(out, length));
   }
 
   private static String utf8(byte[] bytes) {

@@ -33,8 +33,13 @@ final class Keyring {
   static final Pairing IV_ROTATED = rotated("fiu@hosts", "aa-rotated", "iv");
   static final Pairing V12_ROTATED = rotated("fiu@rotated", "aa-rotated12", "v1.2");
 
+  /** The `N` at index 5 meets the second digit of the year, 0: every `fi` of this FIU has a `+`, and padding too. */
+  static final Pairing IV_PLUS =
+      new Pairing(
+          "LOANON@fiu", "aa-plus", "iv", WireDate.MILLIS, Lists.REPEATED, "", List.of(secret("2026-11", "iv")));
+
   static final List<Pairing> ALL =
-      List.of(IV, V10, V11, V12, V13, V14, V15, IV_FULL, V13_BRACES, V11_JSON, IV_ROTATED, V12_ROTATED);
+      List.of(IV, V10, V11, V12, V13, V14, V15, IV_FULL, V13_BRACES, V11_JSON, IV_ROTATED, V12_ROTATED, IV_PLUS);
 
   private Keyring() {}
 

@@ -1,0 +1,135 @@
+//! PBKDF2's rounds with the SHA extensions of x86, one stream or two interleaved: a single stream is bound by the latency
+//! of `sha256rnds2`, and a second one fills its gaps.
+
+#![allow(clippy::many_single_char_names, reason = "the names of FIPS 180-4")]
+
+use std::arch::x86_64::{
+    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_set_epi32, _mm_set_epi64x, _mm_setzero_si128,
+    _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi32, _mm_unpackhi_epi64,
+    _mm_unpacklo_epi64, _mm_xor_si128,
+};
+
+use super::{Chain, K, ROUNDS};
+
+/// A state as the instructions want it: `a b e f` and `c d g h`, the first word on top.
+#[derive(Clone, Copy)]
+struct State {
+    abef: __m128i,
+    cdgh: __m128i,
+}
+
+/// Swaps the words of each pair: a state has the first word on top, a block at the bottom.
+const SWAP_PAIRS: i32 = 0b10_11_00_01;
+
+/// `ROUNDS − 1` rounds of each of `N` chains.
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+pub(super) fn rounds<const N: usize>(chains: &mut [Chain; N]) {
+    let inner: [State; N] = std::array::from_fn(|n| load(&chains[n].inner));
+    let outer: [State; N] = std::array::from_fn(|n| load(&chains[n].outer));
+    let mut digest: [State; N] = std::array::from_fn(|n| load(&chains[n].last));
+    let mut sum = digest;
+    for _ in 1..ROUNDS {
+        digest = compress(&inner, &digest);
+        digest = compress(&outer, &digest);
+        for (sum, digest) in sum.iter_mut().zip(&digest) {
+            sum.abef = _mm_xor_si128(sum.abef, digest.abef);
+            sum.cdgh = _mm_xor_si128(sum.cdgh, digest.cdgh);
+        }
+    }
+    for (chain, sum) in chains.iter_mut().zip(&sum) {
+        chain.sum = store(sum);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn load(words: &[u32; 8]) -> State {
+    let [a, b, c, d, e, f, g, h] = words.map(u32::cast_signed);
+    State { abef: _mm_set_epi32(a, b, e, f), cdgh: _mm_set_epi32(c, d, g, h) }
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn store(state: &State) -> [u32; 8] {
+    let words = |vector: __m128i| {
+        [
+            _mm_extract_epi32::<3>(vector),
+            _mm_extract_epi32::<2>(vector),
+            _mm_extract_epi32::<1>(vector),
+            _mm_extract_epi32::<0>(vector),
+        ]
+        .map(i32::cast_unsigned)
+    };
+    let ([a, b, e, f], [c, d, g, h]) = (words(state.abef), words(state.cdgh));
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The block of a digest that follows one block of key: the digest, a one bit, and the length of 768 bits.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn digest_block(digest: &State) -> [__m128i; 4] {
+    [
+        _mm_shuffle_epi32::<SWAP_PAIRS>(_mm_unpackhi_epi64(digest.abef, digest.cdgh)),
+        _mm_shuffle_epi32::<SWAP_PAIRS>(_mm_unpacklo_epi64(digest.abef, digest.cdgh)),
+        _mm_set_epi64x(0, 0x8000_0000),
+        _mm_set_epi64x(768 << 32, 0),
+    ]
+}
+
+/// SHA-256's compression (FIPS 180-4, 6.2.2) of each of `N` states with the block of its digest.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn compress<const N: usize>(states: &[State; N], digests: &[State; N]) -> [State; N] {
+    let mut w: [[__m128i; 4]; N] = [[_mm_setzero_si128(); 4]; N];
+    for n in 0..N {
+        w[n] = digest_block(&digests[n]);
+    }
+    let mut now = *states;
+    macro_rules! four_rounds {
+        ($g:literal) => {
+            let k = _mm_set_epi32(
+                K[4 * $g + 3].cast_signed(),
+                K[4 * $g + 2].cast_signed(),
+                K[4 * $g + 1].cast_signed(),
+                K[4 * $g].cast_signed(),
+            );
+            let mut word = [k; N];
+            for n in 0..N {
+                word[n] = _mm_add_epi32(w[n][$g % 4], k);
+                now[n].cdgh = _mm_sha256rnds2_epu32(now[n].cdgh, now[n].abef, word[n]);
+            }
+            for n in 0..N {
+                let high = _mm_shuffle_epi32::<0x0E>(word[n]);
+                now[n].abef = _mm_sha256rnds2_epu32(now[n].abef, now[n].cdgh, high);
+            }
+            if $g < 12 {
+                for n in 0..N {
+                    let [w0, w1, w2, w3] = [$g, $g + 1, $g + 2, $g + 3].map(|at| w[n][at % 4]);
+                    let sum = _mm_add_epi32(_mm_sha256msg1_epu32(w0, w1), _mm_alignr_epi8::<4>(w3, w2));
+                    w[n][$g % 4] = _mm_sha256msg2_epu32(sum, w3);
+                }
+            }
+        };
+    }
+    four_rounds!(0);
+    four_rounds!(1);
+    four_rounds!(2);
+    four_rounds!(3);
+    four_rounds!(4);
+    four_rounds!(5);
+    four_rounds!(6);
+    four_rounds!(7);
+    four_rounds!(8);
+    four_rounds!(9);
+    four_rounds!(10);
+    four_rounds!(11);
+    four_rounds!(12);
+    four_rounds!(13);
+    four_rounds!(14);
+    four_rounds!(15);
+    for n in 0..N {
+        now[n].abef = _mm_add_epi32(now[n].abef, states[n].abef);
+        now[n].cdgh = _mm_add_epi32(now[n].cdgh, states[n].cdgh);
+    }
+    now
+}

@@ -1,0 +1,115 @@
+//! A bounded queue that is fair between owners: each is served in turn, and one that holds more than half of a full queue
+//! gives way to others.
+
+use std::collections::{HashMap, VecDeque};
+
+/// Jobs by their owner; owners take turns.
+pub(super) struct Queue<T> {
+    jobs: HashMap<usize, VecDeque<T>>,
+    /// The owners that have jobs, the next one first.
+    turns: VecDeque<usize>,
+    length: usize,
+    capacity: usize,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { jobs: HashMap::new(), turns: VecDeque::new(), length: 0, capacity, closed: false }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Takes no more jobs; those that wait are still given out.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Adds a job where there is room for it, and gives back the job that has none: this one, or the newest one of an
+    /// owner that had more than its half of a full queue.
+    pub(super) fn push(&mut self, owner: usize, job: T) -> Result<(), T> {
+        let half = self.capacity / 2;
+        let own = self.jobs.get(&owner).map_or(0, VecDeque::len);
+        if self.closed || (self.length > own && own >= half) {
+            return Err(job);
+        }
+        let mut displaced = None;
+        if self.length >= self.capacity {
+            let Some(greedy) = self.jobs.values_mut().find(|jobs| jobs.len() > half) else { return Err(job) };
+            if own > half {
+                return Err(job);
+            }
+            displaced = greedy.pop_back();
+            self.length -= usize::from(displaced.is_some());
+        }
+        let jobs = self.jobs.entry(owner).or_default();
+        if jobs.is_empty() {
+            self.turns.push_back(owner);
+        }
+        jobs.push_back(job);
+        self.length += 1;
+        displaced.map_or(Ok(()), Err)
+    }
+
+    /// The oldest job of the owner whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let owner = self.turns.pop_front()?;
+        let jobs = self.jobs.get_mut(&owner)?;
+        let job = jobs.pop_front();
+        if jobs.is_empty() {
+            self.jobs.remove(&owner);
+        } else {
+            self.turns.push_back(owner);
+        }
+        self.length -= usize::from(job.is_some());
+        job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_are_served_in_turn() {
+        let mut queue = Queue::new(10);
+        for (owner, job) in [(1, "a"), (1, "b"), (1, "c"), (2, "x"), (3, "y")] {
+            assert_eq!(queue.push(owner, job), Ok(()));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, ["a", "x", "y", "b", "c"]);
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn one_owner_may_fill_the_queue_but_gives_way_to_others() {
+        let mut queue = Queue::new(4);
+        for job in 0..4 {
+            assert_eq!(queue.push(1, job), Ok(()));
+        }
+        assert_eq!(queue.push(1, 4), Err(4), "full");
+        assert_eq!(queue.push(2, 20), Err(3), "the greedy owner's newest job gives way");
+        assert_eq!(queue.push(3, 30), Err(2));
+        assert_eq!(queue.push(2, 21), Err(21), "nobody has more than half any more");
+        assert_eq!(queue.pop(), Some(0));
+        assert_eq!(queue.push(1, 5), Ok(()));
+        assert_eq!(queue.push(1, 6), Err(6), "half of it while others wait");
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [20, 30, 1, 5]);
+    }
+
+    #[test]
+    fn a_closed_queue_gives_out_what_it_has() {
+        let mut queue = Queue::new(4);
+        assert_eq!(queue.push(1, 1), Ok(()));
+        queue.close();
+        assert_eq!(queue.push(1, 2), Err(2));
+        assert_eq!((queue.pop(), queue.pop()), (Some(1), None));
+    }
+}

@@ -1,0 +1,133 @@
+// What a server says that has more to do than it can: OVERLOADED with a delay, and TIMED_OUT where the caller's deadline
+// passes. Each test has a server of its own, so that no other waits behind its queue.
+package interop
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"aa-redirect/tests/interop/go/gen/redirectv1"
+)
+
+func startSlowServer(t *testing.T) *server {
+	t.Helper()
+	keyring, err := writeKeyring(t.TempDir(), []*pairing{v12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startTestServer(t, "--keyring", keyring, "--kdf-threads", "1")
+}
+
+func slowRequest() *redirectv1.EncodeRedirectRequest {
+	return &redirectv1.EncodeRedirectRequest{FiuId: v12.fiu, AaId: v12.aa, Redirect: cleanRedirect()}
+}
+
+func TestOverloadedSaysWhenToTryAgain(t *testing.T) {
+	s := startSlowServer(t)
+	ctx, cancel := context.WithCancel(patient(t))
+	defer cancel()
+	overloaded := make(chan error, 1)
+	var calls sync.WaitGroup
+	// Several connections, since one carries only so many calls at a time.
+	for range 15 {
+		connection, err := dial(s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		for range 100 {
+			calls.Go(func() {
+				_, err := redirectv1.NewRedirectServiceClient(connection).EncodeRedirect(ctx, slowRequest())
+				if status.Code(err) == codes.ResourceExhausted {
+					select {
+					case overloaded <- err:
+						cancel() // the others need not wait for their turn
+					default:
+					}
+				}
+			})
+		}
+	}
+	calls.Wait()
+	select {
+	case err := <-overloaded:
+		expectRefusal(t, err, codes.ResourceExhausted, "OVERLOADED")
+		if got := refusalOf(t, err); got.retry == nil || got.retry.RetryDelay.AsDuration() <= 0 {
+			t.Errorf("RetryInfo is %v", got.retry)
+		}
+	default:
+		t.Error("1,500 calls at once, and none was refused")
+	}
+}
+
+func TestDeadlineOfTheCallerPasses(t *testing.T) {
+	s := startSlowServer(t)
+	connection, err := dial(s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	slow := redirectv1.NewRedirectServiceClient(connection)
+	ctx, cancel := context.WithTimeout(patient(t), time.Millisecond)
+	defer cancel()
+	if _, err := slow.EncodeRedirect(ctx, slowRequest()); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("answered %v", err)
+	}
+}
+
+// grpc-go gives up at its deadline by itself and sends no grpc-timeout but its own, so the server's answer is only to be
+// seen from plain HTTP/2.
+func TestTimedOut(t *testing.T) {
+	s := startSlowServer(t)
+	message, err := proto.Marshal(slowRequest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message)))
+	request, err := http.NewRequestWithContext(patient(t), http.MethodPost,
+		"http://"+s.address+redirectv1.RedirectService_EncodeRedirect_FullMethodName, bytes.NewReader(append(frame, message...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	request.Header.Set("TE", "trailers")
+	request.Header.Set("Grpc-Timeout", "1m") // a millisecond: a derivation takes several
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil { // trailers come after the body
+		t.Fatal(err)
+	}
+	encoded := response.Trailer.Get("Grpc-Status-Details-Bin")
+	if encoded == "" { // a response without a body has them in its header
+		encoded = response.Header.Get("Grpc-Status-Details-Bin")
+	}
+	details, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answered spb.Status
+	if err := proto.Unmarshal(details, &answered); err != nil {
+		t.Fatal(err)
+	}
+	expectMetadata(t, expectRefusal(t, status.FromProto(&answered).Err(), codes.DeadlineExceeded, "TIMED_OUT"), nil)
+}

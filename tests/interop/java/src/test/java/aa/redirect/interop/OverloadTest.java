@@ -1,0 +1,129 @@
+package aa.redirect.interop;
+
+import static io.grpc.Status.Code.DEADLINE_EXCEEDED;
+import static io.grpc.Status.Code.RESOURCE_EXHAUSTED;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import aa.redirect.v1.EncodeRedirectRequest;
+import aa.redirect.v1.EncodeRedirectResponse;
+import aa.redirect.v1.Redirect;
+import aa.redirect.v1.RedirectServiceGrpc;
+import aa.redirect.v1.RedirectServiceGrpc.RedirectServiceStub;
+import io.grpc.Context;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.MetadataUtils;
+import io.grpc.stub.StreamObserver;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A server with a single thread for PBKDF2 and more work than it can do: what it sheds, and what runs out of time. */
+class OverloadTest {
+  /** The server takes 200 at a time, so that filling its queue of 1,024 derivations takes several connections. */
+  private static final int CALLS_OF_A_CONNECTION = 190;
+
+  @TempDir Path folder;
+  private Server server;
+  private Context.CancellableContext calls;
+
+  @BeforeEach
+  void start() throws Exception {
+    server = Server.start("--keyring", Keyring.write(folder).toString(), "--kdf-threads", "1");
+    calls = Context.current().withCancellation();
+  }
+
+  @AfterEach
+  void stop() throws Exception {
+    calls.cancel(null);
+    if (server != null) {
+      server.close();
+    }
+  }
+
+  private static EncodeRedirectRequest request() {
+    Redirect members =
+        Redirect.newBuilder().setUserid("9999988888@v10").setRedirect("https://fiu.example/").addSrcref("H1").build();
+    return EncodeRedirectRequest.newBuilder().setFiuId(Keyring.FIU).setRedirect(members).build();
+  }
+
+  /** The first answer and the first refusal of many calls. */
+  private record Firsts(CompletableFuture<Void> answer, CompletableFuture<StatusRuntimeException> refusal) {}
+
+  /** Begins calls without waiting for them; all end with {@code calls}. */
+  private Firsts begin(int connections) {
+    Firsts firsts = new Firsts(new CompletableFuture<>(), new CompletableFuture<>());
+    StreamObserver<EncodeRedirectResponse> observer =
+        new StreamObserver<>() {
+          @Override
+          public void onNext(EncodeRedirectResponse response) {
+            firsts.answer.complete(null);
+          }
+
+          @Override
+          public void onError(Throwable error) {
+            if (Status.fromThrowable(error).getCode() != Status.Code.CANCELLED) {
+              firsts.refusal.complete((StatusRuntimeException) error);
+            }
+          }
+
+          @Override
+          public void onCompleted() {}
+        };
+    calls.run(
+        () -> {
+          for (int connection = 0; connection < connections; connection++) {
+            RedirectServiceStub stub = RedirectServiceGrpc.newStub(server.connect());
+            for (int call = 0; call < CALLS_OF_A_CONNECTION; call++) {
+              stub.encodeRedirect(request(), observer);
+            }
+          }
+        });
+    return firsts;
+  }
+
+  @Test
+  void moreDerivationsThanTheQueueHoldsAreShedWithATimeToRetry() throws Exception {
+    // One derivation first: before it the server cannot know how long they take.
+    RedirectServiceGrpc.newBlockingStub(server.connect()).encodeRedirect(request());
+    Refused refused = Refused.of(begin(8).refusal.get(60, TimeUnit.SECONDS));
+    refused.is(RESOURCE_EXHAUSTED, "OVERLOADED", Map.of());
+    assertNotNull(refused.retryInfo(), "no RetryInfo");
+    var delay = refused.retryInfo().getRetryDelay();
+    assertTrue(delay.getSeconds() > 0 || delay.getNanos() > 0, "a delay of nothing");
+  }
+
+  /** Seconds of work that wait in front of the next call, but no full queue. */
+  private void keepBusy() throws Exception {
+    begin(4).answer.get(60, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void theServerEndsACallWhoseTimeoutPasses() throws Exception {
+    keepBusy();
+    // Written by hand: with a deadline of its own the client ends the call before the server's answer comes.
+    Metadata timeout = new Metadata();
+    timeout.put(Metadata.Key.of("grpc-timeout", Metadata.ASCII_STRING_MARSHALLER), "100m");
+    var stub =
+        RedirectServiceGrpc.newBlockingStub(server.connect())
+            .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(timeout));
+    Refused.by(() -> stub.encodeRedirect(request())).is(DEADLINE_EXCEEDED, "TIMED_OUT", Map.of());
+  }
+
+  @Test
+  void theClientsOwnDeadlineEndsACallToo() throws Exception {
+    keepBusy();
+    var stub = RedirectServiceGrpc.newBlockingStub(server.connect()).withDeadlineAfter(100, TimeUnit.MILLISECONDS);
+    var error = assertThrows(StatusRuntimeException.class, () -> stub.encodeRedirect(request()));
+    assertEquals(DEADLINE_EXCEEDED, error.getStatus().getCode());
+  }
+}

@@ -1,0 +1,547 @@
+"""Every refusal that the service gives today, provoked and read with grpcio-status: code, reason, metadata, violations.
+
+A caller decides by reason and metadata alone, so both are asserted whole where the contract names them.
+"""
+
+import base64
+from datetime import timedelta
+from typing import NamedTuple
+
+import grpc
+import pytest
+from aa.redirect.v1 import redirect_pb2 as pb
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from messages import to_redirect
+from redirect_codec import CALLBACK_ORDER, REQUEST_ORDER, to_base64, to_base64url, write_date, write_members
+from support import Server, end_flood, flood, now, to_query
+
+DOMAIN = "aa.redirect.v1"
+HANDLE = "0b054f6a-a0b3-4424-a668-2b53090bad6f"
+TXNID = "2d04747e-21c6-4c23-955b-d46c2f820140"
+REQUEST = {
+    "txnid": TXNID,
+    "sessionid": "S-1",
+    "userid": "9999988888@aa",
+    "redirect": "https://fiu.example/cb",
+    "srcref": [HANDLE],
+}
+CALLBACK = {"txnid": TXNID, "sessionid": "S-1", "userid": "9999988888@aa", "status": "F", "errorcode": "1"}
+
+INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
+FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+both_legs = pytest.mark.parametrize("leg", ["request", "callback"])
+DATE = {"request": "reqdate", "callback": "resdate"}
+PAYLOAD = {"request": "ecreq", "callback": "ecres"}
+
+
+class Refusal(NamedTuple):
+    code: grpc.StatusCode
+    reason: str
+    metadata: dict[str, str]
+    violations: list[str]
+    retry_seconds: float | None
+    raw: tuple[grpc.StatusCode, str, bytes]
+
+
+def read(error):
+    """The refusal in an RpcError; that there is exactly one ErrorInfo of the right domain is asserted on the way."""
+    status = rpc_status.from_call(error)  # checks that code and message agree with the call's
+    assert status is not None, f"{error.code()}: no details"
+    assert status.ByteSize() < 4096
+    infos, violations, retry = [], [], None
+    for detail in status.details:
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            infos.append(error_details_pb2.ErrorInfo())
+            detail.Unpack(infos[-1])
+        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            bad = error_details_pb2.BadRequest()
+            detail.Unpack(bad)
+            assert all(violation.description for violation in bad.field_violations)
+            violations += [violation.field for violation in bad.field_violations]
+        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            info = error_details_pb2.RetryInfo()
+            detail.Unpack(info)
+            retry = info.retry_delay.ToTimedelta().total_seconds()
+    assert len(infos) == 1
+    assert infos[0].domain == DOMAIN
+    assert f"ERROR_REASON_{infos[0].reason}" in pb.ErrorReason.keys()
+    details = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
+    raw = (error.code(), error.details(), details)
+    return Refusal(error.code(), infos[0].reason, dict(infos[0].metadata), violations, retry, raw)
+
+
+def refusal_of(call, request, **how):
+    with pytest.raises(grpc.RpcError) as raised:
+        call(request, **({"timeout": 10} | how))
+    return read(raised.value)
+
+
+def check(refusal, code, reason, **metadata):
+    assert (refusal.code, refusal.reason) == (code, reason)
+    assert metadata.items() <= refusal.metadata.items()
+
+
+def seal(pairing, leg, **how):
+    members, order = (REQUEST, REQUEST_ORDER) if leg == "request" else (CALLBACK, CALLBACK_ORDER)
+    return pairing.seal(leg, write_members(members, order, pairing.lists), **how)
+
+
+def decoder(stub, leg, pairing=None, **source):
+    """The method and the request that decode a source, naming the pairing's own side where one is given."""
+    if leg == "request":
+        return stub.DecodeRedirect, pb.DecodeRedirectRequest(aa_id=pairing.aa if pairing else "", **source)
+    return stub.DecodeCallback, pb.DecodeCallbackRequest(fiu_id=pairing.fiu if pairing else "", **source)
+
+
+def decode_refused(stub, leg, pairing, params):
+    return refusal_of(*decoder(stub, leg, pairing, url=to_query(params)))
+
+
+def encode_request(pairing, **changed):
+    return pb.EncodeRedirectRequest(fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=to_redirect(REQUEST | changed))
+
+
+def encode_callback(pairing, **changed):
+    callback = pb.Callback(txnid=TXNID, userid=REQUEST["userid"], status=pb.CALLBACK_STATUS_SUCCESS, srcref=[HANDLE])
+    return pb.EncodeCallbackRequest(
+        **{"fiu_id": pairing.fiu, "aa_id": pairing.aa, "callback": callback, "redirect_url": REQUEST["redirect"]}
+        | changed
+    )
+
+
+# --- FIELD_INVALID ----------------------------------------------------------------------------------------------------
+
+
+def check_fields(refusal, *paths):
+    check(refusal, INVALID_ARGUMENT, "FIELD_INVALID")
+    assert sorted(refusal.violations) == sorted(paths)
+
+
+def test_all_faults_of_a_redirect_are_reported_at_once(stub):
+    request = pb.EncodeRedirectRequest(
+        redirect=pb.Redirect(
+            txnid="T1234",
+            userid="nobody",
+            redirect="javascript://fiu.example/%0aalert(1)",
+            srcref=["a", "b,c"],
+            fipid=[""],
+            email="e" * 8193,
+            pan="AAAA1234A",
+            dob="2026-02-30",
+            iso_language_code="fr-FR",
+            extra={"pan": "twice"},
+        ),
+        requestor_type=7,
+    )
+    check_fields(
+        refusal_of(stub.EncodeRedirect, request),
+        "fiu_id",
+        "redirect.txnid",
+        "redirect.userid",
+        "redirect.redirect",
+        "redirect.srcref",
+        "redirect.fipid",
+        "redirect.email",
+        "redirect.pan",
+        "redirect.dob",
+        "redirect.iso_language_code",
+        "redirect.extra",
+        "requestor_type",
+    )
+
+
+def test_all_missing_fields_of_a_callback_are_reported_at_once(stub):
+    check_fields(
+        refusal_of(stub.EncodeCallback, pb.EncodeCallbackRequest()),
+        "fiu_id",
+        "aa_id",
+        "callback.txnid",
+        "callback.userid",
+        "callback.status",
+        "redirect_url",
+    )
+
+
+def test_an_outcome_that_contradicts_itself_is_a_fault_of_each_field(stub, pairings):
+    request = encode_callback(pairings["iv"], redirect_url="https://fiu.example/cb?ecres=1")
+    request.callback.errorcode = 3
+    del request.callback.srcref[:]
+    check_fields(refusal_of(stub.EncodeCallback, request), "callback.errorcode", "callback.srcref", "redirect_url")
+    failure = encode_callback(pairings["iv"])
+    failure.callback.status = pb.CALLBACK_STATUS_FAILURE
+    check_fields(refusal_of(stub.EncodeCallback, failure), "callback.errorcode")
+
+
+@pytest.mark.parametrize("name", ["fi", "resdate", "ecres", "iv"])
+def test_a_return_url_that_names_a_parameter_of_ours_is_refused(stub, pairings, name):
+    request = encode_callback(pairings["iv"], redirect_url=f"https://fiu.example/cb?a=1&{name}=x")
+    check_fields(refusal_of(stub.EncodeCallback, request), "redirect_url")
+
+
+UNSAFE_URLS = [
+    "/cb",
+    "fiu.example/cb",
+    "https://fiu.example/a b",
+    "https://fiu.example\\cb",
+    "https://fiu.example/\n",
+    "data://x",
+    "vbscript://x",
+    "file://x/y",
+    "blob://x",
+]
+
+
+@pytest.mark.parametrize("url", UNSAFE_URLS)
+def test_a_redirect_that_is_no_safe_absolute_url_is_refused(stub, pairings, url):
+    # To a pairing without a list of hosts, so that nothing else is wrong.
+    refusal = refusal_of(stub.EncodeRedirect, encode_request(pairings["v1.0"], redirect=url))
+    check_fields(refusal, "redirect.redirect")
+    refusal = refusal_of(stub.EncodeCallback, encode_callback(pairings["v1.0"], redirect_url=url))
+    check_fields(refusal, "redirect_url")
+
+
+@pytest.mark.parametrize("seconds", [-400, 400])
+def test_an_issue_time_outside_the_window_is_refused(stub, pairings, seconds):
+    for call, request in [
+        (stub.EncodeRedirect, encode_request(pairings["iv"])),
+        (stub.EncodeCallback, encode_callback(pairings["iv"])),
+    ]:
+        request.issue_time.FromDatetime(now() + timedelta(seconds=seconds))
+        check_fields(refusal_of(call, request), "issue_time")
+
+
+def test_lists_and_members_over_their_limits_are_refused(stub, pairings):
+    request = encode_request(pairings["iv"], srcref=[f"h{i}" for i in range(201)], sessionid="s" * 8193)
+    check_fields(refusal_of(stub.EncodeRedirect, request), "redirect.srcref", "redirect.sessionid")
+
+
+@both_legs
+def test_nothing_to_decode_is_a_fault_of_url(stub, leg):
+    check_fields(refusal_of(*decoder(stub, leg)), "url")
+
+
+def test_a_bad_page_is_refused(stub):
+    request = pb.ListPairingsRequest(page_size=-1, page_token="no token of ours")
+    check_fields(refusal_of(stub.ListPairings, request), "page_size", "page_token")
+
+
+# --- what a browser may bring -----------------------------------------------------------------------------------------
+
+
+@both_legs
+def test_a_url_that_lacks_or_repeats_a_parameter_is_malformed_and_it_is_named(stub, pairings, leg):
+    pairing = pairings["iv"]
+    params = seal(pairing, leg)
+    for name in ["fi", DATE[leg], PAYLOAD[leg]]:
+        without = {key: value for key, value in params.items() if key != name}
+        refusal = decode_refused(stub, leg, pairing, without)
+        check(refusal, INVALID_ARGUMENT, "URL_MALFORMED", parameter=name)
+        assert refusal.metadata["problem"]
+    for name, value in params.items():
+        url = f"https://aa.example/?{to_query(params)}&{to_query({name: value})}"
+        refusal = refusal_of(*decoder(stub, leg, pairing, url=url))
+        check(refusal, INVALID_ARGUMENT, "URL_MALFORMED", parameter=name)
+
+
+def masked(value, date):
+    return to_base64(bytes(b ^ ord(date[i % len(date)]) for i, b in enumerate(value)))
+
+
+@both_legs
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("fi", lambda date: "!", id="fi-no-base64"),
+        pytest.param("fi", lambda date: masked(b"\xff\xfe", date), id="fi-no-utf8"),
+        pytest.param("fi", lambda date: masked(b"fiu\x07", date), id="fi-control-character"),
+        pytest.param("fi", lambda date: masked(b"f" * 129, date), id="fi-too-long"),
+        pytest.param("iv", lambda date: "????", id="iv-no-base64"),
+        pytest.param("iv", lambda date: to_base64(bytes(15)), id="iv-too-short"),
+        pytest.param("iv", lambda date: to_base64(bytes(17)), id="iv-too-long"),
+        pytest.param("payload", lambda date: "~~~~", id="payload-no-base64"),
+        pytest.param("payload", lambda date: "AAAAA", id="payload-impossible-length"),
+        pytest.param("payload", lambda date: to_base64url(bytes(24)), id="payload-no-whole-blocks"),
+    ],
+)
+def test_a_malformed_parameter_is_named(stub, pairings, leg, name, value):
+    pairing = pairings["iv"]
+    name = PAYLOAD[leg] if name == "payload" else name
+    params = seal(pairing, leg)
+    params[name] = value(params[DATE[leg]])
+    refusal = decode_refused(stub, leg, pairing, params)
+    check(refusal, INVALID_ARGUMENT, "PARAMETER_MALFORMED", parameter=name)
+    assert refusal.metadata["problem"]
+
+
+@pytest.mark.parametrize("value", [b"BANK", b"fiu", b"\xff"])
+def test_a_requestor_that_is_neither_fiu_nor_lsp_is_malformed(stub, pairings, value):
+    params = seal(pairings["iv"], "request")
+    params["requestorType"] = masked(value, params["reqdate"])
+    refusal = decode_refused(stub, "request", pairings["iv"], params)
+    check(refusal, INVALID_ARGUMENT, "PARAMETER_MALFORMED", parameter="requestorType")
+
+
+@both_legs
+@pytest.mark.parametrize(
+    "date",
+    [
+        pytest.param("310220260510756", id="31-Feb"),
+        pytest.param("061320260510756", id="month-13"),
+        pytest.param("060420262410756", id="hour-24"),
+        pytest.param("060420261060756", id="minute-60"),
+        pytest.param("0604202605107x6", id="letter"),
+        pytest.param("06042026051０756", id="full-width-digit"),
+        pytest.param("0604202605107567", id="16-digits"),
+        pytest.param("0604202605107", id="13-digits"),
+    ],
+)
+def test_a_date_that_is_none_is_malformed(stub, pairings, leg, date):
+    params = seal(pairings["iv"], leg) | {DATE[leg]: date}
+    refusal = decode_refused(stub, leg, pairings["iv"], params)
+    check(refusal, INVALID_ARGUMENT, "DATE_MALFORMED", parameter=DATE[leg])
+    assert refusal.metadata["problem"]
+
+
+@both_legs
+@pytest.mark.parametrize(("name", "window"), [("iv", 180), ("v1.5", 180), ("iv-tenths", 600)])
+@pytest.mark.parametrize(("sign", "reason"), [(1, "DATE_EXPIRED"), (-1, "DATE_IN_FUTURE")])
+def test_an_instant_beyond_the_window_is_refused_with_its_age(stub, pairings, leg, name, window, sign, reason):
+    pairing = pairings[name]
+    age = sign * (window + 5)
+    params = seal(pairing, leg, date=write_date(now() - timedelta(seconds=age), "full"))
+    refusal = decode_refused(stub, leg, pairing, params)
+    check(refusal, FAILED_PRECONDITION, reason, max_age_seconds=str(window))
+    assert refusal.metadata.keys() == {"age_seconds", "max_age_seconds"}
+    assert abs(float(refusal.metadata["age_seconds"]) - age) <= 2
+
+    params = seal(pairing, leg, date=write_date(now() - timedelta(seconds=sign * (window - 5)), "full"))
+    call, request = decoder(stub, leg, pairing, url=to_query(params))
+    call(request, timeout=10)
+
+
+@pytest.mark.parametrize("style", ["millis", "tenths"])
+def test_a_15_digit_date_is_accepted_as_long_as_any_instant_of_its_minute_is_fresh(stub, pairings, style):
+    pairing = pairings["iv"]
+    minute = timedelta(minutes=1)
+
+    def start_of_minute(seconds_ago):
+        return (now() - timedelta(seconds=seconds_ago)).replace(second=0, microsecond=0)
+
+    def decode(date):
+        params = seal(pairing, "request", date=write_date(date, style))
+        return decoder(stub, "request", pairing, url=to_query(params))
+
+    for fresh in [start_of_minute(178), start_of_minute(-178)]:
+        call, request = decode(fresh)
+        call(request, timeout=10)
+    check(refusal_of(*decode(start_of_minute(182) - minute)), FAILED_PRECONDITION, "DATE_EXPIRED")
+    check(refusal_of(*decode(start_of_minute(-182) + minute)), FAILED_PRECONDITION, "DATE_IN_FUTURE")
+
+
+# --- pairings ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_pairing_is_named(stub, pairings):
+    unknown = pb.EncodeRedirectRequest(fiu_id="fiu@interop", aa_id="nobody-aa", redirect=to_redirect(REQUEST))
+    refusal = refusal_of(stub.EncodeRedirect, unknown)
+    check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="fiu@interop", aa_id="nobody-aa")
+
+    request = encode_callback(pairings["iv"], fiu_id="nobody@interop")
+    refusal = refusal_of(stub.EncodeCallback, request)
+    check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="nobody@interop", aa_id="iv-aa")
+
+    # Two that are known, but not to each other.
+    params = seal(pairings["iv-alone"], "request")
+    refusal = decode_refused(stub, "request", pairings["iv"], params)
+    check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="FINBANK-FIU", aa_id="iv-aa")
+    params = seal(pairings["iv-alone"], "callback")
+    refusal = decode_refused(stub, "callback", pairings["iv"], params)
+    check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="fiu@interop", aa_id="AADHAN-AA1")
+
+
+def test_several_pairings_that_fit_are_ambiguous(stub, pairings):
+    refusal = refusal_of(*decoder(stub, "request", url=to_query(seal(pairings["iv"], "request"))))
+    check(refusal, INVALID_ARGUMENT, "PAIRING_AMBIGUOUS", fiu_id="fiu@interop")
+    refusal = refusal_of(*decoder(stub, "callback", url=to_query(seal(pairings["iv"], "callback"))))
+    check(refusal, INVALID_ARGUMENT, "PAIRING_AMBIGUOUS", aa_id="iv-aa")
+
+
+@both_legs
+def test_an_iv_must_be_there_exactly_where_the_scheme_has_one(stub, pairings, leg):
+    params = seal(pairings["iv"], leg)
+    for changed in [params | {"iv": ""}, {key: value for key, value in params.items() if key != "iv"}]:
+        refusal = decode_refused(stub, leg, pairings["iv"], changed)
+        check(refusal, FAILED_PRECONDITION, "SCHEME_MISMATCH")
+        assert refusal.metadata.keys() == {"scheme"}
+    params = seal(pairings["v1.2"], leg) | {"iv": to_base64(bytes(16))}
+    refusal = decode_refused(stub, leg, pairings["v1.2"], params)
+    check(refusal, FAILED_PRECONDITION, "SCHEME_MISMATCH")
+
+    # An empty `iv` is an absent one.
+    params = seal(pairings["v1.2"], leg) | {"iv": ""}
+    call, request = decoder(stub, leg, pairings["v1.2"], url=to_query(params))
+    call(request, timeout=10)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.test/cb",
+        "https://fiu.example@evil.test/cb",
+        "https://fiu.example.evil.test/cb",
+        "https://evilfiu.example/cb",
+        "https://evil.test/?https://fiu.example/",
+        "https://evil.test#@fiu.example/",
+    ],
+)
+def test_a_host_that_the_pairing_does_not_allow_is_refused_on_encode(stub, pairings, url):
+    forbidden = grpc.StatusCode.PERMISSION_DENIED, "REDIRECT_FORBIDDEN"
+    refusal = refusal_of(stub.EncodeRedirect, encode_request(pairings["iv"], redirect=url))
+    check(refusal, *forbidden, field="redirect.redirect")
+    refusal = refusal_of(stub.EncodeCallback, encode_callback(pairings["iv"], redirect_url=url))
+    check(refusal, *forbidden, field="redirect_url")
+
+
+# --- which refusal comes first ----------------------------------------------------------------------------------------
+
+
+def test_of_several_faults_the_first_in_the_order_of_the_contract_is_reported(stub, pairings):
+    pairing, other = pairings["iv"], pairings["iv-alone"]
+    old = write_date(now() - timedelta(hours=1), "full")
+    params = seal(pairing, "request", date=old, secret="a wrong secret")
+    fault_by_fault = [
+        ("DATE_EXPIRED", pairing, {}),
+        ("SCHEME_MISMATCH", pairing, {"iv": ""}),
+        ("PAIRING_UNKNOWN", other, {"iv": ""}),
+        ("PARAMETER_MALFORMED", other, {"iv": "", "ecreq": "!"}),
+        ("DATE_MALFORMED", other, {"iv": "", "ecreq": "!", "reqdate": "!"}),
+        ("URL_MALFORMED", other, {"iv": "", "reqdate": "!", "ecreq": None}),
+    ]
+    for reason, asked, changed in fault_by_fault:
+        sent = {key: value for key, value in (params | changed).items() if value is not None}
+        assert decode_refused(stub, "request", asked, sent).reason == reason
+
+
+# --- UNDECIPHERABLE ---------------------------------------------------------------------------------------------------
+
+
+def bad_padding(params, payload):
+    # The high bit of the last byte before the last block turns the padding's length into 128 and more.
+    ciphertext = bytearray(base64.urlsafe_b64decode(params[payload]))
+    ciphertext[-17] ^= 0x80
+    return params | {payload: to_base64url(bytes(ciphertext))}
+
+
+def test_whatever_fails_once_decryption_has_begun_gets_the_same_answer_byte_for_byte(stub, pairings):
+    pairing = pairings["iv"]
+    head = f"txnid={TXNID}&sessionid=S-1"
+    request = f"{head}&userid=u@aa&redirect=https://fiu.example/cb&srcref={HANDLE}"
+    callback = f"{head}&userid=u@aa&status=S&errorcode=0"
+    sealed = {
+        "request": [
+            b"",
+            b"garbage",
+            f"{head}&userid=u@aa&redirect=https://fiu.example/cb".encode(),  # no srcref
+            f"sessionid=S&userid=u@aa&redirect=https://fiu.example/cb&srcref={HANDLE}".encode(),  # no txnid
+            f"{head}&redirect=https://fiu.example/cb&srcref={HANDLE}".encode(),  # no userid
+            f"{head}&userid=u@aa&srcref={HANDLE}".encode(),  # no redirect
+            request.replace("u@aa", "nobody").encode(),
+            request.replace("u@aa", "u b@aa").encode(),
+            request.replace("https://fiu.example", "https://evil.test").encode(),  # a forbidden host
+            request.replace("https://fiu.example", "https://evil.test\\@fiu.example").encode(),
+            request.replace("https://fiu.example/cb", "javascript://fiu.example/").encode(),
+            request.replace("/cb", "/c%20b").encode(),
+            f"{request}&userid=u@aa".encode(),  # twice
+            f"{request}&mobile=1&mobile=2".encode(),
+            f"{request}&&pan=x".encode(),
+            f"{request}&pan".encode(),
+            request.replace("S-1", "%zz").encode(),
+            request.replace("S-1", "%2").encode(),
+            request.replace("S-1", "%ff").encode(),
+            request.encode().replace(b"S-1", b"\xff\xfe"),
+            callback.encode(),
+        ],
+        "callback": [
+            b"",
+            f"{head}&userid=u@aa&errorcode=0".encode(),  # no status
+            f"{head}&userid=u@aa&status=S".encode(),  # no errorcode
+            f"{head}&status=S&errorcode=0".encode(),  # no userid
+            callback.replace("status=S", "status=X").encode(),
+            callback.replace("errorcode=0", "errorcode=none").encode(),
+            callback.replace("errorcode=0", "errorcode=4294967296").encode(),
+            callback.replace("errorcode=0", "errorcode=-1").encode(),
+            callback.encode().replace(b"S-1", b"\xff\xfe"),
+            request.encode(),
+        ],
+    }
+    answers = {}
+    for leg, plaintexts in sealed.items():
+        for plaintext in plaintexts:
+            answers[leg, plaintext] = decode_refused(stub, leg, pairing, pairing.seal(leg, plaintext))
+        answers[leg, "wrong secret"] = decode_refused(stub, leg, pairing, seal(pairing, leg, secret="wrong"))
+        params = seal(pairing, leg)
+        answers[leg, "bad padding"] = decode_refused(stub, leg, pairing, bad_padding(params, PAYLOAD[leg]))
+        other_date = write_date(now() - timedelta(seconds=30), "full")
+        redated = params | {DATE[leg]: other_date, "fi": seal(pairing, leg, date=other_date)["fi"]}
+        answers[leg, "another date"] = decode_refused(stub, leg, pairing, redated)
+        params = seal(pairings["v1.2"], leg, secret="wrong")
+        answers[leg, "wrong secret of pbkdf2"] = decode_refused(stub, leg, pairings["v1.2"], params)
+    for answer in answers.values():
+        check(answer, INVALID_ARGUMENT, "UNDECIPHERABLE")
+    assert len({answer.raw for answer in answers.values()}) == 1
+
+
+@pytest.mark.xfail(reason="the service does not keep the failure budget of the contract", strict=True)
+def test_past_the_failure_budget_a_sound_message_gets_that_answer_too(stub, pairings):
+    # 33 failures of one date that end in one block: what a padding attack must do, and nobody else does.
+    pairing = pairings["iv-alone"]
+    date = write_date(now(), "full")
+    sound = seal(pairing, "request", date=date)
+    call, request = decoder(stub, "request", pairing, url=to_query(sound))
+    call(request, timeout=10)
+    ciphertext = base64.urlsafe_b64decode(sound["ecreq"])
+    for attempt in range(33):
+        forged = sound | {"ecreq": to_base64url(bytes([attempt] * 16) + bytes(15) + b"\x80" + ciphertext[-16:])}
+        check(decode_refused(stub, "request", pairing, forged), INVALID_ARGUMENT, "UNDECIPHERABLE")
+    check(refusal_of(call, request), INVALID_ARGUMENT, "UNDECIPHERABLE")
+    other = seal(pairing, "request", date=write_date(now() - timedelta(seconds=1), "full"))
+    call, request = decoder(stub, "request", pairing, url=to_query(other))
+    call(request, timeout=10)
+
+
+# --- limits and load --------------------------------------------------------------------------------------------------
+
+
+def test_a_request_over_64_kib_is_too_large(stub, pairings):
+    request = pb.DecodeRedirectRequest(aa_id="iv-aa", url="https://aa.example/?" + "a" * (64 * 1024))
+    check(refusal_of(stub.DecodeRedirect, request), RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
+
+
+def test_the_server_ends_a_call_whose_deadline_passed(stub, pairings):
+    # A deadline of the client's own usually fires here first and hides the server's answer; sent as bare metadata only
+    # the server knows of it. One millisecond is less than any PBKDF2 derivation takes.
+    refusal = refusal_of(
+        stub.EncodeRedirect, encode_request(pairings["v1.2"]), timeout=None, metadata=[("grpc-timeout", "1m")]
+    )
+    check(refusal, grpc.StatusCode.DEADLINE_EXCEEDED, "TIMED_OUT")
+
+
+def test_a_deadline_of_the_client_ends_its_call(stub, pairings):
+    with pytest.raises(grpc.RpcError) as raised:
+        stub.EncodeRedirect(encode_request(pairings["v1.2"]), timeout=0.001)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_more_derivations_than_the_queue_holds_are_shed_and_the_server_recovers(keyring, pairings):
+    # A server of its own: the flood must not delay the other tests.
+    request = encode_request(pairings["v1.2"])
+    with Server("--keyring", keyring, "--kdf-threads", 1) as server:
+        calls, shed = flood(server, request)
+        refusal = read(shed)
+        check(refusal, RESOURCE_EXHAUSTED, "OVERLOADED")
+        assert refusal.retry_seconds > 0
+        assert end_flood(server, request, calls).query
