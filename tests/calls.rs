@@ -249,7 +249,7 @@ async fn the_answer_says_when_a_message_was_issued_and_how_long_it_can_be_replay
     let mut server = start().await;
     for (aa, date, issued, age, replay_until) in [
         ("iv", MILLIS, "2026-11-21T10:40:00.756Z", (23, 0), "2026-11-21T10:44:00Z"),
-        ("tenths", TENTHS, "2026-11-21T10:40:23.700Z", (0, 56_000_000), "2026-11-21T10:43:24Z"),
+        ("tenths", TENTHS, "2026-11-21T10:40:23.700Z", (0, 56_000_000), "2026-11-21T10:43:23.800Z"),
         ("full", FULL, NOW, (0, 0), "2026-11-21T10:43:23.756Z"),
         ("iv", "21112026104030", "2026-11-21T10:40:30Z", (-6, -244_000_000), "2026-11-21T10:43:30Z"),
         // No tenths: the pairing's style does not fit, the other reading does.

@@ -193,6 +193,14 @@ request!(
     ["LIST_SYNTAX"]
 );
 request!(
+    a_list_as_python_prints_it_is_read,
+    "iv",
+    with(PLAIN, "srcref=a", "srcref=['a', 'b']"),
+    |r| r.srcref,
+    ["a", "b"],
+    ["LIST_SYNTAX"]
+);
+request!(
     an_escaped_join_is_read,
     "iv",
     with(PLAIN, "srcref=a", "srcref=a%26srcref%3Db"),

@@ -4,7 +4,7 @@
 //! The documents disagree on the last digits (guidelines v1.0.0 to v1.4.0: milliseconds; v1.5.0: seconds and tenths), so
 //! 15 digits name a minute and nothing narrows it but a pairing that says so.
 
-use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
 
 /// The last digits that a pairing writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl DateStyle {
 pub enum ReadDate {
     /// As any instant of its minute.
     Any,
-    /// As seconds and tenths, and as nothing else: some instant of that second.
+    /// As seconds and tenths, and as nothing else: some instant of that tenth.
     Tenths,
 }
 
@@ -164,8 +164,7 @@ impl WireDate {
         };
         if read == ReadDate::Tenths {
             let issue = tenths.ok_or("has no second of a minute where this pairing reads seconds and tenths")?;
-            let first = issue.trunc_subsecs(0);
-            return Ok(Instants { issue, first, last: first + TimeDelta::seconds(1) });
+            return Ok(Instants { issue, first: issue, last: issue + TimeDelta::milliseconds(100) });
         }
         let issue = match (written, tenths) {
             (DateStyle::Tenths, Some(tenths)) => tenths,
@@ -245,7 +244,7 @@ mod tests {
         let date = WireDate::parse("060420210510237").expect("the example of v1.5");
         let read = date.instants(DateStyle::Millis, ReadDate::Tenths).expect("23.7 seconds");
         assert_eq!(read.issue, instant("2021-04-06T05:10:23.700Z"));
-        assert_eq!((read.first, read.last), (instant("2021-04-06T05:10:23Z"), instant("2021-04-06T05:10:24Z")));
+        assert_eq!((read.first, read.last), (instant("2021-04-06T05:10:23.700Z"), instant("2021-04-06T05:10:23.800Z")));
     }
 
     #[test]

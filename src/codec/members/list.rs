@@ -82,7 +82,10 @@ fn read_part(part: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &
         return;
     };
     deviations.note(Deviation::ListSyntax, syntax != Some(own));
-    let quoted = |item: &str| item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned);
+    let between =
+        |item: &str, quote| item.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote)).map(str::to_owned);
+    // Python prints a list with the second kind.
+    let quoted = |item: &str| between(item, '"').or_else(|| between(item, '\''));
     for item in inner.split(',') {
         let item = item.trim();
         match (syntax, quoted(item)) {

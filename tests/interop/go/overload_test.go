@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"aa-redirect/tests/interop/go/gen/redirectv1"
 )
@@ -35,6 +36,15 @@ func slowRequest() *redirectv1.EncodeRedirectRequest {
 	return &redirectv1.EncodeRedirectRequest{FiuId: v12.fiu, AaId: v12.aa, Redirect: cleanRedirect()}
 }
 
+// slowRequestAt is a request with a date of its own: calls that share a date share one derivation. A date in milliseconds
+// has 1,000 values a minute, and the window reaches over several minutes.
+func slowRequestAt(n int) *redirectv1.EncodeRedirectRequest {
+	request := slowRequest()
+	minute := time.Now().Truncate(time.Minute).Add(time.Duration(n/1000-1) * time.Minute)
+	request.IssueTime = timestamppb.New(minute.Add(time.Duration(n%1000) * time.Millisecond))
+	return request
+}
+
 func TestOverloadedSaysWhenToTryAgain(t *testing.T) {
 	s := startSlowServer(t)
 	ctx, cancel := context.WithCancel(patient(t))
@@ -42,15 +52,15 @@ func TestOverloadedSaysWhenToTryAgain(t *testing.T) {
 	overloaded := make(chan error, 1)
 	var calls sync.WaitGroup
 	// Several connections, since one carries only so many calls at a time.
-	for range 15 {
+	for dialled := range 15 {
 		connection, err := dial(s.address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer connection.Close()
-		for range 100 {
+		for call := range 120 {
 			calls.Go(func() {
-				_, err := redirectv1.NewRedirectServiceClient(connection).EncodeRedirect(ctx, slowRequest())
+				_, err := redirectv1.NewRedirectServiceClient(connection).EncodeRedirect(ctx, slowRequestAt(120*dialled+call))
 				if status.Code(err) == codes.ResourceExhausted {
 					select {
 					case overloaded <- err:
@@ -69,7 +79,7 @@ func TestOverloadedSaysWhenToTryAgain(t *testing.T) {
 			t.Errorf("RetryInfo is %v", got.retry)
 		}
 	default:
-		t.Error("1,500 calls at once, and none was refused")
+		t.Error("1,800 calls at once, and none was refused")
 	}
 }
 

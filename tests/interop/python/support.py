@@ -207,6 +207,15 @@ class Server:
         self._process.wait()
 
 
+def dated(request, number):
+    """The request with a date of its own: calls that share one share a derivation, and a minute has 1,000 of them."""
+    minute = now().replace(second=0, microsecond=0) + timedelta(minutes=number // 1000 - 1)
+    copy = pb.EncodeRedirectRequest()
+    copy.CopyFrom(request)
+    copy.issue_time.FromDatetime(minute + timedelta(milliseconds=number % 1000))
+    return copy
+
+
 def flood(server, request, calls=2_000):
     """PBKDF2 calls in flight until the server sheds one: all of them, to be cancelled, and the one shed.
 
@@ -216,7 +225,7 @@ def flood(server, request, calls=2_000):
     for stub in stubs:  # connected before the first call of the flood
         stub.ListPairings(pb.ListPairingsRequest(), timeout=10)
     ended = queue.SimpleQueue()
-    in_flight = [stubs[i % len(stubs)].EncodeRedirect.future(request, timeout=60) for i in range(calls)]
+    in_flight = [stubs[i % len(stubs)].EncodeRedirect.future(dated(request, i), timeout=60) for i in range(calls)]
     for call in in_flight:
         call.add_done_callback(ended.put)
     while (call := ended.get(timeout=60)).code() is grpc.StatusCode.OK:

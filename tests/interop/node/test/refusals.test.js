@@ -423,14 +423,18 @@ test('OVERLOADED: a full queue sheds, says when to come back, and serves those w
   const calls = [];
   const request = { fiuId: FIU, aaId: 'v1.0-aa', redirect: REDIRECT };
   const error = await new Promise((resolve, reject) => {
-    let open = 1500;
-    for (let at = 0; at < 1500; at += 1) {
+    let open = 1800;
+    // Calls that share a date share one derivation. A date in milliseconds has 1,000 values a minute.
+    const minute = Math.floor(Date.now() / 60_000) - 1;
+    for (let at = 0; at < 1800; at += 1) {
+      const issue = { seconds: (minute + Math.floor(at / 1000)) * 60, nanos: (at % 1000) * 1_000_000 };
       const done = (failure) => {
         if (failure) resolve(failure);
         open -= 1;
-        if (open === 0) reject(new Error('1,500 calls were served, none was shed'));
+        if (open === 0) reject(new Error('1,800 calls were served, none was shed'));
       };
-      calls.push(clients[at % clients.length].encodeRedirect(request, { deadline: Date.now() + 120_000 }, done));
+      const dated = { ...request, issueTime: issue };
+      calls.push(clients[at % clients.length].encodeRedirect(dated, { deadline: Date.now() + 120_000 }, done));
     }
   });
   for (const one of calls) one.cancel();

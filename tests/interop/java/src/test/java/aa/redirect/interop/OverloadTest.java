@@ -12,6 +12,7 @@ import aa.redirect.v1.EncodeRedirectResponse;
 import aa.redirect.v1.Redirect;
 import aa.redirect.v1.RedirectServiceGrpc;
 import aa.redirect.v1.RedirectServiceGrpc.RedirectServiceStub;
+import com.google.protobuf.Timestamp;
 import io.grpc.Context;
 import io.grpc.Metadata;
 import io.grpc.Status;
@@ -50,6 +51,14 @@ class OverloadTest {
     }
   }
 
+  /** A request with a date of its own: calls that share one share a derivation, and a minute has 1,000 of them. */
+  private static EncodeRedirectRequest request(int number) {
+    long minute = System.currentTimeMillis() / 60_000 - 1 + number / 1000;
+    Timestamp issued =
+        Timestamp.newBuilder().setSeconds(minute * 60).setNanos(number % 1000 * 1_000_000).build();
+    return request().toBuilder().setIssueTime(issued).build();
+  }
+
   private static EncodeRedirectRequest request() {
     Redirect members =
         Redirect.newBuilder().setUserid("9999988888@v10").setRedirect("https://fiu.example/").addSrcref("H1").build();
@@ -84,7 +93,7 @@ class OverloadTest {
           for (int connection = 0; connection < connections; connection++) {
             RedirectServiceStub stub = RedirectServiceGrpc.newStub(server.connect());
             for (int call = 0; call < CALLS_OF_A_CONNECTION; call++) {
-              stub.encodeRedirect(request(), observer);
+              stub.encodeRedirect(request(connection * CALLS_OF_A_CONNECTION + call), observer);
             }
           }
         });
@@ -95,7 +104,7 @@ class OverloadTest {
   void moreDerivationsThanTheQueueHoldsAreShedWithATimeToRetry() throws Exception {
     // One derivation first: before it the server cannot know how long they take.
     RedirectServiceGrpc.newBlockingStub(server.connect()).encodeRedirect(request());
-    Refused refused = Refused.of(begin(8).refusal.get(60, TimeUnit.SECONDS));
+    Refused refused = Refused.of(begin(10).refusal.get(60, TimeUnit.SECONDS));
     refused.is(RESOURCE_EXHAUSTED, "OVERLOADED", Map.of());
     assertNotNull(refused.retryInfo(), "no RetryInfo");
     var delay = refused.retryInfo().getRetryDelay();
