@@ -131,11 +131,6 @@ impl KdfPool {
         });
         remembered.await.map(|remembered| remembered.key)
     }
-
-    /// Whether the key is at hand, so that nobody would wait for it.
-    pub fn is_derived(&self, pairing: &Pairing, secret: usize, date: &str) -> bool {
-        self.keys.get(&(pairing.secrets[secret].serial, date.to_owned())).is_some()
-    }
 }
 
 impl Drop for KdfPool {

@@ -4,11 +4,11 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::{
@@ -46,6 +46,8 @@ pub struct Pairing {
     pub secrets: Vec<Secret>,
     /// For how long one date may be written in several messages; zero: never.
     pub date_reuse: TimeDelta,
+    /// When the next shared date was last derived ahead, in milliseconds of the Unix epoch.
+    derived_ahead: AtomicI64,
 }
 
 /// Tells secrets apart for as long as the process lives, across reloads.
@@ -83,6 +85,12 @@ impl Secret {
 }
 
 impl Pairing {
+    /// Whether the key of the date that is shared from `begin` on is still to be derived ahead; true once for each.
+    pub(crate) fn derives_ahead(&self, begin: DateTime<Utc>) -> bool {
+        let begin = begin.timestamp_millis();
+        self.derived_ahead.fetch_max(begin, Ordering::Relaxed) < begin
+    }
+
     /// The secret that encodes.
     pub fn primary(&self) -> &Secret {
         &self.secrets[0]

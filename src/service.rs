@@ -12,7 +12,7 @@ use crate::{
     codec::{
         self, Deviations, Envelope, Seal, Sealed, Unopened,
         cipher::BLOCK,
-        date::{Freshness, Instants},
+        date::{self, Freshness, Instants},
         errorcode, form,
         kdf::Key,
         members,
@@ -41,7 +41,7 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 /// The service.
 pub struct Redirects {
     keyring: Arc<Keyring>,
-    pool: KdfPool,
+    pool: Arc<KdfPool>,
     clock: Clock,
 }
 
@@ -61,7 +61,7 @@ type Open<T> = fn(&Envelope, &Key, &Conventions) -> Result<(T, Deviations), Unop
 impl Redirects {
     /// A service over `keyring` that derives keys in `pool` and takes the time from `clock`.
     pub fn new(keyring: Arc<Keyring>, pool: KdfPool, clock: Clock) -> Self {
-        Self { keyring, pool, clock }
+        Self { keyring, pool: Arc::new(pool), clock }
     }
 
     async fn encode_redirect(
@@ -75,7 +75,8 @@ impl Redirects {
         fields.optional_id("aa_id", &aa_id);
         let mut redirect = fields.redirect(redirect);
         let requestor_type = fields.requestor_type(requestor_type);
-        let issue_time = fields.issue_time(issue_time, now);
+        let chosen = issue_time.is_some();
+        let mut issue_time = fields.issue_time(issue_time, now);
         let pairing = if aa_id.is_empty() {
             form::handle(&redirect.userid).and_then(|handle| self.keyring.by_handle(&fiu_id, handle))
         } else {
@@ -91,6 +92,9 @@ impl Redirects {
         }
         if redirect.txnid.is_empty() {
             redirect.txnid = uuid::Builder::from_random_bytes(random()?).into_uuid().to_string();
+        }
+        if !chosen {
+            issue_time = self.shared_instant(pairing, 0, now);
         }
         let plaintext = members::write_redirect(&redirect, pairing.conventions.lists);
         let seal = Sealing { leg: Leg::Request, pairing, secret: 0, issue_time, requestor_type, field: "redirect" };
@@ -172,7 +176,8 @@ impl Redirects {
         fields.id("aa_id", &aa_id);
         let callback = fields.callback(callback);
         fields.redirect_url(&redirect_url);
-        let issue_time = fields.issue_time(issue_time, now);
+        let chosen = issue_time.is_some();
+        let mut issue_time = fields.issue_time(issue_time, now);
         let pairing = self.keyring.of_fiu(&fiu_id, &aa_id).ok();
         let mut secret = 0;
         if let Some(pairing) = pairing {
@@ -188,6 +193,9 @@ impl Redirects {
         let pairing = pairing.ok_or(Refusal::PairingUnknown { fiu: fiu_id, aa: aa_id })?;
         if !pairing.redirect_hosts.allow(&redirect_url) {
             return Err(Refusal::RedirectForbidden("redirect_url"));
+        }
+        if !chosen {
+            issue_time = self.shared_instant(pairing, secret, now);
         }
         let plaintext = members::write_callback(&callback, pairing.conventions.lists);
         let seal = Sealing { leg: Leg::Callback, pairing, secret, issue_time, requestor_type: None, field: "callback" };
@@ -300,6 +308,24 @@ impl Redirects {
         };
         let seal = Seal { sender, requestor_type, date, key: &key, random_iv: random()? };
         Ok(codec::seal(plaintext, seal, &pairing.conventions))
+    }
+
+    /// The instant that a message of now names: `now`, or the one that the pairing's messages share for a while. The key
+    /// of the next shared one is derived ahead, so that nobody waits for it.
+    fn shared_instant(&self, pairing: &Arc<Pairing>, secret: usize, now: DateTime<Utc>) -> DateTime<Utc> {
+        let (style, reuse) = (pairing.conventions.date, pairing.date_reuse);
+        if reuse.is_zero() || pairing.conventions.profile.scheme != Scheme::Pbkdf2 {
+            return now;
+        }
+        let next = date::shared_instant(style, now + reuse, reuse);
+        if secret == 0 && pairing.derives_ahead(next) {
+            let (pool, pairing) = (Arc::clone(&self.pool), Arc::clone(pairing));
+            tokio::spawn(async move {
+                // An overloaded pool leaves the derivation to the call that needs it.
+                let _ = pool.derive(&pairing, secret, &style.write(next)).await;
+            });
+        }
+        date::shared_instant(style, now, reuse)
     }
 
     /// The key of a pairing's secret for `date`.

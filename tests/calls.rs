@@ -83,8 +83,9 @@ fn encode_callback(aa_id: &str, callback: Callback) -> EncodeCallbackRequest {
 }
 
 /// Every AA of `fiu@test` in the tests' keyring.
-const AAS: [&str; 14] = [
+const AAS: [&str; 15] = [
     "iv", "v1.0", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "comma", "braces", "json", "tenths", "full", "hosts", "open",
+    "reuse",
 ];
 
 #[tokio::test]
@@ -589,4 +590,22 @@ async fn pairings_are_listed_in_pages_without_secrets() {
 async fn no_debug_output_holds_a_payload() {
     let request = encode_redirect("iv", redirect());
     assert_eq!(format!("{request:?} {:?}", request.redirect), "EncodeRedirectRequest { .. } Some(Redirect { .. })");
+}
+
+#[tokio::test]
+async fn messages_of_a_span_share_a_date_where_the_pairing_reuses_it() {
+    let mut server = start().await;
+    let mut date = async |now: &str| {
+        server.set_now(now);
+        let sealed = server.client.encode_redirect(encode_redirect("reuse", redirect())).await.unwrap().into_inner();
+        let opened = server.decode_redirect_for("reuse", &sealed.query).await.unwrap();
+        assert_eq!(names(&opened.deviations), [""; 0]);
+        sealed.params.unwrap().reqdate
+    };
+    let first = date("2026-11-21T10:40:23.001Z").await;
+    assert_eq!(first, date("2026-11-21T10:40:23.999Z").await);
+    let second = date("2026-11-21T10:40:24.000Z").await;
+    assert_ne!(first, second);
+    // The seconds are dropped in this style, so that the digits must tell the spans of a minute apart.
+    assert_ne!(first, date("2026-11-21T10:40:25.000Z").await);
 }

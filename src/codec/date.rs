@@ -30,6 +30,24 @@ impl DateStyle {
     }
 }
 
+/// The instant to write now so that every message of a span of `reuse` has the same date: within two seconds of `now`, in
+/// its minute. Spans begin with the minute; `reuse` is positive.
+pub fn shared_instant(style: DateStyle, now: DateTime<Utc>, reuse: TimeDelta) -> DateTime<Utc> {
+    // A date cannot tell less than this apart.
+    let finest = if style == DateStyle::Tenths { 100 } else { 1 };
+    let reuse = reuse.num_milliseconds().max(finest);
+    let in_minute = i64::from(now.second()) * 1000 + i64::from(now.timestamp_subsec_millis().min(999));
+    let begin = in_minute / reuse * reuse;
+    let minute =
+        now - TimeDelta::milliseconds(in_minute) - TimeDelta::nanoseconds(i64::from(now.nanosecond() % 1_000_000));
+    let digits = match style {
+        // The seconds are dropped, so that the three digits must tell the spans of a minute apart.
+        DateStyle::Millis if reuse >= 60 => begin / 60,
+        _ => begin % 1000,
+    };
+    minute + TimeDelta::milliseconds(begin / 1000 * 1000 + digits)
+}
+
 /// How a pairing reads a date of 15 digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadDate {
@@ -200,6 +218,27 @@ mod tests {
         assert_eq!(DateStyle::Millis.write(instant("2021-04-06T05:10:00.756Z")), "060420210510756");
         assert_eq!(DateStyle::Tenths.write(instant("2021-04-06T05:10:23.756Z")), "060420210510237");
         assert_eq!(DateStyle::Full.write(instant("2021-04-06T05:10:23.756Z")), "06042021051023756");
+    }
+
+    #[test]
+    fn a_shared_date_changes_with_each_span_and_not_within_one() {
+        for style in [DateStyle::Millis, DateStyle::Tenths, DateStyle::Full] {
+            for reuse in [100, 250, 300, 1000] {
+                let minute = instant("2026-11-21T10:40:00Z");
+                let mut seen = std::collections::BTreeMap::<String, i64>::new();
+                for millisecond in 0..60_000 {
+                    let now = minute + TimeDelta::milliseconds(millisecond);
+                    let shared = shared_instant(style, now, TimeDelta::milliseconds(reuse));
+                    assert!((shared - now).abs() < TimeDelta::seconds(2) && shared >= minute, "{now} {shared}");
+                    let span = seen.entry(style.write(shared)).or_insert(millisecond / reuse);
+                    assert_eq!(*span, millisecond / reuse, "{style:?} {reuse} {now}");
+                }
+                assert_eq!(
+                    i64::try_from(seen.len()).unwrap(),
+                    60_000_i64.div_euclid(reuse) + i64::from(60_000 % reuse != 0)
+                );
+            }
+        }
     }
 
     #[test]

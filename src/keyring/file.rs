@@ -6,6 +6,7 @@ use std::{
     collections::{HashMap, HashSet},
     env, fmt, fs,
     path::{Path, PathBuf},
+    sync::atomic::AtomicI64,
 };
 
 use chrono::TimeDelta;
@@ -224,6 +225,7 @@ impl Check<'_> {
             redirect_hosts,
             secrets,
             date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or_default()),
+            derived_ahead: AtomicI64::default(),
         })
     }
 
