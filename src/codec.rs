@@ -258,12 +258,13 @@ pub struct Seal<'a> {
 }
 
 /// Seals `plaintext`, written by [`members::write_redirect`] or [`members::write_callback`].
-pub fn seal(plaintext: &str, seal: Seal<'_>, conventions: &Conventions) -> Sealed {
+pub fn seal(mut plaintext: Zeroizing<String>, seal: Seal<'_>, conventions: &Conventions) -> Sealed {
     let iv = match conventions.profile.scheme {
         Scheme::HkdfIv => Some(seal.random_iv),
         Scheme::Pbkdf2 => None,
     };
-    let ciphertext = cipher::encrypt(seal.key, &iv.unwrap_or_default(), plaintext.as_bytes());
+    let plaintext = std::mem::take(&mut *plaintext).into_bytes();
+    let ciphertext = cipher::encrypt(seal.key, &iv.unwrap_or_default(), plaintext);
     let masked = |text: &str| base64::standard(&mask::mask(text.as_bytes(), &seal.date));
     Sealed {
         fi: masked(seal.sender),

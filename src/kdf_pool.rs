@@ -149,7 +149,12 @@ fn lifetime(pairing: &Pairing) -> Duration {
 impl Shared {
     fn enqueue(&self, job: Job) {
         let owner = Arc::as_ptr(&job.pairing) as usize;
-        let refused = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(owner, job);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= QUEUE {
+            waiting.retain(|job| !job.reply.is_closed());
+        }
+        let refused = waiting.push(owner, job);
+        drop(waiting);
         drop(refused);
         self.arrived.notify_one();
     }

@@ -12,17 +12,23 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::mpsc,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tonic::{Code, Status, body::Body, service::Routes};
-use tonic_health::server::{HealthReporter, health_reporter};
+use tonic_health::{
+    ServingStatus,
+    server::{HealthReporter, health_reporter},
+};
 use tower::ServiceExt;
 
 use crate::{
     config::{Address, bind_advice},
     error::Refusal,
-    proto::{self, redirect_service_server::RedirectServiceServer},
-    service::{MAX_REQUEST, Redirects},
+    proto::{
+        self,
+        redirect_service_server::{RedirectService, RedirectServiceServer, SERVICE_NAME},
+    },
+    service::MAX_REQUEST,
 };
 
 mod deadline;
@@ -99,14 +105,14 @@ pub struct Services {
 }
 
 impl Services {
-    /// The redirect service, gRPC health and reflection (v1 and v1alpha).
+    /// The redirect service, [`crate::service::Redirects`] or another in its place, gRPC health and reflection (v1 and v1alpha).
     ///
     /// # Errors
     /// Where the embedded descriptors cannot be read.
-    pub async fn new(redirects: Redirects) -> Result<Self, tonic_reflection::server::Error> {
+    pub async fn new(redirects: impl RedirectService) -> Result<Self, tonic_reflection::server::Error> {
         let redirects = RedirectServiceServer::new(redirects).max_decoding_message_size(MAX_REQUEST);
         let (health, health_service) = health_reporter();
-        health.set_serving::<RedirectServiceServer<Redirects>>().await;
+        health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -137,7 +143,7 @@ impl Services {
                         Err(error) => {
                             tracing::warn!(%error, "a connection was not accepted");
                             // Out of file descriptors, most likely: one must be closed first.
-                            tokio::time::sleep(Duration::from_millis(50)).await;
+                            sleep(Duration::from_millis(50)).await;
                         }
                     }
                 }
@@ -152,8 +158,9 @@ impl Services {
             }
         }
         accepted.close();
-        self.health.set_not_serving::<RedirectServiceServer<Redirects>>().await;
-        self.health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        for service in ["", SERVICE_NAME] {
+            self.health.set_service_status(service, ServingStatus::NotServing).await;
+        }
         if timeout(drain, graceful.shutdown()).await.is_err() {
             tracing::warn!(seconds = drain.as_secs(), "calls or connections did not end in time and are cut");
         }
@@ -181,9 +188,11 @@ async fn call(routes: Routes, request: Request<Incoming>) -> Result<Response<Bod
     let answer = routes.oneshot(request);
     let response = match deadline {
         None => answer.await,
-        Some(deadline) => match timeout(deadline, answer).await {
-            Ok(response) => response,
-            Err(_) => return Ok(Status::from(Refusal::TimedOut).into_http()),
+        Some(deadline) => tokio::select! {
+            // First, so that an answer that comes too late is not given.
+            biased;
+            () = sleep(deadline) => return Ok(Status::from(Refusal::TimedOut).into_http()),
+            response = answer => response,
         },
     };
     response.map(|response| {

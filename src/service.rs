@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 use crate::{
     codec::{
@@ -98,7 +99,7 @@ impl Redirects {
         }
         let plaintext = members::write_redirect(&redirect, pairing.conventions.lists);
         let seal = Sealing { leg: Leg::Request, pairing, secret: 0, issue_time, requestor_type, field: "redirect" };
-        let sealed = self.seal(&plaintext, &seal).await?;
+        let sealed = self.seal(plaintext, &seal).await?;
         let query = sealed.query(Leg::Request);
         let url = pairing.webview.as_ref().map(|webview| url::append(webview, &query)).unwrap_or_default();
         check_length("redirect", url.len())?;
@@ -199,7 +200,7 @@ impl Redirects {
         }
         let plaintext = members::write_callback(&callback, pairing.conventions.lists);
         let seal = Sealing { leg: Leg::Callback, pairing, secret, issue_time, requestor_type: None, field: "callback" };
-        let sealed = self.seal(&plaintext, &seal).await?;
+        let sealed = self.seal(plaintext, &seal).await?;
         let query = sealed.query(Leg::Callback);
         let url = url::append(&redirect_url, &query);
         check_length("redirect_url", url.len())?;
@@ -295,7 +296,7 @@ impl Redirects {
         Err(Refusal::Undecipherable)
     }
 
-    async fn seal(&self, plaintext: &str, sealing: &Sealing<'_>) -> Result<Sealed, Refusal> {
+    async fn seal(&self, plaintext: Zeroizing<String>, sealing: &Sealing<'_>) -> Result<Sealed, Refusal> {
         let Sealing { leg, pairing, secret, issue_time, requestor_type, field } = *sealing;
         // Base64 of whole blocks, before a key is spent on what cannot be sent.
         let blocks = plaintext.len() / BLOCK + 1;

@@ -150,7 +150,7 @@ fn check(vector: &Vector) -> Result<(), Failed> {
     };
     let key = derive(secret.as_bytes(), &vector.date);
     let iv = iv(vector)?;
-    equal("sealed", &base64::url_safe(&cipher::encrypt(&key, &iv, plaintext.as_bytes()), true), sealed)?;
+    equal("sealed", &base64::url_safe(&cipher::encrypt(&key, &iv, plaintext.clone().into_bytes()), true), sealed)?;
     let ciphertext = decode(sealed)?;
     let opened = cipher::decrypt(&key, &iv, &ciphertext).ok_or("not opened")?;
     equal("opened", &&**opened, &plaintext.as_bytes())

@@ -51,6 +51,15 @@ pub fn read(
     let mut found = Deviations::default();
     found.note(Deviation::PlusAsSpace, value.from_url && value.text.contains('+'));
     let mut bytes = value.decoded(&mut found);
+    // What a careful sender writes.
+    let strict = match alphabet {
+        Alphabet::Standard => STANDARD.decode(&bytes),
+        Alphabet::UrlSafe => URL_SAFE.decode(&bytes),
+    };
+    if let Some(decoded) = strict.ok().filter(|decoded| possible(decoded.len())) {
+        deviations.extend(found);
+        return Some(decoded);
+    }
     if bytes.iter().any(|&byte| is_line_end(byte)) {
         found.note(Deviation::Whitespace, true);
         bytes = Cow::Owned(bytes.iter().copied().filter(|&byte| !is_line_end(byte)).collect());

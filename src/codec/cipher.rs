@@ -13,9 +13,14 @@ use super::kdf::Key;
 /// Bytes of a block and of an IV.
 pub const BLOCK: usize = 16;
 
-/// `AES-256-CBC-Encrypt(key, iv, PKCS7(plaintext))`.
-pub fn encrypt(key: &Key, iv: &[u8; BLOCK], plaintext: &[u8]) -> Vec<u8> {
-    cbc::Encryptor::<Aes256>::new((&**key).into(), iv.into()).encrypt_padded_vec::<Pkcs7>(plaintext)
+/// `AES-256-CBC-Encrypt(key, iv, PKCS7(text))`, in place: with room for a block behind `text`, no copy of it is left.
+pub fn encrypt(key: &Key, iv: &[u8; BLOCK], mut text: Vec<u8>) -> Vec<u8> {
+    let length = text.len();
+    text.resize((length / BLOCK + 1) * BLOCK, 0);
+    let padded =
+        cbc::Encryptor::<Aes256>::new((&**key).into(), iv.into()).encrypt_padded::<Pkcs7>(&mut text, length).is_ok();
+    debug_assert!(padded, "there is room for the padding");
+    text
 }
 
 /// `PKCS7⁻¹(AES-256-CBC-Decrypt(key, iv, ciphertext))`; `None` for bad padding or for no whole number of blocks, at

@@ -71,7 +71,7 @@ impl<'a> Value<'a> {
                 break;
             }
             deviations.note(Deviation::DoubleEncoded, round > 0 || !self.from_url);
-            bytes = Cow::Owned(percent_decode(&bytes).collect());
+            bytes = Cow::Owned(Cow::from(percent_decode(&bytes)).into_owned());
         }
         bytes
     }
@@ -119,13 +119,19 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     let query = query_of(url);
     let second_question_mark = query.match_indices('?').any(|(at, _)| begins(&query[at + 1..], names));
     deviations.note(Deviation::SecondQuestionMark, second_question_mark);
-    for segment in segments(query, names) {
-        let Some((name, value)) = segment.split_once('=') else { continue };
-        let Some(slot) = position(names, name) else { continue };
+    let mut take = |segment: &'a str| {
+        let Some((name, value)) = segment.split_once('=') else { return Ok(()) };
+        let Some(slot) = position(names, name) else { return Ok(()) };
         deviations.note(Deviation::Whitespace, name.trim_ascii().len() < name.len());
-        if values[slot].replace(value).is_some() {
-            return Err(UrlProblem::Repeated(names[slot]));
+        match values[slot].replace(value) {
+            None => Ok(()),
+            Some(_) => Err(UrlProblem::Repeated(names[slot])),
         }
+    };
+    if second_question_mark {
+        segments(query, names).try_for_each(&mut take)?;
+    } else {
+        query.split('&').try_for_each(&mut take)?;
     }
     let given = |slot: usize| values[slot].map(|text| Value { text, from_url: true });
     let missing = |slot: usize| {
@@ -162,7 +168,7 @@ pub fn names_parameter(url: &str, leg: Leg) -> bool {
 
 /// `parameters` as a query string, every value percent-encoded.
 pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut query = String::new();
+    let mut query = String::with_capacity(1024);
     for (name, value) in parameters {
         if !query.is_empty() {
             query.push('&');
@@ -234,6 +240,9 @@ fn names_any(query: &str, names: &[&'static str]) -> bool {
 
 /// The place of `name`, less outer blanks and percent-encoding, among `names`.
 fn position(names: &[&'static str], name: &str) -> Option<usize> {
+    if let Some(place) = names.iter().position(|known| *known == name) {
+        return Some(place);
+    }
     let decoded: Cow<'_, [u8]> = percent_decode_str(name).into();
     let decoded = decoded.trim_ascii();
     names.iter().position(|known| known.as_bytes() == decoded)

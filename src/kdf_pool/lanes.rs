@@ -236,7 +236,7 @@ impl Lanes {
     }
 
     /// The keys of `inputs`, in their order.
-    pub(super) fn derive(&self, inputs: &[Input<'_>]) -> Vec<Key> {
+    pub fn derive(&self, inputs: &[Input<'_>]) -> Vec<Key> {
         let kernel = match self.wide {
             Some(wide) if inputs.len() >= self.breakeven(wide) => wide,
             _ => self.narrow,

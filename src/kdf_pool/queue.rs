@@ -31,6 +31,17 @@ impl<T> Queue<T> {
         self.closed
     }
 
+    /// Drops the jobs that `keep` does not want.
+    pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.jobs.retain(|_, jobs| {
+            jobs.retain(&keep);
+            !jobs.is_empty()
+        });
+        let jobs = &self.jobs;
+        self.turns.retain(|owner| jobs.contains_key(owner));
+        self.length = jobs.values().map(VecDeque::len).sum();
+    }
+
     /// Adds a job where there is room for it, and gives back the job that has none: this one, or the newest one of an
     /// owner that had more than its half of a full queue.
     pub(super) fn push(&mut self, owner: usize, job: T) -> Result<(), T> {
@@ -102,6 +113,18 @@ mod tests {
         assert_eq!(queue.push(1, 6), Err(6), "half of it while others wait");
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [20, 30, 1, 5]);
+    }
+
+    #[test]
+    fn jobs_that_nobody_wants_make_room() {
+        let mut queue = Queue::new(4);
+        for (owner, job) in [(1, 10), (1, 11), (2, 20), (3, 30)] {
+            assert_eq!(queue.push(owner, job), Ok(()));
+        }
+        queue.retain(|job| job % 10 == 1);
+        assert_eq!(queue.len(), 1);
+        assert_eq!(queue.push(2, 21), Ok(()));
+        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(11), Some(21), None));
     }
 
     #[test]

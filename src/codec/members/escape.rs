@@ -23,8 +23,8 @@ pub(super) fn push_redirect(text: &mut String, value: &str) {
 
 /// Decodes `value`; `None` for an invalid escape or for what is no UTF-8.
 pub(super) fn decode(value: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    let raw = |byte| byte != b'%' && !(plus_is_space && byte == b'+');
-    if value.bytes().all(raw) {
+    let raw = !value.contains('%') && (!plus_is_space || !value.contains('+'));
+    if raw {
         return Some(Cow::Borrowed(value));
     }
     let mut decoded = Vec::with_capacity(value.len());

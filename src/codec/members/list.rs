@@ -47,6 +47,10 @@ pub(super) fn read(name: &str, value: &str, own: ListSyntax, items: &mut Vec<Str
     deviations.note(Deviation::BlankOptional, value.is_empty());
     let trimmed = value.trim();
     deviations.note(Deviation::Whitespace, trimmed.len() < value.len());
+    if !trimmed.contains('&') {
+        read_part(trimmed, own, items, deviations);
+        return;
+    }
     // A sender that escapes the joined repetition: `a%26srcref%3Db`.
     let joint = ["&", name, "="].concat();
     deviations.note(Deviation::ListSyntax, trimmed.contains(&joint));

@@ -39,7 +39,7 @@ pub enum Unreadable {
 /// The members of a text by name, decoded.
 struct Members<const N: usize> {
     values: [Option<String>; N],
-    lists: BTreeMap<&'static str, Vec<String>>,
+    lists: [Vec<String>; N],
     extra: BTreeMap<String, String>,
 }
 
@@ -58,8 +58,8 @@ pub fn read_redirect(
         sessionid: members.take(1),
         userid: members.take(2),
         redirect: members.take(3),
-        srcref: members.list("srcref"),
-        fipid: members.list("fipid"),
+        srcref: members.list(4),
+        fipid: members.list(5),
         email: members.take(6),
         pan: members.take(7),
         dob: members.take(8),
@@ -112,7 +112,7 @@ pub fn read_callback(
             _ if errorcode.is_empty() => return Err(Unreadable::Missing("errorcode")),
             _ => return Err(Unreadable::Malformed("errorcode", "is no decimal number of 32 bits")),
         },
-        srcref: members.list("srcref"),
+        srcref: members.list(5),
         extra: std::mem::take(&mut members.extra),
     };
     required("txnid", &callback.txnid)?;
@@ -136,7 +136,8 @@ impl<const N: usize> Members<N> {
     ) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(text).map_err(|_| Unreadable::NotUtf8)?;
         let plus_is_space = conventions.profile.plus_is_space;
-        let mut members: Self = Self { values: [const { None }; N], lists: BTreeMap::new(), extra: BTreeMap::new() };
+        let mut members: Self =
+            Self { values: [const { None }; N], lists: [const { Vec::new() }; N], extra: BTreeMap::new() };
         // The place of a `redirect` whose raw query may go on in the members after it.
         let mut open_redirect: Option<usize> = None;
         for (number, segment) in (1..).zip(text.split('&')) {
@@ -182,7 +183,7 @@ impl<const N: usize> Members<N> {
         };
         let name = names[place];
         if matches!(name, "srcref" | "fipid") {
-            list::read(name, &value, conventions.lists, self.lists.entry(name).or_default(), deviations);
+            list::read(name, &value, conventions.lists, &mut self.lists[place], deviations);
             return Ok(());
         }
         deviations.note(
@@ -200,7 +201,7 @@ impl<const N: usize> Members<N> {
         self.values[place].take().unwrap_or_default()
     }
 
-    fn list(&mut self, name: &str) -> Vec<String> {
-        self.lists.remove(name).unwrap_or_default()
+    fn list(&mut self, place: usize) -> Vec<String> {
+        std::mem::take(&mut self.lists[place])
     }
 }

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 
 const pbkdf2Async = promisify(pbkdf2);
 const ZERO_IV = Buffer.alloc(16);
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The two directions; the names are those of the URL parameters. */
 export const REQUEST = {
@@ -132,7 +133,7 @@ function readBase64(text, alphabet, name) {
 
 function utf8(bytes, name) {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
     throw new WireError(`${name} is no UTF-8`);
   }

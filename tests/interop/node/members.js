@@ -1,5 +1,5 @@
 // The members of `ecreq` and `ecres`: written in the format's order and with its escapes, read back strictly. A message
-// that is not exactly as it would be written here throws a WireError.
+// that is not exactly as it would be written here throws a WireError; `parseRedirect` asks for no more than the grammar.
 
 import { WireError, percentEncode } from './codec.js';
 
@@ -26,6 +26,8 @@ export const writeRedirect = (members, lists) => write(REDIRECT, members, lists)
 export const writeCallback = (members, lists) => write(CALLBACK, members, lists);
 /** The members of a plaintext of `ecreq`. */
 export const readRedirect = (text, lists) => read(REDIRECT, text, lists);
+/** The same in any order and with any escapes, as a server reads them. */
+export const parseRedirect = (text) => parse(REDIRECT, text);
 /** The members of a plaintext of `ecres`. */
 export function readCallback(text, lists) {
   const members = read(CALLBACK, text, lists);
@@ -74,7 +76,15 @@ function escapeRedirect(url) {
 }
 
 function read(names, text, lists = 'repeated') {
+  const members = parse(names, text, lists);
+  // Order, escapes and lists at once.
+  if (write(names, members, lists) !== text) throw new WireError(`members not as the format writes them: ${text}`);
+  return members;
+}
+
+function parse(names, text, lists = 'repeated') {
   const members = { extra: {} };
+  const seen = new Set();
   for (const name of names) members[name] = LISTS.includes(name) ? [] : '';
   for (const pair of text.split('&')) {
     const at = pair.indexOf('=');
@@ -82,11 +92,11 @@ function read(names, text, lists = 'repeated') {
     const name = pair.slice(0, at);
     const value = decodeURIComponent(pair.slice(at + 1));
     if (LISTS.includes(name) && names.includes(name)) members[name].push(...readList(value, lists));
+    else if (seen.has(name)) throw new WireError(`${name} twice`);
     else if (names.includes(name)) members[name] = value;
     else members.extra[name] = value;
+    seen.add(name);
   }
-  // Order, escapes, repeated members and lists at once.
-  if (write(names, members, lists) !== text) throw new WireError(`members not as the format writes them: ${text}`);
   return members;
 }
 

@@ -124,7 +124,7 @@ export function call(client, method, request, { metadata = new grpc.Metadata(), 
 }
 
 /** `google.protobuf.Timestamp` or `Duration` in milliseconds. */
-export const toMillis = ({ seconds, nanos }) => seconds * 1000 + nanos / 1e6;
+export const toMillis = ({ seconds, nanos }) => seconds * 1000 + Math.floor(nanos / 1e6);
 
 /** Milliseconds as `google.protobuf.Timestamp`. */
 export const toTimestamp = (millis) => ({ seconds: Math.floor(millis / 1000), nanos: (millis % 1000) * 1e6 });

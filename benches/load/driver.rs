@@ -1,0 +1,158 @@
+//! Calls over HTTP/2 with requests made beforehand, so that the client costs little beside the server.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::client::SendRequest;
+use http::Request;
+use tokio::{net::TcpStream, task::JoinSet, time::sleep_until};
+
+use crate::{Bodies, servers::Server};
+
+/// Connections of a load: what a mesh holds to one replica.
+const CONNECTIONS: usize = 4;
+
+/// What a load came to.
+pub(crate) struct Load {
+    seconds: f64,
+    /// Milliseconds of each call, in order of length.
+    times: Vec<f64>,
+    /// Microseconds of the server's processor time for each call.
+    pub(crate) cpu_micros: f64,
+}
+
+impl Load {
+    /// Calls a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.seconds
+    }
+
+    /// Milliseconds that this part of the calls stays under.
+    pub(crate) fn percentile(&self, part: f64) -> f64 {
+        self.times[((self.times.len() - 1) as f64 * part) as usize]
+    }
+
+    fn new(begin: Instant, times: &Mutex<Vec<f64>>, server: &Server, cpu: u64) -> Self {
+        let seconds = begin.elapsed().as_secs_f64();
+        let mut times = std::mem::take(&mut *times.lock().unwrap());
+        times.sort_by(f64::total_cmp);
+        let cpu_micros = (server.cpu_micros() - cpu) as f64 / times.len() as f64;
+        Self { seconds, times, cpu_micros }
+    }
+}
+
+/// A message in its gRPC frame.
+pub(crate) fn frame(message: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(5 + message.len());
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap());
+    frame.put_slice(message);
+    frame.freeze()
+}
+
+/// `in_flight` calls at a time for `span`, the bodies over and over; or each body once for a span without end.
+pub(crate) async fn drive(
+    server: &Server,
+    path: &'static str,
+    bodies: Bodies,
+    in_flight: usize,
+    span: Duration,
+) -> Load {
+    let connections = connect(server, in_flight.min(CONNECTIONS)).await;
+    let (bodies, next) = (Arc::new(bodies), Arc::new(AtomicUsize::new(0)));
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let (begin, cpu) = (Instant::now(), server.cpu_micros());
+    let mut callers = JoinSet::new();
+    for caller in 0..in_flight {
+        let mut connection = connections[caller % connections.len()].clone();
+        let (bodies, next, times, uri) = (Arc::clone(&bodies), Arc::clone(&next), Arc::clone(&times), server.uri(path));
+        callers.spawn(async move {
+            let mut own = Vec::new();
+            while begin.elapsed() < span {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if span == Duration::MAX && at >= bodies.len() {
+                    break;
+                }
+                let sent = Instant::now();
+                call(&mut connection, &uri, bodies[at % bodies.len()].clone()).await;
+                own.push(sent.elapsed().as_secs_f64() * 1e3);
+            }
+            times.lock().unwrap().extend(own);
+        });
+    }
+    while callers.join_next().await.transpose().unwrap().is_some() {}
+    Load::new(begin, &times, server, cpu)
+}
+
+/// `rate` calls a second for `span`, whether the calls before have ended or not; a time counts from when its call was due.
+pub(crate) async fn pace(server: &Server, path: &'static str, bodies: Bodies, rate: u32, span: Duration) -> Load {
+    let connections = connect(server, CONNECTIONS).await;
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let (begin, cpu) = (Instant::now(), server.cpu_micros());
+    let mut calls = JoinSet::new();
+    let mut number = 0;
+    loop {
+        let due = begin + Duration::from_secs(1) * number / rate;
+        if due - begin >= span {
+            break;
+        }
+        sleep_until(due.into()).await;
+        let mut connection = connections[number as usize % CONNECTIONS].clone();
+        let (times, uri, body) = (Arc::clone(&times), server.uri(path), bodies[number as usize % bodies.len()].clone());
+        calls.spawn(async move {
+            call(&mut connection, &uri, body).await;
+            times.lock().unwrap().push(due.elapsed().as_secs_f64() * 1e3);
+        });
+        number += 1;
+    }
+    while calls.join_next().await.transpose().unwrap().is_some() {}
+    Load::new(begin, &times, server, cpu)
+}
+
+async fn connect(server: &Server, count: usize) -> Vec<SendRequest<Bytes>> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        let stream = TcpStream::connect(&server.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        connections.push(client);
+    }
+    connections
+}
+
+/// The body of the answer; a call that fails ends the bench.
+pub(crate) async fn call(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Bytes) -> Bytes {
+    let request = Request::post(uri.clone())
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .unwrap();
+    let mut ready = connection.clone().ready().await.unwrap();
+    let (response, mut stream) = ready.send_request(request, false).unwrap();
+    stream.send_data(body, true).unwrap();
+    let response = response.await.unwrap();
+    let status = response.headers().get("grpc-status").cloned();
+    let mut body = response.into_body();
+    let mut answer = BytesMut::new();
+    while let Some(data) = body.data().await {
+        let data = data.unwrap();
+        body.flow_control().release_capacity(data.len()).unwrap();
+        answer.extend_from_slice(&data);
+    }
+    let status = match status {
+        None => body.trailers().await.unwrap().and_then(|trailers| trailers.get("grpc-status").cloned()),
+        given => given,
+    };
+    assert!(status.as_ref().is_some_and(|status| status == "0"), "{uri} answers {status:?}");
+    answer.freeze()
+}
+
+/// One call over a connection of its own.
+pub(crate) async fn ask(server: &Server, path: &str, body: Bytes) -> Bytes {
+    call(&mut connect(server, 1).await[0], &server.uri(path), body).await
+}

@@ -1,0 +1,175 @@
+//! The keyring of a run and its messages, sealed beforehand.
+
+use std::{fmt::Write, ops::Range};
+
+use aa_redirect::{
+    codec::{
+        self, Seal,
+        date::DateStyle,
+        kdf::Key,
+        members::{self, Redirect},
+        profile::{Conventions, ListSyntax, PROFILES},
+        url::Leg,
+    },
+    kdf_pool::lanes::{Input, Lanes},
+    proto::{
+        self, DecodeRedirectRequest, EncodeCallbackRequest, EncodeRedirectRequest, EncodeRedirectResponse,
+        decode_redirect_request::Source,
+    },
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use prost::Message;
+use std::sync::Mutex;
+
+use crate::{
+    Bodies,
+    driver::{ask, frame},
+    servers::Server,
+};
+
+pub(crate) const ENCODE: &str = "/aa.redirect.v1.RedirectService/EncodeRedirect";
+pub(crate) const DECODE: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect";
+pub(crate) const SECRET: &str = "nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
+pub(crate) const OLD_SECRET: &str = "0123456789abcdefghijklmnopqrstuv";
+const FIU: &str = "fiu@bench";
+
+/// `count` pairings at least: one of each kind that is measured, the rest to fill the keyring.
+pub(crate) fn keyring(count: usize) -> String {
+    let mut keyring = String::new();
+    let mut pairing = |fiu: &str, aa: &str, profile: &str, more: &str| {
+        writeln!(
+            keyring,
+            "[[pairing]]\nfiu = \"{fiu}\"\naa = \"{aa}\"\nprofile = \"{profile}\"\nmax_age_seconds = 3600\n\
+             webview = \"https://aa.example/webview\"\n{more}"
+        )
+        .unwrap();
+    };
+    let new = "secrets = [{ id = \"new\", file = \"secret\" }]";
+    pairing(FIU, "hkdf", "iv", new);
+    pairing(FIU, "pbkdf2", "v1.2", new);
+    pairing(FIU, "reuse", "v1.2", &format!("date_reuse_milliseconds = 1000\n{new}"));
+    let both = "secrets = [{ id = \"new\", file = \"secret\" }, { id = \"old\", file = \"old\", use = \"decode\" }]";
+    pairing(FIU, "rotating", "v1.2", both);
+    for number in 4..count {
+        pairing(&format!("fiu-{number}"), "hkdf", "iv", new);
+    }
+    keyring
+}
+
+/// The same for the rivals, whose keyrings hold what they serve.
+pub(crate) fn rival_keyring() -> String {
+    serde_json::json!([{
+        "fiu": FIU, "aa": "hkdf", "scheme": "hkdf-iv", "secret": SECRET,
+        "webview": "https://aa.example/webview", "max_age_seconds": 3600,
+    }])
+    .to_string()
+}
+
+/// Messages, of which those with PBKDF2 are given out once: a key that was derived is remembered.
+pub(crate) struct Messages {
+    /// The next unused date, counted back from the start.
+    next: Mutex<usize>,
+    begin: DateTime<Utc>,
+}
+
+impl Messages {
+    pub(crate) fn new() -> Self {
+        Self { next: Mutex::new(0), begin: Utc::now() }
+    }
+
+    /// A request for `path` with `hkdf-iv`, fresh.
+    pub(crate) async fn hkdf(&self, service: &Server, path: &str) -> Bodies {
+        let encode = frame(&encode("hkdf").encode_to_vec());
+        if path == ENCODE {
+            return vec![encode];
+        }
+        let answer = ask(service, ENCODE, encode).await;
+        let sealed = EncodeRedirectResponse::decode(&answer[5..]).unwrap();
+        vec![decode("hkdf", sealed.url)]
+    }
+
+    /// An encode in the pairing that reuses dates.
+    pub(crate) fn reuse() -> Bodies {
+        vec![frame(&encode("reuse").encode_to_vec())]
+    }
+
+    /// A call of 430 bytes for the echo.
+    pub(crate) fn text() -> Bodies {
+        let request = EncodeCallbackRequest { redirect_url: "x".repeat(427), ..EncodeCallbackRequest::default() };
+        assert_eq!(request.encoded_len(), 430);
+        vec![frame(&request.encode_to_vec())]
+    }
+
+    /// Decodes with `pbkdf2`, each with a date of its own.
+    pub(crate) fn pbkdf2(&self, count: usize) -> Bodies {
+        self.sealed("pbkdf2", count)
+    }
+
+    /// Decodes in the pairing with two secrets.
+    pub(crate) fn rotating(&self, count: usize) -> Bodies {
+        self.sealed("rotating", count)
+    }
+
+    fn sealed(&self, aa: &str, count: usize) -> Bodies {
+        let conventions = Conventions::of(&PROFILES[3]);
+        let numbers = {
+            let mut next = self.next.lock().unwrap();
+            *next += count;
+            *next - count..*next
+        };
+        let dates: Vec<String> = numbers.map(|number| date(self.begin, number)).collect();
+        let keys = derive(&Lanes::detect(), &dates);
+        let sealed = |(date, key): (String, Key)| {
+            let plaintext = members::write_redirect(&members(), ListSyntax::Repeated);
+            let seal = Seal { sender: FIU, requestor_type: None, date, key: &key, random_iv: [0; 16] };
+            decode(aa, codec::seal(plaintext, seal, &conventions).query(Leg::Request))
+        };
+        dates.into_iter().zip(keys).map(sealed).collect()
+    }
+}
+
+/// A date that no other number has, up to an hour back.
+fn date(begin: DateTime<Utc>, number: usize) -> String {
+    DateStyle::Full.write(begin - TimeDelta::milliseconds(i64::try_from(number).unwrap()))
+}
+
+/// The keys of so many dates.
+pub(crate) fn keys(lanes: &Lanes, numbers: Range<usize>) -> Vec<Key> {
+    let begin = Utc::now();
+    derive(lanes, &numbers.map(|number| date(begin, number)).collect::<Vec<_>>())
+}
+
+fn derive(lanes: &Lanes, dates: &[String]) -> Vec<Key> {
+    lanes.derive(&dates.iter().map(|date| Input { secret: SECRET.as_bytes(), date }).collect::<Vec<_>>())
+}
+
+fn members() -> Redirect {
+    let mut redirect = Redirect::default();
+    let given = encode("").redirect.unwrap();
+    redirect.txnid = given.txnid;
+    redirect.sessionid = given.sessionid;
+    redirect.userid = given.userid;
+    redirect.redirect = given.redirect;
+    redirect.srcref = given.srcref;
+    redirect
+}
+
+fn encode(aa: &str) -> EncodeRedirectRequest {
+    EncodeRedirectRequest {
+        fiu_id: FIU.into(),
+        aa_id: aa.into(),
+        redirect: Some(proto::Redirect {
+            txnid: "2d04747e-21c6-4c23-955b-d46c2f820140".into(),
+            sessionid: "basket-42-".repeat(4),
+            userid: "9999988888@bench".into(),
+            redirect: "https://fiu.example/cb?lead=4711".into(),
+            srcref: vec!["0b054f6a-a0b3-4424-a668-2b53090bad6f".into()],
+            ..proto::Redirect::default()
+        }),
+        ..EncodeRedirectRequest::default()
+    }
+}
+
+fn decode(aa: &str, url: String) -> bytes::Bytes {
+    frame(&DecodeRedirectRequest { aa_id: aa.into(), source: Some(Source::Url(url)) }.encode_to_vec())
+}

@@ -1,0 +1,118 @@
+//! The servers of a run: the service, the echo and the other languages' rivals, each a process that ends with its handle.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use crate::{echo, messages};
+
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    child: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// The service with so many pairings, its settings but for the threads of the pool the default ones.
+    pub(crate) fn service(pairings: usize, kdf_threads: u32) -> Self {
+        let keyring = folder().join(format!("keyring-{pairings}.toml"));
+        fs::write(&keyring, messages::keyring(pairings)).unwrap();
+        fs::write(folder().join("secret"), messages::SECRET).unwrap();
+        fs::write(folder().join("old"), messages::OLD_SECRET).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_aa-redirect"))
+            .args(["--listen", "127.0.0.1:0", "--kdf-threads", &kdf_threads.to_string(), "--keyring"])
+            .arg(&keyring)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let address = announced(child.stderr.take().unwrap(), |line| {
+            Some(line.split_once("serving listen=\"")?.1.split_once('"')?.0.to_owned())
+        });
+        Self { name: "aa-redirect".into(), address: address.expect("the service starts"), child }
+    }
+
+    /// This very program as an echo behind the service's own layers.
+    pub(crate) fn echo() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .env(echo::VARIABLE, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let address = announced(child.stdout.take().unwrap(), |line| Some(line.trim().to_owned()));
+        Self { name: "echo".into(), address: address.expect("the echo starts"), child }
+    }
+
+    fn rival(language: &str, flags: &[&str]) -> Option<Self> {
+        let name = [&[language], flags].concat().join(" ");
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(language).join("rival");
+        let built = Command::new(scripts.join("build")).stdout(Stdio::null()).status();
+        if !built.is_ok_and(|status| status.success()) {
+            println!("left out: the rival of {name}, since it cannot be built");
+            return None;
+        }
+        let keyring = folder().join("keyring.json");
+        fs::write(&keyring, messages::rival_keyring()).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut child = Command::new(scripts.join("run"))
+            .args(["--listen", &address, "--keyring"])
+            .arg(&keyring)
+            .args(flags)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        announced(child.stdout.take().unwrap(), |line| line.contains("serving").then(String::new))?;
+        Some(Self { name: format!("grpc-{name}"), address, child })
+    }
+
+    pub(crate) fn uri(&self, path: &str) -> http::Uri {
+        format!("http://{}{path}", self.address).parse().unwrap()
+    }
+
+    /// Microseconds of processor time that the process has used; the kernel counts in hundredths of a second.
+    pub(crate) fn cpu_micros(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name in parentheses may hold blanks; utime and stime are the 14th and 15th field.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10_000
+    }
+
+    /// The most memory that the process ever held, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// The servers of the other languages, as far as they can be built here.
+pub(crate) fn rivals() -> Vec<Server> {
+    let rivals = [("go", &[][..]), ("java", &[]), ("java", &["--direct-executor"]), ("node", &[])];
+    rivals.into_iter().filter_map(|(language, flags)| Server::rival(language, flags)).collect()
+}
+
+/// What `found` makes of the first line that it takes; the rest of the stream is read and dropped.
+fn announced(stream: impl Read + Send + 'static, found: fn(&str) -> Option<String>) -> Option<String> {
+    let mut lines = BufReader::new(stream).lines();
+    let announced = lines.by_ref().map_while(Result::ok).find_map(|line| found(&line));
+    thread::spawn(move || lines.for_each(drop));
+    announced
+}
+
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
