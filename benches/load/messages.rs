@@ -140,7 +140,9 @@ pub(crate) fn keys(lanes: &Lanes, numbers: Range<usize>) -> Vec<Key> {
 }
 
 fn derive(lanes: &Lanes, dates: &[String]) -> Vec<Key> {
-    lanes.derive(&dates.iter().map(|date| Input { secret: SECRET.as_bytes(), date }).collect::<Vec<_>>())
+    lanes.derive(
+        &dates.iter().map(|date| Input { secret: SECRET.as_bytes(), salt: date.as_bytes() }).collect::<Vec<_>>(),
+    )
 }
 
 fn members() -> Redirect {

@@ -66,15 +66,16 @@ impl Server {
         let keyring = folder().join("keyring.json");
         fs::write(&keyring, messages::rival_keyring()).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut child = Command::new(scripts.join("run"))
+        let child = Command::new(scripts.join("run"))
             .args(["--listen", &address, "--keyring"])
             .arg(&keyring)
             .args(flags)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        announced(child.stdout.take().unwrap(), |line| line.contains("serving").then(String::new))?;
-        Some(Self { name: format!("grpc-{name}"), address, child })
+        let mut rival = Self { name: format!("grpc-{name}"), address, child };
+        announced(rival.child.stdout.take().unwrap(), |line| line.contains("serving").then(String::new))?;
+        Some(rival)
     }
 
     pub(crate) fn uri(&self, path: &str) -> http::Uri {

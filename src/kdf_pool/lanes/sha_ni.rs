@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm_unpacklo_epi64, _mm_xor_si128,
 };
 
-use super::{Chain, K, ROUNDS};
+use super::{Chain, K};
 
 /// A state as the instructions want it: `a b e f` and `c d g h`, the first word on top.
 #[derive(Clone, Copy)]
@@ -21,14 +21,14 @@ struct State {
 /// Swaps the words of each pair: a state has the first word on top, a block at the bottom.
 const SWAP_PAIRS: i32 = 0b10_11_00_01;
 
-/// `ROUNDS − 1` rounds of each of `N` chains.
+/// `rounds` of each of `N` chains, the first of which is done.
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-pub(super) fn rounds<const N: usize>(chains: &mut [Chain; N]) {
+pub(super) fn run<const N: usize>(chains: &mut [Chain; N], rounds: u32) {
     let inner: [State; N] = std::array::from_fn(|n| load(&chains[n].inner));
     let outer: [State; N] = std::array::from_fn(|n| load(&chains[n].outer));
     let mut digest: [State; N] = std::array::from_fn(|n| load(&chains[n].last));
     let mut sum = digest;
-    for _ in 1..ROUNDS {
+    for _ in 1..rounds {
         digest = compress(&inner, &digest);
         digest = compress(&outer, &digest);
         for (sum, digest) in sum.iter_mut().zip(&digest) {

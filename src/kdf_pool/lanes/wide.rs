@@ -10,7 +10,7 @@ use std::arch::x86_64::{
     _mm512_ternarylogic_epi32, _mm512_xor_si512,
 };
 
-use super::{Chain, K, ROUNDS};
+use super::{Chain, K};
 
 /// Writes a module's kernel: `rounds` over `$lanes` chains in vectors of `$vector`, with the processor feature
 /// `$feature` and the operations given.
@@ -23,9 +23,9 @@ macro_rules! kernel {
         choose $ca:ident $cb:ident $cc:ident $choose:expr,
         majority $ma:ident $mb:ident $mc:ident $majority:expr,
     ) => {
-        /// The rounds of its chains: `ROUNDS − 1` of each.
+        /// `rounds` of each chain, the first of which is done.
         #[target_feature(enable = $feature)]
-        pub(super) fn $name(chains: &mut [Chain; $lanes]) {
+        pub(super) fn $name(chains: &mut [Chain; $lanes], rounds: u32) {
             /// Rotates each word right by `N` bits; `M` is 32 − `N`.
             #[inline]
             #[target_feature(enable = $feature)]
@@ -103,7 +103,7 @@ macro_rules! kernel {
             let outer = gather(chains, |chain| &chain.outer);
             let mut digest = gather(chains, |chain| &chain.last);
             let mut sum = digest;
-            for _ in 1..ROUNDS {
+            for _ in 1..rounds {
                 digest = compress(&inner, &digest);
                 digest = compress(&outer, &digest);
                 sum = std::array::from_fn(|word| $xor(sum[word], digest[word]));
