@@ -204,3 +204,63 @@ fn work(shared: &Shared) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, future::join_all};
+
+    use super::*;
+    use crate::{codec::kdf, keyring};
+
+    fn pairing() -> Arc<Pairing> {
+        Arc::clone(keyring::sandbox().unwrap().of_fiu("fiu@sandbox", "gamma-aa").unwrap())
+    }
+
+    fn date(number: usize) -> String {
+        format!("{number:015}")
+    }
+
+    #[tokio::test]
+    async fn calls_for_one_key_share_its_derivation() {
+        let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
+        let calls = (0..2 * QUEUE).map(|_| pool.derive(&pairing, 0, "060420210510756"));
+        let keys: Result<Vec<Key>, Overloaded> = join_all(calls).await.into_iter().collect();
+        assert_eq!(keys.unwrap().len(), 2 * QUEUE, "more than the queue holds, had each come to it");
+        assert_eq!(pool.keys.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_key_is_the_librarys() {
+        let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
+        let input = pairing.primary().input("060420210510756");
+        let expected = kdf::pbkdf2(input.secret, "060420210510756");
+        assert!(pool.derive(&pairing, 0, "060420210510756").await == Ok(expected));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
+        let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
+        let dates: Vec<String> = (0..QUEUE + 64).map(date).collect();
+        let mut calls: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&pairing, 0, date))).collect();
+        // None is waited for: what is refused is refused at the first poll.
+        let refused = calls.iter_mut().filter_map(FutureExt::now_or_never).collect::<Vec<_>>();
+        assert!(refused.iter().any(|answer| matches!(answer, Err(Overloaded(after)) if !after.is_zero())));
+        // The callers go, their jobs with them, and there is room at once.
+        drop(calls);
+        assert!(pool.derive(&pairing, 0, "060420210510756").await.is_ok());
+        assert!(pool.keys.len() < QUEUE / 2, "what nobody waits for is not derived");
+    }
+
+    #[tokio::test]
+    async fn a_flood_at_one_pairing_leaves_room_and_turns_for_another() {
+        let (pool, flooded) = (KdfPool::new(1).unwrap(), pairing());
+        let other = Arc::clone(keyring::sandbox().unwrap().of_fiu("fiu@sandbox", "beta-aa").unwrap());
+        let dates: Vec<String> = (0..QUEUE + 64).map(date).collect();
+        let mut flood: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&flooded, 0, date))).collect();
+        for call in &mut flood {
+            let _ = call.now_or_never();
+        }
+        assert!(pool.derive(&other, 0, "060420210510756").await.is_ok());
+        assert!(pool.keys.len() < QUEUE / 2, "its turn came before the flood's end");
+    }
+}
