@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -49,6 +49,8 @@ struct Shared {
     arrived: Condvar,
     lanes: Lanes,
     threads: u32,
+    /// Threads that wait for a job; changed under the lock of the queue alone.
+    idle: AtomicUsize,
     /// What the latest derivation took of a thread's time, in microseconds.
     latest: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl KdfPool {
             arrived: Condvar::new(),
             lanes,
             threads,
+            idle: AtomicUsize::new(0),
             latest: AtomicU64::new(FIRST_GUESS),
         });
         let keys = Arc::new(Cache::<(u64, String), Remembered>::new(CACHE));
@@ -169,7 +172,9 @@ impl Shared {
     fn next(&self) -> Option<Vec<Job>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let most = self.lanes.batch(waiting.len());
+            // What waits is shared with the threads that have nothing to do.
+            let share = waiting.len().div_ceil(1 + self.idle.load(Ordering::Relaxed));
+            let most = self.lanes.batch(share).min(share);
             let mut jobs = Vec::with_capacity(most);
             while jobs.len() < most
                 && let Some(job) = waiting.pop()
@@ -184,7 +189,9 @@ impl Shared {
             if waiting.is_closed() {
                 return None;
             }
+            self.idle.fetch_add(1, Ordering::Relaxed);
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            self.idle.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, percent_encode_byte};
 
 use super::{Deviation, Deviations};
 
@@ -67,11 +67,13 @@ impl<'a> Value<'a> {
     pub(super) fn decoded(self, deviations: &mut Deviations) -> Cow<'a, [u8]> {
         let mut bytes = Cow::Borrowed(self.text.as_bytes());
         for round in 0..MOST_DECODINGS {
-            if !bytes.contains(&b'%') {
-                break;
-            }
+            // Base64's escapes stand at its end, so that most of a value is skipped at once.
+            let Some(first) = memchr::memchr(b'%', &bytes) else { break };
             deviations.note(Deviation::DoubleEncoded, round > 0 || !self.from_url);
-            bytes = Cow::Owned(Cow::from(percent_decode(&bytes)).into_owned());
+            let mut decoded = Vec::with_capacity(bytes.len());
+            decoded.extend_from_slice(&bytes[..first]);
+            decoded.extend(percent_decode(&bytes[first..]));
+            bytes = Cow::Owned(decoded);
         }
         bytes
     }
@@ -117,7 +119,7 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     let mut values: [Option<&str>; 5] = [None; 5];
     deviations.note(Deviation::Whitespace, url.starts_with(|first: char| first.is_ascii_whitespace()));
     let query = query_of(url);
-    let second_question_mark = query.match_indices('?').any(|(at, _)| begins(&query[at + 1..], names));
+    let second_question_mark = memchr::memchr_iter(b'?', query.as_bytes()).any(|at| begins(&query[at + 1..], names));
     deviations.note(Deviation::SecondQuestionMark, second_question_mark);
     let mut take = |segment: &'a str| {
         let Some((name, value)) = segment.split_once('=') else { return Ok(()) };
@@ -131,7 +133,11 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     if second_question_mark {
         segments(query, names).try_for_each(&mut take)?;
     } else {
-        query.split('&').try_for_each(&mut take)?;
+        let mut begin = 0;
+        for end in memchr::memchr_iter(b'&', query.as_bytes()).chain([query.len()]) {
+            take(&query[begin..end])?;
+            begin = end + 1;
+        }
     }
     let given = |slot: usize| values[slot].map(|text| Value { text, from_url: true });
     let missing = |slot: usize| {
@@ -166,7 +172,8 @@ pub fn names_parameter(url: &str, leg: Leg) -> bool {
     names_any(query_of(url), leg.names())
 }
 
-/// `parameters` as a query string, every value percent-encoded.
+/// `parameters` as a query string, every value percent-encoded. Values are Base64 or digits, so that `+`, `/` and `=` are
+/// all that needs an escape.
 pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut query = String::with_capacity(1024);
     for (name, value) in parameters {
@@ -175,7 +182,13 @@ pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> St
         }
         query.push_str(name);
         query.push('=');
-        query.extend(utf8_percent_encode(value, RESERVED));
+        let mut begin = 0;
+        for at in memchr::memchr3_iter(b'+', b'/', b'=', value.as_bytes()) {
+            query.push_str(&value[begin..at]);
+            query.push_str(percent_encode_byte(value.as_bytes()[at]));
+            begin = at + 1;
+        }
+        query.push_str(&value[begin..]);
     }
     query
 }

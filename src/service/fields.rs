@@ -103,10 +103,10 @@ impl Fields {
 
     /// An `issue_time` outside the pairing's window could never be accepted.
     pub(super) fn window(&mut self, issue_time: DateTime<Utc>, now: DateTime<Utc>, conventions: &Conventions) {
-        let inside = (issue_time - now).abs() <= conventions.max_age;
-        let description =
-            format!("must lie within {} s of now, the pairing's window", conventions.max_age.num_seconds());
-        self.require("issue_time", inside, &description);
+        if (issue_time - now).abs() > conventions.max_age {
+            let seconds = conventions.max_age.num_seconds();
+            self.refuse("issue_time", format!("must lie within {seconds} s of now, the pairing's window"));
+        }
     }
 
     /// The members of `ecreq`; an empty `txnid` stays empty.
@@ -127,9 +127,10 @@ impl Fields {
         self.require("redirect.pan", pan, "must be five letters, four digits and a letter, or empty");
         let dob = given.dob.is_empty() || form::is_dob(&given.dob);
         self.require("redirect.dob", dob, "must be a day of the calendar as YYYY-MM-DD, or empty");
-        let language = given.iso_language_code.is_empty() || form::LANGUAGES.contains(&&*given.iso_language_code);
-        let description = format!("must be one of {}, or empty", form::LANGUAGES.join(" "));
-        self.require("redirect.iso_language_code", language, &description);
+        if !given.iso_language_code.is_empty() && !form::LANGUAGES.contains(&&*given.iso_language_code) {
+            let languages = form::LANGUAGES.join(" ");
+            self.refuse("redirect.iso_language_code", format!("must be one of {languages}, or empty"));
+        }
         self.extra("redirect.extra", &given.extra, &REDIRECT_NAMES);
         members::Redirect {
             txnid: given.txnid,
