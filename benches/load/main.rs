@@ -3,7 +3,8 @@
 //! Everything is measured in one run and interleaved, so that a ratio holds where the machine's speed drifts. The rivals
 //! are an echo of the same bytes behind the same layers, and the codecs of the interop clients behind servers of
 //! grpc-go, grpc-java and grpc-js in their default configuration; each is built by its own script, and left out with a
-//! word where that fails. Writes `benches/RESULTS.md`.
+//! word where that fails. Writes `benches/RESULTS.md`. With `SOAK_MINUTES=10` it loads the server for so long in place of
+//! that, and prints its memory.
 
 #![allow(
     missing_docs,
@@ -45,7 +46,28 @@ fn main() {
         return echo::serve();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(compare());
+    match std::env::var("SOAK_MINUTES") {
+        Ok(minutes) => runtime.block_on(soak(minutes.parse().unwrap())),
+        Err(_) => runtime.block_on(compare()),
+    }
+}
+
+/// Full load of every kind for so many minutes, with the memory after each.
+async fn soak(minutes: u64) {
+    let (messages, server) = (Messages::new(), Server::service(10, 1));
+    for minute in 1..=minutes {
+        let end = Instant::now() + Duration::from_mins(1);
+        while Instant::now() < end {
+            let (decode, encode) = (messages.hkdf(&server, DECODE).await, messages.hkdf(&server, ENCODE).await);
+            tokio::join!(
+                drive(&server, DECODE, decode, 32, 4 * SPAN),
+                drive(&server, ENCODE, encode, 32, 4 * SPAN),
+                drive(&server, ENCODE, Messages::reuse(), 32, 4 * SPAN),
+                drive(&server, DECODE, messages.pbkdf2(BATCH), 64, Duration::MAX),
+            );
+        }
+        println!("minute {minute}: {} KiB, at most {} KiB", server.memory("VmRSS:"), server.memory("VmHWM:"));
+    }
 }
 
 async fn compare() {
@@ -60,7 +82,7 @@ async fn compare() {
     isolation(&mut table, &messages).await;
     derivations(&mut table, &messages, &same).await;
     single(&mut table, &messages).await;
-    table.note(&format!("peak memory of the service: {} MiB", service.peak_memory() / 1024));
+    table.note(&format!("peak memory of the service: {} MiB", service.memory("VmHWM:") / 1024));
     table.finish();
 }
 

@@ -90,10 +90,10 @@ impl Server {
         (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10_000
     }
 
-    /// The most memory that the process ever held, in KiB.
-    pub(crate) fn peak_memory(&self) -> u64 {
+    /// A figure of the process's memory in KiB: `VmRSS:` what it holds, `VmHWM:` the most that it ever held.
+    pub(crate) fn memory(&self, figure: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }

@@ -10,7 +10,6 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use toml::Spanned;
@@ -24,7 +23,10 @@ use crate::codec::{
     url::{Leg, names_parameter},
 };
 
+mod shape;
+
 use super::{HostRules, Keyring, Pairing, Secret};
+use shape::{RawFile, RawPairing, RawSecret, describe, line_of};
 
 /// Secrets of a pairing at most: each may cost a key derivation on decode.
 const MAX_SECRETS: usize = 4;
@@ -88,44 +90,6 @@ pub fn load(path: &Path) -> Result<(Keyring, Vec<Problem>), Refused> {
     parse(&text, &read).map_err(refused)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    #[serde(default)]
-    pairing: Vec<RawPairing>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPairing {
-    fiu: Spanned<String>,
-    aa: Spanned<String>,
-    profile: Spanned<String>,
-    webview: Option<Spanned<String>>,
-    #[serde(default)]
-    handles: Vec<Spanned<String>>,
-    redirect_hosts: Option<Vec<Spanned<String>>>,
-    secrets: Spanned<Vec<RawSecret>>,
-    date: Option<Spanned<String>>,
-    read_date: Option<Spanned<String>>,
-    lists: Option<Spanned<String>>,
-    padding: Option<bool>,
-    max_age_seconds: Option<Spanned<i64>>,
-    check_resdate: Option<bool>,
-    failure_budget: Option<Spanned<i64>>,
-    date_reuse_milliseconds: Option<Spanned<i64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a secret as { id = \"…\", file = \"…\" }")]
-struct RawSecret {
-    id: Spanned<String>,
-    file: Option<String>,
-    env: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<Spanned<String>>,
-}
-
 /// Reads the bytes of a secret file, named as in the keyring.
 type ReadSecret<'a> = dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String> + 'a;
 
@@ -160,23 +124,6 @@ pub(super) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<P
     }
     let pairings = file.pairing.iter().filter_map(|raw| check.pairing(raw)).collect();
     if check.problems.is_empty() { Ok((Keyring::new(pairings), check.warnings)) } else { Err(check.problems) }
-}
-
-/// The line, counted from 1, of the byte at `at`.
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
-}
-
-/// What TOML or its shape has against the file, without the keys and values that the library's message may quote.
-fn describe(error: &toml::de::Error) -> String {
-    let message = error.message();
-    match message.split_once("expected ") {
-        Some((before, expected)) if before.contains("invalid") => format!("the value here should be {expected}"),
-        Some((before, expected)) if before.contains("unknown field") => {
-            format!("the key here is unknown; expected {expected}")
-        }
-        _ => message.to_owned(),
-    }
 }
 
 impl Check<'_> {

@@ -1,0 +1,157 @@
+//! What the four calls share: opening with whichever secret fits, sealing, and the keys and dates for both.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::try_join_all;
+use zeroize::Zeroizing;
+
+use crate::{
+    codec::{
+        self, Deviations, Envelope, Seal, Sealed, Unopened,
+        cipher::BLOCK,
+        date::{self, Freshness, Instants},
+        kdf::Key,
+        profile::{Conventions, Scheme},
+        url::Leg,
+    },
+    error::Refusal,
+    kdf_pool::Overloaded,
+    keyring::Pairing,
+};
+
+use super::{
+    Redirects,
+    fields::{Fields, MAX_URL},
+};
+
+/// A message that was opened.
+pub(super) struct Opened<T> {
+    pub(super) message: T,
+    pub(super) deviations: Deviations,
+    pub(super) instants: Instants,
+    pub(super) age: TimeDelta,
+    /// Its place among the pairing's secrets.
+    pub(super) secret: usize,
+}
+
+/// Opens an envelope with a key: [`codec::open_redirect`] or [`codec::open_callback`].
+pub(super) type Open<T> = fn(&Envelope, &Key, &Conventions) -> Result<(T, Deviations), Unopened>;
+
+/// What a message is sealed for.
+#[derive(Clone, Copy)]
+pub(super) struct Sealing<'a> {
+    pub(super) leg: Leg,
+    pub(super) pairing: &'a Arc<Pairing>,
+    /// Its place among the pairing's secrets.
+    pub(super) secret: usize,
+    pub(super) issue_time: DateTime<Utc>,
+    pub(super) requestor_type: Option<codec::RequestorType>,
+    /// The request field to blame for a message that is too long.
+    pub(super) field: &'static str,
+}
+
+pub(super) fn check_length(field: &'static str, length: usize) -> Result<(), Refusal> {
+    let mut fields = Fields::default();
+    if length > MAX_URL {
+        fields.refuse(field, "makes a URL, ecreq or ecres of over 49152 bytes; shorten it");
+    }
+    fields.finish()
+}
+
+fn check_freshness(instants: &Instants, now: DateTime<Utc>, conventions: &Conventions) -> Result<(), Refusal> {
+    let (age, max_age) = ((now - instants.issue).num_seconds(), conventions.max_age.num_seconds());
+    match instants.freshness(now, conventions.max_age) {
+        Freshness::Fresh => Ok(()),
+        Freshness::Expired => Err(Refusal::DateExpired { age, max_age }),
+        Freshness::InFuture => Err(Refusal::DateInFuture { age, max_age }),
+    }
+}
+
+impl Redirects {
+    /// Opens a message of `pairing`: scheme and date first, then each secret in its order.
+    pub(super) async fn open<T>(
+        &self,
+        pairing: &Arc<Pairing>,
+        envelope: &Envelope,
+        leg: Leg,
+        open: Open<T>,
+    ) -> Result<Opened<T>, Refusal> {
+        let conventions = &pairing.conventions;
+        let scheme = conventions.profile.scheme;
+        if envelope.iv_for(scheme).is_none() {
+            return Err(Refusal::SchemeMismatch(scheme));
+        }
+        let instants = envelope.date.instants(conventions.date, conventions.read_date).map_err(|problem| {
+            let parameter = leg.date_name();
+            Refusal::Malformed(leg, codec::Malformed::Date { parameter, problem })
+        })?;
+        let now = (self.clock)();
+        let age = now - instants.issue;
+        if leg == Leg::Request || conventions.check_resdate {
+            check_freshness(&instants, now, conventions)?;
+        }
+        // Side by side, since derivations are batched: two cost little more than one.
+        let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, envelope.date.text()));
+        for (secret, key) in try_join_all(keys).await?.iter().enumerate() {
+            if let Ok((message, deviations)) = open(envelope, key, conventions) {
+                return Ok(Opened { message, deviations, instants, age, secret });
+            }
+        }
+        Err(Refusal::Undecipherable)
+    }
+
+    pub(super) async fn seal(&self, plaintext: Zeroizing<String>, sealing: &Sealing<'_>) -> Result<Sealed, Refusal> {
+        let Sealing { leg, pairing, secret, issue_time, requestor_type, field } = *sealing;
+        // Base64 of whole blocks, before a key is spent on what cannot be sent.
+        let blocks = plaintext.len() / BLOCK + 1;
+        check_length(field, (blocks * BLOCK).div_ceil(3) * 4)?;
+        let date = pairing.conventions.date.write(issue_time);
+        let key = self.key(pairing, secret, &date).await?;
+        let sender = match leg {
+            Leg::Request => &pairing.fiu,
+            Leg::Callback => &pairing.aa,
+        };
+        let seal = Seal { sender, requestor_type, date, key: &key, random_iv: random()? };
+        Ok(codec::seal(plaintext, seal, &pairing.conventions))
+    }
+
+    /// The instant that a message of now names: `now`, or the one that the pairing's messages share for a while. The key
+    /// of the next shared one is derived ahead, so that nobody waits for it.
+    pub(super) fn shared_instant(&self, pairing: &Arc<Pairing>, secret: usize, now: DateTime<Utc>) -> DateTime<Utc> {
+        let (style, reuse) = (pairing.conventions.date, pairing.date_reuse);
+        if reuse.is_zero() || pairing.conventions.profile.scheme != Scheme::Pbkdf2 {
+            return now;
+        }
+        let next = date::shared_instant(style, now + reuse, reuse);
+        if secret == 0 && pairing.derives_ahead(next) {
+            let (pool, pairing) = (Arc::clone(&self.pool), Arc::clone(pairing));
+            tokio::spawn(async move {
+                // An overloaded pool leaves the derivation to the call that needs it.
+                let _ = pool.derive(&pairing, secret, &style.write(next)).await;
+            });
+        }
+        date::shared_instant(style, now, reuse)
+    }
+
+    /// The key of a pairing's secret for `date`.
+    async fn key(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Refusal> {
+        match pairing.conventions.profile.scheme {
+            Scheme::HkdfIv => Ok(pairing.secrets[secret].derive(Scheme::HkdfIv, date)),
+            Scheme::Pbkdf2 => {
+                let derived = self.pool.derive(pairing, secret, date).await;
+                derived.map_err(|Overloaded(after)| Refusal::Overloaded(after))
+            }
+        }
+    }
+}
+
+/// Fresh bytes from the system.
+pub(super) fn random() -> Result<[u8; 16], Refusal> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "the system gives no random bytes");
+        Refusal::InternalFault
+    })?;
+    Ok(bytes)
+}
