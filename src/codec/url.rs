@@ -133,11 +133,7 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     if second_question_mark {
         segments(query, names).try_for_each(&mut take)?;
     } else {
-        let mut begin = 0;
-        for end in memchr::memchr_iter(b'&', query.as_bytes()).chain([query.len()]) {
-            take(&query[begin..end])?;
-            begin = end + 1;
-        }
+        super::split_at_ampersands(query).try_for_each(&mut take)?;
     }
     let given = |slot: usize| values[slot].map(|text| Value { text, from_url: true });
     let missing = |slot: usize| {

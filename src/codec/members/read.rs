@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use thiserror::Error;
 
-use crate::codec::{Deviation, Deviations, form, profile::Conventions};
+use crate::codec::{Deviation, Deviations, form, profile::Conventions, split_at_ampersands};
 
 use super::{CALLBACK_NAMES, Callback, REDIRECT_NAMES, Redirect, escape, list};
 
@@ -140,8 +140,9 @@ impl<const N: usize> Members<N> {
             Self { values: [const { None }; N], lists: [const { Vec::new() }; N], extra: BTreeMap::new() };
         // The place of a `redirect` whose raw query may go on in the members after it.
         let mut open_redirect: Option<usize> = None;
-        for (number, segment) in (1..).zip(text.split('&')) {
-            let (name, raw) = segment.split_once('=').ok_or(Unreadable::NotAMember(number))?;
+        for (number, segment) in (1..).zip(split_at_ampersands(text)) {
+            let equals = memchr::memchr(b'=', segment.as_bytes()).ok_or(Unreadable::NotAMember(number))?;
+            let (name, raw) = (&segment[..equals], &segment[equals + 1..]);
             let name = escape::decode(name, plus_is_space).ok_or(Unreadable::BadEscape(number))?;
             let place = names.iter().position(|known| *known == name);
             if let (None, Some(redirect)) = (place, open_redirect) {
