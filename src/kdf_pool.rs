@@ -78,19 +78,11 @@ impl KdfPool {
     /// # Errors
     /// Where the system gives no thread.
     pub fn new(threads: u32) -> std::io::Result<Self> {
-        Self::with_lanes(threads, Lanes::detect())
-    }
-
-    /// A pool that derives with `lanes`.
-    ///
-    /// # Errors
-    /// Where the system gives no thread.
-    pub fn with_lanes(threads: u32, lanes: Lanes) -> std::io::Result<Self> {
         let threads = threads.max(1);
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Queue::new(QUEUE)),
             arrived: Condvar::new(),
-            lanes,
+            lanes: Lanes::detect(),
             threads,
             idle: AtomicUsize::new(0),
             latest: AtomicU64::new(FIRST_GUESS),

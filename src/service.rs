@@ -100,22 +100,23 @@ impl Redirects {
         request: proto::DecodeRedirectRequest,
     ) -> Result<proto::DecodeRedirectResponse, Refusal> {
         use proto::decode_redirect_request::Source;
+        let proto::DecodeRedirectRequest { aa_id, source } = request;
+        // A source that is missing is refused as an empty URL is.
+        let source = source.unwrap_or_else(|| Source::Url(String::new()));
         let mut fields = Fields::default();
-        fields.optional_id("aa_id", &request.aa_id);
-        match &request.source {
-            None => fields.url(""),
-            Some(Source::Url(url)) => fields.url(url),
-            Some(Source::Params(params)) => {
+        fields.optional_id("aa_id", &aa_id);
+        match &source {
+            Source::Url(url) => fields.url(url),
+            Source::Params(params) => {
                 fields.parameter("params.fi", &params.fi);
                 fields.parameter("params.reqdate", &params.reqdate);
                 fields.parameter("params.ecreq", &params.ecreq);
             }
         }
         fields.finish()?;
-        let envelope = match &request.source {
-            None => Envelope::from_url("", Leg::Request),
-            Some(Source::Url(url)) => Envelope::from_url(url, Leg::Request),
-            Some(Source::Params(params)) => {
+        let envelope = match &source {
+            Source::Url(url) => Envelope::from_url(url, Leg::Request),
+            Source::Params(params) => {
                 let parameters = Parameters {
                     fi: Value::plain(&params.fi),
                     date: Value::plain(&params.reqdate),
@@ -127,7 +128,7 @@ impl Redirects {
             }
         }
         .map_err(|malformed| Refusal::Malformed(Leg::Request, malformed))?;
-        let (fiu, aa) = (&envelope.sender, &request.aa_id);
+        let (fiu, aa) = (&envelope.sender, &aa_id);
         let pairing = self.keyring.of_fiu(fiu, aa).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
         let opened = self.open(pairing, &envelope, Leg::Request, codec::open_redirect).await?;
         if !pairing.redirect_hosts.allow(&opened.message.redirect) {
@@ -200,22 +201,23 @@ impl Redirects {
         request: proto::DecodeCallbackRequest,
     ) -> Result<proto::DecodeCallbackResponse, Refusal> {
         use proto::decode_callback_request::Source;
+        let proto::DecodeCallbackRequest { fiu_id, source } = request;
+        // A source that is missing is refused as an empty URL is.
+        let source = source.unwrap_or_else(|| Source::Url(String::new()));
         let mut fields = Fields::default();
-        fields.optional_id("fiu_id", &request.fiu_id);
-        match &request.source {
-            None => fields.url(""),
-            Some(Source::Url(url)) => fields.url(url),
-            Some(Source::Params(params)) => {
+        fields.optional_id("fiu_id", &fiu_id);
+        match &source {
+            Source::Url(url) => fields.url(url),
+            Source::Params(params) => {
                 fields.parameter("params.fi", &params.fi);
                 fields.parameter("params.resdate", &params.resdate);
                 fields.parameter("params.ecres", &params.ecres);
             }
         }
         fields.finish()?;
-        let envelope = match &request.source {
-            None => Envelope::from_url("", Leg::Callback),
-            Some(Source::Url(url)) => Envelope::from_url(url, Leg::Callback),
-            Some(Source::Params(params)) => {
+        let envelope = match &source {
+            Source::Url(url) => Envelope::from_url(url, Leg::Callback),
+            Source::Params(params) => {
                 let parameters = Parameters {
                     fi: Value::plain(&params.fi),
                     date: Value::plain(&params.resdate),
@@ -227,7 +229,7 @@ impl Redirects {
             }
         }
         .map_err(|malformed| Refusal::Malformed(Leg::Callback, malformed))?;
-        let (fiu, aa) = (&request.fiu_id, &envelope.sender);
+        let (fiu, aa) = (&fiu_id, &envelope.sender);
         let pairing = self.keyring.of_aa(aa, fiu).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
         let opened = self.open(pairing, &envelope, Leg::Callback, codec::open_callback).await?;
         let last = opened.instants.last + pairing.conventions.max_age;

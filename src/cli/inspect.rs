@@ -242,15 +242,8 @@ fn redirect_members(redirect: &codec::members::Redirect) -> Vec<Member> {
     push("redirect", &redirect.redirect);
     redirect.srcref.iter().for_each(|item| push("srcref", item));
     redirect.fipid.iter().for_each(|item| push("fipid", item));
-    for (name, value) in [
-        ("email", &redirect.email),
-        ("pan", &redirect.pan),
-        ("dob", &redirect.dob),
-        ("isoLanguageCode", &redirect.iso_language_code),
-    ] {
-        if !value.is_empty() {
-            push(name, value);
-        }
+    for (name, value) in redirect.optional() {
+        push(name, value);
     }
     extra_members(members, &redirect.extra)
 }

@@ -29,11 +29,13 @@ pub fn handle(userid: &str) -> Option<&str> {
 
 /// Whether `text` begins with a scheme and `://`, and has something after them.
 pub fn is_absolute_url(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, rest)| {
-        !rest.is_empty()
-            && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-    })
+    text.split_once("://").is_some_and(|(scheme, rest)| !rest.is_empty() && is_scheme(scheme))
+}
+
+/// Whether `text` is the scheme of a URL (RFC 3986, 3.1): a letter, then letters, digits, `+`, `-` and `.`.
+pub(super) fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
 /// Whether a user's browser may be sent to `url`.

@@ -65,6 +65,16 @@ pub struct Callback {
     pub extra: BTreeMap<String, String>,
 }
 
+impl Redirect {
+    /// The optional members that are no lists and not empty, by name, in the order in which they are written.
+    pub fn optional(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { email, pan, dob, iso_language_code, .. } = self;
+        [("email", &**email), ("pan", pan), ("dob", dob), ("isoLanguageCode", iso_language_code)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+    }
+}
+
 impl Drop for Redirect {
     fn drop(&mut self) {
         let Self { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, iso_language_code, extra } =

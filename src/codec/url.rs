@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, percent_encode_byte};
 
-use super::{Deviation, Deviations};
+use super::{Deviation, Deviations, form};
 
 /// What stays as it is in a parameter value: RFC 3986's unreserved characters.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -206,17 +206,13 @@ fn query_of(url: &str) -> &str {
     let url = url.split_once('#').map_or(url, |(before, _)| before);
     match url.split_once('?') {
         // A `=` before the first `?` belongs to a query string, unless a scheme tells that a path stands there.
-        Some((before, query)) if !before.contains('=') || has_scheme(before) => query,
+        Some((before, query))
+            if !before.contains('=') || before.split_once(':').is_some_and(|(scheme, _)| form::is_scheme(scheme)) =>
+        {
+            query
+        }
         _ => url,
     }
-}
-
-/// Whether `text` begins as an absolute URL does (RFC 3986: a letter, then letters, digits, `+`, `-`, `.`, then `:`).
-fn has_scheme(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-    })
 }
 
 /// Whether `rest` begins with a parameter of one of `names`.

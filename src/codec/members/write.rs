@@ -15,15 +15,8 @@ pub fn write_redirect(redirect: &Redirect, lists: ListSyntax) -> Zeroizing<Strin
     escape::push_redirect(&mut text, &redirect.redirect);
     list::push(&mut text, "srcref", &redirect.srcref, lists);
     list::push(&mut text, "fipid", &redirect.fipid, lists);
-    for (name, value) in [
-        ("email", &redirect.email),
-        ("pan", &redirect.pan),
-        ("dob", &redirect.dob),
-        ("isoLanguageCode", &redirect.iso_language_code),
-    ] {
-        if !value.is_empty() {
-            push(&mut text, name, value);
-        }
+    for (name, value) in redirect.optional() {
+        push(&mut text, name, value);
     }
     push_extra(&mut text, &redirect.extra);
     text
