@@ -13,12 +13,23 @@ use std::{
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use thiserror::Error;
 
-use crate::keyring::{self, Keyring, Problem, Refused};
+use crate::{
+    keyring::{self, Keyring, Problem, Refused},
+    server::Limits,
+};
 
 /// Loopback only, so that a first start exposes nothing.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 /// As long as a caller usually waits; Kubernetes kills after 30 seconds.
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
+/// None: who routes by health needs one, who runs it by hand does not want to wait.
+const DEFAULT_DRAIN_DELAY: u64 = 0;
+/// More than a mesh opens; some 200 MiB where each is idle.
+const DEFAULT_MAX_CONNECTIONS: u32 = 10_000;
+/// Half an hour: callers then spread over the replicas of a rollout within that time.
+const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;
+/// A hundred years, so that no sum of times overflows.
+const MAX_SECONDS: u64 = 100 * 365 * 86_400;
 
 /// Where a server listens: `host:port` or `unix:path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,9 +99,21 @@ pub struct Settings {
     #[arg(long, value_name = "N", env = "AA_REDIRECT_KDF_THREADS", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub kdf_threads: Option<u32>,
 
-    /// How long calls in flight may take to end after SIGTERM
-    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_TIMEOUT", default_value_t = DEFAULT_DRAIN_TIMEOUT)]
+    /// How long calls in flight may take to end after that
+    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_TIMEOUT", default_value_t = DEFAULT_DRAIN_TIMEOUT, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
     pub drain_timeout: u64,
+
+    /// How long to go on serving after SIGTERM, as not ready, before connections are told to end
+    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_DELAY", default_value_t = DEFAULT_DRAIN_DELAY, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
+    pub drain_delay: u64,
+
+    /// Connections at a time; at this many the longest-idle one makes room for a new one
+    #[arg(long, value_name = "N", env = "AA_REDIRECT_MAX_CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+
+    /// How old a connection gets, give or take a tenth, so that callers find new replicas
+    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_CONNECTION_AGE", default_value_t = DEFAULT_MAX_CONNECTION_AGE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
+    pub max_connection_age: u64,
 
     /// The form of log lines
     #[arg(long, value_name = "FORM", env = "AA_REDIRECT_LOG", default_value = "text")]
@@ -162,9 +185,14 @@ impl Settings {
         self.kdf_threads.unwrap_or_else(|| cores().saturating_sub(1).max(1))
     }
 
-    /// How long calls in flight may take to end.
-    pub fn drain_timeout(&self) -> Duration {
-        Duration::from_secs(self.drain_timeout)
+    /// What the server may take and how long it may last.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+            max_connection_age: Duration::from_secs(self.max_connection_age),
+            drain_delay: Duration::from_secs(self.drain_delay),
+            drain_timeout: Duration::from_secs(self.drain_timeout),
+        }
     }
 }
 

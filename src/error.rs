@@ -72,6 +72,8 @@ pub enum Refusal {
     Undecipherable,
     /// Too much work waits; try again after this time.
     Overloaded(Duration),
+    /// The server ends before the call does.
+    NotReady,
     /// The caller's deadline has passed.
     TimedOut,
     /// A bug, or a system that does not serve us; the detail goes to the log.
@@ -184,6 +186,12 @@ fn answer(refusal: &Refusal) -> Answer {
             Code::ResourceExhausted,
             Reason::Overloaded,
             "too much work waits; try again after the time that google.rpc.RetryInfo names".to_owned(),
+            Vec::new(),
+        ),
+        Refusal::NotReady => (
+            Code::Unavailable,
+            Reason::NotReady,
+            "this server is ending; another one, or this one in a while, will take the call".to_owned(),
             Vec::new(),
         ),
         Refusal::TimedOut => (

@@ -1,29 +1,23 @@
 //! The server: listeners, connections, and the services put together; a drain that ends.
 
-use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
-
-use http::{Request, Response};
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+use std::{
+    future::Future,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
 };
+
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
     sync::mpsc,
     time::{sleep, timeout},
 };
-use tonic::{Code, Status, body::Body, service::Routes};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
     server::{HealthReporter, health_reporter},
 };
-use tower::ServiceExt;
 
 use crate::{
-    config::{Address, bind_advice},
-    error::Refusal,
     proto::{
         self,
         redirect_service_server::{RedirectService, RedirectServiceServer, SERVICE_NAME},
@@ -31,85 +25,60 @@ use crate::{
     service::MAX_REQUEST,
 };
 
+mod call;
+mod connection;
+mod connections;
 mod deadline;
+mod listener;
+mod workers;
 
-/// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
-const MAX_STREAMS: u32 = 200;
-/// Bytes of a request's headers at most: hyper's default.
-const MAX_HEADERS: u32 = 16 * 1024;
+pub use listener::Listener;
 
-/// Bytes of a peer, whatever brings them.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+use connections::Connections;
+use workers::Workers;
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+/// The last part of a drain, in which calls that did not end are answered before their connections are cut.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// A bound socket.
-pub enum Listener {
-    /// TCP, without Nagle's delay.
-    Tcp(TcpListener),
-    /// A Unix domain socket.
-    Unix(UnixListener),
-}
-
-impl Listener {
-    /// Binds `address`. A Unix socket that nobody listens on any more is replaced.
-    ///
-    /// # Errors
-    /// Where it cannot be bound, with what to do.
-    pub async fn bind(address: &Address) -> io::Result<Self> {
-        let bound = match address {
-            Address::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
-            Address::Unix(path) => {
-                if std::os::unix::net::UnixStream::connect(path)
-                    .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-                {
-                    std::fs::remove_file(path)?;
-                }
-                UnixListener::bind(path).map(Self::Unix)
-            }
-        };
-        bound.map_err(|error| io::Error::new(error.kind(), bind_advice(address, &error)))
-    }
-
-    /// Where it listens; the port of a TCP socket is the one that the system gave.
-    ///
-    /// # Errors
-    /// Where the system does not say.
-    pub fn address(&self) -> io::Result<Address> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            Self::Unix(listener) => {
-                let address = listener.local_addr()?;
-                Ok(Address::Unix(address.as_pathname().unwrap_or("".as_ref()).to_owned()))
-            }
-        }
-    }
-
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // Without this, throughput falls to a fiftieth.
-                stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
-            }
-            Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
-        }
-    }
+/// What a server may take and how long it may last.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; at this many the longest-idle one makes room for a new one.
+    pub max_connections: usize,
+    /// How old a connection gets, give or take a tenth: so that callers find new replicas.
+    pub max_connection_age: Duration,
+    /// How long it goes on serving after it was told to stop, so that those who route to it learn of it.
+    pub drain_delay: Duration,
+    /// How long calls in flight may then take.
+    pub drain_timeout: Duration,
 }
 
 /// The services of one server.
-pub struct Services {
-    routes: Routes,
+pub struct Services<S> {
+    redirects: RedirectServiceServer<S>,
+    others: Routes,
     health: HealthReporter,
 }
 
-impl Services {
+/// What every connection needs.
+struct Shared<S> {
+    redirects: RedirectServiceServer<S>,
+    others: Routes,
+    limits: Limits,
+    /// Calls of the redirect service in flight.
+    calls: AtomicUsize,
+    /// Connections are to end.
+    draining: CancellationToken,
+    /// Calls are to end.
+    cut: CancellationToken,
+}
+
+impl<S: RedirectService> Services<S> {
     /// The redirect service, [`crate::service::Redirects`] or another in its place, gRPC health and reflection (v1 and v1alpha).
     ///
     /// # Errors
     /// Where the embedded descriptors cannot be read.
-    pub async fn new(redirects: impl RedirectService) -> Result<Self, tonic_reflection::server::Error> {
+    pub async fn new(redirects: S) -> Result<Self, tonic_reflection::server::Error> {
         let redirects = RedirectServiceServer::new(redirects).max_decoding_message_size(MAX_REQUEST);
         let (health, health_service) = health_reporter();
         health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
@@ -122,24 +91,41 @@ impl Services {
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         };
-        let routes = Routes::new(redirects)
-            .add_service(health_service)
+        let others = Routes::new(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .prepare();
-        Ok(Self { routes, health })
+        Ok(Self { redirects, others, health })
     }
 
-    /// Serves on `listeners` until `stop` resolves; then takes no new connection and lets calls in flight end, for
-    /// `drain` at most.
-    pub async fn run(self, listeners: Vec<Listener>, stop: impl Future<Output = ()>, drain: Duration) {
-        let (connections, mut accepted) = mpsc::channel(1);
+    /// Serves on `listeners` until `stop` resolves; then drains: it says that it does not serve, goes on for the delay of
+    /// `limits`, takes no more connections, tells those that are open to end, and lets calls in flight end in time.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub async fn run(
+        self,
+        listeners: Vec<Listener>,
+        stop: impl Future<Output = ()>,
+        limits: Limits,
+    ) -> std::io::Result<()> {
+        let shared = Arc::new(Shared {
+            redirects: self.redirects,
+            others: self.others,
+            limits,
+            calls: AtomicUsize::default(),
+            draining: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        });
+        let workers = Workers::start()?;
+        let connections = Connections::new(limits.max_connections);
+        let (sender, mut accepted) = mpsc::channel(64);
         for listener in listeners {
-            let connections = connections.clone();
+            let sender = sender.clone();
             tokio::spawn(async move {
-                while !connections.is_closed() {
+                while !sender.is_closed() {
                     match listener.accept().await {
-                        Ok(stream) => drop(connections.send(stream).await),
+                        Ok(connection) => drop(sender.send((connection, listener.trusted)).await),
                         Err(error) => {
                             tracing::warn!(%error, "a connection was not accepted");
                             // Out of file descriptors, most likely: one must be closed first.
@@ -149,58 +135,33 @@ impl Services {
                 }
             });
         }
-        let graceful = GracefulShutdown::new();
-        let mut stop = std::pin::pin!(stop);
+        let mut stop = std::pin::pin!(async {
+            stop.await;
+            for service in ["", SERVICE_NAME] {
+                self.health.set_service_status(service, ServingStatus::NotServing).await;
+            }
+            sleep(limits.drain_delay).await;
+        });
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                Some(stream) = accepted.recv() => self.spawn(stream, &graceful),
+                Some((connection, trusted)) = accepted.recv() => match connections.enter() {
+                    Some(place) => {
+                        workers.spawn(connection::serve(connection, trusted, place, Arc::clone(&shared)));
+                    }
+                    None => tracing::warn!("a connection was refused: too many are open"),
+                },
             }
         }
         accepted.close();
-        for service in ["", SERVICE_NAME] {
-            self.health.set_service_status(service, ServingStatus::NotServing).await;
+        shared.draining.cancel();
+        if timeout(limits.drain_timeout.saturating_sub(LAST_WORDS), connections.all_closed()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "calls did not end in time and are cut");
+            shared.cut.cancel();
+            let _ = timeout(LAST_WORDS.min(limits.drain_timeout), connections.all_closed()).await;
         }
-        if timeout(drain, graceful.shutdown()).await.is_err() {
-            tracing::warn!(seconds = drain.as_secs(), "calls or connections did not end in time and are cut");
-        }
+        Ok(())
     }
-
-    fn spawn(&self, stream: Box<dyn Stream>, graceful: &GracefulShutdown) {
-        let routes = self.routes.clone();
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), service_fn(move |request| call(routes.clone(), request)));
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
-            }
-        });
-    }
-}
-
-/// One call, within its deadline.
-async fn call(routes: Routes, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let deadline = deadline::of(request.headers());
-    let answer = routes.oneshot(request);
-    let response = match deadline {
-        None => answer.await,
-        Some(deadline) => tokio::select! {
-            // First, so that an answer that comes too late is not given.
-            biased;
-            () = sleep(deadline) => return Ok(Status::from(Refusal::TimedOut).into_http()),
-            response = answer => response,
-        },
-    };
-    response.map(|response| {
-        // tonic's word for a message over its limit, which no service here says of anything else.
-        let too_large =
-            Status::from_header_map(response.headers()).is_some_and(|status| status.code() == Code::OutOfRange);
-        if too_large { Status::from(Refusal::RequestTooLarge).into_http() } else { response }
-    })
 }
 
 /// A clock that tells the system's time.

@@ -9,7 +9,7 @@ use aa_redirect::{
         EncodeCallbackRequest, EncodeCallbackResponse, EncodeRedirectRequest, EncodeRedirectResponse,
         ListPairingsRequest, ListPairingsResponse, redirect_service_server::RedirectService,
     },
-    server::{Listener, Services},
+    server::{Limits, Listener, Services},
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -30,12 +30,18 @@ struct Echo {
 
 /// Serves on a free port and prints it.
 pub(crate) fn serve() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         println!("{}", listener.address().unwrap());
         let services = Services::new(Echo::new()).await.unwrap();
-        services.run(vec![listener], pending(), Duration::ZERO).await;
+        let limits = Limits {
+            max_connections: 1000,
+            max_connection_age: Duration::from_hours(24),
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::ZERO,
+        };
+        services.run(vec![listener], pending(), limits).await.unwrap();
     });
 }
 

@@ -21,7 +21,7 @@ pub(super) fn serve(settings: &Settings) -> Result<(), Failure> {
     for warning in warnings {
         tracing::warn!(line = warning.line, "keyring: {}", warning.text);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve_keyring(settings, keyring))?;
     // What did not end within the drain is not waited for.
     runtime.shutdown_background();
@@ -45,7 +45,7 @@ async fn serve_keyring(settings: &Settings, keyring: Keyring) -> Result<(), Fail
         tracing::warn!("SANDBOX KEYRING: its secrets are public, nothing is protected; name your own with --keyring");
     }
     tracing::info!(listen = addresses.join(" "), pairings, kdf_threads = settings.kdf_threads(), kernels, "serving");
-    services.run(listeners, stop, settings.drain_timeout()).await;
+    services.run(listeners, stop, settings.limits()).await?;
     tracing::info!("ended");
     Ok(())
 }

@@ -17,7 +17,7 @@ use aa_redirect::{
         Deviation, RedirectParams, decode_callback_request, decode_redirect_request,
         redirect_service_client::RedirectServiceClient,
     },
-    server::{Listener, Services},
+    server::{Limits, Listener, Services},
     service::Redirects,
 };
 use chrono::{DateTime, Utc};
@@ -60,9 +60,19 @@ pub async fn start_with(keyring: &Path) -> Server {
     let address = listener.address().unwrap();
     let (stop, stopped) = oneshot::channel();
     let services = Services::new(redirects).await.unwrap();
-    tokio::spawn(services.run(vec![listener], async { drop(stopped.await) }, Duration::ZERO));
+    tokio::spawn(services.run(vec![listener], async { drop(stopped.await) }, limits()));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     Server { client: RedirectServiceClient::new(channel.clone()), channel, address, now, _stop: stop }
+}
+
+/// Limits that end a test's server at once.
+pub fn limits() -> Limits {
+    Limits {
+        max_connections: 1000,
+        max_connection_age: Duration::from_hours(1),
+        drain_delay: Duration::ZERO,
+        drain_timeout: Duration::ZERO,
+    }
 }
 
 impl Server {

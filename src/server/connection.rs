@@ -1,0 +1,203 @@
+//! One connection, from its first byte to its end: handshakes within bounds, HTTP/2 within pinned limits, an age, and an
+//! end that lets the calls in flight finish.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hyper::{server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use crate::proto::redirect_service_server::RedirectService;
+
+use super::{
+    Shared,
+    call::{self, Peer},
+    connections::Place,
+    listener::{Accepted, Stream},
+};
+
+/// How long TLS and HTTP/2 may take to begin: what a phone network's worst round trips need. A silent peer is closed then.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
+const MAX_STREAMS: u32 = 200;
+/// Bytes of a request's headers at most: hyper's default.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// Bytes of a frame at most: the least that RFC 9113 allows.
+const MAX_FRAME: u32 = 16 * 1024;
+/// Bytes of a stream that may wait to be read: HTTP/2's initial window, which a request of the largest size fills once.
+const STREAM_WINDOW: u32 = 65_535;
+/// Bytes of a connection that may wait to be read: four of the largest requests.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// Bytes of answers of one stream that may wait for a slow reader.
+const SEND_BUFFER: usize = 128 * 1024;
+/// Streams that a peer opened and reset before they were looked at: h2's default against rapid resets (CVE-2023-44487).
+const MAX_RESETS: usize = 20;
+/// Streams that had to be reset for the peer's errors: h2's default.
+const MAX_ERRORS: usize = 1024;
+/// How often a quiet peer is asked whether it is there, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+/// How long a closing connection without a call may take to hear of it.
+const QUIET: Duration = Duration::from_millis(500);
+/// How long the calls in flight at the end of a connection's age, or at the cap, may take.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What an HTTP/2 client sends first (RFC 9113, 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Why a connection closes, beside the peer's own wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Age,
+    Room,
+    Drain,
+}
+
+/// Serves `accepted` until it ends.
+pub(super) async fn serve<S: RedirectService>(
+    accepted: Accepted,
+    trusted: bool,
+    place: Place,
+    shared: Arc<Shared<S>>,
+) {
+    let begun = timeout(HANDSHAKE, begin(accepted, trusted));
+    let (io, peer) = tokio::select! {
+        begun = begun => match begun {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(error)) => return tracing::debug!(%error, "a connection did not begin"),
+            Err(_) => return tracing::debug!("a connection did not begin in time"),
+        },
+        () = place.closing() => return,
+        () = shared.draining.cancelled() => return,
+    };
+    let (place, peer) = (Arc::new(place), Arc::new(peer));
+    let service = {
+        let (place, shared) = (Arc::clone(&place), Arc::clone(&shared));
+        service_fn(move |request| call::answer(Arc::clone(&shared), Arc::clone(&peer), place.call(), request))
+    };
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADERS)
+        .max_frame_size(MAX_FRAME)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_ERRORS)
+        .keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
+    let cause = tokio::select! {
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection broke");
+            }
+            return;
+        }
+        () = sleep(age(shared.limits.max_connection_age)) => Cause::Age,
+        () = place.closing() => Cause::Room,
+        () = shared.draining.cancelled() => Cause::Drain,
+    };
+    // GOAWAY in two phases: calls that crossed it on the way are still taken.
+    connection.as_mut().graceful_shutdown();
+    let end = Instant::now() + GRACE;
+    loop {
+        // A peer that has no call in flight has nothing to lose, whether it answers or not.
+        let quiet = place.idle().map_or(QUIET, |idle| QUIET.saturating_sub(idle.min(closing_for(end))));
+        if quiet.is_zero() || Instant::now() >= end {
+            break;
+        }
+        tokio::select! {
+            _ = connection.as_mut() => break,
+            () = sleep_until(end.min(Instant::now() + quiet)) => {}
+        }
+    }
+    tracing::debug!(?cause, "a connection was closed");
+}
+
+/// For how long a connection that must end at `end` has been closing.
+fn closing_for(end: Instant) -> Duration {
+    GRACE.saturating_sub(end.saturating_duration_since(Instant::now()))
+}
+
+/// A connection's age: up to a tenth more or less than `usual`, so that those opened together do not close together.
+fn age(usual: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness they close together.
+    let _ = getrandom::fill(&mut byte);
+    usual.mul_f64(0.9 + f64::from(byte[0]) / 255.0 / 5.0)
+}
+
+/// The handshakes: what is no HTTP/2 is closed and not waited for.
+async fn begin(accepted: Accepted, trusted: bool) -> io::Result<(Prefaced, Peer)> {
+    let peer = Peer { private: accepted.is_local(), trusted, sans: Vec::new() };
+    let mut io = accepted.adopt()?;
+    let mut first = [0; PREFACE.len()];
+    let mut read = 0;
+    while read < first.len() {
+        match io.read(&mut first[read..]).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => read += more,
+        }
+        if !PREFACE.starts_with(&first[..read]) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer does not speak HTTP/2"));
+        }
+    }
+    Ok((Prefaced { io, given: 0 }, peer))
+}
+
+/// A connection whose preface was read, for a reader that wants to read it too.
+struct Prefaced {
+    io: Box<dyn Stream>,
+    /// How much of the preface has been given.
+    given: usize,
+}
+
+impl AsyncRead for Prefaced {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.given < PREFACE.len() {
+            let rest = &PREFACE[self.given..];
+            let length = rest.len().min(buf.remaining());
+            buf.put_slice(&rest[..length]);
+            self.given += length;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut *self.io).poll_read(context, buf)
+    }
+}
+
+impl AsyncWrite for Prefaced {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.io).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut *self.io).poll_shutdown(context))?;
+        Poll::Ready(Ok(()))
+    }
+}
