@@ -73,7 +73,7 @@ impl Redirects {
             return Err(Refusal::RedirectForbidden("redirect.redirect"));
         }
         if redirect.txnid.is_empty() {
-            redirect.txnid = uuid::Builder::from_random_bytes(random()?).into_uuid().to_string();
+            redirect.txnid = uuid::Builder::from_random_bytes(random()).into_uuid().to_string();
         }
         if !chosen {
             issue_time = self.shared_instant(pairing, 0, now);

@@ -3,13 +3,14 @@
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::Request;
-use tokio::{net::TcpStream, task::JoinSet, time::sleep_until};
+use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
 
 use crate::{Bodies, servers::Server};
 
@@ -94,20 +95,22 @@ pub(crate) async fn pace(server: &Server, path: &'static str, bodies: Bodies, ra
     let times = Arc::new(Mutex::new(Vec::new()));
     let (begin, cpu) = (Instant::now(), server.cpu_micros());
     let mut calls = JoinSet::new();
-    let mut number = 0;
-    loop {
-        let due = begin + Duration::from_secs(1) * number / rate;
-        if due - begin >= span {
-            break;
+    let (clock, mut ticks) = mpsc::unbounded_channel();
+    // The runtime's own timer rounds up to milliseconds, which would count as the server's time.
+    thread::spawn(move || {
+        for number in 0..u32::try_from(span.as_millis()).unwrap() * rate / 1000 {
+            let due = begin + Duration::from_secs(1) * number / rate;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            clock.send((number, due)).unwrap();
         }
-        sleep_until(due.into()).await;
+    });
+    while let Some((number, due)) = ticks.recv().await {
         let mut connection = connections[number as usize % CONNECTIONS].clone();
         let (times, uri, body) = (Arc::clone(&times), server.uri(path), bodies[number as usize % bodies.len()].clone());
         calls.spawn(async move {
             call(&mut connection, &uri, body).await;
             times.lock().unwrap().push(due.elapsed().as_secs_f64() * 1e3);
         });
-        number += 1;
     }
     while calls.join_next().await.transpose().unwrap().is_some() {}
     Load::new(begin, &times, server, cpu)

@@ -21,6 +21,7 @@
 
 mod driver;
 mod echo;
+mod kernels;
 mod messages;
 mod servers;
 mod table;
@@ -33,6 +34,10 @@ use driver::{Load, drive, pace};
 use messages::{DECODE, ENCODE, Messages};
 use servers::{Server, rivals};
 use table::Table;
+
+/// The program's allocator, so that the echo has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rounds of each comparison.
 const ROUNDS: usize = 5;
@@ -82,6 +87,7 @@ async fn compare() {
     isolation(&mut table, &messages).await;
     derivations(&mut table, &messages, &same).await;
     single(&mut table, &messages).await;
+    kernels::compare(&mut table);
     table.note(&format!("peak memory of the service: {} MiB", service.memory("VmHWM:") / 1024));
     table.finish();
 }
@@ -207,9 +213,10 @@ fn kernel_rate() -> f64 {
 
 /// One PBKDF2 decode at a time against the kernel for one message; and one whose pairing has two secrets.
 async fn single(table: &mut Table, messages: &Messages) {
-    let server = Server::service(10, 1);
+    let (server, two_threads) = (Server::service(10, 1), Server::service(10, 2));
     let kernel = [Kernel::ShaNi, Kernel::Library].into_iter().find(|kernel| kernel.is_available()).unwrap();
     let (mut ours, mut alone, mut rotating) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut pair, mut rotating_two) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut times: Vec<f64> = (0..32)
             .map(|at| {
@@ -220,11 +227,30 @@ async fn single(table: &mut Table, messages: &Messages) {
             .collect();
         times.sort_by(f64::total_cmp);
         alone.push(times[16]);
+        pair.push(kernel_pair_millis());
         ours.push(drive(&server, DECODE, messages.pbkdf2(32), 1, Duration::MAX).await.percentile(0.5));
         rotating.push(drive(&server, DECODE, messages.rotating(32), 1, Duration::MAX).await.percentile(0.5));
+        let load = drive(&two_threads, DECODE, messages.rotating(32), 1, Duration::MAX).await;
+        rotating_two.push(load.percentile(0.5));
     }
     table.row("DecodeRedirect, pbkdf2, one in flight: p50 against the kernel for one message", &ours, &alone);
-    table.row("DecodeRedirect, pbkdf2, one in flight: two secrets against one", &rotating, &ours);
+    table.row("DecodeRedirect, pbkdf2, one in flight: two secrets against one, one thread", &rotating, &ours);
+    table.row("what bounds it: the kernel for two messages against that for one", &pair, &alone);
+    table.row("DecodeRedirect, pbkdf2, one in flight: two secrets against one, two threads", &rotating_two, &ours);
+}
+
+/// Milliseconds of the kernel for two messages, the median of some.
+fn kernel_pair_millis() -> f64 {
+    let lanes = Lanes::detect();
+    let mut times: Vec<f64> = (0..16)
+        .map(|at| {
+            let begin = Instant::now();
+            drop(messages::keys(&lanes, 2 * at..2 * at + 2));
+            begin.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[8]
 }
 
 /// Bodies of requests, each with its gRPC frame.

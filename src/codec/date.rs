@@ -4,7 +4,7 @@
 //! The documents disagree on the last digits (guidelines v1.0.0 to v1.4.0: milliseconds; v1.5.0: seconds and tenths), so
 //! 15 digits name a minute and nothing narrows it but a pairing that says so.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 
 /// The last digits that a pairing writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +20,13 @@ pub enum DateStyle {
 impl DateStyle {
     /// `instant` as this style writes it: 15 digits, 17 for `Full`. The year must have four digits.
     pub fn write(self, instant: DateTime<Utc>) -> String {
-        let minute = instant.format("%d%m%Y%H%M");
-        let (second, millisecond) = (instant.second(), instant.timestamp_subsec_millis().min(999));
+        let (day, month, year) = (instant.day(), instant.month(), instant.year());
+        let (hour, minute, second) = (instant.hour(), instant.minute(), instant.second());
+        let millisecond = instant.timestamp_subsec_millis().min(999);
         match self {
-            Self::Millis => format!("{minute}{millisecond:03}"),
-            Self::Tenths => format!("{minute}{second:02}{}", millisecond / 100),
-            Self::Full => format!("{minute}{second:02}{millisecond:03}"),
+            Self::Millis => format!("{day:02}{month:02}{year:04}{hour:02}{minute:02}{millisecond:03}"),
+            Self::Tenths => format!("{day:02}{month:02}{year:04}{hour:02}{minute:02}{second:02}{}", millisecond / 100),
+            Self::Full => format!("{day:02}{month:02}{year:04}{hour:02}{minute:02}{second:02}{millisecond:03}"),
         }
     }
 }
