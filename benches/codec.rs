@@ -18,6 +18,10 @@ use aa_redirect::{
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SECRET: &[u8] = b"nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
 const DATE: &str = "060420210510756";
 const IV: [u8; 16] = [0xfb; 16];

@@ -275,6 +275,16 @@ pub fn seal(mut plaintext: Zeroizing<String>, seal: Seal<'_>, conventions: &Conv
     }
 }
 
+/// Whether `text` holds the ASCII character `byte`, looked for with vector instructions.
+fn holds(text: &str, byte: u8) -> bool {
+    memchr::memchr(byte, text.as_bytes()).is_some()
+}
+
+/// What stands before and after the first ASCII character `byte` of `text`, found with vector instructions.
+fn split_at_first(text: &str, byte: u8) -> Option<(&str, &str)> {
+    memchr::memchr(byte, text.as_bytes()).map(|at| (&text[..at], &text[at + 1..]))
+}
+
 /// What stands between the `&` of `text`, as `str::split` gives it, found with vector instructions.
 fn split_at_ampersands(text: &str) -> impl Iterator<Item = &str> {
     let mut begin = 0;

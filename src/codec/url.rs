@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, percent_encode_byte};
 
-use super::{Deviation, Deviations, form};
+use super::{Deviation, Deviations, form, split_at_ampersands, split_at_first};
 
 /// What stays as it is in a parameter value: RFC 3986's unreserved characters.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -122,7 +122,7 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     let second_question_mark = memchr::memchr_iter(b'?', query.as_bytes()).any(|at| begins(&query[at + 1..], names));
     deviations.note(Deviation::SecondQuestionMark, second_question_mark);
     let mut take = |segment: &'a str| {
-        let Some((name, value)) = segment.split_once('=') else { return Ok(()) };
+        let Some((name, value)) = split_at_first(segment, b'=') else { return Ok(()) };
         let Some(slot) = position(names, name) else { return Ok(()) };
         deviations.note(Deviation::Whitespace, name.trim_ascii().len() < name.len());
         match values[slot].replace(value) {
@@ -133,7 +133,7 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     if second_question_mark {
         segments(query, names).try_for_each(&mut take)?;
     } else {
-        super::split_at_ampersands(query).try_for_each(&mut take)?;
+        split_at_ampersands(query).try_for_each(&mut take)?;
     }
     let given = |slot: usize| values[slot].map(|text| Value { text, from_url: true });
     let missing = |slot: usize| {
@@ -203,8 +203,8 @@ pub fn append(url: &str, query: &str) -> String {
 /// The query of a URL, or a query string itself; a fragment is dropped.
 fn query_of(url: &str) -> &str {
     let url = url.trim_ascii_start();
-    let url = url.split_once('#').map_or(url, |(before, _)| before);
-    match url.split_once('?') {
+    let url = split_at_first(url, b'#').map_or(url, |(before, _)| before);
+    match split_at_first(url, b'?') {
         // A `=` before the first `?` belongs to a query string, unless a scheme tells that a path stands there.
         Some((before, query))
             if !before.contains('=') || before.split_once(':').is_some_and(|(scheme, _)| form::is_scheme(scheme)) =>

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::codec::url::RESERVED;
+use crate::codec::{holds, url::RESERVED};
 
 /// What a value cannot carry raw. Control characters include 0x7F; bytes above it are always encoded.
 const VALUE: &AsciiSet = &CONTROLS.add(b'%').add(b'&').add(b'=').add(b'+').add(b'#').add(b' ');
@@ -23,7 +23,7 @@ pub(super) fn push_redirect(text: &mut String, value: &str) {
 
 /// Decodes `value`; `None` for an invalid escape or for what is no UTF-8.
 pub(super) fn decode(value: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    let raw = !value.contains('%') && (!plus_is_space || !value.contains('+'));
+    let raw = !holds(value, b'%') && (!plus_is_space || !holds(value, b'+'));
     if raw {
         return Some(Cow::Borrowed(value));
     }

@@ -1,6 +1,6 @@
 //! The syntaxes of `srcref` and `fipid`.
 
-use crate::codec::{Deviation, Deviations, profile::ListSyntax};
+use crate::codec::{Deviation, Deviations, holds, profile::ListSyntax};
 
 use super::escape;
 
@@ -47,7 +47,7 @@ pub(super) fn read(name: &str, value: &str, own: ListSyntax, items: &mut Vec<Str
     deviations.note(Deviation::BlankOptional, value.is_empty());
     let trimmed = value.trim();
     deviations.note(Deviation::Whitespace, trimmed.len() < value.len());
-    if !trimmed.contains('&') {
+    if !holds(trimmed, b'&') {
         read_part(trimmed, own, items, deviations);
         return;
     }
@@ -79,7 +79,7 @@ fn read_part(part: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &
         (None, inner)
     } else if let Some(inner) = bracketed('{', '}') {
         (Some(ListSyntax::Braces), inner)
-    } else if part.contains(',') {
+    } else if holds(part, b',') {
         (Some(ListSyntax::Comma), part)
     } else {
         push(part);

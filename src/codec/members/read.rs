@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use thiserror::Error;
 
-use crate::codec::{Deviation, Deviations, form, profile::Conventions, split_at_ampersands};
+use crate::codec::{Deviation, Deviations, form, holds, profile::Conventions, split_at_ampersands, split_at_first};
 
 use super::{CALLBACK_NAMES, Callback, REDIRECT_NAMES, Redirect, escape, list};
 
@@ -141,8 +141,7 @@ impl<const N: usize> Members<N> {
         // The place of a `redirect` whose raw query may go on in the members after it.
         let mut open_redirect: Option<usize> = None;
         for (number, segment) in (1..).zip(split_at_ampersands(text)) {
-            let equals = memchr::memchr(b'=', segment.as_bytes()).ok_or(Unreadable::NotAMember(number))?;
-            let (name, raw) = (&segment[..equals], &segment[equals + 1..]);
+            let (name, raw) = split_at_first(segment, b'=').ok_or(Unreadable::NotAMember(number))?;
             let name = escape::decode(name, plus_is_space).ok_or(Unreadable::BadEscape(number))?;
             let place = names.iter().position(|known| *known == name);
             if let (None, Some(redirect)) = (place, open_redirect) {
@@ -155,7 +154,7 @@ impl<const N: usize> Members<N> {
                 return Err(Unreadable::NotAMember(number));
             }
             // A blank cannot stand in a URL, so a `+` in one that was not escaped is its own.
-            let raw_redirect = name == "redirect" && place.is_some() && raw.contains('?');
+            let raw_redirect = name == "redirect" && place.is_some() && holds(raw, b'?');
             let value = escape::decode(raw, plus_is_space && !raw_redirect).ok_or(Unreadable::BadEscape(number))?;
             if raw_redirect {
                 deviations.note(Deviation::RedirectUnescaped, true);
