@@ -51,6 +51,15 @@ pub async fn start() -> Server {
 
 /// Starts a server over another keyring file.
 pub async fn start_with(keyring: &Path) -> Server {
+    start_server(keyring, limits()).await
+}
+
+/// Starts a server within other limits.
+pub async fn start_limited(limits: Limits) -> Server {
+    start_server(Path::new("tests/support/keyring.toml"), limits).await
+}
+
+async fn start_server(keyring: &Path, limits: Limits) -> Server {
     let (keyring, _) = keyring::load(keyring).unwrap();
     let now = Arc::new(Mutex::new(NOW.parse().unwrap()));
     let clock = Arc::clone(&now);
@@ -60,7 +69,7 @@ pub async fn start_with(keyring: &Path) -> Server {
     let address = listener.address().unwrap();
     let (stop, stopped) = oneshot::channel();
     let services = Services::new(redirects).await.unwrap();
-    tokio::spawn(services.run(vec![listener], async { drop(stopped.await) }, limits()));
+    tokio::spawn(services.run(vec![listener], async { drop(stopped.await) }, limits));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     Server { client: RedirectServiceClient::new(channel.clone()), channel, address, now, _stop: stop }
 }

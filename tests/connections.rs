@@ -1,0 +1,175 @@
+//! Connections: what is no HTTP/2, who says nothing, who asks too much, the cap and the age. Over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
+mod support;
+
+use std::time::Duration;
+
+use aa_redirect::server::Limits;
+use bytes::Bytes;
+use h2::{
+    Reason,
+    client::{Connection, SendRequest},
+};
+use http::{Request, StatusCode};
+use support::Server;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+    time::timeout,
+};
+
+const LIST_PAIRINGS: &str = "http://test/aa.redirect.v1.RedirectService/ListPairings";
+/// Longer than the server lets a peer be silent.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn tcp(server: &Server) -> TcpStream {
+    TcpStream::connect(server.address.to_string()).await.unwrap()
+}
+
+type Client = (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>);
+
+async fn http2(server: &Server) -> Client {
+    let (client, connection): (_, Connection<TcpStream, Bytes>) = h2::client::handshake(tcp(server).await).await.unwrap();
+    (client, tokio::spawn(connection))
+}
+
+fn request() -> Request<()> {
+    let builder = Request::post(LIST_PAIRINGS).header("content-type", "application/grpc").header("te", "trailers");
+    builder.body(()).unwrap()
+}
+
+/// The HTTP status and the gRPC one of a whole call.
+async fn call(client: &SendRequest<Bytes>) -> Result<String, h2::Error> {
+    let mut client = client.clone().ready().await?;
+    let (response, mut body) = client.send_request(request(), false)?;
+    body.send_data(Bytes::from_static(&[0; 5]), true)?;
+    grpc_status(response.await?).await
+}
+
+async fn grpc_status(response: http::Response<h2::RecvStream>) -> Result<String, h2::Error> {
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = response.into_body();
+    while let Some(data) = body.data().await.transpose()? {
+        body.flow_control().release_capacity(data.len())?;
+    }
+    let trailers = body.trailers().await?.unwrap();
+    Ok(trailers["grpc-status"].to_str().unwrap().to_owned())
+}
+
+/// Reads until the server closes.
+async fn closed(mut stream: TcpStream) {
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the server closes the connection");
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_closed_and_others_are_served_meanwhile() {
+    let server = support::start().await;
+    let (silent, mut slow) = (tcp(&server).await, tcp(&server).await);
+    // Half of the preface, and no more.
+    slow.write_all(b"PRI * HTTP/2").await.unwrap();
+    let (client, _connection) = http2(&server).await;
+    assert_eq!(call(&client).await.unwrap(), "0");
+    closed(silent).await;
+    closed(slow).await;
+}
+
+#[tokio::test]
+async fn what_is_no_http2_is_closed() {
+    let server = support::start().await;
+    for bytes in [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\0\0\0\0", b"PRI\n"] {
+        let mut stream = tcp(&server).await;
+        stream.write_all(bytes).await.unwrap();
+        closed(stream).await;
+    }
+}
+
+#[tokio::test]
+async fn garbage_behind_the_preface_ends_its_connection_alone() {
+    let server = support::start().await;
+    let (client, _connection) = http2(&server).await;
+    for garbage in [[0xff; 64], [0x00; 64], *b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"] {
+        let mut stream = tcp(&server).await;
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        stream.write_all(&garbage).await.unwrap();
+        closed(stream).await;
+        assert_eq!(call(&client).await.unwrap(), "0");
+    }
+}
+
+#[tokio::test]
+async fn headers_over_the_limit_are_refused_and_the_connection_serves_on() {
+    let server = support::start().await;
+    let (client, _connection) = http2(&server).await;
+    let mut ready = client.clone().ready().await.unwrap();
+    let mut large = request();
+    large.headers_mut().insert("x-large", "x".repeat(20 * 1024).parse().unwrap());
+    let (response, _) = ready.send_request(large, true).unwrap();
+    let refused = match response.await {
+        Ok(response) => response.status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Err(error) => error.is_reset(),
+    };
+    assert!(refused);
+    assert_eq!(call(&client).await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn who_opens_and_resets_without_end_is_told_to_calm_down() {
+    let server = support::start().await;
+    let (honest, _connection) = http2(&server).await;
+    let (client, connection) = http2(&server).await;
+    let mut opened = 0;
+    while let Ok(mut ready) = client.clone().ready().await {
+        let Ok((response, mut body)) = ready.send_request(request(), false) else { break };
+        body.send_reset(Reason::CANCEL);
+        drop(response);
+        opened += 1;
+        assert!(opened < 100_000, "the server takes it all");
+        tokio::task::yield_now().await;
+    }
+    let error = connection.await.unwrap().expect_err("the server ends the connection");
+    // What the client still sends may be answered by TCP's reset, which can overtake GOAWAY.
+    assert!(error.reason() == Some(Reason::ENHANCE_YOUR_CALM) || error.is_io(), "{error:?} after {opened}");
+    assert_eq!(call(&honest).await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn at_the_cap_the_longest_idle_connection_is_told_to_go() {
+    let limits = Limits { max_connections: 3, ..support::limits() };
+    // Its own channel is the first.
+    let server = support::start_limited(limits).await;
+    let (busy, _busy_connection) = http2(&server).await;
+    let (idle, idle_connection) = http2(&server).await;
+    assert_eq!(call(&idle).await.unwrap(), "0");
+    assert_eq!(call(&busy).await.unwrap(), "0");
+    server.client.clone().list_pairings(aa_redirect::proto::ListPairingsRequest::default()).await.unwrap();
+    let (newcomer, _newcomer_connection) = http2(&server).await;
+    assert_eq!(call(&newcomer).await.unwrap(), "0");
+    timeout(PATIENCE, idle_connection).await.expect("it ends").unwrap().expect("with GOAWAY and no error");
+    assert!(idle.ready().await.is_err());
+    assert_eq!(call(&busy).await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn calls_in_flight_at_the_end_of_a_connections_age_finish() {
+    let limits = Limits { max_connection_age: Duration::from_millis(300), ..support::limits() };
+    let server = support::start_limited(limits).await;
+    let (client, mut connection) = http2(&server).await;
+    let mut ready = client.clone().ready().await.unwrap();
+    let (response, mut body) = ready.send_request(request(), false).unwrap();
+    // GOAWAY has come when no new call can begin.
+    let refuses = async {
+        while client.clone().ready().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, refuses).await.expect("the connection's age ends");
+    assert!(timeout(Duration::from_millis(100), &mut connection).await.is_err(), "open for as long as the call");
+    body.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
+    assert_eq!(grpc_status(response.await.unwrap()).await.unwrap(), "0");
+    timeout(PATIENCE, connection).await.expect("it ends").unwrap().expect("with GOAWAY and no error");
+}
