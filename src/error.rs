@@ -68,10 +68,16 @@ pub enum Refusal {
     SchemeMismatch(Scheme),
     /// The host that the named field leads to is not allowed.
     RedirectForbidden(&'static str),
+    /// No credentials, or none that the callers file has.
+    CallerUnknown,
+    /// The caller may not use the RPC of this name.
+    CallerForbidden(&'static str),
     /// Anything that goes wrong once decryption has begun.
     Undecipherable,
     /// Too much work waits; try again after this time.
     Overloaded(Duration),
+    /// The server ends before the call does.
+    NotReady,
     /// The caller's deadline has passed.
     TimedOut,
     /// A bug, or a system that does not serve us; the detail goes to the log.
@@ -173,6 +179,20 @@ fn answer(refusal: &Refusal) -> Answer {
             format!("the host of {field} is not among the redirect_hosts of the pairing"),
             vec![("field", (*field).to_owned())],
         ),
+        Refusal::CallerUnknown => (
+            Code::Unauthenticated,
+            Reason::CallerUnknown,
+            "the call brings no credentials that are known here: a client certificate or a bearer token of the callers \
+             file"
+                .to_owned(),
+            Vec::new(),
+        ),
+        Refusal::CallerForbidden(method) => (
+            Code::PermissionDenied,
+            Reason::CallerForbidden,
+            format!("this caller may not call {method}; its `methods` in the callers file say what it may"),
+            vec![("method", (*method).to_owned())],
+        ),
         Refusal::Undecipherable => (
             Code::InvalidArgument,
             Reason::Undecipherable,
@@ -184,6 +204,12 @@ fn answer(refusal: &Refusal) -> Answer {
             Code::ResourceExhausted,
             Reason::Overloaded,
             "too much work waits; try again after the time that google.rpc.RetryInfo names".to_owned(),
+            Vec::new(),
+        ),
+        Refusal::NotReady => (
+            Code::Unavailable,
+            Reason::NotReady,
+            "this server is ending; another one, or this one in a while, will take the call".to_owned(),
             Vec::new(),
         ),
         Refusal::TimedOut => (
