@@ -124,7 +124,7 @@ mod tests {
     fn the_methods_are_those_of_the_service() {
         let files = prost_types::FileDescriptorSet::decode(crate::proto::DESCRIPTORS).unwrap();
         let service = files.file.iter().find_map(|file| file.service.first()).unwrap();
-        let methods: Vec<&str> = service.method.iter().map(|method| method.name()).collect();
+        let methods: Vec<&str> = service.method.iter().map(prost_types::MethodDescriptorProto::name).collect();
         assert_eq!(methods, METHODS);
     }
 

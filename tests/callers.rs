@@ -36,7 +36,7 @@ aa = ["*", "aa@x"]
 const TOKEN: &str = "0123456789abcdefghijABCDEFGHIJ-_";
 
 fn sha256(token: &str) -> String {
-    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn load(name: &str, text: &str) -> Result<(Callers, Vec<Problem>), String> {
@@ -205,12 +205,10 @@ fn a_caller_is_known_by_its_whole_token_alone() {
 #[test]
 fn each_of_several_tokens_leads_to_its_own_caller() {
     let tokens = ["first", "second", "third"];
-    let text: String = tokens
-        .iter()
-        // Either case of the digits counts.
-        .map(|token| format!("[[caller]]\nname = \"{token}\"\ntoken_sha256 = \"{}\"\n", sha256(token).to_uppercase()))
-        .collect();
-    let (callers, _) = load("tokens", &text).unwrap();
+    // Either case of the digits counts.
+    let sha256 = |token| sha256(token).to_uppercase();
+    let text = tokens.map(|token| format!("[[caller]]\nname = \"{token}\"\ntoken_sha256 = \"{}\"\n", sha256(token)));
+    let (callers, _) = load("tokens", &text.concat()).unwrap();
     for token in tokens {
         assert_eq!(callers.by_token(token.as_bytes()).unwrap().name, token);
     }

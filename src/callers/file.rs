@@ -134,7 +134,7 @@ impl<'a> Check<'a> {
                  or a SPIFFE ID such as spiffe://mesh/ns/lending/sa/backend",
             );
         }
-        self.unique(at, Identity::San(san?))
+        Some(self.unique(at, Identity::San(san?)))
     }
 
     fn token(&mut self, at: &Spanned<String>) -> Option<Identity> {
@@ -147,15 +147,15 @@ impl<'a> Check<'a> {
         } else if sha256 == Some(Sha256::digest(b"").into()) {
             self.refuse(at, "`token_sha256` is the SHA-256 of nothing; was the token's variable empty?");
         }
-        self.unique(at, Identity::Token(sha256?))
+        Some(self.unique(at, Identity::Token(sha256?)))
     }
 
-    fn unique(&mut self, at: &Spanned<String>, identity: Identity) -> Option<Identity> {
+    fn unique(&mut self, at: &Spanned<String>, identity: Identity) -> Identity {
         let line = line_of(self.text, at.span().start);
         if let Some(first) = self.identities.insert(identity.clone(), line) {
             self.refuse(at, format!("the caller on line {first} is known by the same; keep one of them"));
         }
-        Some(identity)
+        identity
     }
 
     fn methods(&mut self, list: &List) -> Vec<&'static str> {
