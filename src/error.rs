@@ -68,6 +68,10 @@ pub enum Refusal {
     SchemeMismatch(Scheme),
     /// The host that the named field leads to is not allowed.
     RedirectForbidden(&'static str),
+    /// No credentials, or none that the callers file has.
+    CallerUnknown,
+    /// The caller may not use the RPC of this name.
+    CallerForbidden(&'static str),
     /// Anything that goes wrong once decryption has begun.
     Undecipherable,
     /// Too much work waits; try again after this time.
@@ -138,28 +142,8 @@ fn answer(refusal: &Refusal) -> Answer {
             ),
             vec![("age_seconds", age.to_string()), ("max_age_seconds", max_age.to_string())],
         ),
-        Refusal::PairingUnknown { fiu, aa } => (
-            Code::NotFound,
-            Reason::PairingUnknown,
-            match (&**fiu, &**aa) {
-                (fiu, "") => {
-                    format!("no pairing here has the FIU {fiu}, or none of its AAs lists the handle of redirect.userid")
-                }
-                ("", aa) => format!("no pairing here has the AA {aa}"),
-                (fiu, aa) => format!("no pairing here has the FIU {fiu} and the AA {aa}"),
-            } + "; ListPairings shows what the keyring holds",
-            ids(fiu, aa),
-        ),
-        Refusal::PairingAmbiguous { fiu, aa } => (
-            Code::InvalidArgument,
-            Reason::PairingAmbiguous,
-            if aa.is_empty() {
-                format!("several AAs here share a secret with the FIU {fiu}; name one in aa_id")
-            } else {
-                format!("several FIUs here share a secret with the AA {aa}; name one in fiu_id")
-            },
-            ids(fiu, aa),
-        ),
+        Refusal::PairingUnknown { fiu, aa } => pairing_unknown(fiu, aa),
+        Refusal::PairingAmbiguous { fiu, aa } => pairing_ambiguous(fiu, aa),
         Refusal::SchemeMismatch(scheme) => (
             Code::FailedPrecondition,
             Reason::SchemeMismatch,
@@ -174,6 +158,20 @@ fn answer(refusal: &Refusal) -> Answer {
             Reason::RedirectForbidden,
             format!("the host of {field} is not among the redirect_hosts of the pairing"),
             vec![("field", (*field).to_owned())],
+        ),
+        Refusal::CallerUnknown => (
+            Code::Unauthenticated,
+            Reason::CallerUnknown,
+            "the call brings no credentials that are known here: a client certificate or a bearer token of the callers \
+             file"
+                .to_owned(),
+            Vec::new(),
+        ),
+        Refusal::CallerForbidden(method) => (
+            Code::PermissionDenied,
+            Reason::CallerForbidden,
+            format!("this caller may not call {method}; its `methods` in the callers file say what it may"),
+            vec![("method", (*method).to_owned())],
         ),
         Refusal::Undecipherable => (
             Code::InvalidArgument,
@@ -213,6 +211,27 @@ fn answer(refusal: &Refusal) -> Answer {
             vec![("max_bytes", crate::service::MAX_REQUEST.to_string())],
         ),
     }
+}
+
+fn pairing_unknown(fiu: &str, aa: &str) -> Answer {
+    let message = match (fiu, aa) {
+        (fiu, "") => {
+            format!("no pairing here has the FIU {fiu}, or none of its AAs lists the handle of redirect.userid")
+        }
+        ("", aa) => format!("no pairing here has the AA {aa}"),
+        (fiu, aa) => format!("no pairing here has the FIU {fiu} and the AA {aa}"),
+    };
+    let message = message + "; ListPairings shows what the keyring holds";
+    (Code::NotFound, ErrorReason::PairingUnknown, message, ids(fiu, aa))
+}
+
+fn pairing_ambiguous(fiu: &str, aa: &str) -> Answer {
+    let message = if aa.is_empty() {
+        format!("several AAs here share a secret with the FIU {fiu}; name one in aa_id")
+    } else {
+        format!("several FIUs here share a secret with the AA {aa}; name one in fiu_id")
+    };
+    (Code::InvalidArgument, ErrorReason::PairingAmbiguous, message, ids(fiu, aa))
 }
 
 fn malformed_answer(leg: Leg, malformed: Malformed) -> Answer {

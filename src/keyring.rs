@@ -23,9 +23,11 @@ mod file;
 mod hosts;
 mod sandbox;
 
-pub use file::{Problem, Refused, load};
+pub use file::load;
 pub use hosts::HostRules;
 pub use sandbox::sandbox;
+
+pub use crate::file_check::{Problem, Refused};
 
 /// One FIU and one AA that share secrets.
 #[derive(Debug)]

@@ -5,13 +5,17 @@
 //!
 //! 1. [`codec`]: the format, pure.
 //! 2. [`keyring`] and [`kdf_pool`]: pairings, secrets, derived keys.
-//! 3. [`service`], [`error`], [`server`], [`config`], [`cli`]: the edges. They translate and decide nothing about the
-//!    format.
+//! 3. [`service`], [`callers`], [`error`], [`server`], [`config`], [`cli`]: the edges. They translate and decide nothing
+//!    about the format.
+//!
+//! [`file_check`] is what the files of the second and third ring have in common.
 
+pub mod callers;
 pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod error;
+pub mod file_check;
 pub mod kdf_pool;
 pub mod keyring;
 pub mod proto;

@@ -4,29 +4,31 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    env, fmt, fs,
-    path::{Path, PathBuf},
+    env, fs,
+    path::Path,
     sync::atomic::AtomicI64,
 };
 
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
-use crate::codec::{
-    MAX_ID,
-    date::{DateStyle, ReadDate},
-    form,
-    profile::{Conventions, ListSyntax, PROFILES, Profile},
-    url::{Leg, names_parameter},
+use crate::{
+    codec::{
+        MAX_ID,
+        date::{DateStyle, ReadDate},
+        form,
+        profile::{Conventions, ListSyntax, PROFILES, Profile},
+        url::{Leg, names_parameter},
+    },
+    file_check::{Problem, Refused, line_of, shaped},
 };
 
 mod shape;
 
 use super::{HostRules, Keyring, Pairing, Secret};
-use shape::{RawFile, RawPairing, RawSecret, describe, line_of};
+use shape::{RawFile, RawPairing, RawSecret};
 
 /// Secrets of a pairing at most: each may cost a key derivation on decode.
 const MAX_SECRETS: usize = 4;
@@ -38,38 +40,6 @@ const MAX_AGE: i64 = 1_000_000_000;
 const MAX_DATE_REUSE: i64 = 1000;
 /// `failure_budget` at most: what its counters hold.
 const MAX_FAILURE_BUDGET: i64 = u32::MAX as i64;
-
-/// Why a keyring file is refused; or, as a warning, what to look at in one that is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The line, counted from 1; none where the file itself is the problem.
-    pub line: Option<usize>,
-    /// What is wrong and what to do.
-    pub text: String,
-}
-
-/// A refused keyring file: every problem with the file's name and line, one in a line of text.
-#[derive(Debug, Error)]
-pub struct Refused {
-    file: PathBuf,
-    problems: Vec<Problem>,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.problems.iter().enumerate() {
-            if at > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{}", self.file.display())?;
-            if let Some(line) = problem.line {
-                write!(f, ":{line}")?;
-            }
-            write!(f, ": {}", problem.text)?;
-        }
-        Ok(())
-    }
-}
 
 /// Reads the keyring file at `path` and the secrets that it names. Beside the keyring come warnings.
 ///
@@ -107,9 +77,7 @@ struct Check<'a> {
 
 /// Checks `text` and builds the keyring. Secret files are read with `read`.
 pub(super) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<Problem>), Vec<Problem>> {
-    let file: RawFile = toml::from_str(text).map_err(|error| {
-        vec![Problem { line: error.span().map(|span| line_of(text, span.start)), text: describe(&error) }]
-    })?;
+    let file: RawFile = shaped(text)?;
     let mut check = Check {
         text,
         read,

@@ -40,20 +40,3 @@ pub(super) struct RawSecret {
     #[serde(rename = "use")]
     pub(super) usage: Option<Spanned<String>>,
 }
-
-/// The line, counted from 1, of the byte at `at`.
-pub(super) fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
-}
-
-/// What TOML or its shape has against the file, without the keys and values that the library's message may quote.
-pub(super) fn describe(error: &toml::de::Error) -> String {
-    let message = error.message();
-    match message.split_once("expected ") {
-        Some((before, expected)) if before.contains("invalid") => format!("the value here should be {expected}"),
-        Some((before, expected)) if before.contains("unknown field") => {
-            format!("the key here is unknown; expected {expected}")
-        }
-        _ => message.to_owned(),
-    }
-}

@@ -1,0 +1,205 @@
+//! The callers file: read, checked and refused as a whole.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+    sync::Arc,
+};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+
+use crate::{
+    codec::MAX_ID,
+    file_check::{Problem, Refused, line_of, shaped},
+};
+
+use super::{Caller, Callers, METHODS, San};
+
+/// Bytes of a caller's name at most.
+const MAX_NAME: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    caller: Vec<RawCaller>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCaller {
+    name: Spanned<String>,
+    san: Option<Spanned<String>>,
+    token_sha256: Option<Spanned<String>>,
+    methods: Option<List>,
+    fiu: Option<List>,
+    aa: Option<List>,
+}
+
+type List = Spanned<Vec<Spanned<String>>>;
+
+/// What a caller is known by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Identity {
+    San(San),
+    /// The SHA-256 of a bearer token.
+    Token([u8; 32]),
+}
+
+pub(super) fn load(path: &Path) -> Result<(Callers, Vec<Problem>), Refused> {
+    let refused = |problems| Refused { file: path.to_owned(), problems };
+    let text = fs::read_to_string(path).map_err(|error| {
+        refused(vec![Problem {
+            line: None,
+            text: format!("cannot be read: {error}; name another file with --callers"),
+        }])
+    })?;
+    parse(&text).map_err(refused)
+}
+
+/// What has been found while one file is checked.
+struct Check<'a> {
+    text: &'a str,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// The line where each name and each identity was first seen.
+    names: HashMap<&'a str, usize>,
+    identities: HashMap<Identity, usize>,
+}
+
+fn parse(text: &str) -> Result<(Callers, Vec<Problem>), Vec<Problem>> {
+    let file: RawFile = shaped(text)?;
+    let mut check =
+        Check { text, problems: Vec::new(), warnings: Vec::new(), names: HashMap::new(), identities: HashMap::new() };
+    if file.caller.is_empty() {
+        let text = "has no [[caller]]; write at least one, or leave --callers out to let everybody call";
+        check.problems.push(Problem { line: None, text: text.into() });
+    }
+    let mut callers = Callers::default();
+    for raw in &file.caller {
+        match check.caller(raw) {
+            Some((Identity::San(san), caller)) => drop(callers.by_san.insert(san, caller)),
+            Some((Identity::Token(sha256), caller)) => callers.by_token.push((sha256, caller)),
+            None => {}
+        }
+    }
+    if check.problems.is_empty() { Ok((callers, check.warnings)) } else { Err(check.problems) }
+}
+
+impl<'a> Check<'a> {
+    fn problem<T>(&self, at: &Spanned<T>, text: impl Into<String>) -> Problem {
+        Problem { line: Some(line_of(self.text, at.span().start)), text: text.into() }
+    }
+
+    fn refuse<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
+        self.problems.push(self.problem(at, text));
+    }
+
+    /// The caller that `raw` describes; where a problem was noted, it is not used.
+    fn caller(&mut self, raw: &'a RawCaller) -> Option<(Identity, Arc<Caller>)> {
+        self.name(&raw.name);
+        let san = raw.san.as_ref().and_then(|san| self.san(san));
+        let token = raw.token_sha256.as_ref().and_then(|token| self.token(token));
+        if raw.san.is_some() == raw.token_sha256.is_some() {
+            self.refuse(&raw.name, "a caller needs `san` or `token_sha256`, and only one of them");
+        }
+        let caller = Caller {
+            name: raw.name.get_ref().clone(),
+            methods: raw.methods.as_ref().map(|methods| self.methods(methods)),
+            fiu: raw.fiu.as_ref().and_then(|ids| self.ids(ids, "fiu")),
+            aa: raw.aa.as_ref().and_then(|ids| self.ids(ids, "aa")),
+        };
+        san.or(token).map(|identity| (identity, Arc::new(caller)))
+    }
+
+    fn name(&mut self, name: &'a Spanned<String>) {
+        let text = name.get_ref();
+        if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
+            self.refuse(name, format!("`name` must have 1 to {MAX_NAME} bytes, no control characters"));
+        } else if let Some(first) = self.names.insert(text, line_of(self.text, name.span().start)) {
+            self.refuse(name, format!("the caller on line {first} has the same `name`; each needs its own"));
+        }
+    }
+
+    fn san(&mut self, at: &Spanned<String>) -> Option<Identity> {
+        let text = at.get_ref();
+        let san = San::spiffe(text).or_else(|| San::dns(text));
+        if san.is_none() {
+            self.refuse(
+                at,
+                "`san` must be a DNS name such as backend.example (no wildcard, no IP address, no dot at its end) \
+                 or a SPIFFE ID such as spiffe://mesh/ns/lending/sa/backend",
+            );
+        }
+        Some(self.unique(at, Identity::San(san?)))
+    }
+
+    fn token(&mut self, at: &Spanned<String>) -> Option<Identity> {
+        let sha256 = read_hex(at.get_ref());
+        if sha256.is_none() {
+            self.refuse(
+                at,
+                "`token_sha256` must be the SHA-256 of the token, 64 hex digits: printf %s \"$TOKEN\" | sha256sum",
+            );
+        } else if sha256 == Some(Sha256::digest(b"").into()) {
+            self.refuse(at, "`token_sha256` is the SHA-256 of nothing; was the token's variable empty?");
+        }
+        Some(self.unique(at, Identity::Token(sha256?)))
+    }
+
+    fn unique(&mut self, at: &Spanned<String>, identity: Identity) -> Identity {
+        let line = line_of(self.text, at.span().start);
+        if let Some(first) = self.identities.insert(identity.clone(), line) {
+            self.refuse(at, format!("the caller on line {first} is known by the same; keep one of them"));
+        }
+        identity
+    }
+
+    fn methods(&mut self, list: &List) -> Vec<&'static str> {
+        if list.get_ref().is_empty() {
+            self.refuse(list, "`methods` is empty, so that this caller can call nothing; drop it to allow all");
+        }
+        let mut methods = Vec::new();
+        for at in list.get_ref() {
+            match METHODS.iter().find(|method| *method == at.get_ref()) {
+                Some(method) => methods.push(*method),
+                None => self.refuse(at, format!("`methods` takes {}", METHODS.join(", "))),
+            }
+        }
+        methods
+    }
+
+    /// The ids of `list`; none where it allows all.
+    fn ids(&mut self, list: &List, field: &str) -> Option<HashSet<String>> {
+        if list.get_ref().is_empty() {
+            self.refuse(list, format!("`{field}` is empty, so that no pairing fits; drop it to allow all"));
+        }
+        for at in list.get_ref() {
+            let id = at.get_ref();
+            if id.is_empty() || id.len() > MAX_ID || id.chars().any(char::is_control) {
+                self.refuse(at, format!("`{field}` takes ids of 1 to {MAX_ID} bytes, no control characters, or \"*\""));
+            } else if id.contains('*') && id != "*" {
+                let text = format!("this id of `{field}` is taken letter by letter; only a lone \"*\" stands for all");
+                self.warnings.push(self.problem(at, text));
+            }
+        }
+        let ids: HashSet<String> = list.get_ref().iter().map(|id| id.get_ref().clone()).collect();
+        (!ids.contains("*")).then_some(ids)
+    }
+}
+
+/// The 32 bytes that `text` writes in 64 hex digits of either case.
+fn read_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    // `from_str_radix` would take a sign.
+    if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,65 @@
+//! What the checked files (keyring, callers) have in common: a file is refused as a whole, with line and what to mend;
+//! all problems at once.
+//!
+//! No message of a refusal carries a value that could be a secret written into the wrong place.
+
+use std::{fmt, path::PathBuf};
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// Why a file is refused; or, as a warning, what to look at in one that is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, counted from 1; none where the file itself is the problem.
+    pub line: Option<usize>,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+/// A refused file: every problem with the file's name and line, one in a line of text.
+#[derive(Debug, Error)]
+pub struct Refused {
+    pub(crate) file: PathBuf,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}", self.file.display())?;
+            if let Some(line) = problem.line {
+                write!(f, ":{line}")?;
+            }
+            write!(f, ": {}", problem.text)?;
+        }
+        Ok(())
+    }
+}
+
+/// `text` in its shape as TOML, before anything of it is checked; or what keeps it from having that shape.
+pub(crate) fn shaped<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
+    toml::from_str(text).map_err(|error| {
+        vec![Problem { line: error.span().map(|span| line_of(text, span.start)), text: describe(&error) }]
+    })
+}
+
+/// The line, counted from 1, of the byte at `at`.
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
+}
+
+/// What TOML or its shape has against the file, without the keys and values that the library's message may quote.
+fn describe(error: &toml::de::Error) -> String {
+    let message = error.message();
+    match message.split_once("expected ") {
+        Some((before, expected)) if before.contains("invalid") => format!("the value here should be {expected}"),
+        Some((before, expected)) if before.contains("unknown field") => {
+            format!("the key here is unknown; expected {expected}")
+        }
+        _ => message.to_owned(),
+    }
+}
