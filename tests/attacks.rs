@@ -137,15 +137,15 @@ fn failing_requests(aa: &str) -> Vec<(&'static str, sender::Message)> {
     ]
 }
 
-/// Every kind of failure of the callback leg.
+/// Every kind of failure of the callback leg, with another date.
 fn failing_callbacks(aa: &str) -> Vec<(&'static str, sender::Message)> {
-    let callback = |text: &str| sender::callback(aa, MILLIS, text);
+    let callback = |text: &str| sender::callback(aa, OTHER, text);
     let mut changed = blocks(&callback(OUTCOME));
-    *changed.last_mut().unwrap() = [0x78; 16];
+    *changed.last_mut().unwrap() = [0x77; 16];
     vec![
         ("bad padding", with_blocks(&callback(OUTCOME), &changed)),
         ("bad escape", callback("txnid=%zz")),
-        ("no UTF-8", sender::callback(aa, MILLIS, b"txnid=\xFF")),
+        ("no UTF-8", sender::callback(aa, OTHER, b"txnid=\xFF")),
         ("no userid", callback(&OUTCOME.replace("userid", "x"))),
         ("an unknown status", callback(&OUTCOME.replace("status=S", "status=X"))),
         ("a code that is no number", callback(&OUTCOME.replace("errorcode=0", "errorcode=zero"))),
