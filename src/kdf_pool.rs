@@ -53,6 +53,8 @@ struct Shared {
     idle: AtomicUsize,
     /// What the latest derivation took of a thread's time, in microseconds.
     latest: AtomicU64,
+    /// Keys derived so far.
+    derivations: AtomicU64,
 }
 
 struct Job {
@@ -86,6 +88,7 @@ impl KdfPool {
             threads,
             idle: AtomicUsize::new(0),
             latest: AtomicU64::new(FIRST_GUESS),
+            derivations: AtomicU64::new(0),
         });
         let keys = Arc::new(Cache::<(u64, String), Remembered>::new(CACHE));
         for number in 0..threads {
@@ -107,6 +110,11 @@ impl KdfPool {
     /// The kernels in use, for the log.
     pub fn kernels(&self) -> String {
         self.shared.lanes.describe()
+    }
+
+    /// How many keys have been derived since the pool began.
+    pub fn derivations(&self) -> u64 {
+        self.shared.derivations.load(Ordering::Relaxed)
     }
 
     /// The PBKDF2 key of one of the pairing's secrets for `date`. Asked for at the same time or again, it is derived
@@ -195,6 +203,7 @@ fn work(shared: &Shared) {
         let begin = Instant::now();
         let inputs: Vec<Input<'_>> = jobs.iter().map(|job| job.pairing.secrets[job.secret].input(&job.date)).collect();
         let keys = shared.lanes.derive(&inputs);
+        shared.derivations.fetch_add(keys.len() as u64, Ordering::Relaxed);
         let took = begin.elapsed() / u32::try_from(jobs.len()).unwrap_or(1);
         shared.latest.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for (job, key) in jobs.into_iter().zip(keys) {

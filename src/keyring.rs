@@ -19,6 +19,7 @@ use crate::{
     kdf_pool::lanes::Input,
 };
 
+pub mod budget;
 mod file;
 mod hosts;
 mod sandbox;
@@ -46,6 +47,8 @@ pub struct Pairing {
     pub redirect_hosts: HostRules,
     /// At least one; the first is the primary one.
     pub secrets: Vec<Secret>,
+    /// Failures of one date and last block before such messages are refused without decrypting; 0: no budget at all.
+    pub failure_budget: u32,
     /// For how long one date may be written in several messages; zero: never.
     pub date_reuse: TimeDelta,
     /// When the next shared date was last derived ahead, in milliseconds of the Unix epoch.

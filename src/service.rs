@@ -9,12 +9,14 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     codec::{
-        self, Deviations, Envelope, errorcode, form, members,
+        self, Deviations, Envelope, errorcode, form,
+        kdf::Key,
+        members,
         url::{self, Leg, Parameters, Value},
     },
     error::Refusal,
     kdf_pool::KdfPool,
-    keyring::{Keyring, Unpicked},
+    keyring::{Keyring, Unpicked, budget::Budget},
     proto::{self, redirect_service_server::RedirectService},
 };
 
@@ -37,13 +39,24 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 pub struct Redirects {
     keyring: Arc<Keyring>,
     pool: Arc<KdfPool>,
+    budget: Arc<Budget>,
     clock: Clock,
 }
 
 impl Redirects {
     /// A service over `keyring` that derives keys in `pool` and takes the time from `clock`.
     pub fn new(keyring: Arc<Keyring>, pool: KdfPool, clock: Clock) -> Self {
-        Self { keyring, pool: Arc::new(pool), clock }
+        Self { keyring, pool: Arc::new(pool), budget: Arc::default(), clock }
+    }
+
+    /// What derives its keys, for whoever counts.
+    pub fn pool(&self) -> &Arc<KdfPool> {
+        &self.pool
+    }
+
+    /// Its failure budget, for whoever counts.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     async fn encode_redirect(
@@ -130,10 +143,12 @@ impl Redirects {
         .map_err(|malformed| Refusal::Malformed(Leg::Request, malformed))?;
         let (fiu, aa) = (&envelope.sender, &aa_id);
         let pairing = self.keyring.of_fiu(fiu, aa).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
-        let opened = self.open(pairing, &envelope, Leg::Request, codec::open_redirect).await?;
-        if !pairing.redirect_hosts.allow(&opened.message.redirect) {
-            return Err(Refusal::Undecipherable);
-        }
+        let open = |key: &Key| {
+            let (redirect, deviations) = codec::open_redirect(&envelope, key, &pairing.conventions).ok()?;
+            // Part of opening: a forbidden host is a failure as any other.
+            pairing.redirect_hosts.allow(&redirect.redirect).then_some((redirect, deviations))
+        };
+        let opened = self.open(pairing, &envelope, Leg::Request, open).await?;
         Ok(proto::DecodeRedirectResponse {
             fiu_id: pairing.fiu.clone(),
             aa_id: pairing.aa.clone(),
@@ -231,7 +246,8 @@ impl Redirects {
         .map_err(|malformed| Refusal::Malformed(Leg::Callback, malformed))?;
         let (fiu, aa) = (&fiu_id, &envelope.sender);
         let pairing = self.keyring.of_aa(aa, fiu).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
-        let opened = self.open(pairing, &envelope, Leg::Callback, codec::open_callback).await?;
+        let open = |key: &Key| codec::open_callback(&envelope, key, &pairing.conventions).ok();
+        let opened = self.open(pairing, &envelope, Leg::Callback, open).await?;
         let last = opened.instants.last + pairing.conventions.max_age;
         Ok(proto::DecodeCallbackResponse {
             fiu_id: pairing.fiu.clone(),

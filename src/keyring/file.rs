@@ -27,7 +27,7 @@ use crate::{
 
 mod shape;
 
-use super::{HostRules, Keyring, Pairing, Secret};
+use super::{HostRules, Keyring, Pairing, Secret, budget::FAILURE_BUDGET};
 use shape::{RawFile, RawPairing, RawSecret};
 
 /// Secrets of a pairing at most: each may cost a key derivation on decode.
@@ -128,6 +128,7 @@ impl Check<'_> {
         let secrets = self.secrets(&raw.secrets);
         let date_reuse =
             self.number(raw.date_reuse_milliseconds.as_ref(), "date_reuse_milliseconds", 0, MAX_DATE_REUSE);
+        let failure_budget = self.number(raw.failure_budget.as_ref(), "failure_budget", 0, MAX_FAILURE_BUDGET);
         if self.problems.len() > problems {
             return None;
         }
@@ -139,6 +140,7 @@ impl Check<'_> {
             handles: raw.handles.iter().map(|handle| handle.get_ref().clone()).collect(),
             redirect_hosts,
             secrets,
+            failure_budget: failure_budget.and_then(|budget| budget.try_into().ok()).unwrap_or(FAILURE_BUDGET),
             date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or_default()),
             derived_ahead: AtomicI64::default(),
         })
@@ -177,7 +179,6 @@ impl Check<'_> {
             ("json", ListSyntax::Json),
         ];
         let readings = [("any", ReadDate::Any), ("tenths", ReadDate::Tenths)];
-        self.number(raw.failure_budget.as_ref(), "failure_budget", 0, MAX_FAILURE_BUDGET);
         let conventions = Conventions {
             profile,
             date: raw.date.as_ref().and_then(|at| self.choice(at, "date", &styles)).unwrap_or(usual.date),

@@ -1,6 +1,9 @@
 //! What the four calls share: opening with whichever secret fits, sealing, and the keys and dates for both.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
@@ -8,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     codec::{
-        self, Deviations, Envelope, Seal, Sealed, Unopened,
+        self, Deviations, Envelope, Seal, Sealed,
         cipher::BLOCK,
         date::{self, Freshness, Instants},
         kdf::Key,
@@ -17,7 +20,7 @@ use crate::{
     },
     error::Refusal,
     kdf_pool::Overloaded,
-    keyring::Pairing,
+    keyring::{Pairing, budget::Spent},
 };
 
 use super::{
@@ -35,8 +38,8 @@ pub(super) struct Opened<T> {
     pub(super) secret: usize,
 }
 
-/// Opens an envelope with a key: [`codec::open_redirect`] or [`codec::open_callback`].
-pub(super) type Open<T> = fn(&Envelope, &Key, &Conventions) -> Result<(T, Deviations), Unopened>;
+/// An `UNDECIPHERABLE` leaves at a multiple of this: more than failures of one kind or another differ in their work.
+const TICK: Duration = Duration::from_millis(5);
 
 /// What a message is sealed for.
 #[derive(Clone, Copy)]
@@ -69,13 +72,30 @@ fn check_freshness(instants: &Instants, now: DateTime<Utc>, conventions: &Conven
 }
 
 impl Redirects {
-    /// Opens a message of `pairing`: scheme and date first, then each secret in its order.
+    /// Opens a message of `pairing`: scheme and date first, then `open` with the key of each secret in its order.
+    ///
+    /// What cannot be opened answers at the next [`TICK`], when all its work has been done and cleared away, so that the
+    /// clock does not tell one cause from another.
     pub(super) async fn open<T>(
         &self,
         pairing: &Arc<Pairing>,
         envelope: &Envelope,
         leg: Leg,
-        open: Open<T>,
+        open: impl Fn(&Key) -> Option<(T, Deviations)>,
+    ) -> Result<Opened<T>, Refusal> {
+        let opened = self.open_at_once(pairing, envelope, leg, open).await;
+        if matches!(opened, Err(Refusal::Undecipherable)) {
+            next_tick().await;
+        }
+        opened
+    }
+
+    async fn open_at_once<T>(
+        &self,
+        pairing: &Arc<Pairing>,
+        envelope: &Envelope,
+        leg: Leg,
+        open: impl Fn(&Key) -> Option<(T, Deviations)>,
     ) -> Result<Opened<T>, Refusal> {
         let conventions = &pairing.conventions;
         let scheme = conventions.profile.scheme;
@@ -91,10 +111,15 @@ impl Redirects {
         if leg == Leg::Request || conventions.check_resdate {
             check_freshness(&instants, now, conventions)?;
         }
+        let account = self.budget.account(pairing, envelope, &instants, now);
+        account.check().map_err(|Spent| Refusal::Undecipherable)?;
         // Side by side, since derivations are batched: two cost little more than one.
         let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, envelope.date.text()));
-        for (secret, key) in try_join_all(keys).await?.iter().enumerate() {
-            if let Ok((message, deviations)) = open(envelope, key, conventions) {
+        let keys = try_join_all(keys).await?;
+        let attempt = account.begin().await.map_err(|Spent| Refusal::Undecipherable)?;
+        for (secret, key) in keys.iter().enumerate() {
+            if let Some((message, deviations)) = open(key) {
+                attempt.succeed();
                 return Ok(Opened { message, deviations, instants, age, secret });
             }
         }
@@ -146,8 +171,38 @@ impl Redirects {
     }
 }
 
+/// When the clock of the ticks began: with the process's first failure.
+static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Waits for the next tick. Never wakes before it.
+async fn next_tick() {
+    let now = Instant::now();
+    let since_tick = now.duration_since(*BEGIN).as_nanos() % TICK.as_nanos();
+    let left = TICK.saturating_sub(Duration::from_nanos(u64::try_from(since_tick).unwrap_or_default()));
+    tokio::time::sleep_until((now + left).into()).await;
+}
+
 /// Fresh bytes of a cryptographic generator (`ChaCha`, one for each thread, seeded by the system again and again): two calls
 /// to the system for each message were a twentieth of its cost.
 pub(super) fn random() -> [u8; BLOCK] {
     rand::random()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticks() -> u128 {
+        BEGIN.elapsed().as_nanos() / TICK.as_nanos()
+    }
+
+    #[tokio::test]
+    async fn a_failure_waits_for_the_tick_behind_its_work() {
+        for microseconds in (0..10_000).step_by(250) {
+            std::thread::sleep(Duration::from_micros(microseconds));
+            let before = ticks();
+            next_tick().await;
+            assert!(ticks() > before);
+        }
+    }
 }

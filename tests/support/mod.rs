@@ -11,7 +11,7 @@ use std::{
 use aa_redirect::{
     config::Address,
     kdf_pool::KdfPool,
-    keyring,
+    keyring::{self, budget::Budget},
     proto::{
         CallbackParams, DecodeCallbackRequest, DecodeCallbackResponse, DecodeRedirectRequest, DecodeRedirectResponse,
         Deviation, RedirectParams, decode_callback_request, decode_redirect_request,
@@ -40,6 +40,8 @@ pub struct Server {
     pub client: RedirectServiceClient<Channel>,
     pub channel: Channel,
     pub address: Address,
+    pub pool: Arc<KdfPool>,
+    pub budget: Arc<Budget>,
     now: Arc<Mutex<DateTime<Utc>>>,
     _stop: oneshot::Sender<()>,
 }
@@ -65,13 +67,14 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
     let clock = Arc::clone(&now);
     let redirects =
         Redirects::new(Arc::new(keyring), KdfPool::new(2).unwrap(), Arc::new(move || *clock.lock().unwrap()));
+    let (pool, budget) = (Arc::clone(redirects.pool()), Arc::clone(redirects.budget()));
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().unwrap();
     let (stop, stopped) = oneshot::channel();
     let services = Services::new(redirects).await.unwrap();
     tokio::spawn(services.run(vec![listener], async { drop(stopped.await) }, limits));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    Server { client: RedirectServiceClient::new(channel.clone()), channel, address, now, _stop: stop }
+    Server { client: RedirectServiceClient::new(channel.clone()), channel, address, pool, budget, now, _stop: stop }
 }
 
 /// Limits that end a test's server at once.

@@ -1,0 +1,201 @@
+//! Counters in a fixed table: a count-min sketch (Cormode and Muthukrishnan, 2005) whose cells start anew by epochs.
+//!
+//! A counter is four cells, picked by its hash, and stands at the least of them. Counters that share cells make each other
+//! stand too high; nothing makes one stand too low before its epoch has ended.
+
+use std::{
+    iter,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+/// Cells of a counter.
+const WAYS: usize = 4;
+
+/// A table of cells.
+pub(super) struct Sketch {
+    /// Each holds, from the lowest bit on: what is running (16 bits), what has failed (16 bits, up to [`MOST`]) and the
+    /// epoch in which that failed (32 bits). An older epoch than that of the counter stands for no failure at all.
+    cells: Box<[AtomicU64]>,
+}
+
+/// A counter of one epoch, all of whose failures are forgotten with it.
+pub(super) struct Counter<'a> {
+    cells: [&'a AtomicU64; WAYS],
+    /// From 1 on; up to `u32::MAX`.
+    epoch: u64,
+    /// What may fail.
+    pub(super) limit: u64,
+}
+
+/// Failures that a cell counts at most.
+const MOST: u64 = u16::MAX as u64;
+
+impl Sketch {
+    /// A table with so many cells, a power of two.
+    pub(super) fn new(cells: usize) -> Self {
+        debug_assert!(cells.is_power_of_two(), "or a step might meet a cell twice");
+        Self { cells: iter::repeat_with(AtomicU64::default).take(cells).collect() }
+    }
+
+    /// The counter with this hash.
+    pub(super) fn counter(&self, hash: u64, epoch: u64, limit: u64) -> Counter<'_> {
+        // Double hashing (Kirsch and Mitzenmacher, 2006); the step is odd.
+        let (begin, step) = (hash & 0xFFFF_FFFF, hash >> 32 | 1);
+        let mut place = begin;
+        let cells = [(); WAYS].map(|()| {
+            let cell = &self.cells[usize::try_from(place).unwrap_or_default() & (self.cells.len() - 1)];
+            place += step;
+            cell
+        });
+        Counter { cells, epoch, limit }
+    }
+}
+
+fn running(cell: u64) -> u64 {
+    cell & 0xFFFF
+}
+
+impl Counter<'_> {
+    fn failed_in(&self, cell: u64) -> u64 {
+        if cell >> 32 >= self.epoch { cell >> 16 & 0xFFFF } else { 0 }
+    }
+
+    fn least(&self, of: impl Fn(u64) -> u64) -> u64 {
+        self.cells.iter().map(|cell| of(cell.load(SeqCst))).min().unwrap_or_default()
+    }
+
+    /// Whether as much has failed as may.
+    pub(super) fn is_spent(&self) -> bool {
+        self.least(|cell| self.failed_in(cell)) >= self.limit
+    }
+
+    /// Whether more than may fail has failed or is running.
+    pub(super) fn is_overdrawn(&self) -> bool {
+        self.least(|cell| self.failed_in(cell) + running(cell)) > self.limit
+    }
+
+    /// Notes that an attempt runs.
+    pub(super) fn begin(&self) {
+        for cell in self.cells {
+            cell.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// Notes that an attempt runs no longer and has not failed.
+    pub(super) fn give_back(&self) {
+        for cell in self.cells {
+            cell.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// Notes that an attempt runs no longer and has failed.
+    pub(super) fn fail(&self) {
+        for cell in self.cells {
+            cell.update(SeqCst, SeqCst, |cell| {
+                let failed = (self.failed_in(cell) + 1).min(MOST);
+                (cell >> 32).max(self.epoch) << 32 | failed << 16 | (running(cell) - 1)
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Barrier,
+            atomic::{AtomicU64, Ordering},
+        },
+        thread,
+    };
+
+    use super::*;
+
+    fn fail(counter: &Counter<'_>, times: u64) {
+        for _ in 0..times {
+            counter.begin();
+            counter.fail();
+        }
+    }
+
+    #[test]
+    fn a_counter_is_spent_with_its_last_failure_and_not_before() {
+        let sketch = Sketch::new(1 << 10);
+        let counter = sketch.counter(0x1234_5678_9ABC_DEF0, 7, 32);
+        fail(&counter, 31);
+        assert!(!counter.is_spent());
+        counter.begin();
+        counter.give_back();
+        assert!(!counter.is_spent(), "a success spends nothing");
+        fail(&counter, 1);
+        assert!(counter.is_spent());
+        fail(&counter, 100_000);
+        assert!(counter.is_spent() && !sketch.counter(1, 7, 32).is_spent(), "a count that is full does not run over");
+    }
+
+    #[test]
+    fn what_runs_is_part_of_what_is_overdrawn_but_spends_nothing() {
+        let sketch = Sketch::new(1 << 10);
+        let counter = sketch.counter(5, 7, 32);
+        fail(&counter, 30);
+        (0..2).for_each(|_| counter.begin());
+        assert!(!counter.is_overdrawn());
+        counter.begin();
+        assert!(counter.is_overdrawn() && !counter.is_spent());
+        counter.give_back();
+        assert!(!counter.is_overdrawn());
+    }
+
+    #[test]
+    fn a_later_epoch_starts_anew_and_an_earlier_one_never_undercounts() {
+        let sketch = Sketch::new(1 << 10);
+        fail(&sketch.counter(5, 7, 32), 32);
+        assert!(!sketch.counter(5, 9, 32).is_spent());
+        assert!(sketch.counter(5, 7, 32).is_spent(), "looking does not clear");
+        fail(&sketch.counter(5, 9, 32), 32);
+        assert!(sketch.counter(5, 9, 32).is_spent());
+        assert!(sketch.counter(5, 7, 32).is_spent(), "a clock that was set back finds what the cells have");
+    }
+
+    #[test]
+    fn a_table_that_is_too_small_shares_counters_and_forgets_none() {
+        let sketch = Sketch::new(64);
+        let counter = |number: u64| sketch.counter(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), 7, 4);
+        for number in 0..200 {
+            while !counter(number).is_spent() {
+                fail(&counter(number), 1);
+            }
+        }
+        assert!((0..200).all(|number| counter(number).is_spent()));
+        assert!((200..1000).all(|number| counter(number).is_spent()), "shared with all others by now");
+    }
+
+    #[test]
+    fn no_more_attempts_fail_at_once_than_may() {
+        const THREADS: u64 = 8;
+        let sketch = Sketch::new(1 << 10);
+        for round in 0..500_u64 {
+            let counter = || sketch.counter(round.wrapping_mul(0x9E37_79B9_7F4A_7C15), round + 1, 3);
+            let (barrier, failed) = (Barrier::new(8), AtomicU64::new(0));
+            thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| {
+                        let counter = counter();
+                        barrier.wait();
+                        while !counter.is_spent() {
+                            counter.begin();
+                            if counter.is_overdrawn() {
+                                counter.give_back();
+                                thread::yield_now();
+                            } else {
+                                failed.fetch_add(1, Ordering::SeqCst);
+                                counter.fail();
+                            }
+                        }
+                    });
+                }
+            });
+            assert_eq!(failed.into_inner(), 3, "round {round}");
+        }
+    }
+}

@@ -1,0 +1,512 @@
+//! Attacks on a running server: what an answer gives away, what a padding attack reads within the failure budget, and whom
+//! a flood can shut out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
+
+mod support;
+
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+
+use aa_redirect::{
+    codec::{Envelope, cipher, url::Leg},
+    keyring,
+    proto::{DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::{StreamExt, future::join_all, stream};
+use support::{MILLIS, NOW, Server, reason, sender, start, start_with};
+use tonic::{Code, Status};
+
+const PLAIN: &str =
+    "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=u@iv&redirect=https://fiu.example/cb&srcref=a";
+const OUTCOME: &str = "txnid=T1234&sessionid=s&userid=u@iv&status=S&errorcode=0";
+/// A date beside [`MILLIS`].
+const OTHER: &str = "211120261040757";
+
+/// A server whose pairings `iv` and `v1.2` of `fiu@test` have these failure budgets.
+async fn start_with_budgets(name: &str, iv: u32, v1_2: u32) -> Server {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("attacks-{name}"));
+    fs::create_dir_all(&folder).unwrap();
+    let secrets = fs::canonicalize("tests/support/secrets").unwrap();
+    let pairing = |aa: &str, profile: &str, budget: u32| {
+        format!(
+            "[[pairing]]\nfiu = \"fiu@test\"\naa = \"{aa}\"\nprofile = \"{profile}\"\nfailure_budget = {budget}\n\
+             redirect_hosts = [\"fiu.example\"]\n\
+             secrets = [{{ id = \"new\", file = \"{}/fiu-{aa}-new\" }}]\n",
+            secrets.display()
+        )
+    };
+    let keyring = folder.join("keyring.toml");
+    fs::write(&keyring, pairing("iv", "iv", iv) + &pairing("v1.2", "v1.2", v1_2)).unwrap();
+    start_with(&keyring).await
+}
+
+/// A message whose ciphertext is `blocks`.
+fn with_blocks(message: &sender::Message, blocks: &[[u8; 16]]) -> sender::Message {
+    sender::Message { sealed: URL_SAFE.encode(blocks.concat()), ..message.clone() }
+}
+
+fn blocks(message: &sender::Message) -> Vec<[u8; 16]> {
+    URL_SAFE.decode(&message.sealed).unwrap().chunks(16).map(|block| block.try_into().unwrap()).collect()
+}
+
+fn is_undecipherable(status: &Status) -> bool {
+    (reason(status).as_str(), status.code()) == ("UNDECIPHERABLE", Code::InvalidArgument)
+}
+
+async fn decode(server: &Server, aa: &str, message: &sender::Message) -> Result<(), Status> {
+    let source = Some(Source::Url(message.request_query()));
+    let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source };
+    server.client.clone().decode_redirect(request).await.map(drop)
+}
+
+/// Sends messages, many at a time, that must all fail.
+async fn flood(server: &Server, aa: &str, messages: impl IntoIterator<Item = sender::Message>) {
+    let calls = messages.into_iter().map(async |message| decode(server, aa, &message).await.unwrap_err());
+    let answers = stream::iter(calls).buffer_unordered(150);
+    answers.for_each(async |refused| assert!(is_undecipherable(&refused), "{refused:?}")).await;
+}
+
+/// Messages that nobody has seen, `count` of them from the `first` on: garbage, each with a last block of its own.
+fn garbage(aa: &str, date: &str, first: u32, count: u32) -> impl Iterator<Item = sender::Message> {
+    let message = sender::request(aa, date, "");
+    (first..first + count).map(move |number| {
+        let mut block = [0x5A; 16];
+        block[..4].copy_from_slice(&number.to_be_bytes());
+        with_blocks(&message, &[[0; 16], block])
+    })
+}
+
+/// A whole answer as it comes over HTTP/2: headers, body and trailers, less the date.
+async fn raw_answer(server: &Server, method: &str, request: &impl prost::Message) -> String {
+    let stream = tokio::net::TcpStream::connect(server.address.to_string()).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    let head = http::Request::post(format!("http://{}/aa.redirect.v1.RedirectService/{method}", server.address))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .unwrap();
+    let (response, mut body) = client.send_request(head, false).unwrap();
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(request.encoded_len().try_into().unwrap());
+    request.encode(&mut frame).unwrap();
+    body.send_data(frame.freeze(), true).unwrap();
+    let (mut head, mut body) = response.await.unwrap().into_parts();
+    let mut data = BytesMut::new();
+    while let Some(chunk) = body.data().await {
+        let chunk: Bytes = chunk.unwrap();
+        body.flow_control().release_capacity(chunk.len()).unwrap();
+        data.put(chunk);
+    }
+    let trailers = body.trailers().await.unwrap();
+    connection.abort();
+    head.headers.remove("date");
+    format!("{:?} {:?} {:?} {data:?} {trailers:?}", head.status, head.version, head.headers)
+}
+
+/// Every kind of failure of the request leg, each with its last block.
+fn failing_requests(aa: &str) -> Vec<(&'static str, sender::Message)> {
+    let request = |text: &[u8]| sender::request(aa, MILLIS, text);
+    let without = |member: &str| PLAIN.replace(member, "x");
+    let mut changed = blocks(&request(PLAIN.as_bytes()));
+    *changed.last_mut().unwrap() = [0x77; 16];
+    let mut garbled = blocks(&request(PLAIN.as_bytes()));
+    garbled[0] = [0x33; 16];
+    vec![
+        ("bad padding", with_blocks(&request(PLAIN.as_bytes()), &changed)),
+        ("a garbled first block", with_blocks(&request(PLAIN.as_bytes()), &garbled)),
+        ("wrong secret", sender::request_with(b"another secret", aa, MILLIS, PLAIN)),
+        ("nothing", request(b"")),
+        ("no UTF-8", request(b"txnid=\xFF\xFE")),
+        ("bad escape", request(b"txnid=%zz")),
+        ("no UTF-8 in an escape", request(PLAIN.replace("sessionid=s", "sessionid=%FF").as_bytes())),
+        ("no `=`", request(b"txnid")),
+        ("an empty member", request(b"txnid=a&&b=c")),
+        ("a repeated member", request(b"txnid=a&txnid=b")),
+        ("no txnid", request(without("txnid").as_bytes())),
+        ("no userid", request(without("userid").as_bytes())),
+        ("no srcref", request(without("srcref").as_bytes())),
+        ("no redirect", request(without("redirect").as_bytes())),
+        ("a forbidden host", request(PLAIN.replace("fiu.example", "evil.test").as_bytes())),
+        ("a forbidden scheme", request(PLAIN.replace("https://fiu.example/cb", "javascript://x").as_bytes())),
+        ("a backslash", request(PLAIN.replace("/cb", "\\cb").as_bytes())),
+    ]
+}
+
+/// Every kind of failure of the callback leg, with another date.
+fn failing_callbacks(aa: &str) -> Vec<(&'static str, sender::Message)> {
+    let callback = |text: &str| sender::callback(aa, OTHER, text);
+    let mut changed = blocks(&callback(OUTCOME));
+    *changed.last_mut().unwrap() = [0x77; 16];
+    vec![
+        ("bad padding", with_blocks(&callback(OUTCOME), &changed)),
+        ("bad escape", callback("txnid=%zz")),
+        ("no UTF-8", sender::callback(aa, OTHER, b"txnid=\xFF")),
+        ("no userid", callback(&OUTCOME.replace("userid", "x"))),
+        ("an unknown status", callback(&OUTCOME.replace("status=S", "status=X"))),
+        ("a code that is no number", callback(&OUTCOME.replace("errorcode=0", "errorcode=zero"))),
+    ]
+}
+
+#[tokio::test]
+async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers() {
+    use aa_redirect::proto::{DecodeCallbackRequest, decode_callback_request};
+    let server = start().await;
+    let mut answers = BTreeSet::new();
+    let mut kinds = 0;
+    // `hosts` allows fiu.example alone and has the scheme hkdf-iv; `v1.2` and `v1.5` have pbkdf2, the latter two secrets.
+    for aa in ["iv", "hosts", "v1.2", "v1.5"] {
+        let mut requests = failing_requests(aa);
+        if aa != "hosts" {
+            requests.retain(|(kind, _)| *kind != "a forbidden host");
+        }
+        let (_, spent) = requests[0].clone();
+        for (kind, message) in requests {
+            let by_url = Source::Url(message.request_query());
+            let by_params = Source::Params(RedirectParams {
+                fi: message.fi,
+                reqdate: message.date,
+                ecreq: message.sealed,
+                iv: message.iv,
+                requestor_type: String::new(),
+            });
+            for source in [by_url, by_params] {
+                let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source: Some(source) };
+                let answer = raw_answer(&server, "DecodeRedirect", &request).await;
+                assert!(answer.contains("\"grpc-status\": \"3\""), "{aa} {kind}: {answer}");
+                answers.insert(answer);
+                kinds += 1;
+            }
+        }
+        for (kind, message) in failing_callbacks(aa) {
+            let source = Some(decode_callback_request::Source::Url(message.callback_query()));
+            let request = DecodeCallbackRequest { fiu_id: "fiu@test".to_owned(), source };
+            let answer = raw_answer(&server, "DecodeCallback", &request).await;
+            assert!(answer.contains("\"grpc-status\": \"3\""), "{aa} {kind}: {answer}");
+            answers.insert(answer);
+            kinds += 1;
+        }
+        let refused = server.budget.refused();
+        flood(&server, aa, vec![spent.clone(); 40]).await;
+        assert!(server.budget.refused() > refused);
+        let source = Some(Source::Url(spent.request_query()));
+        let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source };
+        answers.insert(raw_answer(&server, "DecodeRedirect", &request).await);
+    }
+    assert_eq!(answers.len(), 1, "of {kinds} failures: {answers:#?}");
+}
+
+#[tokio::test]
+async fn every_failure_waits_for_a_tick_of_its_own() {
+    let server = start().await;
+    let mut kinds: Vec<_> = failing_requests("hosts").into_iter().map(|(_, message)| ("hosts", message)).collect();
+    kinds.extend(failing_requests("v1.2").into_iter().take(2).map(|(_, message)| ("v1.2", message)));
+    // Some 50 failures: from the 33rd on it is the spent budget that answers.
+    kinds.extend(std::iter::repeat_n(("hosts", sender::request("hosts", MILLIS, "txnid")), 50));
+    let begin = std::time::Instant::now();
+    let count = u32::try_from(kinds.len()).unwrap();
+    for (aa, message) in kinds {
+        assert!(is_undecipherable(&decode(&server, aa, &message).await.unwrap_err()));
+    }
+    // One behind the other: each leaves at a later tick than the one before it.
+    assert!(begin.elapsed() >= Duration::from_millis(5) * (count - 1));
+    assert!(server.budget.refused() >= 18);
+}
+
+/// Vaudenay's attack on a block of a message that was seen, with the best that could be left to the attacker: an oracle that
+/// says for each query that the service has decrypted whether its padding was valid.
+struct PaddingAttack<'a> {
+    server: &'a Server,
+    seen: &'a sender::Message,
+    target: [u8; 16],
+    key: [u8; 32],
+    /// Queries that were decrypted until the block was read.
+    decrypted: usize,
+    /// What the service said, whether it decrypted or not.
+    answers: BTreeSet<(String, Vec<u8>)>,
+}
+
+impl<'a> PaddingAttack<'a> {
+    fn new(server: &'a Server, seen: &'a sender::Message, target: [u8; 16]) -> Self {
+        let key = sender::key("hkdf-iv", &sender::secret("fiu-iv-new"), &seen.date);
+        Self { server, seen, target, key, decrypted: 0, answers: BTreeSet::new() }
+    }
+
+    /// Which of the blocks give valid padding before the target; none where the service does not decrypt any more.
+    async fn ask(&mut self, befores: &[[u8; 16]]) -> Option<Vec<bool>> {
+        let refused = self.server.budget.refused();
+        let queries: Vec<_> = befores.iter().map(|before| with_blocks(self.seen, &[*before, self.target])).collect();
+        for answer in join_all(queries.iter().map(|query| decode(self.server, "iv", query))).await {
+            let answer = answer.unwrap_err();
+            assert!(is_undecipherable(&answer));
+            self.answers.insert((answer.message().to_owned(), answer.details().to_vec()));
+        }
+        let valid =
+            |before: &[u8; 16]| cipher::decrypt(&self.key.into(), &[0; 16], &[*before, self.target].concat()).is_some();
+        (self.server.budget.refused() == refused).then(|| befores.iter().map(valid).collect())
+    }
+
+    /// The block before the cipher's last step, last byte first: whole, or what was read until the service decrypted no
+    /// more. Asks so many queries at once; counts those up to the one that told the byte.
+    async fn read(&mut self, at_once: usize) -> Vec<u8> {
+        let mut known: Vec<u8> = Vec::new();
+        while known.len() < 16 {
+            let at = 15 - known.len();
+            let padding = u8::try_from(16 - at).unwrap();
+            let mut before = [0; 16];
+            for (byte, known) in before[at + 1..].iter_mut().zip(known.iter().rev()) {
+                *byte = known ^ padding;
+            }
+            let guess = |guess: u8| {
+                before[at] = guess;
+                before
+            };
+            let guesses: Vec<_> = (0..=255).map(guess).collect();
+            let mut found = None;
+            'guesses: for guesses in guesses.chunks(at_once) {
+                let Some(valid) = self.ask(guesses).await else { return known };
+                for (guess, valid) in guesses.iter().zip(valid) {
+                    self.decrypted += 1;
+                    if !valid {
+                        continue;
+                    }
+                    let mut again = *guess;
+                    if at == 15 {
+                        // The padding may have been longer than one byte: then it is spoiled now.
+                        again[14] ^= 1;
+                        let Some(valid) = self.ask(&[again]).await else { return known };
+                        self.decrypted += 1;
+                        if !valid[0] {
+                            continue;
+                        }
+                    }
+                    found = Some(guess[at] ^ padding);
+                    break 'guesses;
+                }
+            }
+            known.push(found.expect("one guess is right"));
+        }
+        known
+    }
+}
+
+/// What stood in a block before it was sealed, from what an attack has read of it.
+fn plaintext(read: &[u8], before: [u8; 16]) -> Vec<u8> {
+    read.iter().rev().zip(&before[16 - read.len()..]).map(|(byte, before)| byte ^ before).collect()
+}
+
+#[tokio::test]
+async fn without_a_budget_a_padding_attack_would_read_a_whole_block() {
+    let server = start_with_budgets("unlimited", 0, 32).await;
+    let seen = sender::request("iv", MILLIS, PLAIN);
+    let blocks = blocks(&seen);
+    let mut attack = PaddingAttack::new(&server, &seen, blocks[1]);
+    let read = attack.read(32).await;
+    assert_eq!(plaintext(&read, blocks[0]), PLAIN.as_bytes()[16..32]);
+    assert_eq!(attack.answers.len(), 1, "the service itself tells nothing");
+    println!("without a budget: 16 bytes in {} queries", attack.decrypted);
+    assert!((1000..3000).contains(&attack.decrypted), "some 128 for each byte: {}", attack.decrypted);
+}
+
+#[tokio::test]
+async fn within_the_budget_a_padding_attack_reads_less_than_a_byte_of_a_block() {
+    let server = start_with_budgets("limited", 32, 32).await;
+    let (mut attacked, mut bytes) = (0, 0);
+    for message in 0..4 {
+        let seen = sender::request("iv", &format!("2111202610407{message:02}"), PLAIN);
+        for target in blocks(&seen) {
+            let mut attack = PaddingAttack::new(&server, &seen, target);
+            bytes += attack.read(1).await.len();
+            attacked += 1;
+            assert_eq!(attack.decrypted, 32);
+            assert_eq!(attack.answers.len(), 1, "what is not decrypted answers as the rest");
+        }
+    }
+    println!("with the budget: {bytes} bytes of {attacked} blocks of 16");
+    assert!(attacked > 20 && bytes < attacked / 2, "{bytes} bytes of {attacked} blocks");
+}
+
+#[tokio::test]
+async fn a_failure_of_every_kind_is_charged() {
+    let mut server = start_with_budgets("kinds", 1, 1).await;
+    for aa in ["iv", "v1.2"] {
+        for (kind, message) in failing_requests(aa) {
+            for expected in [0, 1] {
+                let refused = server.budget.refused();
+                assert!(is_undecipherable(&decode(&server, aa, &message).await.unwrap_err()));
+                assert_eq!(server.budget.refused() - refused, expected, "{aa} {kind}");
+            }
+        }
+        for (kind, message) in failing_callbacks(aa) {
+            for expected in [0, 1] {
+                let refused = server.budget.refused();
+                assert!(is_undecipherable(&server.decode_callback(&message.callback_query()).await.unwrap_err()));
+                assert_eq!(server.budget.refused() - refused, expected, "{aa} {kind}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_in_another_form_or_on_the_other_leg_has_no_budget_of_its_own() {
+    let mut server = start_with_budgets("forms", 32, 32).await;
+    let sound = sender::request("iv", MILLIS, PLAIN);
+    let mut changed = blocks(&sound);
+    changed[0] = [0x33; 16];
+    let failing = with_blocks(&sound, &changed);
+    for _ in 0..4 {
+        let swapped = failing.sealed.replace('-', "+").replace('_', "/");
+        let forms = [
+            failing.clone(),
+            sender::Message { sealed: swapped, ..failing.clone() },
+            sender::Message { sealed: failing.sealed.trim_end_matches('=').to_owned(), ..failing.clone() },
+            sender::Message { date: format!(" {MILLIS}\r\n"), ..failing.clone() },
+            with_blocks(&failing, &[&[[9; 16]; 7], &changed[..]].concat()),
+            sender::Message { iv: "AAAAAAAAAAAAAAAAAAAAAA==".to_owned(), ..failing.clone() },
+        ];
+        for message in &forms {
+            assert!(is_undecipherable(&decode(&server, "iv", message).await.unwrap_err()));
+        }
+        let other = sender::callback("iv", MILLIS, OUTCOME);
+        for message in [failing.clone(), forms[4].clone()] {
+            let callback = sender::Message { fi: other.fi.clone(), ..message };
+            let refused = server.decode_callback(&callback.callback_query()).await.unwrap_err();
+            assert!(is_undecipherable(&refused));
+        }
+    }
+    assert_eq!((server.budget.spent(), server.budget.refused()), (1, 0), "32 failures in eight forms");
+    assert!(is_undecipherable(&decode(&server, "iv", &sound).await.unwrap_err()));
+    assert_eq!(server.budget.refused(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_failures_at_once_no_more_are_decrypted_than_the_budget_has() {
+    for aa in ["iv", "v1.2"] {
+        let server = start_with_budgets("at-once", 32, 32).await;
+        let failing = sender::request(aa, MILLIS, "txnid");
+        flood(&server, aa, vec![failing; 1000]).await;
+        assert_eq!((server.budget.spent(), server.budget.refused()), (1, 968), "{aa}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_message_opens_a_thousand_times_at_once() {
+    let server = start_with_budgets("sound", 1, 1).await;
+    for aa in ["iv", "v1.2"] {
+        let sound = sender::request(aa, MILLIS, PLAIN);
+        let answers = join_all((0..1000).map(|_| decode(&server, aa, &sound))).await;
+        assert!(answers.iter().all(Result::is_ok), "{aa}");
+    }
+    assert_eq!((server.budget.spent(), server.budget.refused()), (0, 0));
+}
+
+#[tokio::test]
+async fn who_has_seen_a_message_can_shut_it_out_and_nothing_else() {
+    let server = start_with_budgets("seen", 32, 32).await;
+    let seen = sender::request("iv", MILLIS, PLAIN);
+    let unseen = sender::request("iv", MILLIS, PLAIN.replace("srcref=a", "srcref=b"));
+    let (last, other_last) = (blocks(&seen).pop().unwrap(), blocks(&unseen).pop().unwrap());
+    assert_ne!(last, other_last);
+    flood(&server, "iv", (0..100).map(|number| with_blocks(&seen, &[[number; 16], last]))).await;
+    assert!(is_undecipherable(&decode(&server, "iv", &seen).await.unwrap_err()), "the one that was seen");
+    assert!(decode(&server, "iv", &unseen).await.is_ok(), "another one with the same date");
+    assert!(decode(&server, "iv", &sender::request("iv", OTHER, PLAIN)).await.is_ok(), "the same with another date");
+    assert!(decode(&server, "v1.2", &sender::request("v1.2", MILLIS, PLAIN)).await.is_ok(), "another pairing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_seen_nothing_can_shut_out_one_date_of_one_pairing_after_4096_failures() {
+    let server = start_with_budgets("unseen", 32, 32).await;
+    let sound = sender::request("iv", MILLIS, PLAIN);
+    flood(&server, "iv", garbage("iv", MILLIS, 0, 4095)).await;
+    assert!(decode(&server, "iv", &sound).await.is_ok(), "4,095 failures shut nobody out");
+    flood(&server, "iv", garbage("iv", MILLIS, 4095, 500)).await;
+    assert_eq!((server.budget.spent(), server.budget.refused()), (1, 499));
+    assert!(is_undecipherable(&decode(&server, "iv", &sound).await.unwrap_err()));
+    assert!(decode(&server, "iv", &sender::request("iv", OTHER, PLAIN)).await.is_ok(), "another date");
+    assert!(decode(&server, "v1.2", &sender::request("v1.2", MILLIS, PLAIN)).await.is_ok(), "another pairing");
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_before_its_decryption_spends_nothing() {
+    let server = start_with_budgets("given-up", 32, 1).await;
+    let sound = sender::request("v1.2", MILLIS, PLAIN);
+    for _ in 0..50 {
+        let call = decode(&server, "v1.2", &sound);
+        // The key takes longer than that, mostly; where not, the message has opened.
+        let _ = tokio::time::timeout(Duration::from_millis(1), call).await;
+    }
+    assert!(decode(&server, "v1.2", &sound).await.is_ok());
+    assert_eq!(server.budget.spent(), 0);
+}
+
+#[tokio::test]
+async fn a_failure_whose_answer_nobody_awaits_is_counted() {
+    let server = start_with_budgets("unawaited", 32, 32).await;
+    let sound = sender::request("iv", MILLIS, PLAIN);
+    let failing = with_blocks(&sound, &[[0x33; 16], blocks(&sound).pop().unwrap()]);
+    for _ in 0..10_000 {
+        if server.budget.spent() == 1 {
+            break;
+        }
+        // The answer waits for its tick, and the caller is mostly gone by then.
+        let _ = tokio::time::timeout(Duration::from_millis(2), decode(&server, "iv", &failing)).await;
+    }
+    assert!(is_undecipherable(&decode(&server, "iv", &sound).await.unwrap_err()));
+}
+
+#[tokio::test]
+async fn what_is_refused_for_free_derives_no_key() {
+    let mut server = start().await;
+    let fresh = sender::request("v1.5", MILLIS, PLAIN);
+    let query = fresh.request_query();
+    let cases = [
+        ("stale", sender::request("v1.5", "211120261020756", PLAIN).request_query(), "DATE_EXPIRED"),
+        ("ahead", sender::request("v1.5", "211120261120756", PLAIN).request_query(), "DATE_IN_FUTURE"),
+        (
+            "with an iv",
+            sender::Message { iv: "AAAAAAAAAAAAAAAAAAAAAA==".into(), ..fresh.clone() }.request_query(),
+            "SCHEME_MISMATCH",
+        ),
+        (
+            "cut short",
+            sender::Message { sealed: "AAAA".into(), ..fresh.clone() }.request_query(),
+            "PARAMETER_MALFORMED",
+        ),
+        ("of no calendar", query.replace(MILLIS, "310220261040756"), "DATE_MALFORMED"),
+        ("without a sender", query.replace("fi=", "x="), "URL_MALFORMED"),
+        ("from nobody", sender::Message { fi: "AAAA".into(), ..fresh.clone() }.request_query(), "PAIRING_UNKNOWN"),
+        ("empty", String::new(), "FIELD_INVALID"),
+    ];
+    for (kind, query, expected) in &cases {
+        let refused = server.decode_redirect_for("v1.5", query).await.unwrap_err();
+        assert_eq!(reason(&refused), *expected, "{kind}");
+    }
+    let refused = server.decode_redirect_for("nobody", &query).await.unwrap_err();
+    assert_eq!(reason(&refused), "PAIRING_UNKNOWN");
+    let refused = server.decode_redirect(&query).await.unwrap_err();
+    assert_eq!(reason(&refused), "PAIRING_AMBIGUOUS");
+    assert_eq!(server.pool.derivations(), 0);
+
+    // The budget is spent behind the service's back, so that no call has derived the key.
+    let (keyring, _) = keyring::load("tests/support/keyring.toml".as_ref()).unwrap();
+    let pairing = keyring.of_fiu("fiu@test", "v1.5").unwrap();
+    let envelope = Envelope::from_url(&query, Leg::Request).unwrap();
+    let conventions = &pairing.conventions;
+    let instants = envelope.date.instants(conventions.date, conventions.read_date).unwrap();
+    let account = server.budget.account(pairing, &envelope, &instants, NOW.parse().unwrap());
+    for _ in 0..32 {
+        drop(account.begin().await.unwrap());
+    }
+    let refused = server.decode_redirect_for("v1.5", &query).await.unwrap_err();
+    assert!(is_undecipherable(&refused));
+    assert_eq!(server.pool.derivations(), 0);
+
+    let other = sender::request("v1.5", OTHER, PLAIN).request_query();
+    assert!(server.decode_redirect_for("v1.5", &other).await.is_ok());
+    assert_eq!(server.pool.derivations(), 2, "a key for each of the two secrets, and the counter counts");
+}
