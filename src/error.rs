@@ -86,12 +86,38 @@ pub enum Refusal {
     RequestTooLarge,
 }
 
-/// What becomes of a refusal: code, reason, message and metadata.
-type Answer = (Code, ErrorReason, String, Vec<(&'static str, String)>);
+/// The message of a refusal and its variables.
+type Text = (String, Vec<(&'static str, String)>);
+
+impl Refusal {
+    /// The reason that callers read, and its gRPC code.
+    pub fn kind(&self) -> (ErrorReason, Code) {
+        match self {
+            Self::FieldInvalid(_) => (ErrorReason::FieldInvalid, Code::InvalidArgument),
+            Self::Malformed(_, Malformed::Url(_)) => (ErrorReason::UrlMalformed, Code::InvalidArgument),
+            Self::Malformed(_, Malformed::Date { .. }) => (ErrorReason::DateMalformed, Code::InvalidArgument),
+            Self::Malformed(_, Malformed::Parameter { .. }) => (ErrorReason::ParameterMalformed, Code::InvalidArgument),
+            Self::DateExpired { .. } => (ErrorReason::DateExpired, Code::FailedPrecondition),
+            Self::DateInFuture { .. } => (ErrorReason::DateInFuture, Code::FailedPrecondition),
+            Self::PairingUnknown { .. } => (ErrorReason::PairingUnknown, Code::NotFound),
+            Self::PairingAmbiguous { .. } => (ErrorReason::PairingAmbiguous, Code::InvalidArgument),
+            Self::SchemeMismatch(_) => (ErrorReason::SchemeMismatch, Code::FailedPrecondition),
+            Self::RedirectForbidden(_) => (ErrorReason::RedirectForbidden, Code::PermissionDenied),
+            Self::CallerUnknown => (ErrorReason::CallerUnknown, Code::Unauthenticated),
+            Self::CallerForbidden(_) => (ErrorReason::CallerForbidden, Code::PermissionDenied),
+            Self::Undecipherable => (ErrorReason::Undecipherable, Code::InvalidArgument),
+            Self::Overloaded(_) => (ErrorReason::Overloaded, Code::ResourceExhausted),
+            Self::NotReady => (ErrorReason::NotReady, Code::Unavailable),
+            Self::TimedOut => (ErrorReason::TimedOut, Code::DeadlineExceeded),
+            Self::InternalFault => (ErrorReason::InternalFault, Code::Internal),
+            Self::RequestTooLarge => (ErrorReason::RequestTooLarge, Code::ResourceExhausted),
+        }
+    }
+}
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let (code, reason, message, metadata) = answer(&refusal);
+        let ((reason, code), (message, metadata)) = (refusal.kind(), text(&refusal));
         let metadata: HashMap<_, _> = metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let reason = reason.as_str_name().trim_start_matches("ERROR_REASON_");
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
@@ -110,23 +136,18 @@ impl From<Refusal> for Status {
     }
 }
 
-fn answer(refusal: &Refusal) -> Answer {
-    use ErrorReason as Reason;
+fn text(refusal: &Refusal) -> Text {
     match refusal {
         Refusal::FieldInvalid(violations) => {
             let fields: Vec<&str> = violations.iter().map(|violation| violation.field).collect();
             let fields = fields.join(", ");
             (
-                Code::InvalidArgument,
-                Reason::FieldInvalid,
                 format!("request fields are missing or malformed: {fields}; google.rpc.BadRequest says how"),
                 vec![("fields", fields)],
             )
         }
-        Refusal::Malformed(leg, malformed) => malformed_answer(*leg, *malformed),
+        Refusal::Malformed(leg, malformed) => malformed_text(*leg, *malformed),
         Refusal::DateExpired { age, max_age } => (
-            Code::FailedPrecondition,
-            Reason::DateExpired,
             format!(
                 "the date is {age} s old, more than the {max_age} s that the pairing allows: \
                  a user who waited, a replayed URL, or a clock that is wrong"
@@ -134,8 +155,6 @@ fn answer(refusal: &Refusal) -> Answer {
             vec![("age_seconds", age.to_string()), ("max_age_seconds", max_age.to_string())],
         ),
         Refusal::DateInFuture { age, max_age } => (
-            Code::FailedPrecondition,
-            Reason::DateInFuture,
             format!(
                 "the date's age is {age} s, further ahead than the {max_age} s that the pairing allows: \
                  a clock that is wrong, or a sender that writes local time instead of UTC"
@@ -145,8 +164,6 @@ fn answer(refusal: &Refusal) -> Answer {
         Refusal::PairingUnknown { fiu, aa } => pairing_unknown(fiu, aa),
         Refusal::PairingAmbiguous { fiu, aa } => pairing_ambiguous(fiu, aa),
         Refusal::SchemeMismatch(scheme) => (
-            Code::FailedPrecondition,
-            Reason::SchemeMismatch,
             match scheme {
                 Scheme::HkdfIv => "the pairing's scheme is hkdf-iv, but the message has no iv".to_owned(),
                 Scheme::Pbkdf2 => "the pairing's scheme is pbkdf2, but the message has an iv".to_owned(),
@@ -154,66 +171,48 @@ fn answer(refusal: &Refusal) -> Answer {
             vec![("scheme", scheme.name().to_owned())],
         ),
         Refusal::RedirectForbidden(field) => (
-            Code::PermissionDenied,
-            Reason::RedirectForbidden,
             format!("the host of {field} is not among the redirect_hosts of the pairing"),
             vec![("field", (*field).to_owned())],
         ),
         Refusal::CallerUnknown => (
-            Code::Unauthenticated,
-            Reason::CallerUnknown,
             "the call brings no credentials that are known here: a client certificate or a bearer token of the callers \
              file"
                 .to_owned(),
             Vec::new(),
         ),
         Refusal::CallerForbidden(method) => (
-            Code::PermissionDenied,
-            Reason::CallerForbidden,
             format!("this caller may not call {method}; its `methods` in the callers file say what it may"),
             vec![("method", (*method).to_owned())],
         ),
         Refusal::Undecipherable => (
-            Code::InvalidArgument,
-            Reason::Undecipherable,
             "the message cannot be opened; whoever holds the secrets finds the cause with `aa-redirect inspect`"
                 .to_owned(),
             Vec::new(),
         ),
         Refusal::Overloaded(_) => (
-            Code::ResourceExhausted,
-            Reason::Overloaded,
             "too much work waits; try again after the time that google.rpc.RetryInfo names".to_owned(),
             Vec::new(),
         ),
         Refusal::NotReady => (
-            Code::Unavailable,
-            Reason::NotReady,
             "this server is ending; another one, or this one in a while, will take the call".to_owned(),
             Vec::new(),
         ),
         Refusal::TimedOut => (
-            Code::DeadlineExceeded,
-            Reason::TimedOut,
             "the call's deadline (grpc-timeout) passed before the work was done".to_owned(),
             Vec::new(),
         ),
         Refusal::InternalFault => (
-            Code::Internal,
-            Reason::InternalFault,
             "a fault of this service; its log has the detail".to_owned(),
             Vec::new(),
         ),
         Refusal::RequestTooLarge => (
-            Code::ResourceExhausted,
-            Reason::RequestTooLarge,
             "the request is over 65536 bytes; no call needs that many".to_owned(),
             vec![("max_bytes", crate::service::MAX_REQUEST.to_string())],
         ),
     }
 }
 
-fn pairing_unknown(fiu: &str, aa: &str) -> Answer {
+fn pairing_unknown(fiu: &str, aa: &str) -> Text {
     let message = match (fiu, aa) {
         (fiu, "") => {
             format!("no pairing here has the FIU {fiu}, or none of its AAs lists the handle of redirect.userid")
@@ -222,28 +221,23 @@ fn pairing_unknown(fiu: &str, aa: &str) -> Answer {
         (fiu, aa) => format!("no pairing here has the FIU {fiu} and the AA {aa}"),
     };
     let message = message + "; ListPairings shows what the keyring holds";
-    (Code::NotFound, ErrorReason::PairingUnknown, message, ids(fiu, aa))
+    (message, ids(fiu, aa))
 }
 
-fn pairing_ambiguous(fiu: &str, aa: &str) -> Answer {
+fn pairing_ambiguous(fiu: &str, aa: &str) -> Text {
     let message = if aa.is_empty() {
         format!("several AAs here share a secret with the FIU {fiu}; name one in aa_id")
     } else {
         format!("several FIUs here share a secret with the AA {aa}; name one in fiu_id")
     };
-    (Code::InvalidArgument, ErrorReason::PairingAmbiguous, message, ids(fiu, aa))
+    (message, ids(fiu, aa))
 }
 
-fn malformed_answer(leg: Leg, malformed: Malformed) -> Answer {
-    let (reason, parameter, problem, advice) = match malformed {
-        Malformed::Url(UrlProblem::Missing(parameter)) => {
-            (ErrorReason::UrlMalformed, parameter, "is missing from the query of the URL", "")
-        }
-        Malformed::Url(UrlProblem::Repeated(parameter)) => {
-            (ErrorReason::UrlMalformed, parameter, "is there more than once", "")
-        }
+fn malformed_text(leg: Leg, malformed: Malformed) -> Text {
+    let (parameter, problem, advice) = match malformed {
+        Malformed::Url(UrlProblem::Missing(parameter)) => (parameter, "is missing from the query of the URL", ""),
+        Malformed::Url(UrlProblem::Repeated(parameter)) => (parameter, "is there more than once", ""),
         Malformed::Url(UrlProblem::OtherLeg(parameter)) => (
-            ErrorReason::UrlMalformed,
             parameter,
             "is missing from the query of the URL",
             match leg {
@@ -251,18 +245,15 @@ fn malformed_answer(leg: Leg, malformed: Malformed) -> Answer {
                 Leg::Callback => "; this is a request, so call DecodeRedirect",
             },
         ),
-        Malformed::Date { parameter, problem } => (
-            ErrorReason::DateMalformed,
-            parameter,
-            problem,
-            "; it must be ddmmyyyyhh24misss in UTC, such as 060420210510756",
-        ),
+        Malformed::Date { parameter, problem } => {
+            (parameter, problem, "; it must be ddmmyyyyhh24misss in UTC, such as 060420210510756")
+        }
         Malformed::Parameter { parameter, problem } => {
-            (ErrorReason::ParameterMalformed, parameter, problem, "; the sender or the way here has changed it")
+            (parameter, problem, "; the sender or the way here has changed it")
         }
     };
     let metadata = vec![("parameter", parameter.to_owned()), ("problem", problem.to_owned())];
-    (Code::InvalidArgument, reason, format!("{parameter} {problem}{advice}"), metadata)
+    (format!("{parameter} {problem}{advice}"), metadata)
 }
 
 /// The ids that are known.

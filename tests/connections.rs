@@ -32,7 +32,8 @@ async fn tcp(server: &Server) -> TcpStream {
 type Client = (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>);
 
 async fn http2(server: &Server) -> Client {
-    let (client, connection): (_, Connection<TcpStream, Bytes>) = h2::client::handshake(tcp(server).await).await.unwrap();
+    let (client, connection): (_, Connection<TcpStream, Bytes>) =
+        h2::client::handshake(tcp(server).await).await.unwrap();
     (client, tokio::spawn(connection))
 }
 
@@ -81,7 +82,9 @@ async fn who_says_nothing_is_closed_and_others_are_served_meanwhile() {
 #[tokio::test]
 async fn what_is_no_http2_is_closed() {
     let server = support::start().await;
-    for bytes in [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\0\0\0\0", b"PRI\n"] {
+    for bytes in
+        [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\0\0\0\0", b"PRI\n"]
+    {
         let mut stream = tcp(&server).await;
         stream.write_all(bytes).await.unwrap();
         closed(stream).await;

@@ -24,7 +24,9 @@ pub(crate) fn compare(table: &mut Table) {
     let shapes: Vec<(Kernel, usize)> = Kernel::ALL
         .into_iter()
         .filter(|kernel| kernel.is_available())
-        .flat_map(|kernel| if kernel.lanes() == 2 { vec![(kernel, 1), (kernel, 2)] } else { vec![(kernel, kernel.lanes())] })
+        .flat_map(
+            |kernel| if kernel.lanes() == 2 { vec![(kernel, 1), (kernel, 2)] } else { vec![(kernel, kernel.lanes())] },
+        )
         .collect();
     let mut rates = vec![Vec::new(); shapes.len()];
     let mut theirs = Vec::new();

@@ -62,12 +62,7 @@ enum Cause {
 }
 
 /// Serves `accepted` until it ends.
-pub(super) async fn serve<S: RedirectService>(
-    accepted: Accepted,
-    trusted: bool,
-    place: Place,
-    shared: Arc<Shared<S>>,
-) {
+pub(super) async fn serve<S: RedirectService>(accepted: Accepted, trusted: bool, place: Place, shared: Arc<Shared<S>>) {
     let begun = timeout(HANDSHAKE, begin(accepted, trusted));
     let (io, peer) = tokio::select! {
         begun = begun => match begun {
