@@ -5,8 +5,8 @@
 //!
 //! 1. [`codec`]: the format, pure.
 //! 2. [`keyring`] and [`kdf_pool`]: pairings, secrets, derived keys.
-//! 3. [`service`], [`error`], [`server`], [`config`], [`cli`]: the edges. They translate and decide nothing about the
-//!    format.
+//! 3. [`service`], [`error`], [`server`], [`telemetry`], [`config`], [`cli`]: the edges. They translate and decide
+//!    nothing about the format.
 
 pub mod cli;
 pub mod codec;
@@ -17,3 +17,4 @@ pub mod keyring;
 pub mod proto;
 pub mod server;
 pub mod service;
+pub mod telemetry;
