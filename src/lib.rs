@@ -5,8 +5,8 @@
 //!
 //! 1. [`codec`]: the format, pure.
 //! 2. [`keyring`] and [`kdf_pool`]: pairings, secrets, derived keys.
-//! 3. [`service`], [`callers`], [`error`], [`server`], [`config`], [`cli`]: the edges. They translate and decide nothing
-//!    about the format.
+//! 3. [`service`], [`callers`], [`error`], [`server`], [`telemetry`], [`config`], [`cli`]: the edges. They translate and
+//!    decide nothing about the format.
 //!
 //! [`file_check`] is what the files of the second and third ring have in common.
 
@@ -21,3 +21,4 @@ pub mod keyring;
 pub mod proto;
 pub mod server;
 pub mod service;
+pub mod telemetry;

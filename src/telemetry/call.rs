@@ -1,0 +1,317 @@
+//! The record of one call: made at its start, filled while it runs, and told once at its end to metrics, log and spans.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use chrono::TimeDelta;
+use http::{HeaderMap, HeaderValue};
+use opentelemetry::{
+    KeyValue,
+    trace::{SpanContext, TraceId},
+};
+use tonic::Code;
+
+use super::{
+    Telemetry,
+    metrics::{Outcome, PairingCounts, SecretUses},
+    traces,
+};
+use crate::{
+    codec::{Deviations, url::Leg},
+    proto::ErrorReason,
+};
+
+mod method;
+
+pub use method::Method;
+
+/// The header that carries the request id, both ways.
+pub const REQUEST_ID: &str = "x-request-id";
+/// Characters of a request id at most.
+const MAX_REQUEST_ID: usize = 64;
+
+/// One call. Dropped before its end, it is told as cancelled: the caller has gone.
+///
+/// Made for sharing: whoever knows something of the call notes it through `&self`.
+pub struct Call {
+    telemetry: Arc<Telemetry>,
+    method: Method,
+    request_id: HeaderValue,
+    parent: Option<SpanContext>,
+    begin: Instant,
+    notes: Mutex<Notes>,
+    ended: AtomicBool,
+}
+
+#[derive(Default)]
+struct Notes {
+    caller: Option<Arc<str>>,
+    pairing: Option<Arc<PairingCounts>>,
+    secret: Option<Arc<SecretUses>>,
+    reason: Option<ErrorReason>,
+    deviations: Deviations,
+}
+
+impl Call {
+    /// A call that begins now, with the request's headers and `:path`.
+    pub fn begin(telemetry: &Arc<Telemetry>, headers: &HeaderMap, path: &str) -> Self {
+        let method = Method::of_path(path);
+        telemetry.metrics.started(method);
+        Self {
+            telemetry: Arc::clone(telemetry),
+            method,
+            request_id: request_id(headers),
+            parent: traces::parent(headers),
+            begin: Instant::now(),
+            notes: Mutex::default(),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// The method that is called.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The value of [`REQUEST_ID`] for the answer: the caller's where it is `[A-Za-z0-9._-]{1,64}`, else a fresh one.
+    pub fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    /// Notes who calls, by the name that the configuration has.
+    pub fn caller(&self, name: &Arc<str>) {
+        self.note(|notes| notes.caller = Some(Arc::clone(name)));
+    }
+
+    /// Notes the pairing. Only one that the keyring holds: the ids become labels and go to the log, and those that a
+    /// message brings can be forged.
+    pub fn pairing(&self, fiu: &str, aa: &str) {
+        let counts = self.telemetry.metrics.pairing(fiu, aa);
+        self.note(|notes| notes.pairing = Some(counts));
+    }
+
+    /// Counts now less the date of a message whose pairing was noted.
+    pub fn date_skew(&self, skew: TimeDelta) {
+        self.note(|notes| {
+            if let Some(pairing) = &notes.pairing {
+                pairing.date_skew(skew);
+            }
+        });
+    }
+
+    /// Notes the secret of the noted pairing that opened a message, and the repairs that it took.
+    pub fn opened(&self, secret_id: &str, deviations: Deviations) {
+        self.note(|notes| {
+            notes.secret = notes.pairing.as_ref().map(|pairing| pairing.secret(secret_id));
+            notes.deviations = deviations;
+        });
+    }
+
+    /// Notes why the call is refused.
+    pub fn refused(&self, reason: ErrorReason) {
+        self.note(|notes| notes.reason = Some(reason));
+    }
+
+    /// Tells what became of the call; once, whatever comes after.
+    pub fn end(&self, code: Code) {
+        if self.ended.swap(true, Relaxed) {
+            return;
+        }
+        let duration = self.begin.elapsed();
+        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        self.count(code, duration, &notes);
+        let trace_id = self.export(code, duration, &notes);
+        self.log(code, duration, &notes, trace_id);
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Notes)) {
+        note(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn count(&self, code: Code, duration: Duration, notes: &Notes) {
+        let metrics = &self.telemetry.metrics;
+        metrics.ended(self.method, code, duration);
+        if let Some(reason) = notes.reason {
+            metrics.refused(self.method, reason);
+        }
+        if let (Some(pairing), Some(leg), Some(outcome)) =
+            (&notes.pairing, decoded_leg(self.method), outcome(code, notes))
+        {
+            pairing.decoded(leg, outcome);
+            if outcome == Outcome::Opened {
+                pairing.deviated(notes.deviations);
+                if let Some(secret) = &notes.secret {
+                    secret.count.fetch_add(1, Relaxed);
+                }
+            }
+        }
+    }
+
+    /// The trace that the call belongs to, its own where it began one.
+    fn export(&self, code: Code, duration: Duration, notes: &Notes) -> Option<TraceId> {
+        let parent = self.parent.as_ref();
+        // Probes would outnumber calls.
+        let tracer = self.telemetry.tracer.as_ref().filter(|_| self.method.is_redirect());
+        let exported = tracer.and_then(|tracer| {
+            let end = SystemTime::now();
+            let attributes = || {
+                let mut attributes = vec![
+                    KeyValue::new("rpc.system", "grpc"),
+                    KeyValue::new("rpc.service", self.method.service()),
+                    KeyValue::new("rpc.method", self.method.name()),
+                    KeyValue::new("rpc.grpc.status_code", code as i64),
+                    KeyValue::new("aa_redirect.request_id", self.request_id_text().to_owned()),
+                ];
+                attributes.extend(notes.reason().map(|reason| KeyValue::new("aa_redirect.reason", reason)));
+                attributes
+            };
+            tracer.export(self.method.full_name(), parent, (end - duration, end), is_fault(code), attributes)
+        });
+        exported.or(parent.map(SpanContext::trace_id))
+    }
+
+    fn log(&self, code: Code, duration: Duration, notes: &Notes, trace_id: Option<TraceId>) {
+        // A value of `None` is left out of the line.
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = self.request_id_text(),
+                    caller = notes.caller.as_deref(),
+                    method = self.method.name(),
+                    fiu = notes.pairing.as_ref().map(|pairing| &*pairing.fiu),
+                    aa = notes.pairing.as_ref().map(|pairing| &*pairing.aa),
+                    code = code_names(code).1,
+                    reason = notes.reason(),
+                    duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+                    secret_id = notes.secret.as_ref().map(|secret| &*secret.id),
+                    deviations = notes.deviation_names().as_deref(),
+                    trace_id = trace_id.map(tracing::field::display),
+                    "call"
+                )
+            };
+        }
+        if code == Code::Internal {
+            event!(error);
+        } else if self.method.is_redirect() {
+            event!(info);
+        } else {
+            event!(debug);
+        }
+    }
+
+    fn request_id_text(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.end(Code::Cancelled);
+    }
+}
+
+impl Notes {
+    fn reason(&self) -> Option<&'static str> {
+        self.reason.map(|reason| reason.as_str_name().trim_start_matches("ERROR_REASON_"))
+    }
+
+    /// The names joined with commas.
+    fn deviation_names(&self) -> Option<String> {
+        let mut names = self.deviations.iter().map(|deviation| deviation.name());
+        names.next().map(|first| {
+            names.fold(first.to_owned(), |mut all, name| {
+                all.push(',');
+                all.push_str(name);
+                all
+            })
+        })
+    }
+}
+
+/// The leg whose messages a method decodes.
+fn decoded_leg(method: Method) -> Option<Leg> {
+    match method {
+        Method::DecodeRedirect => Some(Leg::Request),
+        Method::DecodeCallback => Some(Leg::Callback),
+        _ => None,
+    }
+}
+
+/// How the message of a decoding call fared; none where the call ended before that was clear.
+fn outcome(code: Code, notes: &Notes) -> Option<Outcome> {
+    match notes.reason {
+        None if code == Code::Ok => Some(Outcome::Opened),
+        Some(ErrorReason::Undecipherable) => Some(Outcome::Undecipherable),
+        Some(ErrorReason::DateExpired) => Some(Outcome::Expired),
+        Some(ErrorReason::DateInFuture) => Some(Outcome::InFuture),
+        Some(ErrorReason::SchemeMismatch) => Some(Outcome::SchemeMismatch),
+        Some(ErrorReason::Overloaded) => Some(Outcome::Overloaded),
+        _ => None,
+    }
+}
+
+/// Whether a server is to blame, as the semantic conventions of OpenTelemetry for gRPC have it.
+fn is_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
+}
+
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let fits = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        let allowed = |&byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(allowed)
+    };
+    headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(fresh_request_id)
+}
+
+/// A random UUID (RFC 9562, version 4) without its hyphens.
+fn fresh_request_id() -> HeaderValue {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // An id must tell calls apart, no more: the time does where the system gives no random bytes.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        bytes = now.as_nanos().to_be_bytes();
+    }
+    let mut text = [0; 32];
+    let text = uuid::Builder::from_random_bytes(bytes).into_uuid().simple().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+/// A code's names: as go-grpc-prometheus writes it, and as gRPC does.
+pub(super) fn code_names(code: Code) -> (&'static str, &'static str) {
+    match code {
+        Code::Ok => ("OK", "OK"),
+        Code::Cancelled => ("Canceled", "CANCELLED"),
+        Code::Unknown => ("Unknown", "UNKNOWN"),
+        Code::InvalidArgument => ("InvalidArgument", "INVALID_ARGUMENT"),
+        Code::DeadlineExceeded => ("DeadlineExceeded", "DEADLINE_EXCEEDED"),
+        Code::NotFound => ("NotFound", "NOT_FOUND"),
+        Code::AlreadyExists => ("AlreadyExists", "ALREADY_EXISTS"),
+        Code::PermissionDenied => ("PermissionDenied", "PERMISSION_DENIED"),
+        Code::ResourceExhausted => ("ResourceExhausted", "RESOURCE_EXHAUSTED"),
+        Code::FailedPrecondition => ("FailedPrecondition", "FAILED_PRECONDITION"),
+        Code::Aborted => ("Aborted", "ABORTED"),
+        Code::OutOfRange => ("OutOfRange", "OUT_OF_RANGE"),
+        Code::Unimplemented => ("Unimplemented", "UNIMPLEMENTED"),
+        Code::Internal => ("Internal", "INTERNAL"),
+        Code::Unavailable => ("Unavailable", "UNAVAILABLE"),
+        Code::DataLoss => ("DataLoss", "DATA_LOSS"),
+        Code::Unauthenticated => ("Unauthenticated", "UNAUTHENTICATED"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

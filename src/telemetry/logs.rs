@@ -1,0 +1,60 @@
+//! Log lines on standard error, as text or JSON, one a event; no caller ever waits for whoever reads them.
+
+use std::{io, time::Duration};
+
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, registry::Registry};
+
+use crate::config::LogFormat;
+
+mod queue;
+
+use queue::Queue;
+
+/// How long the end may take where standard error stalls.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The running log. Dropped, it writes what waits.
+pub struct Logs {
+    queue: Queue,
+}
+
+/// Starts the log of the process: events of this crate up to `level`, those of others up to `INFO` or `level`, whichever
+/// says less.
+///
+/// # Errors
+/// Where the system gives no thread, or a log has been started already.
+pub fn start(format: LogFormat, level: LevelFilter) -> io::Result<Logs> {
+    let queue = Queue::start(io::stderr())?;
+    tracing::subscriber::set_global_default(subscriber(format, level, queue.clone())).map_err(io::Error::other)?;
+    Ok(Logs { queue })
+}
+
+impl Logs {
+    /// Tells how many lines were lost: they found no room, or standard error did not take them.
+    pub fn dropped(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let queue = self.queue.clone();
+        move || queue.dropped()
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.queue.close(FLUSH);
+    }
+}
+
+fn subscriber(format: LogFormat, level: LevelFilter, queue: Queue) -> impl Subscriber + Send + Sync {
+    // Below INFO the libraries tell of frames and headers.
+    let targets =
+        Targets::new().with_default(level.min(LevelFilter::INFO)).with_target(env!("CARGO_CRATE_NAME"), level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(queue).with_target(false).log_internal_errors(false);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Text => Box::new(lines.with_ansi(false).with_filter(targets)),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_filter(targets)),
+    };
+    tracing_subscriber::registry().with(lines)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,98 @@
+//! A histogram whose observations are two atomic additions: the library's takes a lock that all threads share.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use prometheus_client::{
+    encoding::{EncodeMetric, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, TypedMetric},
+};
+
+const NANOSECONDS: f64 = 1e9;
+
+/// Counts times in buckets; a clone counts in the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Histogram(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Upper bounds in nanoseconds, ascending; each belongs to its bucket.
+    bounds: &'static [i64],
+    /// One more than bounds, for what is over the last.
+    counts: Box<[AtomicU64]>,
+    sum: AtomicI64,
+}
+
+impl Histogram {
+    pub(crate) fn new(bounds: &'static [i64]) -> Self {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Self(Arc::new(Inner { bounds, counts, sum: AtomicI64::new(0) }))
+    }
+
+    pub(crate) fn observe(&self, nanoseconds: i64) {
+        let inner = &*self.0;
+        let bucket = inner.bounds.partition_point(|&bound| bound < nanoseconds);
+        inner.counts[bucket].fetch_add(1, Relaxed);
+        inner.sum.fetch_add(nanoseconds, Relaxed);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.counts.iter().all(|count| count.load(Relaxed) == 0)
+    }
+}
+
+impl EncodeMetric for Histogram {
+    #[allow(clippy::cast_precision_loss, reason = "a float is what the format has")]
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        let bounds = inner.bounds.iter().map(|&bound| bound as f64 / NANOSECONDS).chain([f64::INFINITY]);
+        let counts = inner.counts.iter().map(|count| count.load(Relaxed));
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = inner.sum.load(Relaxed) as f64 / NANOSECONDS;
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+impl TypedMetric for Histogram {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::{encoding::text::encode, registry::Registry};
+
+    use super::*;
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket_and_what_is_over_the_last_is_counted_too() {
+        let histogram = Histogram::new(&[-1_000_000_000, 0, 2_500_000_000]);
+        assert!(histogram.is_empty());
+        for value in [-5_000_000_000, -1_000_000_000, -999_999_999, 0, 2_500_000_000, 2_500_000_001] {
+            histogram.observe(value);
+        }
+        let mut registry = Registry::default();
+        registry.register("x_seconds", "X", histogram);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            "x_seconds_bucket{le=\"-1.0\"} 2",
+            "x_seconds_bucket{le=\"0.0\"} 4",
+            "x_seconds_bucket{le=\"2.5\"} 5",
+            "x_seconds_bucket{le=\"+Inf\"} 6",
+            "x_seconds_count 6",
+            "x_seconds_sum -1.999999998",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What is counted of each pairing. The keyring bounds the labels: only its pairings are ever named here.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use chrono::TimeDelta;
+use prometheus_client::{
+    encoding::{EncodeMetric, MetricEncoder, NoLabelSet},
+    metrics::MetricType,
+    registry::Registry,
+};
+
+use super::histogram::Histogram;
+use crate::codec::{Deviation, Deviations, url::Leg};
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Both sides of now, out to a few windows of 180 seconds and the half hour by which India's clock is off full hours.
+const SKEW: [i64; 15] = [
+    -300 * SECOND,
+    -180 * SECOND,
+    -120 * SECOND,
+    -60 * SECOND,
+    -30 * SECOND,
+    -10 * SECOND,
+    -SECOND,
+    0,
+    SECOND,
+    10 * SECOND,
+    30 * SECOND,
+    60 * SECOND,
+    120 * SECOND,
+    180 * SECOND,
+    300 * SECOND,
+];
+
+/// How a message with a known pairing fared on decoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Opened,
+    Undecipherable,
+    Expired,
+    InFuture,
+    SchemeMismatch,
+    Overloaded,
+}
+
+impl Outcome {
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::Opened, "opened"),
+        (Self::Undecipherable, "undecipherable"),
+        (Self::Expired, "expired"),
+        (Self::InFuture, "in_future"),
+        (Self::SchemeMismatch, "scheme_mismatch"),
+        (Self::Overloaded, "overloaded"),
+    ];
+}
+
+/// The counts of one pairing.
+#[derive(Debug)]
+pub(crate) struct PairingCounts {
+    pub(crate) fiu: Box<str>,
+    pub(crate) aa: Box<str>,
+    decodes: [[AtomicU64; Outcome::ALL.len()]; 2],
+    deviations: [AtomicU64; Deviation::ALL.len()],
+    /// The keyring has four of a pairing at most.
+    secrets: RwLock<Vec<Arc<SecretUses>>>,
+    skew: Histogram,
+}
+
+/// How often one secret opened a message.
+#[derive(Debug)]
+pub(crate) struct SecretUses {
+    pub(crate) id: Box<str>,
+    pub(crate) count: AtomicU64,
+}
+
+impl PairingCounts {
+    fn new(fiu: &str, aa: &str) -> Self {
+        Self {
+            fiu: fiu.into(),
+            aa: aa.into(),
+            decodes: Default::default(),
+            deviations: Default::default(),
+            secrets: RwLock::default(),
+            skew: Histogram::new(&SKEW),
+        }
+    }
+
+    pub(crate) fn decoded(&self, leg: Leg, outcome: Outcome) {
+        self.decodes[leg as usize][outcome as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn deviated(&self, deviations: Deviations) {
+        for deviation in deviations.iter() {
+            self.deviations[deviation as usize - 1].fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn date_skew(&self, skew: TimeDelta) {
+        // A forged date may be centuries off.
+        let bounded = skew.clamp(-TimeDelta::days(1), TimeDelta::days(1));
+        self.skew.observe(bounded.num_nanoseconds().unwrap_or_default());
+    }
+
+    pub(crate) fn secret(&self, id: &str) -> Arc<SecretUses> {
+        let find = |secrets: &Vec<Arc<SecretUses>>| secrets.iter().find(|secret| &*secret.id == id).map(Arc::clone);
+        let found = find(&self.secrets.read().unwrap_or_else(PoisonError::into_inner));
+        found.unwrap_or_else(|| {
+            let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+            find(&secrets).unwrap_or_else(|| {
+                let secret = Arc::new(SecretUses { id: id.into(), count: AtomicU64::new(0) });
+                secrets.push(Arc::clone(&secret));
+                secret
+            })
+        })
+    }
+}
+
+type ByFiu = HashMap<Box<str>, HashMap<Box<str>, Arc<PairingCounts>>>;
+
+/// The counts of every pairing that has been met.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pairings(Arc<RwLock<ByFiu>>);
+
+impl Pairings {
+    /// The counts of a pairing that the keyring holds.
+    pub(crate) fn of(&self, fiu: &str, aa: &str) -> Arc<PairingCounts> {
+        let met = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = met.get(fiu).and_then(|of_fiu| of_fiu.get(aa)) {
+            return Arc::clone(counts);
+        }
+        drop(met);
+        let mut met = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let of_fiu = met.entry(fiu.into()).or_default();
+        Arc::clone(of_fiu.entry(aa.into()).or_insert_with(|| Arc::new(PairingCounts::new(fiu, aa))))
+    }
+
+    /// Forgets the pairings for which `held` (FIU's id, AA's id) is false.
+    pub(crate) fn retain(&self, held: impl Fn(&str, &str) -> bool) {
+        let mut met = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        met.retain(|fiu, of_fiu| {
+            of_fiu.retain(|aa, _| held(fiu, aa));
+            !of_fiu.is_empty()
+        });
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let family = |metric_type, encode: Encode| PairingFamily { pairings: self.clone(), metric_type, encode };
+        registry.register(
+            "decodes",
+            "Messages of known pairings to decode, by outcome",
+            family(MetricType::Counter, encode_decodes),
+        );
+        registry.register(
+            "deviations",
+            "Repairs that reading opened messages needed, by kind",
+            family(MetricType::Counter, encode_deviations),
+        );
+        registry.register(
+            "secret_uses",
+            "Messages opened, by the id of the secret that opened them",
+            family(MetricType::Counter, encode_secrets),
+        );
+        registry.register(
+            "date_skew_seconds",
+            "Now less the date of messages of known pairings; up to 60 seconds too much where the date has no seconds",
+            family(MetricType::Histogram, encode_skew),
+        );
+    }
+}
+
+type Encode = fn(&PairingCounts, &mut MetricEncoder<'_>) -> fmt::Result;
+
+/// One metric of all pairings.
+#[derive(Debug)]
+struct PairingFamily {
+    pairings: Pairings,
+    metric_type: MetricType,
+    encode: Encode,
+}
+
+impl EncodeMetric for PairingFamily {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let met = self.pairings.0.read().unwrap_or_else(PoisonError::into_inner);
+        met.values().flat_map(HashMap::values).try_for_each(|counts| (self.encode)(counts, &mut encoder))
+    }
+
+    fn metric_type(&self) -> MetricType {
+        self.metric_type
+    }
+}
+
+fn encode_decodes(counts: &PairingCounts, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
+    for (leg, name) in [(Leg::Request, "request"), (Leg::Callback, "callback")] {
+        for (outcome, outcome_name) in Outcome::ALL {
+            let labels = [("fiu", &*counts.fiu), ("aa", &*counts.aa), ("leg", name), ("outcome", outcome_name)];
+            encode_counter(encoder, &labels, &counts.decodes[leg as usize][outcome as usize])?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_deviations(counts: &PairingCounts, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
+    for (deviation, count) in Deviation::ALL.into_iter().zip(&counts.deviations) {
+        if count.load(Relaxed) > 0 {
+            let labels = [("fiu", &*counts.fiu), ("aa", &*counts.aa), ("deviation", deviation.name())];
+            encode_counter(encoder, &labels, count)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_secrets(counts: &PairingCounts, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
+    for secret in &*counts.secrets.read().unwrap_or_else(PoisonError::into_inner) {
+        let labels = [("fiu", &*counts.fiu), ("aa", &*counts.aa), ("secret", &*secret.id)];
+        encode_counter(encoder, &labels, &secret.count)?;
+    }
+    Ok(())
+}
+
+fn encode_skew(counts: &PairingCounts, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
+    if counts.skew.is_empty() {
+        return Ok(());
+    }
+    counts.skew.encode(encoder.encode_family(&[("fiu", &*counts.fiu), ("aa", &*counts.aa)])?)
+}
+
+fn encode_counter<const N: usize>(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &[(&str, &str); N],
+    count: &AtomicU64,
+) -> fmt::Result {
+    encoder.encode_family(labels)?.encode_counter::<NoLabelSet, u64, u64>(&count.load(Relaxed), None)
+}

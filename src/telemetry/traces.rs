@@ -1,0 +1,211 @@
+//! Trace spans: W3C Trace Context in, OTLP over gRPC out where the environment names a collector.
+//!
+//! The exporter has a thread and a runtime of its own, and drops spans rather than hold a call up.
+
+use std::{
+    env,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
+};
+
+use http::HeaderMap;
+use opentelemetry::{
+    Context, InstrumentationScope, KeyValue,
+    trace::{
+        Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer as _,
+        TracerProvider,
+    },
+};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    error::{OTelSdkError, OTelSdkResult},
+    trace::{SdkTracer, SdkTracerProvider, SpanData},
+};
+use thiserror::Error;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Where spans go; the first that is not empty counts.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const SERVICE: &str = "aa-redirect";
+
+/// Spans cannot be exported as the environment has it.
+#[derive(Debug, Error)]
+pub enum BadTracing {
+    /// The endpoint or another `OTEL_…` variable cannot be used.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The system gives no thread.
+    #[error("the exporter of spans: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Exports spans.
+pub struct Tracer {
+    tracer: SdkTracer,
+    provider: SdkTracerProvider,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl Tracer {
+    /// A tracer where `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The other `OTEL_…` variables count as the SDK reads them:
+    /// among them `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_BSP_…`.
+    ///
+    /// # Errors
+    /// Where the endpoint is none, or is `https`: the collector is a neighbour.
+    pub fn from_environment() -> Result<Option<Self>, BadTracing> {
+        let endpoint = ENDPOINTS.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
+        endpoint.map(|endpoint| Self::new(&endpoint)).transpose()
+    }
+
+    /// A tracer that exports to `endpoint`, such as `http://127.0.0.1:4317`.
+    ///
+    /// # Errors
+    /// As with [`Tracer::from_environment`].
+    pub fn new(endpoint: &str) -> Result<Self, BadTracing> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("otlp").enable_all().build()?;
+        let exporter = {
+            // Its channel is driven by the runtime in which it is made.
+            let _entered = runtime.enter();
+            SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?
+        };
+        let exporter = Exporter {
+            exporter: Arc::new(exporter),
+            runtime: runtime.handle().clone(),
+            failing: AtomicBool::new(false),
+        };
+        let mut resource = Resource::builder();
+        if env::var_os("OTEL_SERVICE_NAME").is_none() {
+            resource = resource.with_service_name(SERVICE);
+        }
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
+        let scope = InstrumentationScope::builder(SERVICE).with_version(env!("CARGO_PKG_VERSION")).build();
+        Ok(Self { tracer: provider.tracer_with_scope(scope), provider, runtime: Mutex::new(Some(runtime)) })
+    }
+
+    /// Exports the span of a call from `time.0` to `time.1`, unless the parent or the sampler is against it. The trace
+    /// that the span belongs to.
+    pub(super) fn export(
+        &self,
+        name: &'static str,
+        parent: Option<&SpanContext>,
+        time: (SystemTime, SystemTime),
+        fault: bool,
+        attributes: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Option<TraceId> {
+        let context = match parent {
+            Some(parent) => Context::new().with_remote_span_context(parent.clone()),
+            None => Context::new(),
+        };
+        let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server).with_start_time(time.0);
+        let mut span = self.tracer.build_with_context(builder, &context);
+        if !span.is_recording() {
+            return None;
+        }
+        span.set_attributes(attributes());
+        if fault {
+            span.set_status(Status::error(""));
+        }
+        span.end_with_timestamp(time.1);
+        Some(span.span_context().trace_id())
+    }
+
+    /// Exports the spans that wait and ends; blocks for `bound` at most.
+    pub fn shutdown(&self, bound: Duration) {
+        // A collector that does not answer has been told to the log already.
+        let _ = self.provider.shutdown_with_timeout(bound);
+        self.end_runtime();
+    }
+
+    fn end_runtime(&self) {
+        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // Dropped otherwise, a runtime waits, which async code may not.
+        self.end_runtime();
+    }
+}
+
+/// Exports in a runtime, whatever thread asks, and tells the log once when that begins to fail and once when it works
+/// again.
+#[derive(Debug)]
+struct Exporter {
+    exporter: Arc<SpanExporter>,
+    runtime: Handle,
+    failing: AtomicBool,
+}
+
+impl opentelemetry_sdk::trace::SpanExporter for Exporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let exporter = Arc::clone(&self.exporter);
+        let exported = self.runtime.spawn(async move { exporter.export(batch).await }).await;
+        let result = exported.unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
+        match (&result, self.failing.swap(result.is_err(), Relaxed)) {
+            (Err(error), false) => tracing::warn!(%error, "spans are not exported"),
+            (Ok(()), true) => tracing::info!("spans are exported again"),
+            _ => {}
+        }
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        // Before the first export, nobody shares it.
+        if let Some(exporter) = Arc::get_mut(&mut self.exporter) {
+            exporter.set_resource(resource);
+        }
+    }
+}
+
+/// The caller's span, from `traceparent` and `tracestate` (W3C Trace Context). A malformed one counts as none.
+pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
+    let mut values = headers.get_all("traceparent").iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (trace_id, span_id, flags) = parse(value.as_bytes())?;
+    let mut states = headers.get_all("tracestate").iter();
+    let state = match (states.next().and_then(|state| state.to_str().ok()), states.next()) {
+        (Some(state), None) => state.parse().unwrap_or_default(),
+        _ => TraceState::default(),
+    };
+    Some(SpanContext::new(trace_id, span_id, flags, true, state))
+}
+
+/// `version-traceid-parentid-flags` in lower-case hex of 2, 32, 16 and 2 digits; later versions may add to it.
+fn parse(value: &[u8]) -> Option<(TraceId, SpanId, TraceFlags)> {
+    let (head, rest) = value.split_at_checked(55)?;
+    let version = hex(&head[..2])?;
+    let dashes = [2, 35, 52].iter().all(|&place| head[place] == b'-');
+    let length = rest.is_empty() || (version > 0 && rest[0] == b'-');
+    let trace_id = TraceId::from(hex(&head[3..35])?);
+    let span_id = SpanId::from(u64::try_from(hex(&head[36..52])?).ok()?);
+    let flags = TraceFlags::new(u8::try_from(hex(&head[53..])?).ok()?) & TraceFlags::SAMPLED;
+    let valid = version != 0xff && dashes && length && trace_id != TraceId::INVALID && span_id != SpanId::INVALID;
+    valid.then_some((trace_id, span_id, flags))
+}
+
+/// At most 32 lower-case hex digits.
+fn hex(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u128::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests;
