@@ -21,7 +21,7 @@ pub mod url;
 pub use deviation::{Deviation, Deviations};
 
 use base64::Alphabet;
-use cipher::BLOCK;
+use cipher::{BLOCK, Decrypted};
 use date::{DateProblem, WireDate};
 use kdf::Key;
 use members::{Callback, Redirect, Unreadable};
@@ -190,8 +190,9 @@ pub fn open_redirect(
     conventions: &Conventions,
 ) -> Result<(Redirect, Deviations), Unopened> {
     let mut deviations = envelope.deviations_for(conventions);
-    let text = decrypt(envelope, key, conventions)?;
-    let redirect = members::read_redirect(&text, conventions, &mut deviations)?;
+    let decrypted = decrypt(envelope, key, conventions)?;
+    let text = decrypted.text().ok_or(Unopened::Padding)?;
+    let redirect = members::read_redirect(text, conventions, &mut deviations)?;
     Ok((redirect, deviations))
 }
 
@@ -205,12 +206,13 @@ pub fn open_callback(
     conventions: &Conventions,
 ) -> Result<(Callback, Deviations), Unopened> {
     let mut deviations = envelope.deviations_for(conventions);
-    let text = decrypt(envelope, key, conventions)?;
-    let callback = members::read_callback(&text, conventions, &mut deviations)?;
+    let decrypted = decrypt(envelope, key, conventions)?;
+    let text = decrypted.text().ok_or(Unopened::Padding)?;
+    let callback = members::read_callback(text, conventions, &mut deviations)?;
     Ok((callback, deviations))
 }
 
-fn decrypt(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+fn decrypt(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<Decrypted, Unopened> {
     let iv = envelope.iv_for(conventions.profile.scheme).ok_or(Unopened::Scheme)?;
     cipher::decrypt(key, &iv, &envelope.ciphertext).ok_or(Unopened::Padding)
 }
