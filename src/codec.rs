@@ -21,7 +21,7 @@ pub mod url;
 pub use deviation::{Deviation, Deviations};
 
 use base64::Alphabet;
-use cipher::BLOCK;
+use cipher::{BLOCK, Decrypted};
 use date::{DateProblem, WireDate};
 use kdf::Key;
 use members::{Callback, Redirect, Unreadable};
@@ -87,8 +87,10 @@ pub struct Envelope {
     pub iv: Option<[u8; BLOCK]>,
     /// The ciphertext: whole blocks, at least one.
     pub ciphertext: Vec<u8>,
-    /// What had to be repaired so far.
+    /// What had to be repaired so far, for whatever pairing.
     pub deviations: Deviations,
+    /// Whether the ciphertext came without padding, which some pairings write.
+    unpadded: bool,
 }
 
 impl Envelope {
@@ -113,39 +115,39 @@ impl Envelope {
     ) -> Result<Self, Malformed> {
         let date = read_date(parameters.date, &mut deviations)
             .map_err(|problem| Malformed::Date { parameter: leg.date_name(), problem })?;
-        let sender = unmask("fi", parameters.fi, &date, &mut deviations)?;
-        if sender.chars().any(char::is_control) {
-            return Err(Malformed::Parameter { parameter: "fi", problem: "unmasks to control characters" });
-        }
-        if sender.len() > MAX_ID {
-            return Err(Malformed::Parameter { parameter: "fi", problem: "unmasks to over 128 bytes" });
-        }
+        let sender = unmask("fi", parameters.fi, &date, &mut deviations, |id| match id {
+            id if id.chars().any(char::is_control) => Err("unmasks to control characters"),
+            id if id.len() > MAX_ID => Err("unmasks to over 128 bytes"),
+            id => Ok(id),
+        })?;
         let requestor_type = parameters
             .requestor_type
-            .map(|value| match &*unmask("requestorType", value, &date, &mut deviations)? {
-                "FIU" => Ok(RequestorType::Fiu),
-                "LSP" => Ok(RequestorType::Lsp),
-                _ => {
-                    Err(Malformed::Parameter { parameter: "requestorType", problem: "unmasks to neither FIU nor LSP" })
-                }
+            .map(|value| {
+                unmask("requestorType", value, &date, &mut deviations, |name| match &*name {
+                    "FIU" => Ok(RequestorType::Fiu),
+                    "LSP" => Ok(RequestorType::Lsp),
+                    _ => Err("unmasks to neither FIU nor LSP"),
+                })
             })
             .transpose()?;
         let iv = parameters
             .iv
             .map(|value| {
-                base64::read(value, Alphabet::Standard, |length| length == BLOCK, &mut deviations)
-                    .and_then(|bytes| bytes.try_into().ok())
+                base64::read(value, Alphabet::Standard, |bytes| bytes.try_into().ok(), &mut deviations)
                     .ok_or(Malformed::Parameter { parameter: "iv", problem: "is no Base64 of 16 bytes" })
             })
             .transpose()?;
-        let whole_blocks = |length: usize| length > 0 && length.is_multiple_of(BLOCK);
-        let ciphertext = base64::read(parameters.message, Alphabet::UrlSafe, whole_blocks, &mut deviations).ok_or(
+        let whole_blocks = |bytes: Vec<u8>| (!bytes.is_empty() && bytes.len().is_multiple_of(BLOCK)).then_some(bytes);
+        let mut found = Deviations::default();
+        let ciphertext = base64::read(parameters.message, Alphabet::UrlSafe, whole_blocks, &mut found).ok_or(
             Malformed::Parameter {
                 parameter: leg.message_name(),
                 problem: "is no Base64 of whole 16-byte blocks; it may have been cut short",
             },
         )?;
-        Ok(Self { date, sender, requestor_type, iv, ciphertext, deviations })
+        let unpadded = found.take(Deviation::Base64Unpadded);
+        deviations.extend(found);
+        Ok(Self { date, sender, requestor_type, iv, ciphertext, deviations, unpadded })
     }
 
     /// The IV to decrypt with, where the message fits `scheme`.
@@ -161,6 +163,7 @@ impl Envelope {
     fn deviations_for(&self, conventions: &Conventions) -> Deviations {
         let mut deviations = self.deviations;
         deviations.note(Deviation::DateDigits, self.date.deviates(conventions.date));
+        deviations.note(Deviation::Base64Unpadded, self.unpadded && conventions.padding);
         deviations
     }
 }
@@ -190,8 +193,9 @@ pub fn open_redirect(
     conventions: &Conventions,
 ) -> Result<(Redirect, Deviations), Unopened> {
     let mut deviations = envelope.deviations_for(conventions);
-    let text = decrypt(envelope, key, conventions)?;
-    let redirect = members::read_redirect(&text, conventions, &mut deviations)?;
+    let decrypted = decrypt(envelope, key, conventions)?;
+    let text = decrypted.text().ok_or(Unopened::Padding)?;
+    let redirect = members::read_redirect(text, conventions, &mut deviations)?;
     Ok((redirect, deviations))
 }
 
@@ -205,12 +209,13 @@ pub fn open_callback(
     conventions: &Conventions,
 ) -> Result<(Callback, Deviations), Unopened> {
     let mut deviations = envelope.deviations_for(conventions);
-    let text = decrypt(envelope, key, conventions)?;
-    let callback = members::read_callback(&text, conventions, &mut deviations)?;
+    let decrypted = decrypt(envelope, key, conventions)?;
+    let text = decrypted.text().ok_or(Unopened::Padding)?;
+    let callback = members::read_callback(text, conventions, &mut deviations)?;
     Ok((callback, deviations))
 }
 
-fn decrypt(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+fn decrypt(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<Decrypted, Unopened> {
     let iv = envelope.iv_for(conventions.profile.scheme).ok_or(Unopened::Scheme)?;
     cipher::decrypt(key, &iv, &envelope.ciphertext).ok_or(Unopened::Padding)
 }
@@ -303,14 +308,21 @@ fn read_date(value: Value<'_>, deviations: &mut Deviations) -> Result<WireDate, 
     Ok(date)
 }
 
-fn unmask(
+/// Unmasks a value that `read` makes sense of. Of a value that is Base64 in two ways, that one is meant which does.
+fn unmask<T>(
     parameter: &'static str,
     value: Value<'_>,
     date: &WireDate,
     deviations: &mut Deviations,
-) -> Result<String, Malformed> {
-    let masked = base64::read(value, Alphabet::Standard, |length| length > 0, deviations)
-        .ok_or(Malformed::Parameter { parameter, problem: "is no Base64, or of an impossible length" })?;
-    String::from_utf8(mask::mask(&masked, date.text()))
-        .map_err(|_| Malformed::Parameter { parameter, problem: "unmasks to no UTF-8" })
+    read: impl Fn(String) -> Result<T, &'static str>,
+) -> Result<T, Malformed> {
+    let mut problem = "is no Base64, or of an impossible length";
+    let accept = |masked: Vec<u8>| {
+        if masked.is_empty() {
+            return None;
+        }
+        let text = String::from_utf8(mask::mask(&masked, date.text())).map_err(|_| "unmasks to no UTF-8");
+        text.and_then(&read).map_err(|why| problem = why).ok()
+    };
+    base64::read(value, Alphabet::Standard, accept, deviations).ok_or(Malformed::Parameter { parameter, problem })
 }

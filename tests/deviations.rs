@@ -75,6 +75,22 @@ async fn stripped_padding_is_read() {
 }
 
 #[tokio::test]
+async fn a_pairings_own_missing_padding_is_no_deviation() {
+    let message = sender::request("comma", MILLIS, PLAIN);
+    assert!(message.sealed.ends_with('='));
+    let sealed = message.sealed.trim_end_matches('=').to_owned();
+    let query = sender::Message { sealed, ..message.clone() }.request_query();
+    let mut server = start().await;
+    let opened = server.decode_redirect_for("comma", &query).await.unwrap();
+    assert_eq!(names(&opened.deviations), [""; 0]);
+    // Its custom is about `ecreq` and `ecres` alone.
+    let iv = message.iv.trim_end_matches('=').to_owned();
+    let query = sender::Message { iv, ..message }.request_query();
+    let opened = server.decode_redirect_for("comma", &query).await.unwrap();
+    assert_eq!(names(&opened.deviations), ["DEVIATION_BASE64_UNPADDED"]);
+}
+
+#[tokio::test]
 async fn the_real_unpadded_fi_of_onemoney_is_read() {
     let mut server = start().await;
     server.set_now("2023-07-10T08:58:30Z");
@@ -137,6 +153,24 @@ async fn line_ends_and_blanks_around_a_value_are_dropped() {
     }
     assert_eq!(changed(|m| m.request_query() + "\n").await, ["DEVIATION_WHITESPACE"]);
     assert_eq!(changed(|m| m.request_query() + "%20").await, ["DEVIATION_WHITESPACE"]);
+}
+
+#[tokio::test]
+async fn escaped_blanks_around_a_name_are_reported_as_raw_ones_are() {
+    for name in ["%20iv", "iv%20", "iv%0A", " iv", "iv\t"] {
+        let found = changed(|m| with(&m.request_query(), "&iv=", &format!("&{name}="))).await;
+        assert_eq!(found, ["DEVIATION_WHITESPACE"], "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn blanks_around_fi_are_dropped_even_where_as_many_plus_would_be_base64() {
+    for blanks in ["%20%20%20%20", "    "] {
+        for (from, to) in [("fi=", format!("fi={blanks}")), ("&reqdate=", format!("{blanks}&reqdate="))] {
+            let found = changed(|m| with(&m.request_query(), from, &to)).await;
+            assert_eq!(found, ["DEVIATION_WHITESPACE"], "{to:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -249,6 +283,14 @@ request!(
     []
 );
 request!(
+    single_quotes_in_a_pairings_own_braces_are_the_items,
+    "braces",
+    with(PLAIN, "srcref=a", "srcref={'a','b'}&fipid={''}"),
+    |r| (r.srcref, r.fipid),
+    (vec!["'a'".into(), "'b'".into()], vec!["''".into()]),
+    []
+);
+request!(
     repeated_members_are_read_in_a_pairing_of_commas,
     "comma",
     with(PLAIN, "srcref=a", "srcref=a&srcref=b"),
@@ -263,6 +305,14 @@ request!(
     with(PLAIN, "cb&", "cb?a=1&b=%20+2&"),
     |r| r.redirect,
     "https://fiu.example/cb?a=1&b=%20+2",
+    ["REDIRECT_UNESCAPED"]
+);
+request!(
+    an_unescaped_redirect_keeps_the_escapes_of_all_its_query,
+    "iv",
+    with(PLAIN, "cb&", "cb%2F?next=%2Fa%26b&c=%2F&"),
+    |r| r.redirect,
+    "https://fiu.example/cb%2F?next=%2Fa%26b&c=%2F",
     ["REDIRECT_UNESCAPED"]
 );
 request!(

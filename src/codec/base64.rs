@@ -37,17 +37,17 @@ pub fn url_safe(bytes: &[u8], padding: bool) -> String {
     if padding { URL_SAFE.encode(bytes) } else { URL_SAFE_NO_PAD.encode(bytes) }
 }
 
-/// Reads a parameter that should be in `alphabet` and decode to a length that `possible` admits; what was repaired is
-/// added to `deviations`. `None` where no repair makes it so.
+/// Reads a parameter that should be in `alphabet` and decode to what `accept` takes; what was repaired is added to
+/// `deviations`. `None` where no repair makes it so.
 ///
 /// The order: percent-decoding, again while `%` is left; line ends dropped; each blank is a `+`; where that is no Base64
-/// of a possible length, outer blanks are dropped instead.
-pub fn read(
+/// of something acceptable, outer blanks are dropped instead.
+pub fn read<T>(
     value: Value<'_>,
     alphabet: Alphabet,
-    possible: impl Fn(usize) -> bool,
+    mut accept: impl FnMut(Vec<u8>) -> Option<T>,
     deviations: &mut Deviations,
-) -> Option<Vec<u8>> {
+) -> Option<T> {
     let mut found = Deviations::default();
     found.note(Deviation::PlusAsSpace, value.from_url && value.text.contains('+'));
     let mut bytes = value.decoded(&mut found);
@@ -56,30 +56,30 @@ pub fn read(
         Alphabet::Standard => STANDARD.decode(&bytes),
         Alphabet::UrlSafe => URL_SAFE.decode(&bytes),
     };
-    if let Some(decoded) = strict.ok().filter(|decoded| possible(decoded.len())) {
+    if let Some(accepted) = strict.ok().and_then(&mut accept) {
         deviations.extend(found);
-        return Some(decoded);
+        return Some(accepted);
     }
     if bytes.iter().any(|&byte| is_line_end(byte)) {
         found.note(Deviation::Whitespace, true);
         bytes = Cow::Owned(bytes.iter().copied().filter(|&byte| !is_line_end(byte)).collect());
     }
-    let decoded = decode(&bytes, alphabet, &possible, &mut found).or_else(|| {
+    let accepted = decode(&bytes, alphabet, &mut accept, &mut found).or_else(|| {
         let trimmed = bytes.trim_ascii();
         found.note(Deviation::Whitespace, true);
-        if trimmed.len() < bytes.len() { decode(trimmed, alphabet, &possible, &mut found) } else { None }
+        if trimmed.len() < bytes.len() { decode(trimmed, alphabet, &mut accept, &mut found) } else { None }
     })?;
     deviations.extend(found);
-    Some(decoded)
+    Some(accepted)
 }
 
 /// Decodes `bytes` with each blank as a `+`, in either alphabet, padded or not.
-fn decode(
+fn decode<T>(
     bytes: &[u8],
     alphabet: Alphabet,
-    possible: &impl Fn(usize) -> bool,
+    accept: impl FnMut(Vec<u8>) -> Option<T>,
     deviations: &mut Deviations,
-) -> Option<Vec<u8>> {
+) -> Option<T> {
     let mut found = Deviations::default();
     let mut foreign = false;
     let standard: Vec<u8> = bytes
@@ -100,9 +100,9 @@ fn decode(
     found.note(Deviation::Base64Alphabet, foreign);
     found.note(Deviation::Base64Unpadded, !standard.len().is_multiple_of(4));
     found.note(Deviation::PlusAsSpace, bytes.contains(&b' '));
-    let decoded = TOLERANT.decode(standard).ok().filter(|decoded| possible(decoded.len()))?;
+    let accepted = TOLERANT.decode(standard).ok().and_then(accept)?;
     deviations.extend(found);
-    Some(decoded)
+    Some(accepted)
 }
 
 /// Line ends, and the tabs that fold a line.

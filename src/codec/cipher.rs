@@ -23,15 +23,30 @@ pub fn encrypt(key: &Key, iv: &[u8; BLOCK], mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// `PKCS7⁻¹(AES-256-CBC-Decrypt(key, iv, ciphertext))`; `None` for bad padding or for no whole number of blocks, at
-/// least one. Valid and invalid padding over the same decrypted bytes cost the same.
-pub fn decrypt(key: &Key, iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut text = Zeroizing::new(ciphertext.to_vec());
-    cbc::Decryptor::<Aes256>::new((&**key).into(), iv.into()).decrypt_padded::<NoPadding>(&mut text).ok()?;
-    let (padding, valid) = padding(text.last_chunk()?);
-    let length = text.len() - padding;
-    text.truncate(length);
-    bool::from(valid).then_some(text)
+/// What a ciphertext decrypts to. The verdict on its padding is a value like any other until [`Decrypted::text`] asks for
+/// it, and the same bytes are zeroed when it is dropped, whatever the verdict.
+pub struct Decrypted {
+    /// Text and padding.
+    bytes: Zeroizing<Vec<u8>>,
+    /// Bytes of the text; all of them where the padding is invalid.
+    length: usize,
+    valid: Choice,
+}
+
+impl Decrypted {
+    /// The text without its padding; `None` for invalid padding.
+    pub fn text(&self) -> Option<&[u8]> {
+        bool::from(self.valid).then(|| &self.bytes[..self.length])
+    }
+}
+
+/// `PKCS7⁻¹(AES-256-CBC-Decrypt(key, iv, ciphertext))`; `None` for no whole number of blocks, at least one. Valid and
+/// invalid padding over the same decrypted bytes cost the same.
+pub fn decrypt(key: &Key, iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Decrypted> {
+    let mut bytes = Zeroizing::new(ciphertext.to_vec());
+    cbc::Decryptor::<Aes256>::new((&**key).into(), iv.into()).decrypt_padded::<NoPadding>(&mut bytes).ok()?;
+    let (padding, valid) = padding(bytes.last_chunk()?);
+    Some(Decrypted { length: bytes.len() - padding, bytes, valid })
 }
 
 /// The length of the padding at the end of `block` and whether it is valid, without a branch or an index that depends on
@@ -65,7 +80,8 @@ mod tests {
                 let sealed = cbc::Encryptor::<Aes256>::new((&**key).into(), (&iv).into())
                     .encrypt_padded_vec::<NoPadding>(&block);
                 let theirs = cipher().decrypt_padded_vec::<Pkcs7>(&sealed).ok();
-                assert_eq!(decrypt(key, &iv, &sealed).map(|text| text.to_vec()), theirs, "{length} {fault}");
+                let ours = decrypt(key, &iv, &sealed).unwrap();
+                assert_eq!(ours.text(), theirs.as_deref(), "{length} {fault}");
             }
         }
     }

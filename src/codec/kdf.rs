@@ -10,10 +10,11 @@ pub type Key = Zeroizing<[u8; 32]>;
 /// Rounds of `pbkdf2` (guidelines v1.0.0 to v1.5.0).
 pub const PBKDF2_ROUNDS: u32 = 65_536;
 
-/// `HKDF-SHA256(IKM = secret, salt = date, info = "", L = 32)`, RFC 5869. Under a microsecond.
-pub fn hkdf(secret: &[u8], date: &str) -> Key {
+/// `HKDF-SHA256(IKM = secret, salt = date, info = "", L = 32)`, RFC 5869. Under a microsecond. Published vectors have salts
+/// of any bytes.
+pub fn hkdf(secret: &[u8], date: &(impl AsRef<[u8]> + ?Sized)) -> Key {
     let mut key = Key::default();
-    let expanded = Hkdf::<Sha256>::new(Some(date.as_bytes()), secret).expand(&[], key.as_mut());
+    let expanded = Hkdf::<Sha256>::new(Some(date.as_ref()), secret).expand(&[], key.as_mut());
     debug_assert!(expanded.is_ok(), "32 bytes are less than 255 blocks");
     key
 }

@@ -124,7 +124,7 @@ pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<P
     let mut take = |segment: &'a str| {
         let Some((name, value)) = split_at_first(segment, b'=') else { return Ok(()) };
         let Some(slot) = position(names, name) else { return Ok(()) };
-        deviations.note(Deviation::Whitespace, name.trim_ascii().len() < name.len());
+        deviations.note(Deviation::Whitespace, name != names[slot] && has_outer_blanks(name));
         match values[slot].replace(value) {
             None => Ok(()),
             Some(_) => Err(UrlProblem::Repeated(names[slot])),
@@ -251,4 +251,10 @@ fn position(names: &[&'static str], name: &str) -> Option<usize> {
     let decoded: Cow<'_, [u8]> = percent_decode_str(name).into();
     let decoded = decoded.trim_ascii();
     names.iter().position(|known| known.as_bytes() == decoded)
+}
+
+/// Whether `name` has outer blanks, raw or percent-encoded.
+fn has_outer_blanks(name: &str) -> bool {
+    let decoded: Cow<'_, [u8]> = percent_decode_str(name).into();
+    decoded.trim_ascii().len() < decoded.len()
 }

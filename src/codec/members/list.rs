@@ -88,8 +88,9 @@ fn read_part(part: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &
     deviations.note(Deviation::ListSyntax, syntax != Some(own));
     let between =
         |item: &str, quote| item.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote)).map(str::to_owned);
-    // Python prints a list with the second kind.
-    let quoted = |item: &str| between(item, '"').or_else(|| between(item, '\''));
+    // Python prints lists and sets with the second kind; in a pairing's own syntax it is an item's own.
+    let foreign = syntax != Some(own);
+    let quoted = |item: &str| between(item, '"').or_else(|| between(item, '\'').filter(|_| foreign));
     for item in inner.split(',') {
         let item = item.trim();
         match (syntax, quoted(item)) {

@@ -138,15 +138,19 @@ impl<const N: usize> Members<N> {
         let plus_is_space = conventions.profile.plus_is_space;
         let mut members: Self =
             Self { values: [const { None }; N], lists: [const { Vec::new() }; N], extra: BTreeMap::new() };
-        // The place of a `redirect` whose raw query may go on in the members after it.
-        let mut open_redirect: Option<usize> = None;
+        // The place of a `redirect` whose raw query may go on in the members after it, and its text as it was received.
+        let mut open_redirect: Option<(usize, Option<&str>)> = None;
         for (number, segment) in (1..).zip(split_at_ampersands(text)) {
             let (name, raw) = split_at_first(segment, b'=').ok_or(Unreadable::NotAMember(number))?;
             let name = escape::decode(name, plus_is_space).ok_or(Unreadable::BadEscape(number))?;
             let place = names.iter().position(|known| *known == name);
-            if let (None, Some(redirect)) = (place, open_redirect) {
-                let redirect: &mut Option<String> = &mut members.values[redirect];
-                redirect.get_or_insert_default().extend(["&", segment]);
+            if let (None, Some((redirect, first))) = (place, &mut open_redirect) {
+                let redirect: &mut String = members.values[*redirect].get_or_insert_default();
+                // Who lets `&` stand has escaped nothing: the escapes before it are the URL's own, as those behind it are.
+                if let Some(first) = first.take() {
+                    first.clone_into(redirect);
+                }
+                redirect.extend(["&", segment]);
                 continue;
             }
             open_redirect = None;
@@ -158,7 +162,7 @@ impl<const N: usize> Members<N> {
             let value = escape::decode(raw, plus_is_space && !raw_redirect).ok_or(Unreadable::BadEscape(number))?;
             if raw_redirect {
                 deviations.note(Deviation::RedirectUnescaped, true);
-                open_redirect = place;
+                open_redirect = place.map(|place| (place, Some(raw)));
             }
             members.insert(names, place, name, value, conventions, deviations)?;
         }

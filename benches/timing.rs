@@ -1,0 +1,280 @@
+//! Whether valid and invalid padding cost the same: `TIMING_SECONDS=120 cargo bench --bench timing`.
+//!
+//! The method of dudect (Reparaz, Balasch, Verbauwhede: "Dude, is my code constant time?", 2017): calls of two classes,
+//! drawn at random, and Welch's t-test of their times, over all of them and over those below each of 100 percentiles, since
+//! what slows a call from outside has no class. The greatest |t| counts. What is timed is a call of
+//! `codec::cipher::decrypt` and the zeroing of what it returns, all that the service does whatever the verdict; the branch
+//! on it is the caller's.
+//!
+//! The bound is 10, as in dudect's own program: 4.5 is usual for one test, and here the greatest of 101 of each pair of
+//! classes is taken. Exits 1 above it, and where the control, an unpadding that stops at the first wrong byte, stays below
+//! it: then nothing was shown.
+
+#![allow(clippy::unwrap_used, reason = "a bench says what it expects by unwrapping it")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts and nanoseconds are far below 2^52, and not negative"
+)]
+
+use std::{
+    array,
+    hint::black_box,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use aa_redirect::codec::{
+    cipher::{self, BLOCK},
+    kdf::Key,
+};
+use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
+use zeroize::Zeroizing;
+
+const BOUND: f64 = 10.0;
+
+/// Calls of a pair that are prepared, then timed; those of the first batch only set the percentiles.
+const BATCH: usize = 10_000;
+
+/// Percentiles of times, as dudect has them.
+const CROPS: usize = 100;
+
+/// A test says nothing about fewer measurements of a class.
+const LEAST: f64 = 10_000.0;
+
+const KEY: [u8; 32] = [0x5a; 32];
+const IV: [u8; BLOCK] = [0xfb; BLOCK];
+
+/// Two classes of last blocks.
+struct Pair {
+    name: &'static str,
+    blocks: usize,
+    /// The last blocks of the two classes from random bytes.
+    classes: fn([u8; BLOCK], &mut Random) -> [[u8; BLOCK]; 2],
+    call: fn(&Key, &[u8]),
+    is_control: bool,
+}
+
+const PAIRS: [Pair; 6] = [
+    Pair { name: "padding of any length, or one byte of it wrong", blocks: 2, ..PAIR },
+    Pair { name: "the same in a message of 320 bytes", blocks: 20, ..PAIR },
+    Pair { name: "padding of 1 byte, or a last byte of 0", classes: shortest, ..PAIR },
+    Pair { name: "padding of 16 bytes, or the first of them wrong", classes: longest, ..PAIR },
+    Pair { name: "padding of 16 bytes, or of 1", classes: both_valid, ..PAIR },
+    Pair {
+        name: "control: stops at the first wrong byte",
+        classes: early_fault,
+        call: leaky,
+        is_control: true,
+        ..PAIR
+    },
+];
+
+const PAIR: Pair = Pair { name: "", blocks: 2, classes: any_length, call: codec, is_control: false };
+
+fn any_length(bytes: [u8; BLOCK], random: &mut Random) -> [[u8; BLOCK]; 2] {
+    let length = 1 + random.below(BLOCK);
+    let valid = padded(bytes, length);
+    loop {
+        let mut invalid = valid;
+        invalid[BLOCK - 1 - random.below(length)] = random.next().to_le_bytes()[0];
+        if !is_padded(&invalid) {
+            return [valid, invalid];
+        }
+    }
+}
+
+fn shortest(bytes: [u8; BLOCK], _: &mut Random) -> [[u8; BLOCK]; 2] {
+    let valid = padded(bytes, 1);
+    let mut invalid = valid;
+    invalid[BLOCK - 1] = 0;
+    [valid, invalid]
+}
+
+fn longest(bytes: [u8; BLOCK], _: &mut Random) -> [[u8; BLOCK]; 2] {
+    let valid = padded(bytes, BLOCK);
+    let mut invalid = valid;
+    invalid[0] = 0;
+    [valid, invalid]
+}
+
+/// The control goes through all of the first, and stops at the second byte of the other.
+fn early_fault(bytes: [u8; BLOCK], _: &mut Random) -> [[u8; BLOCK]; 2] {
+    let valid = padded(bytes, BLOCK);
+    let mut invalid = valid;
+    invalid[BLOCK - 2] = 0;
+    [valid, invalid]
+}
+
+fn both_valid(bytes: [u8; BLOCK], _: &mut Random) -> [[u8; BLOCK]; 2] {
+    [padded(bytes, BLOCK), padded(bytes, 1)]
+}
+
+fn padded(mut block: [u8; BLOCK], length: usize) -> [u8; BLOCK] {
+    block[BLOCK - length..].fill(u8::try_from(length).unwrap());
+    block
+}
+
+fn is_padded(block: &[u8; BLOCK]) -> bool {
+    let length = usize::from(block[BLOCK - 1]);
+    (1..=BLOCK).contains(&length) && block[BLOCK - length..].iter().all(|&byte| usize::from(byte) == length)
+}
+
+fn codec(key: &Key, ciphertext: &[u8]) {
+    black_box(cipher::decrypt(key, &IV, ciphertext));
+}
+
+/// The unpadding that textbooks have.
+fn leaky(key: &Key, ciphertext: &[u8]) {
+    let mut text = Zeroizing::new(ciphertext.to_vec());
+    cbc::Decryptor::<aes::Aes256>::new((&**key).into(), (&IV).into()).decrypt_padded::<NoPadding>(&mut text).unwrap();
+    let valid = text.last_chunk().is_some_and(|block: &[u8; BLOCK]| {
+        let length = usize::from(black_box(block)[BLOCK - 1]);
+        if length == 0 || length > BLOCK {
+            return false;
+        }
+        for byte in block.iter().rev().take(length) {
+            if usize::from(*black_box(byte)) != length {
+                return false;
+            }
+        }
+        true
+    });
+    black_box((valid, text));
+}
+
+/// Marsaglia's xorshift64*; seeded by the system.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from((self.next() >> 32) % bound as u64).unwrap()
+    }
+}
+
+/// Number, mean and sum of squared differences from it (Welford).
+#[derive(Clone, Copy, Default)]
+struct Sample {
+    number: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Sample {
+    fn add(&mut self, value: f64) {
+        self.number += 1.0;
+        let difference = value - self.mean;
+        self.mean += difference / self.number;
+        self.squares += difference * (value - self.mean);
+    }
+
+    /// The variance of the mean.
+    fn uncertainty(&self) -> f64 {
+        self.squares / (self.number - 1.0) / self.number
+    }
+}
+
+/// The tests of a pair: one of every time, one of those below each crop.
+#[derive(Default)]
+struct Tests {
+    crops: Vec<f64>,
+    samples: Vec<[Sample; 2]>,
+}
+
+impl Tests {
+    fn add(&mut self, times: &[(usize, f64)]) {
+        if self.crops.is_empty() {
+            let mut sorted: Vec<f64> = times.iter().map(|&(_, time)| time).collect();
+            sorted.sort_by(f64::total_cmp);
+            let percentile = |crop: usize| 1.0 - 0.5_f64.powf(10.0 * (crop + 1) as f64 / CROPS as f64);
+            self.crops = (0..CROPS).map(|crop| sorted[(percentile(crop) * sorted.len() as f64) as usize]).collect();
+            self.crops.push(f64::INFINITY);
+            self.samples = vec![Default::default(); self.crops.len()];
+            return;
+        }
+        for &(class, time) in times {
+            let first = self.crops.partition_point(|&crop| crop <= time);
+            for sample in &mut self.samples[first..] {
+                sample[class].add(time);
+            }
+        }
+    }
+
+    /// The greatest |t|, and by how many nanoseconds the first class is slower where it is reached.
+    fn greatest(&self) -> (f64, f64) {
+        // Below the fastest percentiles the clock may show but one time, which has no variance.
+        let says = |class: &Sample| class.number >= LEAST && class.squares > 0.0;
+        let tests = self.samples.iter().filter(|sample| sample.iter().all(says));
+        let t = tests.map(|[a, b]| ((a.mean - b.mean) / (a.uncertainty() + b.uncertainty()).sqrt(), a.mean - b.mean));
+        t.map(|(t, slower)| (t.abs(), slower)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default()
+    }
+
+    fn measurements(&self) -> f64 {
+        self.samples.last().map_or(0.0, |sample| sample.iter().map(|class| class.number).sum())
+    }
+}
+
+/// Times a batch of each pair, its calls in turn with those of the others.
+fn measure(key: &Key, random: &mut Random, tests: &mut [Tests; PAIRS.len()]) {
+    let calls: Vec<[(usize, Vec<u8>); PAIRS.len()]> = (0..BATCH)
+        .map(|_| {
+            PAIRS.map(|pair| {
+                let class = random.below(2);
+                let mut text: Vec<u8> =
+                    (0..pair.blocks * BLOCK / 8).flat_map(|_| random.next().to_le_bytes()).collect();
+                let last = text.last_chunk_mut().unwrap();
+                *last = (pair.classes)(*last, random)[class];
+                let cipher = cbc::Encryptor::<aes::Aes256>::new((&KEY).into(), (&IV).into());
+                (class, cipher.encrypt_padded_vec::<NoPadding>(&text))
+            })
+        })
+        .collect();
+    let mut times: [Vec<(usize, f64)>; PAIRS.len()] = array::from_fn(|_| Vec::with_capacity(BATCH));
+    let mut buffer = [0; 20 * BLOCK];
+    for call in &calls {
+        for ((pair, (class, ciphertext)), times) in PAIRS.iter().zip(call).zip(&mut times) {
+            // One place for both classes.
+            let ciphertext = {
+                let buffer = &mut buffer[..ciphertext.len()];
+                buffer.copy_from_slice(ciphertext);
+                black_box(&*buffer)
+            };
+            let begin = Instant::now();
+            (pair.call)(key, ciphertext);
+            times.push((*class, begin.elapsed().as_nanos() as f64));
+        }
+    }
+    for (tests, times) in tests.iter_mut().zip(&times) {
+        tests.add(times);
+    }
+}
+
+fn main() -> ExitCode {
+    // `cargo test --all-targets` runs benches too, without the argument.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    let seconds = std::env::var("TIMING_SECONDS").map_or(60, |text| text.parse().unwrap());
+    let (end, key) = (Instant::now() + Duration::from_secs(seconds), Key::new(KEY));
+    let mut random = Random(getrandom::u64().unwrap() | 1);
+    let mut tests: [Tests; PAIRS.len()] = Default::default();
+    while Instant::now() < end {
+        measure(&key, &mut random, &mut tests);
+    }
+    let mut failed = false;
+    for (pair, tests) in PAIRS.iter().zip(&tests) {
+        let (t, slower) = tests.greatest();
+        failed |= (t > BOUND) != pair.is_control;
+        let measurements = tests.measurements();
+        println!("|t| {t:8.1}  {slower:+8.3} ns  {measurements:11.0} measurements  {}", pair.name);
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,85 @@
+//! What the codec seals it opens again, member for member, with nothing to repair.
+
+use aa_redirect::codec::{
+    self, Deviation, Deviations, Envelope, RequestorType, Seal, Sealed, Unopened, members,
+    profile::Conventions,
+    url::{self, Leg, Parameters, Value},
+};
+use proptest::{prelude::*, sample::select};
+
+use super::{
+    cases, conventions, id, instant, key,
+    meaning::{Meaning, message},
+};
+
+fn seal(leg: Leg, meaning: &Meaning, seal: Seal<'_>, conventions: &Conventions) -> Sealed {
+    let plaintext = match leg {
+        Leg::Request => members::write_redirect(&meaning.redirect(), conventions.lists),
+        Leg::Callback => members::write_callback(&meaning.callback(), conventions.lists),
+    };
+    codec::seal(plaintext, seal, conventions)
+}
+
+/// Opens with the key that the envelope's date gives.
+pub(crate) fn open(
+    leg: Leg,
+    envelope: &Envelope,
+    conventions: &Conventions,
+) -> Result<(Meaning, Deviations), Unopened> {
+    let key = key(envelope.date.text());
+    match leg {
+        Leg::Request => codec::open_redirect(envelope, &key, conventions)
+            .map(|(opened, deviations)| (Meaning::from(&opened), deviations)),
+        Leg::Callback => codec::open_callback(envelope, &key, conventions)
+            .map(|(opened, deviations)| (Meaning::from(&opened), deviations)),
+    }
+}
+
+/// The parameters as a caller gives them that has taken them out of a URL.
+fn parameters(sealed: &Sealed) -> Parameters<'_> {
+    Parameters {
+        fi: Value::plain(&sealed.fi),
+        date: Value::plain(&sealed.date),
+        message: Value::plain(&sealed.message),
+        iv: Value::plain_or_none(&sealed.iv),
+        requestor_type: Value::plain_or_none(&sealed.requestor_type),
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn what_is_sealed_opens(
+        (leg, meaning) in message(),
+        conventions in conventions(),
+        sender in id(),
+        kind in select(vec![None, Some(RequestorType::Fiu), Some(RequestorType::Lsp)]),
+        instant in instant(),
+        random_iv in any::<[u8; 16]>(),
+        webview in select(vec!["https://aa.example/w", "https://aa.example/w?", "https://aa.example/w?a=1&", "aa://w?x#y?z"]),
+    ) {
+        let date = conventions.date.write(instant);
+        let requestor_type = kind.filter(|_| leg == Leg::Request);
+        let target = if leg == Leg::Request || url::names_parameter(&meaning.redirect, leg) {
+            webview
+        } else {
+            &meaning.redirect
+        };
+        let sealed = seal(
+            leg,
+            &meaning,
+            Seal { sender: &sender, requestor_type, date: date.clone(), key: &key(&date), random_iv },
+            &conventions,
+        );
+        let url = url::append(target, &sealed.query(leg));
+        let plain = Envelope::from_parameters(parameters(&sealed), leg, Deviations::default());
+        for envelope in [Envelope::from_url(&url, leg), plain] {
+            let envelope = envelope.unwrap();
+            prop_assert_eq!((&envelope.sender, envelope.requestor_type), (&sender, requestor_type));
+            let mut expected = Deviations::default();
+            expected.note(Deviation::ExtraMember, !meaning.extra.is_empty());
+            prop_assert_eq!(open(leg, &envelope, &conventions), Ok((meaning.clone(), expected)));
+        }
+    }
+}
