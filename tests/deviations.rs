@@ -241,6 +241,22 @@ request!(
     []
 );
 request!(
+    an_item_in_single_quotes_keeps_them_in_a_pairing_of_braces,
+    "braces",
+    with(PLAIN, "srcref=a", "srcref={'a','b'}"),
+    |r| r.srcref,
+    ["'a'", "'b'"],
+    []
+);
+request!(
+    an_item_of_braces_loses_its_double_quotes,
+    "iv",
+    with(PLAIN, "srcref=a", "srcref={\"a\", \"b\"}"),
+    |r| r.srcref,
+    ["a", "b"],
+    ["LIST_SYNTAX"]
+);
+request!(
     a_pairings_own_json_is_no_deviation,
     "json",
     with(PLAIN, "srcref=a", "srcref=[\"a\",\"b\"]"),

@@ -25,7 +25,7 @@ pub fn parameters(url: &str, request: bool) -> Verdict<Parameters> {
 fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     let (date, message) = if request { ("reqdate", "ecreq") } else { ("resdate", "ecres") };
     let (url, _) = url.split_once('#').unwrap_or((url, ""));
-    if url.contains(char::is_whitespace) {
+    if url.starts_with(|first: char| first.is_ascii_whitespace()) {
         return Err(Stop::Deviates);
     }
     let query = match url.split_once('?') {
@@ -39,8 +39,8 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     let mut given = BTreeMap::new();
     for segment in query.split('&') {
         let Some((name, value)) = segment.split_once('=') else { continue };
-        if name.contains('%') {
-            // Whether names may be escaped is not said.
+        if name.contains('%') || name.contains(char::is_whitespace) {
+            // Whether names may be escaped or have blanks around them is not said.
             return Err(Stop::Unsaid);
         }
         let ours = ["fi", date, message, "iv"].contains(&name) || request && name == "requestorType";

@@ -86,17 +86,21 @@ fn read_part(part: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &
         return;
     };
     deviations.note(Deviation::ListSyntax, syntax != Some(own));
-    let between =
-        |item: &str, quote| item.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote)).map(str::to_owned);
-    // Python prints a list with the second kind.
-    let quoted = |item: &str| between(item, '"').or_else(|| between(item, '\''));
+    // No item holds `"`. Python prints a list with `'`, which an item of any pairing's own syntax may hold.
+    let unquoted = |item| match syntax {
+        None => between(item, '"').or_else(|| between(item, '\'')),
+        Some(ListSyntax::Braces) => between(item, '"'),
+        Some(_) => None,
+    };
     for item in inner.split(',') {
         let item = item.trim();
-        match (syntax, quoted(item)) {
-            (None | Some(ListSyntax::Braces), Some(inside)) => push(&inside),
-            _ => push(item),
-        }
+        push(unquoted(item).unwrap_or(item));
     }
+}
+
+/// What stands between two `quote` in `item`.
+fn between(item: &str, quote: char) -> Option<&str> {
+    item.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
 }
 
 /// `item` as the inside of a JSON string.
