@@ -59,10 +59,12 @@ fn folder() -> &'static PathBuf {
 /// marker would only ever break the file.
 fn marked(text: &str, place: usize, quotes: u8) -> String {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '/' | ':');
-    let replacement = match quotes % 4 {
+    let replacement = match quotes % 5 {
         0 => MARKER.to_owned(),
         1 => format!("\"{MARKER}\""),
         2 => format!("'{MARKER}' "),
+        // The word by which the library's own messages are told apart.
+        3 => format!("\"expected {MARKER}\""),
         _ => format!("{MARKER}\n"),
     };
     let mut marked = String::new();
