@@ -87,10 +87,8 @@ pub struct Envelope {
     pub iv: Option<[u8; BLOCK]>,
     /// The ciphertext: whole blocks, at least one.
     pub ciphertext: Vec<u8>,
-    /// What had to be repaired so far, for whatever pairing.
+    /// What had to be repaired so far.
     pub deviations: Deviations,
-    /// Whether the ciphertext came without padding, which some pairings write.
-    unpadded: bool,
 }
 
 impl Envelope {
@@ -138,16 +136,13 @@ impl Envelope {
             })
             .transpose()?;
         let whole_blocks = |bytes: Vec<u8>| (!bytes.is_empty() && bytes.len().is_multiple_of(BLOCK)).then_some(bytes);
-        let mut found = Deviations::default();
-        let ciphertext = base64::read(parameters.message, Alphabet::UrlSafe, whole_blocks, &mut found).ok_or(
+        let ciphertext = base64::read(parameters.message, Alphabet::UrlSafe, whole_blocks, &mut deviations).ok_or(
             Malformed::Parameter {
                 parameter: leg.message_name(),
                 problem: "is no Base64 of whole 16-byte blocks; it may have been cut short",
             },
         )?;
-        let unpadded = found.take(Deviation::Base64Unpadded);
-        deviations.extend(found);
-        Ok(Self { date, sender, requestor_type, iv, ciphertext, deviations, unpadded })
+        Ok(Self { date, sender, requestor_type, iv, ciphertext, deviations })
     }
 
     /// The IV to decrypt with, where the message fits `scheme`.
@@ -163,7 +158,6 @@ impl Envelope {
     fn deviations_for(&self, conventions: &Conventions) -> Deviations {
         let mut deviations = self.deviations;
         deviations.note(Deviation::DateDigits, self.date.deviates(conventions.date));
-        deviations.note(Deviation::Base64Unpadded, self.unpadded && conventions.padding);
         deviations
     }
 }

@@ -55,7 +55,8 @@ pub(crate) fn line_of(text: &str, at: usize) -> usize {
 /// What TOML or its shape has against the file, without the keys and values that the library's message may quote.
 fn describe(error: &toml::de::Error) -> String {
     let message = error.message();
-    match message.split_once("expected ") {
+    // The last one: a quoted value may hold the word too.
+    match message.rsplit_once("expected ") {
         Some((before, expected)) if before.contains("invalid") => format!("the value here should be {expected}"),
         Some((before, expected)) if before.contains("unknown field") => {
             format!("the key here is unknown; expected {expected}")

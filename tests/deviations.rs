@@ -75,22 +75,6 @@ async fn stripped_padding_is_read() {
 }
 
 #[tokio::test]
-async fn a_pairings_own_missing_padding_is_no_deviation() {
-    let message = sender::request("comma", MILLIS, PLAIN);
-    assert!(message.sealed.ends_with('='));
-    let sealed = message.sealed.trim_end_matches('=').to_owned();
-    let query = sender::Message { sealed, ..message.clone() }.request_query();
-    let mut server = start().await;
-    let opened = server.decode_redirect_for("comma", &query).await.unwrap();
-    assert_eq!(names(&opened.deviations), [""; 0]);
-    // Its custom is about `ecreq` and `ecres` alone.
-    let iv = message.iv.trim_end_matches('=').to_owned();
-    let query = sender::Message { iv, ..message }.request_query();
-    let opened = server.decode_redirect_for("comma", &query).await.unwrap();
-    assert_eq!(names(&opened.deviations), ["DEVIATION_BASE64_UNPADDED"]);
-}
-
-#[tokio::test]
 async fn the_real_unpadded_fi_of_onemoney_is_read() {
     let mut server = start().await;
     server.set_now("2023-07-10T08:58:30Z");
@@ -273,6 +257,22 @@ request!(
     |r| r.srcref,
     ["a", "b"],
     []
+);
+request!(
+    an_item_in_single_quotes_keeps_them_in_a_pairing_of_braces,
+    "braces",
+    with(PLAIN, "srcref=a", "srcref={'a','b'}"),
+    |r| r.srcref,
+    ["'a'", "'b'"],
+    []
+);
+request!(
+    an_item_of_braces_loses_its_double_quotes,
+    "iv",
+    with(PLAIN, "srcref=a", "srcref={\"a\", \"b\"}"),
+    |r| r.srcref,
+    ["a", "b"],
+    ["LIST_SYNTAX"]
 );
 request!(
     a_pairings_own_json_is_no_deviation,

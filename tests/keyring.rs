@@ -151,6 +151,8 @@ fn a_secret_written_into_the_file_is_not_repeated_in_the_refusal() {
         ("{ id = \"a\", file = \"secret\" }", "\"0123456789abcdefghijABCDEFGHIJ-_\""),
         ("padding = true", "padding = \"0123456789abcdefghijABCDEFGHIJ-_\""),
         ("padding = true", "padding = 0123456789abcdefghijABCDEFGHIJ-_"),
+        ("padding = true", "padding = \"expected 0123456789abcdefghijABCDEFGHIJ-_\""),
+        ("padding = true", "\"expected 0123456789abcdefghijABCDEFGHIJ-_\" = true"),
         ("\"v1.5\"", "\"0123456789abcdefghijABCDEFGHIJ-_\""),
         ("[\n", "\"0123456789abcdefghijABCDEFGHIJ-_\" #"),
     ] {

@@ -80,14 +80,6 @@ impl Deviations {
         self.0 |= u16::from(seen) << deviation as u8;
     }
 
-    /// Removes `deviation`; whether it was there.
-    pub(super) fn take(&mut self, deviation: Deviation) -> bool {
-        let bit = 1 << deviation as u8;
-        let seen = self.0 & bit != 0;
-        self.0 &= !bit;
-        seen
-    }
-
     /// Adds all of `others`.
     pub fn extend(&mut self, others: Self) {
         self.0 |= others.0;

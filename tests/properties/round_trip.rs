@@ -79,6 +79,9 @@ proptest! {
             prop_assert_eq!((&envelope.sender, envelope.requestor_type), (&sender, requestor_type));
             let mut expected = Deviations::default();
             expected.note(Deviation::ExtraMember, !meaning.extra.is_empty());
+            // Reported whatever the pairing writes: padding that is missing may have been cut off on the way.
+            let unpadded = !conventions.padding && !envelope.ciphertext.len().is_multiple_of(3);
+            expected.note(Deviation::Base64Unpadded, unpadded);
             prop_assert_eq!(open(leg, &envelope, &conventions), Ok((meaning.clone(), expected)));
         }
     }

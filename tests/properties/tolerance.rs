@@ -233,7 +233,7 @@ fn cleaned(mut case: Case) -> Case {
 /// A clean case with `deviation` and no other.
 fn with(deviation: Deviation, dirty: &Case) -> Case {
     let mut case = cleaned(dirty.clone());
-    let Case { leg, meaning, conventions, date, habits, .. } = &mut case;
+    let Case { leg, meaning, date, habits, .. } = &mut case;
     let at = usize::from(habits.order[0]) % 5;
     // The date is no Base64, and `requestorType` is not always there.
     let parameter = &mut habits.parameters[if matches!(at, 1 | 4) { 2 } else { at }];
@@ -269,7 +269,6 @@ fn with(deviation: Deviation, dirty: &Case) -> Case {
         Deviation::BlankOptional => habits.blanks = dirty.habits.blanks,
         Deviation::StatusMismatch => meaning.errorcode = u32::from(meaning.errorcode == 0),
     }
-    conventions.padding |= deviation == Deviation::Base64Unpadded;
     case
 }
 

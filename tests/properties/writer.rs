@@ -244,11 +244,7 @@ impl Habits {
                 _ => true,
             },
         );
-        let mut of_message = Deviations::default();
-        let message = message.base64(&ciphertext, true, self.lower, in_url, &mut of_message);
-        for deviation in of_message.iter() {
-            found.note(deviation, deviation != Deviation::Base64Unpadded || conventions.padding);
-        }
+        let message = message.base64(&ciphertext, true, self.lower, in_url, &mut found);
         let fi = fi.base64(&mask(sent.id.as_bytes(), sent.date), false, self.lower, in_url, &mut found);
         let date = date.encode(sent.date, self.lower, in_url, &mut found);
         let iv = if has_iv { iv_habit.base64(&iv, false, self.lower, in_url, &mut found) } else { String::new() };

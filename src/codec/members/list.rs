@@ -86,18 +86,21 @@ fn read_part(part: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &
         return;
     };
     deviations.note(Deviation::ListSyntax, syntax != Some(own));
-    let between =
-        |item: &str, quote| item.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote)).map(str::to_owned);
-    // Python prints lists and sets with the second kind; in a pairing's own syntax it is an item's own.
+    // No item holds `"`. Python prints lists and sets with `'`, which an item of the pairing's own syntax may hold.
     let foreign = syntax != Some(own);
-    let quoted = |item: &str| between(item, '"').or_else(|| between(item, '\'').filter(|_| foreign));
+    let unquoted = |item| match syntax {
+        None | Some(ListSyntax::Braces) => between(item, '"').or_else(|| between(item, '\'').filter(|_| foreign)),
+        Some(_) => None,
+    };
     for item in inner.split(',') {
         let item = item.trim();
-        match (syntax, quoted(item)) {
-            (None | Some(ListSyntax::Braces), Some(inside)) => push(&inside),
-            _ => push(item),
-        }
+        push(unquoted(item).unwrap_or(item));
     }
+}
+
+/// What stands between two `quote` in `item`.
+fn between(item: &str, quote: char) -> Option<&str> {
+    item.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
 }
 
 /// `item` as the inside of a JSON string.

@@ -1,0 +1,103 @@
+//! A date never panics; its window opens and closes once; and what is written reads back as an instant that it admits.
+//!
+//! An input is an instant in milliseconds, a second one, two bytes (a window, a span of reuse) and a text to read.
+#![no_main]
+
+use aa_redirect::codec::date::{DateStyle, Freshness, Instants, ReadDate, WireDate, shared_instant};
+use chrono::{DateTime, TimeDelta, Utc};
+use libfuzzer_sys::fuzz_target;
+
+const STYLES: [DateStyle; 3] = [DateStyle::Millis, DateStyle::Tenths, DateStyle::Full];
+/// The years 1 to 9999, which is what four digits and a Timestamp hold.
+const FIRST: i64 = -62_135_596_800_000;
+const LAST: i64 = 253_402_300_799_999;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((issue, rest)) = input.split_first_chunk::<8>() else { return };
+    let Some((now, rest)) = rest.split_first_chunk::<8>() else { return };
+    let [window, reuse, text @ ..] = rest else { return };
+    let instant = |bytes: &[u8; 8]| {
+        let millis = FIRST + i64::from_le_bytes(*bytes).rem_euclid(LAST - FIRST + 1);
+        DateTime::from_timestamp_millis(millis).expect("an instant of the calendar")
+    };
+    let (issue, now) = (instant(issue), instant(now));
+    // From a second to the setting's bound of a thousand million, in powers of ten; also what lies between.
+    let max_age = TimeDelta::seconds((i64::from(*window) + 1) * 10_i64.pow(u32::from(window % 7)));
+    written(issue, max_age);
+    shared(issue, TimeDelta::milliseconds(1 + i64::from(*reuse) * 4));
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Ok(date) = WireDate::parse(text) else { return };
+    assert_eq!(date.text(), text.trim_ascii());
+    assert!(matches!(date.text().len(), 14 | 15 | 17));
+    assert!(date.text().bytes().all(|byte| byte.is_ascii_digit()));
+    for style in STYLES {
+        let any = date.instants(style, ReadDate::Any).expect("any date has an instant");
+        ordered(any, now, max_age);
+        for (_, reading) in date.readings() {
+            assert!((any.first..=any.last).contains(&reading), "every reading is admitted");
+        }
+        if let Ok(tenths) = date.instants(style, ReadDate::Tenths) {
+            ordered(tenths, now, max_age);
+            assert!(any.first <= tenths.first && tenths.last <= any.last, "tenths only narrow");
+        }
+    }
+});
+
+/// What lies between is in order, and freshness never goes back.
+fn ordered(instants: Instants, now: DateTime<Utc>, max_age: TimeDelta) {
+    let Instants { first, issue, last } = instants;
+    assert!(first <= issue && issue <= last);
+    let rank = |now| match instants.freshness(now, max_age) {
+        Freshness::InFuture => 0,
+        Freshness::Fresh => 1,
+        Freshness::Expired => 2,
+    };
+    let tick = TimeDelta::nanoseconds(1);
+    let edges = [first - max_age - tick, first - max_age, issue, last + max_age, last + max_age + tick];
+    assert_eq!(edges.map(rank), [0, 1, 1, 1, 2], "the window's edges");
+    let expected = if now < edges[1] { 0 } else { 1 + i32::from(now > edges[3]) };
+    assert_eq!(rank(now), expected);
+}
+
+/// What each style writes is read as a date that admits the instant and is fresh at it.
+fn written(issue: DateTime<Utc>, max_age: TimeDelta) {
+    for style in STYLES {
+        let date = WireDate::parse(&style.write(issue)).expect("what is written is a date");
+        let any = date.instants(style, ReadDate::Any).expect("any date has an instant");
+        assert!((any.first..=any.last).contains(&issue));
+        assert_eq!(any.freshness(issue, max_age), Freshness::Fresh);
+        let error = issue - any.issue;
+        match style {
+            DateStyle::Full => assert_eq!(error, TimeDelta::zero()),
+            DateStyle::Tenths => {
+                assert!((0..100).contains(&error.num_milliseconds()));
+                let tenths = date.instants(style, ReadDate::Tenths).expect("tenths");
+                assert!((tenths.first..=tenths.last).contains(&issue));
+                assert_eq!(tenths.issue, any.issue);
+            }
+            DateStyle::Millis => assert_eq!(error.num_milliseconds() % 1000, 0),
+        }
+    }
+}
+
+/// A shared date lies in the instant's minute and near it, and is the same for all of its span.
+fn shared(now: DateTime<Utc>, reuse: TimeDelta) {
+    for style in STYLES {
+        let begin = shared_instant(style, now, reuse);
+        assert!((begin - now).abs() < TimeDelta::seconds(2));
+        let minute = |at: DateTime<Utc>| at.timestamp().div_euclid(60);
+        assert_eq!(minute(begin), minute(now));
+        let span = reuse.num_milliseconds().max(if style == DateStyle::Tenths { 100 } else { 1 });
+        let in_minute = now.timestamp_millis().rem_euclid(60_000);
+        let first = now - TimeDelta::milliseconds(in_minute % span);
+        assert_eq!(shared_instant(style, first, reuse), begin);
+        if in_minute / span > 0 {
+            let before = first - TimeDelta::milliseconds(1);
+            assert_ne!(
+                style.write(shared_instant(style, before, reuse)),
+                style.write(begin),
+                "{style:?} {now} {reuse}"
+            );
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Reading a URL never panics, an envelope is what it promises, and parameters appended to any URL that may be returned
+//! to are found again.
+//!
+//! An input is a byte that chooses the leg, and the URL.
+#![no_main]
+
+use aa_redirect::codec::{
+    Envelope, RequestorType, Seal,
+    cipher::BLOCK,
+    form,
+    kdf::Key,
+    profile::{Conventions, PROFILES},
+    seal,
+    url::{Leg, append, leg_of, names_parameter},
+};
+use libfuzzer_sys::fuzz_target;
+
+const DATE: &str = "060420210510756";
+
+fuzz_target!(|input: &[u8]| {
+    let [leg, url @ ..] = input else { return };
+    let Ok(url) = std::str::from_utf8(url) else { return };
+    let leg = if leg % 2 == 0 { Leg::Request } else { Leg::Callback };
+    leg_of(url);
+    if let Ok(envelope) = Envelope::from_url(url, leg) {
+        assert!((1..=128).contains(&envelope.sender.len()), "an id has 1 to 128 bytes");
+        assert!(!envelope.sender.contains(char::is_control), "an id has no control characters");
+        assert!(!envelope.ciphertext.is_empty() && envelope.ciphertext.len() % 16 == 0, "whole blocks");
+        let date = envelope.date.text();
+        assert!(date.bytes().all(|byte| byte.is_ascii_digit()) && matches!(date.len(), 14 | 15 | 17), "a date");
+        assert!(leg == Leg::Request || envelope.requestor_type.is_none(), "a callback has no requestor type");
+        assert!(names_parameter(url, leg), "what was read is named");
+        assert!(matches!(leg, Leg::Request) || leg_of(url) == leg, "what reads as a callback is taken for one");
+    }
+    if form::check_redirect(url).is_err() || names_parameter(url, leg) {
+        return;
+    }
+    for profile in &PROFILES[..2] {
+        let requestor_type = (leg == Leg::Request).then_some(RequestorType::Lsp);
+        let sealed = Seal {
+            sender: "an id>?",
+            requestor_type,
+            date: DATE.to_owned(),
+            key: &Key::default(),
+            random_iv: [0xfb; BLOCK],
+        };
+        let sealed = seal(url.to_owned().into(), sealed, &Conventions::of(profile));
+        let whole = append(url, &sealed.query(leg));
+        let read = Envelope::from_url(&whole, leg).expect("what was appended is found");
+        assert_eq!(read.sender, "an id>?");
+        assert_eq!(read.date.text(), DATE);
+        assert_eq!(read.requestor_type, requestor_type);
+        assert_eq!(read.iv_for(profile.scheme).is_some(), true);
+        assert_eq!(read.ciphertext.len(), (url.len() / BLOCK + 1) * BLOCK);
+        assert_eq!(read.deviations.iter().next(), None, "nothing had to be repaired");
+    }
+});
