@@ -23,7 +23,7 @@ mod file;
 mod hosts;
 mod sandbox;
 
-pub use file::{Problem, Refused, load};
+pub use file::{Problem, Refused, load, load_with};
 pub use hosts::HostRules;
 pub use sandbox::sandbox;
 

@@ -6,14 +6,18 @@
 //! 1. [`codec`]: the format, pure.
 //! 2. [`keyring`] and [`kdf_pool`]: pairings, secrets, derived keys.
 //! 3. [`service`], [`error`], [`server`], [`config`], [`cli`]: the edges. They translate and decide nothing about the
-//!    format.
+//!    format. [`reload`] keeps what is served up with its files.
+//!
+//! [`files`] is how the second and third ring read.
 
 pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod error;
+pub mod files;
 pub mod kdf_pool;
 pub mod keyring;
 pub mod proto;
+pub mod reload;
 pub mod server;
 pub mod service;

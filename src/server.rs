@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod deadline;
+pub mod tls;
 
 /// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
 const MAX_STREAMS: u32 = 200;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    env, fmt, fs,
+    env, fmt,
     path::{Path, PathBuf},
     sync::atomic::AtomicI64,
 };
@@ -15,12 +15,15 @@ use thiserror::Error;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
-use crate::codec::{
-    MAX_ID,
-    date::{DateStyle, ReadDate},
-    form,
-    profile::{Conventions, ListSyntax, PROFILES, Profile},
-    url::{Leg, names_parameter},
+use crate::{
+    codec::{
+        MAX_ID,
+        date::{DateStyle, ReadDate},
+        form,
+        profile::{Conventions, ListSyntax, PROFILES, Profile},
+        url::{Leg, names_parameter},
+    },
+    files::{ReadFile, read_file},
 };
 
 mod shape;
@@ -76,18 +79,24 @@ impl fmt::Display for Refused {
 /// # Errors
 /// Everything that makes the file unfit, at once.
 pub fn load(path: &Path) -> Result<(Keyring, Vec<Problem>), Refused> {
+    load_with(path, &read_file)
+}
+
+/// [`load`], with every file read by `read`.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
-    let text = fs::read_to_string(path).map_err(|error| {
-        refused(vec![Problem {
-            line: None,
-            text: format!("cannot be read: {error}; name another file with --keyring"),
-        }])
-    })?;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let read = |file: &str| {
-        fs::read(directory.join(file)).map(Zeroizing::new).map_err(|error| format!("cannot be read: {error}"))
+    let unreadable = |error: &dyn fmt::Display| {
+        let text = format!("cannot be read: {error}; name another file with --keyring");
+        refused(vec![Problem { line: None, text }])
     };
-    parse(&text, &read).map_err(refused)
+    let bytes = read(path).map_err(|error| unreadable(&error))?;
+    let text = str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let read_secret = |file: &str| read(&directory.join(file)).map_err(|error| format!("cannot be read: {error}"));
+    parse(text, &read_secret).map_err(refused)
 }
 
 /// Reads the bytes of a secret file, named as in the keyring.
