@@ -24,7 +24,7 @@ mod file;
 mod hosts;
 mod sandbox;
 
-pub use file::load;
+pub use file::{load, load_with};
 pub use hosts::HostRules;
 pub use sandbox::sandbox;
 

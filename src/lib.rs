@@ -6,9 +6,9 @@
 //! 1. [`codec`]: the format, pure.
 //! 2. [`keyring`] and [`kdf_pool`]: pairings, secrets, derived keys.
 //! 3. [`service`], [`callers`], [`error`], [`server`], [`telemetry`], [`config`], [`cli`]: the edges. They translate and
-//!    decide nothing about the format.
+//!    decide nothing about the format. [`reload`] keeps what is served up with its files.
 //!
-//! [`file_check`] is what the files of the second and third ring have in common.
+//! [`files`] is how the second and third ring read, [`file_check`] what their files have in common.
 
 pub mod callers;
 pub mod cli;
@@ -16,9 +16,11 @@ pub mod codec;
 pub mod config;
 pub mod error;
 pub mod file_check;
+pub mod files;
 pub mod kdf_pool;
 pub mod keyring;
 pub mod proto;
+pub mod reload;
 pub mod server;
 pub mod service;
 pub mod telemetry;

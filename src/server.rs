@@ -30,6 +30,7 @@ mod connection;
 mod connections;
 mod deadline;
 mod listener;
+pub mod tls;
 mod workers;
 
 pub use listener::Listener;

@@ -246,7 +246,10 @@ impl<'a> PaddingAttack<'a> {
             self.answers.insert((answer.message().to_owned(), answer.details().to_vec()));
         }
         let valid =
-            |before: &[u8; 16]| cipher::decrypt(&self.key.into(), &[0; 16], &[*before, self.target].concat()).is_some();
+            |before: &[u8; 16]| {
+                let text = cipher::decrypt(&self.key.into(), &[0; 16], &[*before, self.target].concat());
+                text.is_some_and(|text| text.text().is_some())
+            };
         (self.server.budget.refused() == refused).then(|| befores.iter().map(valid).collect())
     }
 

@@ -101,7 +101,12 @@ async fn a_redirect_gives_back_every_member_in_every_pairing() {
         assert_eq!((&*opened.fiu_id, &*opened.aa_id), ("fiu@test", aa));
         assert_eq!(opened.requestor_type(), RequestorType::Lsp);
         assert_eq!((&*opened.secret_id, opened.primary_secret), ("new", true));
-        assert_eq!(names(&opened.deviations), ["DEVIATION_EXTRA_MEMBER"], "{aa}");
+        let unpadded = aa == "comma" && !sealed.params.as_ref().unwrap().ecreq.len().is_multiple_of(4);
+        let mut expected = vec!["DEVIATION_EXTRA_MEMBER"];
+        if unpadded {
+            expected.insert(0, "DEVIATION_BASE64_UNPADDED");
+        }
+        assert_eq!(names(&opened.deviations), expected, "{aa}");
         let by_params = server.decode_redirect_params(aa, sealed.params.unwrap()).await.unwrap();
         assert!(by_params.redirect == opened.redirect, "{aa}");
     }

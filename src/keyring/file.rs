@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    env, fs,
+    env, fmt,
     path::Path,
     sync::atomic::AtomicI64,
 };
@@ -23,6 +23,7 @@ use crate::{
         url::{Leg, names_parameter},
     },
     file_check::{Problem, Refused, line_of, shaped},
+    files::{ReadFile, read_file},
 };
 
 mod shape;
@@ -46,18 +47,24 @@ const MAX_FAILURE_BUDGET: i64 = u32::MAX as i64;
 /// # Errors
 /// Everything that makes the file unfit, at once.
 pub fn load(path: &Path) -> Result<(Keyring, Vec<Problem>), Refused> {
+    load_with(path, &read_file)
+}
+
+/// [`load`], with every file read by `read`.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
-    let text = fs::read_to_string(path).map_err(|error| {
-        refused(vec![Problem {
-            line: None,
-            text: format!("cannot be read: {error}; name another file with --keyring"),
-        }])
-    })?;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let read = |file: &str| {
-        fs::read(directory.join(file)).map(Zeroizing::new).map_err(|error| format!("cannot be read: {error}"))
+    let unreadable = |error: &dyn fmt::Display| {
+        let text = format!("cannot be read: {error}; name another file with --keyring");
+        refused(vec![Problem { line: None, text }])
     };
-    parse(&text, &read).map_err(refused)
+    let bytes = read(path).map_err(|error| unreadable(&error))?;
+    let text = str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let read_secret = |file: &str| read(&directory.join(file)).map_err(|error| format!("cannot be read: {error}"));
+    parse(text, &read_secret).map_err(refused)
 }
 
 /// Reads the bytes of a secret file, named as in the keyring.
