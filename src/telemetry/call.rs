@@ -22,7 +22,7 @@ use super::{
     traces,
 };
 use crate::{
-    codec::{Deviations, url::Leg},
+    codec::{Deviation, Deviations, url::Leg},
     proto::ErrorReason,
 };
 
@@ -222,7 +222,7 @@ impl Notes {
 
     /// The names joined with commas.
     fn deviation_names(&self) -> Option<String> {
-        let mut names = self.deviations.iter().map(|deviation| deviation.name());
+        let mut names = self.deviations.iter().map(Deviation::name);
         names.next().map(|first| {
             names.fold(first.to_owned(), |mut all, name| {
                 all.push(',');

@@ -1,4 +1,4 @@
-//! The metrics, as Prometheus and OpenMetrics read them: the `grpc_server_*` names that dashboards know, and our own
+//! The metrics, as Prometheus reads them: the `grpc_server_*` names that dashboards know, and our own
 //! under `aa_redirect_`. All labels are bounded by the interface and the keyring.
 //!
 //! Counting a call takes a few atomic additions on counters that were made at the start.
@@ -218,7 +218,7 @@ impl Metrics {
         let mut all = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut all, &self.registry);
-        // A histogram with bounds below zero has no sum in OpenMetrics, as it would not only grow.
+        // A histogram with bounds below zero has no sum in the format, as it would not only grow.
         all.split_inclusive('\n').filter(|line| !line.starts_with("aa_redirect_date_skew_seconds_sum")).collect()
     }
 
