@@ -12,7 +12,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::file_check::{Problem, Refused};
+use crate::{
+    file_check::{Problem, Refused},
+    files::{ReadFile, read_file},
+};
 
 mod file;
 pub mod forwarded;
@@ -31,7 +34,7 @@ pub struct Malformed;
 /// Somebody who may call.
 pub struct Caller {
     /// For logs; 1 to 128 bytes without control characters, and no other caller's.
-    pub name: String,
+    pub name: Arc<str>,
     methods: Option<Vec<&'static str>>,
     fiu: Option<HashSet<String>>,
     aa: Option<HashSet<String>>,
@@ -69,7 +72,15 @@ impl Callers {
     /// # Errors
     /// Everything that makes the file unfit, at once.
     pub fn load(path: &Path) -> Result<(Self, Vec<Problem>), Refused> {
-        file::load(path)
+        Self::load_with(path, &read_file)
+    }
+
+    /// [`Callers::load`], with the file read by `read`.
+    ///
+    /// # Errors
+    /// As for [`Callers::load`].
+    pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Self, Vec<Problem>), Refused> {
+        file::load(path, read)
     }
 
     /// The caller whose certificate has `sans`: that of the first one which is any caller's.

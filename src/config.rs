@@ -6,16 +6,26 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     str::FromStr,
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use thiserror::Error;
+use tracing::level_filters::LevelFilter;
 
 use crate::{
-    keyring::{self, Keyring, Problem, Refused},
-    server::Limits,
+    callers::Callers,
+    file_check::{Problem, Refused},
+    files::ReadFile,
+    keyring::{self, Keyring},
+    reload::Reloaded,
+    server::{
+        Limits,
+        tls::{Tls, TlsFiles, TlsRefused},
+    },
+    telemetry::traces::BadTracing,
 };
 
 /// Loopback only, so that a first start exposes nothing.
@@ -80,6 +90,30 @@ pub enum LogFormat {
     Json,
 }
 
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Faults of the service, and files that are refused.
+    Error,
+    /// What an operator should look at, too.
+    Warn,
+    /// One line a call, too.
+    Info,
+    /// Probes and the ends of connections, too.
+    Debug,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+        }
+    }
+}
+
 /// What `serve` and `check` can be told.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -87,9 +121,33 @@ pub struct Settings {
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_LISTEN", value_delimiter = ',', default_value = DEFAULT_LISTEN)]
     pub listen: Vec<Address>,
 
+    /// Where a mesh's proxy alone connects, without TLS: the identity in its x-forwarded-client-cert counts there
+    #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_TRUSTED_LISTEN", value_delimiter = ',')]
+    pub trusted_listen: Vec<Address>,
+
+    /// Where to answer /livez, /readyz, /metrics and gRPC health, without TLS or credentials
+    #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_ADMIN_LISTEN")]
+    pub admin_listen: Option<Address>,
+
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would take a doc comment for the help of the whole group")]
     pub keyring: KeyringSettings,
+
+    /// The file of those who may call; without it everybody who can connect may
+    #[arg(long, value_name = "FILE", env = "AA_REDIRECT_CALLERS")]
+    pub callers: Option<PathBuf>,
+
+    /// The server's certificate chain, in PEM; TCP other than that of --trusted-listen then speaks TLS
+    #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of the server's certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// The CAs of clients' certificates, in PEM; each client must then show one
+    #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_CLIENT_CA", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
 
     /// Serve the sandbox keyring even on an address that other machines reach
     #[arg(long, env = "AA_REDIRECT_SANDBOX", conflicts_with = "keyring", value_parser = FalseyValueParser::new())]
@@ -114,6 +172,10 @@ pub struct Settings {
     /// How old a connection gets, give or take a tenth, so that callers find new replicas
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_CONNECTION_AGE", default_value_t = DEFAULT_MAX_CONNECTION_AGE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     pub max_connection_age: u64,
+
+    /// Which log lines are written: those of this level and above
+    #[arg(long, value_name = "LEVEL", env = "AA_REDIRECT_LOG_LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
 
     /// The form of log lines
     #[arg(long, value_name = "FORM", env = "AA_REDIRECT_LOG", default_value = "text")]
@@ -140,9 +202,36 @@ pub enum BadSettings {
          --keyring, listen on a loopback address, or say --sandbox to serve it all the same"
     )]
     SandboxExposed(Address),
+    /// The sandbox keyring would be served in what looks like production.
+    #[error(
+        "{0} is given without --keyring, and the sandbox keyring's secrets are public: name a keyring, or say --sandbox \
+         to serve it all the same"
+    )]
+    SandboxInEarnest(&'static str),
+    /// The callers file is refused.
+    #[error("{0}")]
+    Callers(Refused),
+    /// Certificate, key or client CAs are refused.
+    #[error("{0}")]
+    Tls(#[from] TlsRefused),
+    /// The settings of OpenTelemetry cannot be used.
+    #[error("{0}")]
+    Tracing(#[from] BadTracing),
     /// The embedded keyring is faulty.
     #[error("the embedded keyring is faulty: {0:?}")]
     Sandbox(Vec<Problem>),
+}
+
+/// What is served from files, loaded and fit.
+pub struct Loaded {
+    /// The pairings.
+    pub keyring: Arc<Reloaded<Keyring>>,
+    /// Who may call.
+    pub callers: Option<Arc<Reloaded<Callers>>>,
+    /// Certificate and key.
+    pub tls: Option<Arc<Reloaded<Tls>>>,
+    /// What to look at, each with the file that it is about.
+    pub warnings: Vec<(PathBuf, Problem)>,
 }
 
 impl KeyringSettings {
@@ -150,10 +239,15 @@ impl KeyringSettings {
     ///
     /// # Errors
     /// Where the file is refused.
-    pub fn load(&self) -> Result<(Keyring, Vec<Problem>), BadSettings> {
-        match &self.keyring {
-            Some(path) => Ok(keyring::load(path)?),
-            None => keyring::sandbox().map(|keyring| (keyring, Vec::new())).map_err(BadSettings::Sandbox),
+    pub fn load(&self) -> Result<(Reloaded<Keyring>, Vec<Problem>), BadSettings> {
+        match self.keyring.clone() {
+            Some(path) => Ok(Reloaded::load("keyring", move |read| keyring::load_with(&path, read))?),
+            None => {
+                let sandbox = |_: &ReadFile<'_>| {
+                    keyring::sandbox().map(|keyring| (keyring, Vec::new())).map_err(BadSettings::Sandbox)
+                };
+                Reloaded::load("keyring", sandbox)
+            }
         }
     }
 }
@@ -164,18 +258,52 @@ impl Settings {
         self.keyring.keyring.is_none()
     }
 
-    /// Checks what no single setting shows, and loads the keyring.
+    /// Checks what no single setting shows, and loads every file.
     ///
     /// # Errors
     /// What makes the settings unfit.
-    pub fn load(&self) -> Result<(Keyring, Vec<Problem>), BadSettings> {
-        if let Some(exposed) = self.listen.iter().find(|address| !address.is_local())
-            && self.is_sandbox()
-            && !self.sandbox
-        {
+    pub fn load(&self) -> Result<Loaded, BadSettings> {
+        self.check_sandbox()?;
+        let (keyring, found) = self.keyring.load()?;
+        let at = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+        let mut warnings: Vec<_> = found.into_iter().map(|problem| (at(&self.keyring.keyring), problem)).collect();
+        let callers = self.callers.clone().map(|path| {
+            Reloaded::load("callers", move |read| Callers::load_with(&path, read)).map_err(BadSettings::Callers)
+        });
+        let callers = callers.transpose()?.map(|(callers, found)| {
+            warnings.extend(found.into_iter().map(|problem| (at(&self.callers), problem)));
+            Arc::new(callers)
+        });
+        let tls = self.tls_files().map(|files| {
+            Reloaded::load("certificates", move |read| Tls::load(&files, read).map(|tls| (tls, Vec::new())))
+        });
+        let tls = tls.transpose()?.map(|(tls, _)| Arc::new(tls));
+        Ok(Loaded { keyring: Arc::new(keyring), callers, tls, warnings })
+    }
+
+    /// The sandbox keyring serves only where nothing speaks of production, or where that is insisted on.
+    fn check_sandbox(&self) -> Result<(), BadSettings> {
+        if !self.is_sandbox() || self.sandbox {
+            return Ok(());
+        }
+        let listening = self.listen.iter().chain(&self.trusted_listen);
+        if let Some(exposed) = { listening }.find(|address| !address.is_local()) {
             return Err(BadSettings::SandboxExposed(exposed.clone()));
         }
-        self.keyring.load()
+        let in_earnest = [
+            ("--callers", self.callers.is_some()),
+            ("--tls-cert", self.tls_cert.is_some()),
+            ("--admin-listen", self.admin_listen.is_some()),
+        ];
+        match in_earnest.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(BadSettings::SandboxInEarnest(flag)),
+            None => Ok(()),
+        }
+    }
+
+    fn tls_files(&self) -> Option<TlsFiles> {
+        let (cert, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { cert, key, client_ca: self.tls_client_ca.clone() })
     }
 
     /// Threads for key derivation: as told, else one fewer than cores, so that calls without PBKDF2 find one free.
@@ -185,10 +313,11 @@ impl Settings {
         self.kdf_threads.unwrap_or_else(|| cores().saturating_sub(1).max(1))
     }
 
-    /// What the server may take and how long it may last.
-    pub fn limits(&self) -> Limits {
+    /// What the server may take and how long it may last, where that many `files` may be open for connections.
+    pub fn limits_for(&self, files: Option<u64>) -> Limits {
+        let connections = files.map_or(u64::MAX, |files| files.max(1)).min(self.max_connections.into());
         Limits {
-            max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+            max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
             max_connection_age: Duration::from_secs(self.max_connection_age),
             drain_delay: Duration::from_secs(self.drain_delay),
             drain_timeout: Duration::from_secs(self.drain_timeout),

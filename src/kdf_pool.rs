@@ -4,6 +4,7 @@
 //! A derivation takes milliseconds of a core and would stall an async thread.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -15,7 +16,10 @@ use std::{
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
-use crate::{codec::kdf::Key, keyring::Pairing};
+use crate::{
+    codec::kdf::Key,
+    keyring::{Keyring, Pairing},
+};
 
 pub mod lanes;
 mod queue;
@@ -55,6 +59,7 @@ struct Shared {
     latest: AtomicU64,
     /// Keys derived so far.
     derivations: AtomicU64,
+    refused: AtomicU64,
 }
 
 struct Job {
@@ -89,6 +94,7 @@ impl KdfPool {
             idle: AtomicUsize::new(0),
             latest: AtomicU64::new(FIRST_GUESS),
             derivations: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         });
         let keys = Arc::new(Cache::<(u64, String), Remembered>::new(CACHE));
         for number in 0..threads {
@@ -107,6 +113,13 @@ impl KdfPool {
         Ok(Self { shared, keys })
     }
 
+    /// Forgets the keys of secrets that `keyring` does not hold.
+    pub fn forget_others(&self, keyring: &Keyring) {
+        let serials: HashSet<u64> =
+            keyring.pairings().flat_map(|pairing| &pairing.secrets).map(|secret| secret.serial).collect();
+        self.keys.retain(|(serial, _), _| serials.contains(serial));
+    }
+
     /// The kernels in use, for the log.
     pub fn kernels(&self) -> String {
         self.shared.lanes.describe()
@@ -115,6 +128,21 @@ impl KdfPool {
     /// How many keys have been derived since the pool began.
     pub fn derivations(&self) -> u64 {
         self.shared.derivations.load(Ordering::Relaxed)
+    }
+
+    /// How many derivations wait.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// How many were refused for want of room since the pool began.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many keys are remembered.
+    pub fn remembered(&self) -> usize {
+        self.keys.len()
     }
 
     /// The PBKDF2 key of one of the pairing's secrets for `date`. Asked for at the same time or again, it is derived
@@ -163,6 +191,7 @@ impl Shared {
     }
 
     fn overloaded(&self) -> Overloaded {
+        self.refused.fetch_add(1, Ordering::Relaxed);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
         let derivation = Duration::from_micros(self.latest.load(Ordering::Relaxed));
         Overloaded(derivation * (1 + u32::try_from(waiting / 2).unwrap_or(u32::MAX)) / self.threads)
@@ -221,7 +250,7 @@ mod tests {
     use crate::{codec::kdf, keyring};
 
     fn pairing() -> Arc<Pairing> {
-        Arc::clone(keyring::sandbox().unwrap().of_fiu("fiu@sandbox", "gamma-aa").unwrap())
+        Arc::clone(keyring::sandbox().unwrap().of_fiu("fiu@sandbox", "gamma-aa", |_| true).unwrap())
     }
 
     fn date(number: usize) -> String {
@@ -262,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn a_flood_at_one_pairing_leaves_room_and_turns_for_another() {
         let (pool, flooded) = (KdfPool::new(1).unwrap(), pairing());
-        let other = Arc::clone(keyring::sandbox().unwrap().of_fiu("fiu@sandbox", "beta-aa").unwrap());
+        let other = Arc::clone(keyring::sandbox().unwrap().of_fiu("fiu@sandbox", "beta-aa", |_| true).unwrap());
         let dates: Vec<String> = (0..QUEUE + 64).map(date).collect();
         let mut flood: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&flooded, 0, date))).collect();
         for call in &mut flood {

@@ -165,30 +165,42 @@ impl Keyring {
         self.by_fiu.get(fiu)?.by_handle.get(handle)
     }
 
-    /// The pairing of `fiu` with `aa`, or its only one where `aa` is empty.
-    ///
-    /// # Errors
-    /// Where none or several fit.
-    pub fn of_fiu(&self, fiu: &str, aa: &str) -> Result<&Arc<Pairing>, Unpicked> {
-        pick(&self.by_fiu, fiu, aa)
+    /// Whether a pairing of this FIU and AA is held.
+    pub fn holds(&self, fiu: &str, aa: &str) -> bool {
+        self.by_fiu.get(fiu).is_some_and(|fiu| fiu.by_other.contains_key(aa))
     }
 
-    /// The pairing of `aa` with `fiu`, or its only one where `fiu` is empty.
+    /// The pairing of `fiu` with `aa`, or its only one where `aa` is empty, among those that are `usable`.
     ///
     /// # Errors
     /// Where none or several fit.
-    pub fn of_aa(&self, aa: &str, fiu: &str) -> Result<&Arc<Pairing>, Unpicked> {
-        pick(&self.by_aa, aa, fiu)
+    pub fn of_fiu(&self, fiu: &str, aa: &str, usable: impl Fn(&Pairing) -> bool) -> Result<&Arc<Pairing>, Unpicked> {
+        pick(&self.by_fiu, fiu, aa, usable)
+    }
+
+    /// The pairing of `aa` with `fiu`, or its only one where `fiu` is empty, among those that are `usable`.
+    ///
+    /// # Errors
+    /// Where none or several fit.
+    pub fn of_aa(&self, aa: &str, fiu: &str, usable: impl Fn(&Pairing) -> bool) -> Result<&Arc<Pairing>, Unpicked> {
+        pick(&self.by_aa, aa, fiu, usable)
     }
 }
 
-fn pick<'a>(parties: &'a HashMap<String, Party>, party: &str, other: &str) -> Result<&'a Arc<Pairing>, Unpicked> {
+fn pick<'a>(
+    parties: &'a HashMap<String, Party>,
+    party: &str,
+    other: &str,
+    usable: impl Fn(&Pairing) -> bool,
+) -> Result<&'a Arc<Pairing>, Unpicked> {
     let pairings = &parties.get(party).ok_or(Unpicked::Unknown)?.by_other;
     if !other.is_empty() {
-        return pairings.get(other).ok_or(Unpicked::Unknown);
+        return pairings.get(other).filter(|pairing| usable(pairing)).ok_or(Unpicked::Unknown);
     }
-    match pairings.len() {
-        1 => pairings.values().next().ok_or(Unpicked::Unknown),
-        _ => Err(Unpicked::Ambiguous),
+    let mut fitting = pairings.values().filter(|pairing| usable(pairing));
+    match (fitting.next(), fitting.next()) {
+        (Some(pairing), None) => Ok(pairing),
+        (None, _) => Err(Unpicked::Unknown),
+        (Some(_), Some(_)) => Err(Unpicked::Ambiguous),
     }
 }

@@ -376,7 +376,7 @@ secrets = [{ id = "ID", file = "secret" }]
 
     fn id_and_key(source: &Reloaded<Keyring>) -> (String, Vec<u8>) {
         let keyring = source.current();
-        let pairing = keyring.of_fiu("fiu", "aa").unwrap();
+        let pairing = keyring.of_fiu("fiu", "aa", |_| true).unwrap();
         let secret = pairing.primary();
         (secret.id.clone(), secret.derive(pairing.conventions.profile.scheme, DATE).to_vec())
     }

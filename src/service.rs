@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tonic::{Request, Response, Status};
 
 use crate::{
+    callers::Caller,
     codec::{
         self, Deviations, Envelope, errorcode, form,
         kdf::Key,
@@ -16,8 +17,10 @@ use crate::{
     },
     error::Refusal,
     kdf_pool::KdfPool,
-    keyring::{Keyring, Unpicked, budget::Budget},
+    keyring::{Keyring, Pairing, Unpicked, budget::Budget},
     proto::{self, redirect_service_server::RedirectService},
+    reload::Reloaded,
+    telemetry::call::Call,
 };
 
 mod convert;
@@ -35,9 +38,18 @@ pub const MAX_REQUEST: usize = 64 * 1024;
 /// Tells the time; a test hands in its own.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
+/// What a call brings beside its message.
+#[derive(Clone)]
+pub struct Context {
+    /// Its record.
+    pub call: Arc<Call>,
+    /// Who makes it; none where everybody may.
+    pub caller: Option<Arc<Caller>>,
+}
+
 /// The service.
 pub struct Redirects {
-    keyring: Arc<Keyring>,
+    keyring: Arc<Reloaded<Keyring>>,
     pool: Arc<KdfPool>,
     budget: Arc<Budget>,
     clock: Clock,
@@ -45,8 +57,8 @@ pub struct Redirects {
 
 impl Redirects {
     /// A service over `keyring` that derives keys in `pool` and takes the time from `clock`.
-    pub fn new(keyring: Arc<Keyring>, pool: KdfPool, clock: Clock) -> Self {
-        Self { keyring, pool: Arc::new(pool), budget: Arc::default(), clock }
+    pub fn new(keyring: Arc<Reloaded<Keyring>>, pool: Arc<KdfPool>, clock: Clock) -> Self {
+        Self { keyring, pool, budget: Arc::default(), clock }
     }
 
     /// What derives its keys, for whoever counts.
@@ -61,6 +73,7 @@ impl Redirects {
 
     async fn encode_redirect(
         &self,
+        context: &Context,
         request: proto::EncodeRedirectRequest,
     ) -> Result<proto::EncodeRedirectResponse, Refusal> {
         let proto::EncodeRedirectRequest { fiu_id, aa_id, redirect, requestor_type, issue_time } = request;
@@ -72,16 +85,22 @@ impl Redirects {
         let requestor_type = fields.requestor_type(requestor_type);
         let chosen = issue_time.is_some();
         let mut issue_time = fields.issue_time(issue_time, now);
-        let pairing = if aa_id.is_empty() {
-            form::handle(&redirect.userid).and_then(|handle| self.keyring.by_handle(&fiu_id, handle))
-        } else {
-            self.keyring.of_fiu(&fiu_id, &aa_id).ok()
+        let picked = {
+            let keyring = self.keyring.current();
+            if aa_id.is_empty() {
+                let handled = form::handle(&redirect.userid).and_then(|handle| keyring.by_handle(&fiu_id, handle));
+                handled.filter(|pairing| context.may_use(pairing)).cloned()
+            } else {
+                keyring.of_fiu(&fiu_id, &aa_id, |pairing| context.may_use(pairing)).ok().cloned()
+            }
         };
-        if let Some(pairing) = pairing {
+        if let Some(pairing) = &picked {
             fields.window(issue_time, now, &pairing.conventions);
         }
         fields.finish()?;
-        let pairing = pairing.ok_or(Refusal::PairingUnknown { fiu: fiu_id, aa: aa_id })?;
+        context.may_call("EncodeRedirect")?;
+        let pairing = &picked.ok_or(Refusal::PairingUnknown { fiu: fiu_id, aa: aa_id })?;
+        context.call.pairing(&pairing.fiu, &pairing.aa);
         if !pairing.redirect_hosts.allow(&redirect.redirect) {
             return Err(Refusal::RedirectForbidden("redirect.redirect"));
         }
@@ -110,6 +129,7 @@ impl Redirects {
 
     async fn decode_redirect(
         &self,
+        context: &Context,
         request: proto::DecodeRedirectRequest,
     ) -> Result<proto::DecodeRedirectResponse, Refusal> {
         use proto::decode_redirect_request::Source;
@@ -142,13 +162,15 @@ impl Redirects {
         }
         .map_err(|malformed| Refusal::Malformed(Leg::Request, malformed))?;
         let (fiu, aa) = (&envelope.sender, &aa_id);
-        let pairing = self.keyring.of_fiu(fiu, aa).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
+        context.may_call("DecodeRedirect")?;
+        let picked = self.keyring.current().of_fiu(fiu, aa, |pairing| context.may_use(pairing)).cloned();
+        let pairing = &picked.map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
         let open = |key: &Key| {
             let (redirect, deviations) = codec::open_redirect(&envelope, key, &pairing.conventions).ok()?;
             // Part of opening: a forbidden host is a failure as any other.
             pairing.redirect_hosts.allow(&redirect.redirect).then_some((redirect, deviations))
         };
-        let opened = self.open(pairing, &envelope, Leg::Request, open).await?;
+        let opened = self.open(context, pairing, &envelope, Leg::Request, open).await?;
         Ok(proto::DecodeRedirectResponse {
             fiu_id: pairing.fiu.clone(),
             aa_id: pairing.aa.clone(),
@@ -165,6 +187,7 @@ impl Redirects {
 
     async fn encode_callback(
         &self,
+        context: &Context,
         request: proto::EncodeCallbackRequest,
     ) -> Result<proto::EncodeCallbackResponse, Refusal> {
         let proto::EncodeCallbackRequest { fiu_id, aa_id, callback, redirect_url, issue_time, secret_id } = request;
@@ -176,9 +199,9 @@ impl Redirects {
         fields.redirect_url(&redirect_url);
         let chosen = issue_time.is_some();
         let mut issue_time = fields.issue_time(issue_time, now);
-        let pairing = self.keyring.of_fiu(&fiu_id, &aa_id).ok();
+        let picked = self.keyring.current().of_fiu(&fiu_id, &aa_id, |pairing| context.may_use(pairing)).ok().cloned();
         let mut secret = 0;
-        if let Some(pairing) = pairing {
+        if let Some(pairing) = &picked {
             fields.window(issue_time, now, &pairing.conventions);
             if !secret_id.is_empty() {
                 secret = pairing.secret(&secret_id).unwrap_or_else(|| {
@@ -188,7 +211,9 @@ impl Redirects {
             }
         }
         fields.finish()?;
-        let pairing = pairing.ok_or(Refusal::PairingUnknown { fiu: fiu_id, aa: aa_id })?;
+        context.may_call("EncodeCallback")?;
+        let pairing = &picked.ok_or(Refusal::PairingUnknown { fiu: fiu_id, aa: aa_id })?;
+        context.call.pairing(&pairing.fiu, &pairing.aa);
         if !pairing.redirect_hosts.allow(&redirect_url) {
             return Err(Refusal::RedirectForbidden("redirect_url"));
         }
@@ -213,6 +238,7 @@ impl Redirects {
 
     async fn decode_callback(
         &self,
+        context: &Context,
         request: proto::DecodeCallbackRequest,
     ) -> Result<proto::DecodeCallbackResponse, Refusal> {
         use proto::decode_callback_request::Source;
@@ -245,9 +271,11 @@ impl Redirects {
         }
         .map_err(|malformed| Refusal::Malformed(Leg::Callback, malformed))?;
         let (fiu, aa) = (&fiu_id, &envelope.sender);
-        let pairing = self.keyring.of_aa(aa, fiu).map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
+        context.may_call("DecodeCallback")?;
+        let picked = self.keyring.current().of_aa(aa, fiu, |pairing| context.may_use(pairing)).cloned();
+        let pairing = &picked.map_err(|unpicked| refuse_pairing(unpicked, fiu, aa))?;
         let open = |key: &Key| codec::open_callback(&envelope, key, &pairing.conventions).ok();
-        let opened = self.open(pairing, &envelope, Leg::Callback, open).await?;
+        let opened = self.open(context, pairing, &envelope, Leg::Callback, open).await?;
         let last = opened.instants.last + pairing.conventions.max_age;
         Ok(proto::DecodeCallbackResponse {
             fiu_id: pairing.fiu.clone(),
@@ -264,6 +292,31 @@ impl Redirects {
     }
 }
 
+impl Context {
+    fn may_use(&self, pairing: &Pairing) -> bool {
+        self.caller.as_ref().is_none_or(|caller| caller.may_use(&pairing.fiu, &pairing.aa))
+    }
+
+    fn may_call(&self, method: &'static str) -> Result<(), Refusal> {
+        let may = self.caller.as_ref().is_none_or(|caller| caller.may_call(method));
+        if may { Ok(()) } else { Err(Refusal::CallerForbidden(method)) }
+    }
+
+    /// What becomes of the call, with a note of why it is refused.
+    fn noted<T>(&self, answer: Result<T, Refusal>) -> Result<Response<T>, Status> {
+        answer.map(Response::new).map_err(|refusal| {
+            self.call.refused(refusal.kind().0);
+            refusal.into()
+        })
+    }
+}
+
+/// A request and its context, which the server gives to each.
+fn taken<T>(mut request: Request<T>) -> Result<(Context, T), Status> {
+    let context = request.extensions_mut().remove::<Context>().ok_or(Refusal::InternalFault)?;
+    Ok((context, request.into_inner()))
+}
+
 fn refuse_pairing(unpicked: Unpicked, fiu: &str, aa: &str) -> Refusal {
     let (fiu, aa) = (fiu.to_owned(), aa.to_owned());
     match unpicked {
@@ -278,34 +331,39 @@ impl RedirectService for Redirects {
         &self,
         request: Request<proto::EncodeRedirectRequest>,
     ) -> Result<Response<proto::EncodeRedirectResponse>, Status> {
-        Ok(self.encode_redirect(request.into_inner()).await.map(Response::new)?)
+        let (context, request) = taken(request)?;
+        context.noted(self.encode_redirect(&context, request).await)
     }
 
     async fn decode_redirect(
         &self,
         request: Request<proto::DecodeRedirectRequest>,
     ) -> Result<Response<proto::DecodeRedirectResponse>, Status> {
-        Ok(self.decode_redirect(request.into_inner()).await.map(Response::new)?)
+        let (context, request) = taken(request)?;
+        context.noted(self.decode_redirect(&context, request).await)
     }
 
     async fn encode_callback(
         &self,
         request: Request<proto::EncodeCallbackRequest>,
     ) -> Result<Response<proto::EncodeCallbackResponse>, Status> {
-        Ok(self.encode_callback(request.into_inner()).await.map(Response::new)?)
+        let (context, request) = taken(request)?;
+        context.noted(self.encode_callback(&context, request).await)
     }
 
     async fn decode_callback(
         &self,
         request: Request<proto::DecodeCallbackRequest>,
     ) -> Result<Response<proto::DecodeCallbackResponse>, Status> {
-        Ok(self.decode_callback(request.into_inner()).await.map(Response::new)?)
+        let (context, request) = taken(request)?;
+        context.noted(self.decode_callback(&context, request).await)
     }
 
     async fn list_pairings(
         &self,
         request: Request<proto::ListPairingsRequest>,
     ) -> Result<Response<proto::ListPairingsResponse>, Status> {
-        Ok(pairings::list(&self.keyring, request.get_ref()).map(Response::new)?)
+        let (context, request) = taken(request)?;
+        context.noted(pairings::list(&self.keyring.current(), &context, &request))
     }
 }

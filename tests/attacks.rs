@@ -245,11 +245,10 @@ impl<'a> PaddingAttack<'a> {
             assert!(is_undecipherable(&answer));
             self.answers.insert((answer.message().to_owned(), answer.details().to_vec()));
         }
-        let valid =
-            |before: &[u8; 16]| {
-                let text = cipher::decrypt(&self.key.into(), &[0; 16], &[*before, self.target].concat());
-                text.is_some_and(|text| text.text().is_some())
-            };
+        let valid = |before: &[u8; 16]| {
+            let text = cipher::decrypt(&self.key.into(), &[0; 16], &[*before, self.target].concat());
+            text.is_some_and(|text| text.text().is_some())
+        };
         (self.server.budget.refused() == refused).then(|| befores.iter().map(valid).collect())
     }
 
@@ -497,7 +496,7 @@ async fn what_is_refused_for_free_derives_no_key() {
 
     // The budget is spent behind the service's back, so that no call has derived the key.
     let (keyring, _) = keyring::load("tests/support/keyring.toml".as_ref()).unwrap();
-    let pairing = keyring.of_fiu("fiu@test", "v1.5").unwrap();
+    let pairing = keyring.of_fiu("fiu@test", "v1.5", |_| true).unwrap();
     let envelope = Envelope::from_url(&query, Leg::Request).unwrap();
     let conventions = &pairing.conventions;
     let instants = envelope.date.instants(conventions.date, conventions.read_date).unwrap();

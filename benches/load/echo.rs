@@ -9,7 +9,7 @@ use aa_redirect::{
         EncodeCallbackRequest, EncodeCallbackResponse, EncodeRedirectRequest, EncodeRedirectResponse,
         ListPairingsRequest, ListPairingsResponse, redirect_service_server::RedirectService,
     },
-    server::{Limits, Listener, Services},
+    server::{Edges, Limits, Listener, Listeners, Services},
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -34,14 +34,15 @@ pub(crate) fn serve() {
     runtime.block_on(async {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         println!("{}", listener.address().unwrap());
-        let services = Services::new(Echo::new()).await.unwrap();
+        let services =
+            Services::new(Echo::new(), Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();
         let limits = Limits {
             max_connections: 1000,
             max_connection_age: Duration::from_hours(24),
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::ZERO,
         };
-        services.run(vec![listener], pending(), limits).await.unwrap();
+        services.run(Listeners { calls: vec![listener], admin: None }, pending(), limits).await.unwrap();
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs,
+    fmt,
     path::Path,
     sync::Arc,
 };
@@ -14,6 +14,7 @@ use toml::Spanned;
 use crate::{
     codec::MAX_ID,
     file_check::{Problem, Refused, line_of, shaped},
+    files::ReadFile,
 };
 
 use super::{Caller, Callers, METHODS, San};
@@ -49,15 +50,15 @@ enum Identity {
     Token([u8; 32]),
 }
 
-pub(super) fn load(path: &Path) -> Result<(Callers, Vec<Problem>), Refused> {
+pub(super) fn load(path: &Path, read: &ReadFile<'_>) -> Result<(Callers, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
-    let text = fs::read_to_string(path).map_err(|error| {
-        refused(vec![Problem {
-            line: None,
-            text: format!("cannot be read: {error}; name another file with --callers"),
-        }])
-    })?;
-    parse(&text).map_err(refused)
+    let unreadable = |error: &dyn fmt::Display| {
+        let text = format!("cannot be read: {error}; name another file with --callers");
+        refused(vec![Problem { line: None, text }])
+    };
+    let bytes = read(path).map_err(|error| unreadable(&error))?;
+    let text = str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
+    parse(text).map_err(refused)
 }
 
 /// What has been found while one file is checked.
@@ -107,7 +108,7 @@ impl<'a> Check<'a> {
             self.refuse(&raw.name, "a caller needs `san` or `token_sha256`, and only one of them");
         }
         let caller = Caller {
-            name: raw.name.get_ref().clone(),
+            name: raw.name.get_ref().as_str().into(),
             methods: raw.methods.as_ref().map(|methods| self.methods(methods)),
             fiu: raw.fiu.as_ref().and_then(|ids| self.ids(ids, "fiu")),
             aa: raw.aa.as_ref().and_then(|ids| self.ids(ids, "aa")),

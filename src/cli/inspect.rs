@@ -91,7 +91,7 @@ struct Member {
 /// Prints what `url` holds.
 pub(super) fn run(settings: &KeyringSettings, url: &str, json: bool) -> Result<(), Failure> {
     let (keyring, _) = settings.load()?;
-    let report = inspect(&keyring, url, Utc::now());
+    let report = inspect(&keyring.current(), url, Utc::now());
     if json {
         let text = serde_json::to_string_pretty(&report).map_err(|error| Failure::Other(error.to_string()))?;
         println!("{text}");

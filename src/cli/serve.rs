@@ -1,53 +1,169 @@
-//! `serve` and `check`: settings and keyring in, a server or a table out.
+//! `serve` and `check`: settings and files in, a server or a table out.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    config::{LogFormat, Settings},
+    config::{BadSettings, Loaded, Settings},
     kdf_pool::KdfPool,
-    keyring::{Keyring, Problem},
-    server::{Listener, Services, system_clock},
+    reload::{self, Outcome, Source},
+    server::{Edges, Listener, Listeners, Services, panics, system_clock},
     service::Redirects,
+    telemetry::{
+        Telemetry, logs,
+        metrics::{self, Reading},
+        traces::Tracer,
+    },
 };
 
 use super::Failure;
 
+/// How long the spans that wait may take at the end.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+/// File descriptors beside those of connections: files, signals, runtimes, the admin port.
+const OTHER_FILES: u64 = 128;
+
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn serve(settings: &Settings) -> Result<(), Failure> {
-    let (keyring, warnings) = settings.load()?;
-    start_log(settings.log);
-    for warning in warnings {
-        tracing::warn!(line = warning.line, "keyring: {}", warning.text);
+    let loaded = settings.load()?;
+    let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
+    let log = logs::start(settings.log, settings.log_level.into())?;
+    panics::install();
+    for (file, warning) in &loaded.warnings {
+        tracing::warn!(file = %file.display(), line = warning.line, "{}", warning.text);
     }
+    let telemetry = Telemetry::new(tracer);
+    telemetry.metrics.observe(Reading::LogLinesDropped, log.dropped());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve_keyring(settings, keyring))?;
+    runtime.block_on(serve_loaded(settings, loaded, &telemetry))?;
     // What did not end within the drain is not waited for.
     runtime.shutdown_background();
+    telemetry.shutdown(LAST_SPANS);
     Ok(())
 }
 
-async fn serve_keyring(settings: &Settings, keyring: Keyring) -> Result<(), Failure> {
-    let stop = stop_signal()?;
-    let mut listeners = Vec::new();
-    for address in &settings.listen {
-        listeners.push(Listener::bind(address).await?);
-    }
-    let addresses: Vec<String> =
-        listeners.iter().map(|listener| Ok(listener.address()?.to_string())).collect::<io::Result<_>>()?;
-    let pairings = keyring.pairings().count();
-    let pool = KdfPool::new(settings.kdf_threads())?;
-    let kernels = pool.kernels();
-    let redirects = Redirects::new(Arc::new(keyring), pool, system_clock());
-    let services = Services::new(redirects).await.map_err(|error| Failure::Other(error.to_string()))?;
+async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telemetry>) -> Result<(), Failure> {
+    let (stop, hangups) = (stop_signal()?, reload::hangups()?);
+    let Loaded { keyring, callers, tls, .. } = loaded;
+    let listeners = bind(settings).await?;
+    let addresses = |listeners: &[Listener], trusted| {
+        let of = listeners.iter().filter(|listener| listener.is_trusted() == trusted);
+        of.map(|listener| Ok(listener.address()?.to_string())).collect::<io::Result<Vec<_>>>()
+    };
+    let (listen, trusted) = (addresses(&listeners.calls, false)?, addresses(&listeners.calls, true)?);
+    let admin = listeners.admin.as_ref().map(Listener::address).transpose()?;
+    let pool = Arc::new(KdfPool::new(settings.kdf_threads())?);
+    let redirects = Redirects::new(Arc::clone(&keyring), Arc::clone(&pool), system_clock());
+    observe(telemetry, &pool, &redirects, tls.as_ref());
+    let sources = [
+        Some(Arc::clone(&keyring) as Arc<dyn Source>),
+        callers.clone().map(|callers| callers as Arc<dyn Source>),
+        tls.clone().map(|tls| tls as Arc<dyn Source>),
+    ];
+    let report = {
+        let (telemetry, pool, keyring) = (Arc::clone(telemetry), Arc::clone(&pool), Arc::clone(&keyring));
+        move |source: &'static str, outcome: &Outcome| {
+            let applied = match outcome {
+                Outcome::Applied(_) => true,
+                Outcome::Refused(_) => false,
+                Outcome::Unchanged | Outcome::StillRefused(_) => return,
+            };
+            let source = match source {
+                "keyring" => metrics::Source::Keyring,
+                "callers" => metrics::Source::Callers,
+                _ => metrics::Source::Certificates,
+            };
+            telemetry.metrics.reloaded(source, applied);
+            if applied && source == metrics::Source::Keyring {
+                let keyring = keyring.current();
+                pool.forget_others(&keyring);
+                telemetry.metrics.retain_pairings(|fiu, aa| keyring.holds(fiu, aa));
+            }
+        }
+    };
+    tokio::spawn(reload::watch(sources.into_iter().flatten().collect(), hangups, reload::POLL, report));
+    let limits = settings.limits_for(file_descriptors());
     if settings.is_sandbox() {
         tracing::warn!("SANDBOX KEYRING: its secrets are public, nothing is protected; name your own with --keyring");
     }
-    tracing::info!(listen = addresses.join(" "), pairings, kdf_threads = settings.kdf_threads(), kernels, "serving");
-    services.run(listeners, stop, settings.limits()).await?;
+    let named = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        keyring = named(&settings.keyring.keyring).as_deref().unwrap_or("embedded"),
+        callers = named(&settings.callers).as_deref().unwrap_or("everybody who can connect"),
+        tls_cert = named(&settings.tls_cert),
+        tls_client_ca = named(&settings.tls_client_ca),
+        kdf_threads = settings.kdf_threads(),
+        kernels = pool.kernels(),
+        max_connections = limits.max_connections,
+        max_connection_age = limits.max_connection_age.as_secs(),
+        drain_delay = limits.drain_delay.as_secs(),
+        drain_timeout = limits.drain_timeout.as_secs(),
+        "settings"
+    );
+    let services = Services::new(redirects, Edges { tls, callers, telemetry: Arc::clone(telemetry) })
+        .map_err(|error| Failure::Other(error.to_string()))?;
+    tracing::info!(
+        listen = listen.join(" "),
+        trusted_listen = Some(trusted.join(" ")).filter(|addresses| !addresses.is_empty()),
+        admin_listen = admin.map(|admin| admin.to_string()),
+        pairings = keyring.current().pairings().count(),
+        "serving"
+    );
+    services.run(listeners, stop, limits).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+async fn bind(settings: &Settings) -> io::Result<Listeners> {
+    let mut calls = Vec::new();
+    for address in &settings.listen {
+        calls.push(Listener::bind(address).await?);
+    }
+    for address in &settings.trusted_listen {
+        calls.push(Listener::bind(address).await?.trusted());
+    }
+    let admin = match &settings.admin_listen {
+        Some(address) => Some(Listener::bind(address).await?),
+        None => None,
+    };
+    Ok(Listeners { calls, admin })
+}
+
+/// Hands the metrics what is counted elsewhere.
+fn observe(
+    telemetry: &Telemetry,
+    pool: &Arc<KdfPool>,
+    redirects: &Redirects,
+    tls: Option<&Arc<reload::Reloaded<crate::server::tls::Tls>>>,
+) {
+    let pool_reading = |reading, read: fn(&KdfPool) -> u64| {
+        let pool = Arc::clone(pool);
+        telemetry.metrics.observe(reading, move || read(&pool));
+    };
+    pool_reading(Reading::Derivations, KdfPool::derivations);
+    pool_reading(Reading::DerivationsRefused, KdfPool::refused);
+    pool_reading(Reading::DerivationQueue, |pool| pool.waiting() as u64);
+    pool_reading(Reading::DerivedKeys, |pool| pool.remembered() as u64);
+    let (spent, refused) = (Arc::clone(redirects.budget()), Arc::clone(redirects.budget()));
+    telemetry.metrics.observe(Reading::FailureBudgetSpent, move || spent.spent());
+    telemetry.metrics.observe(Reading::FailureBudgetRefused, move || refused.refused());
+    if let Some(tls) = tls.cloned() {
+        let expiry = move || u64::try_from(tls.current().not_after.timestamp()).unwrap_or_default();
+        telemetry.metrics.observe(Reading::CertificateExpiry, expiry);
+    }
+}
+
+/// How many files the process may have open, after it has asked for as many as it can get.
+fn file_descriptors() -> Option<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    let soft = limit.current;
+    limit.current = limit.maximum;
+    // A system that refuses leaves the process with what it had.
+    if setrlimit(Resource::Nofile, limit).is_ok() { limit.maximum } else { soft }
+        .map(|files| files.saturating_sub(OTHER_FILES))
 }
 
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
@@ -64,25 +180,18 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn start_log(format: LogFormat) {
-    // A closed standard error must not end the server.
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-}
-
 /// Prints the pairings without their secrets, and warnings.
 pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
-    let (keyring, warnings) = settings.load()?;
+    let loaded = settings.load()?;
+    Tracer::from_environment().map_err(BadSettings::from)?;
     let source = match &settings.keyring.keyring {
         Some(path) => path.display().to_string(),
         None => "the embedded sandbox keyring".to_owned(),
     };
-    for Problem { line, text } in warnings {
-        eprintln!("warning: {source}:{}: {text}", line.unwrap_or_default());
+    for (file, warning) in &loaded.warnings {
+        eprintln!("warning: {}:{}: {}", file.display(), warning.line.unwrap_or_default(), warning.text);
     }
+    let keyring = loaded.keyring.current();
     let rows: Vec<[String; 6]> = keyring
         .pairings()
         .map(|pairing| {

@@ -1,4 +1,4 @@
-//! One call: its deadline, what it may cost, and an answer whatever happens inside.
+//! One call: who makes it, its deadline, what it may cost, an answer whatever happens inside, and a record of it.
 
 use std::{
     convert::Infallible,
@@ -11,18 +11,21 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
 use tokio::time::sleep;
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
 use crate::{
+    callers::{self, Caller, Callers, San},
     error::Refusal,
-    proto::redirect_service_server::{RedirectService, SERVICE_NAME},
+    proto::redirect_service_server::RedirectService,
+    service::Context,
+    telemetry::call::{Call, REQUEST_ID},
 };
 
-use super::{Shared, connections::InCall, deadline};
+use super::{Shared, connections::InCall, deadline, panics};
 
 /// Calls in flight at most; each may hold a request of 64 KiB.
 const MAX_CALLS: usize = 4096;
@@ -36,7 +39,7 @@ pub(super) struct Peer {
     /// Whether it is a mesh's proxy whose word on the caller counts.
     pub(super) trusted: bool,
     /// The names in the certificate that it proved to hold.
-    pub(super) sans: Vec<String>,
+    pub(super) sans: Vec<San>,
 }
 
 /// The answer to `request`, in whatever way it ends.
@@ -47,23 +50,39 @@ pub(super) async fn answer<S: RedirectService>(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let _in_call = in_call;
-    let is_redirect = request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE_NAME));
-    let response = match is_redirect {
+    let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
+    let mut response = if call.method().is_redirect() {
+        guarded(&shared, &peer, &call, request).await.unwrap_or_else(|refusal| {
+            call.refused(refusal.kind().0);
+            Status::from(refusal).into_http()
+        })
+    } else {
         // Health and reflection answer when all else is refused.
-        None => shared.others.clone().oneshot(request).await?,
-        Some(_) => guarded(&shared, &peer, request).await.unwrap_or_else(|refusal| Status::from(refusal).into_http()),
+        Box::pin(shared.others.clone().oneshot(request)).await?
     };
+    // A stream's status comes behind it: it counts by how it begins.
+    call.end(Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()));
+    response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), call.request_id().clone());
     Ok(response)
 }
 
 /// A call of the redirect service, within its bounds.
 async fn guarded<S: RedirectService>(
     shared: &Shared<S>,
-    _peer: &Peer,
-    request: Request<Incoming>,
+    peer: &Peer,
+    call: &Arc<Call>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
+    let caller = match &shared.edges.callers {
+        None => None,
+        Some(callers) => Some(identify(&callers.current(), peer, request.headers())?),
+    };
+    if let Some(caller) = &caller {
+        call.caller(&caller.name);
+    }
     let _room = Room::take(&shared.calls).ok_or(Refusal::Overloaded(FULL))?;
     let deadline = deadline::of(request.headers());
+    request.extensions_mut().insert(Context { call: Arc::clone(call), caller });
     let mut service = shared.redirects.clone();
     let answer = AssertUnwindSafe(service.call(request)).catch_unwind();
     let out_of_time = async {
@@ -80,12 +99,31 @@ async fn guarded<S: RedirectService>(
         () = shared.cut.cancelled() => return Err(Refusal::NotReady),
     };
     let Ok(Ok(response)) = answer else {
-        tracing::error!("a call panicked");
+        let request_id = call.request_id().to_str().unwrap_or_default();
+        tracing::error!(request_id, place = panics::last_place(), "a call panicked");
         return Err(Refusal::InternalFault);
     };
     // tonic's word for a message over its limit, which no service here says of anything else.
     let too_large = Status::from_header_map(response.headers()).is_some_and(|status| status.code() == Code::OutOfRange);
     if too_large { Err(Refusal::RequestTooLarge) } else { Ok(response) }
+}
+
+/// The caller that a call's credentials prove: the certificate's where one fits, else what a mesh's proxy forwards, else a
+/// bearer token where nobody between can have read it.
+fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+    let forwarded = match peer.trusted {
+        true => callers::forwarded::sans(headers).map_err(|_| Refusal::CallerUnknown)?.unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let token = match peer.private {
+        true => callers::bearer(headers).map_err(|_| Refusal::CallerUnknown)?,
+        false => None,
+    };
+    let caller = callers
+        .by_sans(&peer.sans)
+        .or_else(|| callers.by_sans(&forwarded))
+        .or_else(|| token.and_then(|token| callers.by_token(token)));
+    caller.cloned().ok_or(Refusal::CallerUnknown)
 }
 
 /// One of the calls that may be in flight.

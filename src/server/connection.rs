@@ -15,14 +15,18 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, sleep, sleep_until, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
-use crate::proto::redirect_service_server::RedirectService;
+use crate::{
+    callers::peer_sans, proto::redirect_service_server::RedirectService, reload::Reloaded, telemetry::metrics::Cause,
+};
 
 use super::{
     Shared,
     call::{self, Peer},
     connections::Place,
     listener::{Accepted, Stream},
+    tls::{Tls, negotiated_h2},
 };
 
 /// How long TLS and HTTP/2 may take to begin: what a phone network's worst round trips need. A silent peer is closed then.
@@ -53,25 +57,35 @@ const GRACE: Duration = Duration::from_secs(60);
 /// What an HTTP/2 client sends first (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Why a connection closes, beside the peer's own wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    Age,
-    Room,
-    Drain,
+/// Serves `accepted` until it ends, and counts it.
+pub(super) async fn serve<S: RedirectService>(accepted: Accepted, trusted: bool, place: Place, shared: Arc<Shared<S>>) {
+    let telemetry = Arc::clone(&shared.edges.telemetry);
+    telemetry.metrics.connection_opened();
+    let cause = serve_until(accepted, trusted, place, shared).await;
+    telemetry.metrics.connection_closed(cause);
 }
 
-/// Serves `accepted` until it ends.
-pub(super) async fn serve<S: RedirectService>(accepted: Accepted, trusted: bool, place: Place, shared: Arc<Shared<S>>) {
-    let begun = timeout(HANDSHAKE, begin(accepted, trusted));
+async fn serve_until<S: RedirectService>(
+    accepted: Accepted,
+    trusted: bool,
+    place: Place,
+    shared: Arc<Shared<S>>,
+) -> Cause {
+    let begun = timeout(HANDSHAKE, begin(accepted, trusted, shared.edges.tls.as_deref()));
     let (io, peer) = tokio::select! {
         begun = begun => match begun {
             Ok(Ok(begun)) => begun,
-            Ok(Err(error)) => return tracing::debug!(%error, "a connection did not begin"),
-            Err(_) => return tracing::debug!("a connection did not begin in time"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a connection did not begin");
+                return Cause::Handshake;
+            }
+            Err(_) => {
+                tracing::debug!("a connection did not begin in time");
+                return Cause::Handshake;
+            }
         },
-        () = place.closing() => return,
-        () = shared.draining.cancelled() => return,
+        () = place.closing() => return Cause::Cap,
+        () = shared.draining.cancelled() => return Cause::Drain,
     };
     let (place, peer) = (Arc::new(place), Arc::new(peer));
     let service = {
@@ -93,13 +107,12 @@ pub(super) async fn serve<S: RedirectService>(accepted: Accepted, trusted: bool,
     let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
     let cause = tokio::select! {
         ended = connection.as_mut() => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection broke");
-            }
-            return;
+            let Err(error) = ended else { return Cause::Peer };
+            tracing::debug!(%error, "a connection broke");
+            return Cause::Error;
         }
         () = sleep(age(shared.limits.max_connection_age)) => Cause::Age,
-        () = place.closing() => Cause::Room,
+        () = place.closing() => Cause::Cap,
         () = shared.draining.cancelled() => Cause::Drain,
     };
     // GOAWAY in two phases: calls that crossed it on the way are still taken.
@@ -116,7 +129,7 @@ pub(super) async fn serve<S: RedirectService>(accepted: Accepted, trusted: bool,
             () = sleep_until(end.min(Instant::now() + quiet)) => {}
         }
     }
-    tracing::debug!(?cause, "a connection was closed");
+    cause
 }
 
 /// For how long a connection that must end at `end` has been closing.
@@ -132,10 +145,23 @@ fn age(usual: Duration) -> Duration {
     usual.mul_f64(0.9 + f64::from(byte[0]) / 255.0 / 5.0)
 }
 
-/// The handshakes: what is no HTTP/2 is closed and not waited for.
-async fn begin(accepted: Accepted, trusted: bool) -> io::Result<(Prefaced, Peer)> {
-    let peer = Peer { private: accepted.is_local(), trusted, sans: Vec::new() };
+/// The handshakes: what is no HTTP/2, or no TLS where that is to be spoken, is closed and not waited for.
+async fn begin(accepted: Accepted, trusted: bool, tls: Option<&Reloaded<Tls>>) -> io::Result<(Prefaced, Peer)> {
+    // The permissions of a Unix socket guard it, and a mesh's proxy has ended TLS before a trusted one.
+    let tls = tls.filter(|_| accepted.is_tcp() && !trusted);
+    let mut peer = Peer { private: accepted.is_local() || tls.is_some(), trusted, sans: Vec::new() };
     let mut io = accepted.adopt()?;
+    if let Some(tls) = tls {
+        let acceptor = TlsAcceptor::from(Arc::clone(&tls.current().config));
+        let stream = acceptor.accept(io).await?;
+        let (_, session) = stream.get_ref();
+        if !negotiated_h2(session) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer did not ask for h2 in ALPN"));
+        }
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        peer.sans = certificate.map(|certificate| peer_sans(certificate)).unwrap_or_default();
+        io = Box::new(stream);
+    }
     let mut first = [0; PREFACE.len()];
     let mut read = 0;
     while read < first.len() {

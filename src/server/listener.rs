@@ -55,6 +55,11 @@ impl Listener {
         Ok(Self { socket, trusted: false })
     }
 
+    /// Whether it is one that only a mesh's proxy reaches.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
     /// The listener as one that only a mesh's proxy reaches: `x-forwarded-client-cert` counts on it, and TLS is the
     /// proxy's business.
     #[must_use]

@@ -9,7 +9,7 @@ use crate::{
     proto,
 };
 
-use super::fields::Fields;
+use super::{Context, fields::Fields};
 
 /// Pairings of a page where the caller does not say.
 const USUAL_PAGE: usize = 100;
@@ -22,6 +22,7 @@ const MAX_PAGE: usize = 1000;
 /// For a negative size or a token that is not one of ours.
 pub(super) fn list(
     keyring: &Keyring,
+    context: &Context,
     request: &proto::ListPairingsRequest,
 ) -> Result<proto::ListPairingsResponse, Refusal> {
     let mut fields = Fields::default();
@@ -42,8 +43,9 @@ pub(super) fn list(
         }
     };
     fields.finish()?;
+    context.may_call("ListPairings")?;
     // An id is never empty, so that every pairing lies behind two empty ones.
-    let mut rest = keyring.pairings_after(after.0, after.1).peekable();
+    let mut rest = keyring.pairings_after(after.0, after.1).filter(|pairing| context.may_use(pairing)).peekable();
     let page: Vec<_> = rest.by_ref().take(size).collect();
     let next = page.last().filter(|_| rest.peek().is_some());
     Ok(proto::ListPairingsResponse {

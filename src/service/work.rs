@@ -24,7 +24,7 @@ use crate::{
 };
 
 use super::{
-    Redirects,
+    Context, Redirects,
     fields::{Fields, MAX_URL},
 };
 
@@ -78,12 +78,13 @@ impl Redirects {
     /// clock does not tell one cause from another.
     pub(super) async fn open<T>(
         &self,
+        context: &Context,
         pairing: &Arc<Pairing>,
         envelope: &Envelope,
         leg: Leg,
         open: impl Fn(&Key) -> Option<(T, Deviations)>,
     ) -> Result<Opened<T>, Refusal> {
-        let opened = self.open_at_once(pairing, envelope, leg, open).await;
+        let opened = self.open_at_once(context, pairing, envelope, leg, open).await;
         if matches!(opened, Err(Refusal::Undecipherable)) {
             next_tick().await;
         }
@@ -92,11 +93,13 @@ impl Redirects {
 
     async fn open_at_once<T>(
         &self,
+        context: &Context,
         pairing: &Arc<Pairing>,
         envelope: &Envelope,
         leg: Leg,
         open: impl Fn(&Key) -> Option<(T, Deviations)>,
     ) -> Result<Opened<T>, Refusal> {
+        context.call.pairing(&pairing.fiu, &pairing.aa);
         let conventions = &pairing.conventions;
         let scheme = conventions.profile.scheme;
         if envelope.iv_for(scheme).is_none() {
@@ -108,6 +111,7 @@ impl Redirects {
         })?;
         let now = (self.clock)();
         let age = now - instants.issue;
+        context.call.date_skew(age);
         if leg == Leg::Request || conventions.check_resdate {
             check_freshness(&instants, now, conventions)?;
         }
@@ -120,6 +124,7 @@ impl Redirects {
         for (secret, key) in keys.iter().enumerate() {
             if let Some((message, deviations)) = open(key) {
                 attempt.succeed();
+                context.call.opened(&pairing.secrets[secret].id, deviations);
                 return Ok(Opened { message, deviations, instants, age, secret });
             }
         }

@@ -22,7 +22,7 @@ use super::{
     traces,
 };
 use crate::{
-    codec::{Deviations, url::Leg},
+    codec::{Deviation, Deviations, url::Leg},
     proto::ErrorReason,
 };
 
@@ -222,7 +222,7 @@ impl Notes {
 
     /// The names joined with commas.
     fn deviation_names(&self) -> Option<String> {
-        let mut names = self.deviations.iter().map(|deviation| deviation.name());
+        let mut names = self.deviations.iter().map(Deviation::name);
         names.next().map(|first| {
             names.fold(first.to_owned(), |mut all, name| {
                 all.push(',');
@@ -279,14 +279,8 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 /// A random UUID (RFC 9562, version 4) without its hyphens.
 fn fresh_request_id() -> HeaderValue {
-    let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        // An id must tell calls apart, no more: the time does where the system gives no random bytes.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        bytes = now.as_nanos().to_be_bytes();
-    }
     let mut text = [0; 32];
-    let text = uuid::Builder::from_random_bytes(bytes).into_uuid().simple().encode_lower(&mut text);
+    let text = uuid::Builder::from_random_bytes(rand::random()).into_uuid().simple().encode_lower(&mut text);
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 

@@ -1,4 +1,4 @@
-//! The metrics, as Prometheus and OpenMetrics read them: the `grpc_server_*` names that dashboards know, and our own
+//! The metrics, as Prometheus reads them: the `grpc_server_*` names that dashboards know, and our own
 //! under `aa_redirect_`. All labels are bounded by the interface and the keyring.
 //!
 //! Counting a call takes a few atomic additions on counters that were made at the start.
@@ -116,7 +116,7 @@ pub enum Reading {
     DerivationQueue,
     /// PBKDF2 keys remembered.
     DerivedKeys,
-    /// Failures that were counted against a budget.
+    /// Failure budgets that were spent.
     FailureBudgetSpent,
     /// Messages refused because their budget was spent.
     FailureBudgetRefused,
@@ -133,7 +133,7 @@ impl Reading {
         ("derivations_refused", "Derivations refused because the queue had no room.", MetricType::Counter),
         ("derivation_queue", "Derivations that wait.", MetricType::Gauge),
         ("derived_keys", "PBKDF2 keys remembered.", MetricType::Gauge),
-        ("failure_budget_spent", "Failures to open that were counted against a budget.", MetricType::Counter),
+        ("failure_budget_spent", "Failure budgets that were spent.", MetricType::Counter),
         ("failure_budget_refused", "Messages refused because their budget was spent.", MetricType::Counter),
         ("log_lines_dropped", "Log lines dropped because the log was not taken off in time.", MetricType::Counter),
         (
@@ -218,7 +218,7 @@ impl Metrics {
         let mut all = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut all, &self.registry);
-        // A histogram with bounds below zero has no sum in OpenMetrics, as it would not only grow.
+        // A histogram with bounds below zero has no sum in the format, as it would not only grow.
         all.split_inclusive('\n').filter(|line| !line.starts_with("aa_redirect_date_skew_seconds_sum")).collect()
     }
 

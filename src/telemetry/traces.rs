@@ -45,7 +45,7 @@ pub enum BadTracing {
 
 /// Exports spans.
 pub struct Tracer {
-    tracer: SdkTracer,
+    spans: SdkTracer,
     provider: SdkTracerProvider,
     runtime: Mutex<Option<Runtime>>,
 }
@@ -73,7 +73,7 @@ impl Tracer {
             SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?
         };
         let exporter = Exporter {
-            exporter: Arc::new(exporter),
+            collector: Arc::new(exporter),
             runtime: runtime.handle().clone(),
             failing: AtomicBool::new(false),
         };
@@ -84,7 +84,7 @@ impl Tracer {
         let provider =
             SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
         let scope = InstrumentationScope::builder(SERVICE).with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Self { tracer: provider.tracer_with_scope(scope), provider, runtime: Mutex::new(Some(runtime)) })
+        Ok(Self { spans: provider.tracer_with_scope(scope), provider, runtime: Mutex::new(Some(runtime)) })
     }
 
     /// Exports the span of a call from `time.0` to `time.1`, unless the parent or the sampler is against it. The trace
@@ -101,8 +101,8 @@ impl Tracer {
             Some(parent) => Context::new().with_remote_span_context(parent.clone()),
             None => Context::new(),
         };
-        let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server).with_start_time(time.0);
-        let mut span = self.tracer.build_with_context(builder, &context);
+        let builder = self.spans.span_builder(name).with_kind(SpanKind::Server).with_start_time(time.0);
+        let mut span = self.spans.build_with_context(builder, &context);
         if !span.is_recording() {
             return None;
         }
@@ -139,15 +139,15 @@ impl Drop for Tracer {
 /// again.
 #[derive(Debug)]
 struct Exporter {
-    exporter: Arc<SpanExporter>,
+    collector: Arc<SpanExporter>,
     runtime: Handle,
     failing: AtomicBool,
 }
 
 impl opentelemetry_sdk::trace::SpanExporter for Exporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let exporter = Arc::clone(&self.exporter);
-        let exported = self.runtime.spawn(async move { exporter.export(batch).await }).await;
+        let collector = Arc::clone(&self.collector);
+        let exported = self.runtime.spawn(async move { collector.export(batch).await }).await;
         let result = exported.unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
         match (&result, self.failing.swap(result.is_err(), Relaxed)) {
             (Err(error), false) => tracing::warn!(%error, "spans are not exported"),
@@ -158,13 +158,13 @@ impl opentelemetry_sdk::trace::SpanExporter for Exporter {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
+        self.collector.shutdown_with_timeout(timeout)
     }
 
     fn set_resource(&mut self, resource: &Resource) {
         // Before the first export, nobody shares it.
-        if let Some(exporter) = Arc::get_mut(&mut self.exporter) {
-            exporter.set_resource(resource);
+        if let Some(collector) = Arc::get_mut(&mut self.collector) {
+            collector.set_resource(resource);
         }
     }
 }

@@ -17,8 +17,10 @@ use aa_redirect::{
         Deviation, RedirectParams, decode_callback_request, decode_redirect_request,
         redirect_service_client::RedirectServiceClient,
     },
-    server::{Limits, Listener, Services},
+    reload::Reloaded,
+    server::{Edges, Limits, Listener, Listeners, Services},
     service::Redirects,
+    telemetry::Telemetry,
 };
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
@@ -62,17 +64,19 @@ pub async fn start_limited(limits: Limits) -> Server {
 }
 
 async fn start_server(keyring: &Path, limits: Limits) -> Server {
-    let (keyring, _) = keyring::load(keyring).unwrap();
+    let keyring = keyring.to_owned();
+    let (keyring, _) = Reloaded::load("keyring", move |read| keyring::load_with(&keyring, read)).unwrap();
     let now = Arc::new(Mutex::new(NOW.parse().unwrap()));
     let clock = Arc::clone(&now);
     let redirects =
-        Redirects::new(Arc::new(keyring), KdfPool::new(2).unwrap(), Arc::new(move || *clock.lock().unwrap()));
+        Redirects::new(Arc::new(keyring), Arc::new(KdfPool::new(2).unwrap()), Arc::new(move || *clock.lock().unwrap()));
     let (pool, budget) = (Arc::clone(redirects.pool()), Arc::clone(redirects.budget()));
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let services = Services::new(redirects).await.unwrap();
-    tokio::spawn(services.run(vec![listener], async { drop(stopped.await) }, limits));
+    let services =
+        Services::new(redirects, Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();
+    tokio::spawn(services.run(Listeners { calls: vec![listener], admin: None }, async { drop(stopped.await) }, limits));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     Server { client: RedirectServiceClient::new(channel.clone()), channel, address, pool, budget, now, _stop: stop }
 }

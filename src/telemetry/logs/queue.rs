@@ -164,8 +164,8 @@ mod tests {
         queue.close(LONG);
         let all: Vec<u8> = written.try_iter().flatten().collect();
         // `writeln!` hands over its pieces one by one.
-        let expected: String = (0..1000).map(|number| format!("line {number}\n")).collect();
-        assert_eq!(String::from_utf8(all).unwrap(), expected);
+        let expected: Vec<String> = (0..1000).map(|number| format!("line {number}\n")).collect();
+        assert_eq!(String::from_utf8(all).unwrap(), expected.concat());
         assert_eq!(queue.dropped(), 0);
     }
 
@@ -184,7 +184,7 @@ mod tests {
     fn a_stalled_reader_costs_lines_and_never_time() {
         let (out, written) = mpsc::sync_channel(0);
         let queue = Queue::start(Slow(out)).unwrap();
-        let line = [b'x'; 1 << 16];
+        let line = vec![b'x'; 1 << 16];
         // Nobody takes anything: with a wait anywhere this would not end.
         for _ in 0..1000 {
             (&queue).write_all(&line).unwrap();
