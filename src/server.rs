@@ -31,7 +31,11 @@ use crate::{
     service::MAX_REQUEST,
 };
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the server does not run it yet"))]
+mod admin;
 mod deadline;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server does not run it yet"))]
+mod health;
 
 /// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
 const MAX_STREAMS: u32 = 200;
