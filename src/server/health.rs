@@ -280,12 +280,17 @@ mod tests {
     async fn a_watch_of_liveness_hears_of_no_drain() {
         let readiness = Readiness::new();
         let mut client = client(&readiness).await;
-        let mut watch = watch(&mut client, LIVENESS).await;
-        assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving));
-        readiness.set_serving(true);
-        readiness.set_serving(false);
+        let mut liveness = watch(&mut client, LIVENESS).await;
+        assert_eq!(next(&mut liveness).await, Some(ServingStatus::Serving));
+        // Beside it, so that each change has reached the server before the next.
+        let mut whole = watch(&mut client, "").await;
+        assert_eq!(next(&mut whole).await, Some(ServingStatus::NotServing));
+        for (serving, expected) in [(true, ServingStatus::Serving), (false, ServingStatus::NotServing)] {
+            readiness.set_serving(serving);
+            assert_eq!(next(&mut whole).await, Some(expected));
+        }
         readiness.end_watches();
-        assert_eq!(next(&mut watch).await, None);
+        assert_eq!(next(&mut liveness).await, None);
     }
 
     #[tokio::test]
