@@ -173,6 +173,8 @@ impl Admin {
 mod tests {
     use std::net::SocketAddr;
 
+    use hyper::body::Body as _;
+    use hyper_util::client::legacy::Client;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -268,6 +270,24 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert!(head.contains("content-length: 8\r\n"), "{head}");
         assert_eq!(body, "");
+    }
+
+    #[tokio::test]
+    async fn the_pages_are_there_over_http2_too() {
+        let (_admin, address, _) = admin(LONG).await;
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<String>();
+        for (method, path, status, bodiless) in [
+            (Method::GET, "livez", StatusCode::OK, false),
+            (Method::HEAD, "livez", StatusCode::OK, true),
+            (Method::GET, "readyz", StatusCode::SERVICE_UNAVAILABLE, false),
+            (Method::POST, "aa.redirect.v1.RedirectService/EncodeRequest", StatusCode::NOT_FOUND, false),
+        ] {
+            let uri = format!("http://{address}/{path}");
+            let request = Request::builder().method(method).uri(uri).body(String::new()).unwrap();
+            let response = client.request(request).await.unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(response.body().is_end_stream(), bodiless, "{path}");
+        }
     }
 
     #[tokio::test]
