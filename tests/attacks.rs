@@ -87,6 +87,7 @@ async fn raw_answer(server: &Server, method: &str, request: &impl prost::Message
     let head = http::Request::post(format!("http://{}/aa.redirect.v1.RedirectService/{method}", server.address))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
+        .header("x-request-id", "one-and-the-same")
         .body(())
         .unwrap();
     let (response, mut body) = client.send_request(head, false).unwrap();

@@ -1,0 +1,356 @@
+//! gRPC health (`grpc.health.v1`): `Check` and `Watch` as the specification has them, and watches that a drain ends.
+//!
+//! tonic-health's own service answers `SERVING` for `""` from birth, and `NOT_FOUND` to a watch of an unknown service.
+//! Its messages have no `List`, which therefore is `UNIMPLEMENTED`.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::{Stream, stream};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse,
+    health_check_response::ServingStatus,
+    health_server::{Health, HealthServer},
+};
+
+/// The name that is `SERVING` for as long as the process lives, while it drains too.
+const LIVENESS: &str = "liveness";
+/// The names besides the services' own that are `SERVING` while calls are served. `""` is the server as a whole.
+const READINESS: [&str; 2] = ["", "readiness"];
+/// Bytes of a request at most; the longest name known has under 50.
+const MAX_REQUEST: usize = 1024;
+
+/// Whether the server takes calls; its clones share one state. It begins as not serving.
+#[derive(Clone)]
+pub(crate) struct Readiness(Arc<watch::Sender<State>>);
+
+impl Readiness {
+    /// Not serving, since no keyring is loaded yet.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(State::Starting)))
+    }
+
+    /// Serves, or drains. Before it has first served, `false` changes nothing, and after [`Readiness::end_watches`]
+    /// neither does.
+    pub(crate) fn set_serving(&self, serving: bool) {
+        self.0.send_if_modified(|state| {
+            let next = match (*state, serving) {
+                (State::Starting | State::Serving | State::Draining, true) => State::Serving,
+                (State::Serving, false) => State::Draining,
+                (unchanged, _) => unchanged,
+            };
+            std::mem::replace(state, next) != next
+        });
+    }
+
+    /// Whether the server takes calls.
+    pub(crate) fn is_serving(&self) -> bool {
+        *self.0.borrow() == State::Serving
+    }
+
+    /// Why the server takes no calls, for people; none while it takes them.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        match *self.0.borrow() {
+            State::Starting => Some("starting: no keyring is loaded yet"),
+            State::Serving => None,
+            State::Draining | State::Ended => Some("draining"),
+        }
+    }
+
+    /// Ends every watch, for good: each sends its last status, where that is new, and closes with `OK`. The server
+    /// counts as draining from here on.
+    pub(crate) fn end_watches(&self) {
+        self.0.send_replace(State::Ended);
+    }
+}
+
+/// The health service for a server of `services`, by their full names.
+pub(crate) fn service(readiness: Readiness, services: Vec<&'static str>) -> HealthServer<Statuses> {
+    HealthServer::new(Statuses { readiness, services }).max_decoding_message_size(MAX_REQUEST)
+}
+
+/// The status of each name.
+pub(crate) struct Statuses {
+    readiness: Readiness,
+    services: Vec<&'static str>,
+}
+
+impl Statuses {
+    fn subject(&self, name: &str) -> Subject {
+        if name == LIVENESS {
+            Subject::Liveness
+        } else if READINESS.contains(&name) || self.services.contains(&name) {
+            Subject::Readiness
+        } else {
+            Subject::Unknown
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Health for Statuses {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        match self.subject(&request.get_ref().service) {
+            Subject::Unknown => Err(Status::not_found("no service of this name")),
+            known => Ok(Response::new(response(known.status(*self.readiness.0.borrow())))),
+        }
+    }
+
+    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let watch = Watch {
+            subject: self.subject(&request.get_ref().service),
+            states: self.readiness.0.subscribe(),
+            sent: None,
+        };
+        Ok(Response::new(Box::pin(stream::unfold(watch, |mut watch| async {
+            let status = watch.next().await?;
+            Some((Ok(response(status)), watch))
+        }))))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Starting,
+    Serving,
+    Draining,
+    /// Draining, and watches end.
+    Ended,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy)]
+enum Subject {
+    Liveness,
+    Readiness,
+    Unknown,
+}
+
+impl Subject {
+    fn status(self, state: State) -> ServingStatus {
+        match (self, state) {
+            (Self::Liveness, _) | (Self::Readiness, State::Serving) => ServingStatus::Serving,
+            (Self::Readiness, _) => ServingStatus::NotServing,
+            (Self::Unknown, _) => ServingStatus::ServiceUnknown,
+        }
+    }
+}
+
+/// One caller's watch of one name.
+struct Watch {
+    subject: Subject,
+    states: watch::Receiver<State>,
+    sent: Option<ServingStatus>,
+}
+
+impl Watch {
+    /// The present status, or the next that differs from the one sent last; none at the end.
+    async fn next(&mut self) -> Option<ServingStatus> {
+        loop {
+            let state = *self.states.borrow_and_update();
+            let status = self.subject.status(state);
+            if self.sent.replace(status) != Some(status) {
+                return Some(status);
+            }
+            if state == State::Ended {
+                return None;
+            }
+            self.states.changed().await.ok()?;
+        }
+    }
+}
+
+fn response(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, thread};
+
+    use futures_util::{FutureExt, StreamExt};
+    use hyper::server::conn::http2;
+    use hyper_util::{
+        rt::{TokioExecutor, TokioIo},
+        service::TowerToHyperService,
+    };
+    use tokio::net::TcpListener;
+    use tonic::{
+        Code, Streaming,
+        transport::{Channel, Endpoint},
+    };
+    use tonic_health::pb::health_client::HealthClient;
+
+    use super::*;
+
+    const SERVICE: &str = "a.Service";
+
+    /// A client of a server on a runtime and thread of its own, as a worker's is.
+    async fn client(readiness: &Readiness) -> HealthClient<Channel> {
+        let server = service(readiness.clone(), vec![SERVICE]);
+        let (sender, address) = tokio::sync::oneshot::channel::<SocketAddr>();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                sender.send(listener.local_addr().unwrap()).unwrap();
+                let stream = TokioIo::new(listener.accept().await.unwrap().0);
+                let server = TowerToHyperService::new(server);
+                let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(stream, server).await;
+            });
+        });
+        let uri = format!("http://{}", address.await.unwrap());
+        HealthClient::new(Endpoint::from_shared(uri).unwrap().connect().await.unwrap())
+    }
+
+    fn request(name: &str) -> HealthCheckRequest {
+        HealthCheckRequest { service: name.to_owned() }
+    }
+
+    async fn check(client: &mut HealthClient<Channel>, name: &str) -> Result<ServingStatus, Code> {
+        client.check(request(name)).await.map(|answer| answer.into_inner().status()).map_err(|status| status.code())
+    }
+
+    async fn watch(client: &mut HealthClient<Channel>, name: &str) -> Streaming<HealthCheckResponse> {
+        client.watch(request(name)).await.unwrap().into_inner()
+    }
+
+    async fn next(watch: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatus> {
+        watch.message().await.unwrap().map(|answer| answer.status())
+    }
+
+    #[tokio::test]
+    async fn check_follows_readiness_from_the_start_to_the_drain() {
+        let readiness = Readiness::new();
+        let mut client = client(&readiness).await;
+        for (serving, expected) in [
+            (None, ServingStatus::NotServing),
+            (Some(true), ServingStatus::Serving),
+            (Some(false), ServingStatus::NotServing),
+        ] {
+            if let Some(serving) = serving {
+                readiness.set_serving(serving);
+            }
+            for name in ["", "readiness", SERVICE] {
+                assert_eq!(check(&mut client, name).await, Ok(expected), "{name}");
+            }
+            assert_eq!(readiness.is_serving(), expected == ServingStatus::Serving);
+            assert_eq!(check(&mut client, "liveness").await, Ok(ServingStatus::Serving));
+        }
+        readiness.end_watches();
+        assert_eq!(check(&mut client, "").await, Ok(ServingStatus::NotServing));
+        assert_eq!(check(&mut client, "liveness").await, Ok(ServingStatus::Serving));
+    }
+
+    #[tokio::test]
+    async fn check_of_an_unknown_name_is_not_found() {
+        let mut client = client(&Readiness::new()).await;
+        for name in ["Readiness", "a.service", "a.Service ", "/"] {
+            assert_eq!(check(&mut client, name).await, Err(Code::NotFound), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_beyond_the_limit_is_not_read() {
+        let mut client = client(&Readiness::new()).await;
+        assert_eq!(check(&mut client, &"x".repeat(MAX_REQUEST)).await, Err(Code::OutOfRange));
+    }
+
+    #[tokio::test]
+    async fn watch_tells_the_status_at_once_then_each_change_and_nothing_else() {
+        let readiness = Readiness::new();
+        let mut client = client(&readiness).await;
+        for name in ["", "readiness", SERVICE] {
+            readiness.set_serving(false);
+            let mut watch = watch(&mut client, name).await;
+            assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing), "{name}");
+            readiness.set_serving(true);
+            assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving), "{name}");
+            // No message for this one: the next is the change after it.
+            readiness.set_serving(true);
+            readiness.set_serving(false);
+            assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watch_of_liveness_hears_of_no_drain() {
+        let readiness = Readiness::new();
+        let mut client = client(&readiness).await;
+        let mut liveness = watch(&mut client, LIVENESS).await;
+        assert_eq!(next(&mut liveness).await, Some(ServingStatus::Serving));
+        // Beside it, so that each change has reached the server before the next.
+        let mut whole = watch(&mut client, "").await;
+        assert_eq!(next(&mut whole).await, Some(ServingStatus::NotServing));
+        for (serving, expected) in [(true, ServingStatus::Serving), (false, ServingStatus::NotServing)] {
+            readiness.set_serving(serving);
+            assert_eq!(next(&mut whole).await, Some(expected));
+        }
+        readiness.end_watches();
+        assert_eq!(next(&mut liveness).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_watch_of_an_unknown_name_says_so_and_stays_open() {
+        let readiness = Readiness::new();
+        let mut client = client(&readiness).await;
+        let mut unknown = watch(&mut client, "nobody").await;
+        assert_eq!(next(&mut unknown).await, Some(ServingStatus::ServiceUnknown));
+        let mut known = watch(&mut client, "").await;
+        assert_eq!(next(&mut known).await, Some(ServingStatus::NotServing));
+        readiness.set_serving(true);
+        assert_eq!(next(&mut known).await, Some(ServingStatus::Serving));
+        assert!(unknown.message().now_or_never().is_none());
+        readiness.end_watches();
+        assert_eq!(next(&mut unknown).await, None);
+    }
+
+    #[tokio::test]
+    async fn at_the_end_of_a_drain_a_watch_says_not_serving_and_closes() {
+        let readiness = Readiness::new();
+        let mut client = client(&readiness).await;
+        readiness.set_serving(true);
+        let mut before = watch(&mut client, "").await;
+        assert_eq!(next(&mut before).await, Some(ServingStatus::Serving));
+        readiness.set_serving(false);
+        readiness.end_watches();
+        assert_eq!(next(&mut before).await, Some(ServingStatus::NotServing));
+        assert_eq!(next(&mut before).await, None);
+        let mut after = watch(&mut client, "").await;
+        assert_eq!(next(&mut after).await, Some(ServingStatus::NotServing));
+        assert_eq!(next(&mut after).await, None);
+        readiness.set_serving(true);
+        assert!(!readiness.is_serving());
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_watches_end_together() {
+        let readiness = Readiness::new();
+        let statuses = Statuses { readiness: readiness.clone(), services: vec![] };
+        let mut watches = Vec::new();
+        for _ in 0..10_000 {
+            let mut watch = statuses.watch(Request::new(request(""))).await.unwrap().into_inner();
+            assert!(watch.next().await.is_some());
+            watches.push(tokio::spawn(watch.collect::<Vec<_>>()));
+        }
+        tokio::task::yield_now().await;
+        readiness.end_watches();
+        for watch in watches {
+            assert!(watch.await.unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_reason_tells_a_start_from_a_drain() {
+        let readiness = Readiness::new();
+        readiness.set_serving(false);
+        assert_eq!(readiness.reason(), Some("starting: no keyring is loaded yet"));
+        readiness.set_serving(true);
+        assert_eq!(readiness.reason(), None);
+        readiness.set_serving(false);
+        assert_eq!(readiness.reason(), Some("draining"));
+    }
+}
