@@ -6,37 +6,51 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderValue;
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic_health::{
-    ServingStatus,
-    server::{HealthReporter, health_reporter},
-};
 
 use crate::{
+    callers::Callers,
     proto::{
         self,
         redirect_service_server::{RedirectService, RedirectServiceServer, SERVICE_NAME},
     },
+    reload::Reloaded,
     service::MAX_REQUEST,
+    telemetry::{Telemetry, metrics},
 };
 
+mod admin;
 mod call;
 mod connection;
 mod connections;
 mod deadline;
+mod health;
 mod listener;
+pub mod panics;
 pub mod tls;
 mod workers;
 
 pub use listener::Listener;
 
+use admin::Admin;
 use connections::Connections;
+use health::Readiness;
+use tls::Tls;
 use workers::Workers;
+
+/// The services that health tells of.
+const SERVICES: [&str; 4] = [
+    SERVICE_NAME,
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 
 /// The last part of a drain, in which calls that did not end are answered before their connections are cut.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -54,17 +68,39 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+/// What stands between a server's sockets and its services.
+pub struct Edges {
+    /// Certificate and key; without them TCP is plain.
+    pub tls: Option<Arc<Reloaded<Tls>>>,
+    /// Who may call; without them everybody who can connect.
+    pub callers: Option<Arc<Reloaded<Callers>>>,
+    /// Where calls are recorded.
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// Where a server listens.
+#[derive(Default)]
+pub struct Listeners {
+    /// For callers.
+    pub calls: Vec<Listener>,
+    /// For operators and probes, without TLS or credentials.
+    pub admin: Option<Listener>,
+}
+
 /// The services of one server.
 pub struct Services<S> {
     redirects: RedirectServiceServer<S>,
     others: Routes,
-    health: HealthReporter,
+    readiness: Readiness,
+    admin: Admin,
+    edges: Edges,
 }
 
 /// What every connection needs.
 struct Shared<S> {
     redirects: RedirectServiceServer<S>,
     others: Routes,
+    edges: Edges,
     limits: Limits,
     /// Calls of the redirect service in flight.
     calls: AtomicUsize,
@@ -79,10 +115,10 @@ impl<S: RedirectService> Services<S> {
     ///
     /// # Errors
     /// Where the embedded descriptors cannot be read.
-    pub async fn new(redirects: S) -> Result<Self, tonic_reflection::server::Error> {
+    pub fn new(redirects: S, edges: Edges) -> Result<Self, tonic_reflection::server::Error> {
         let redirects = RedirectServiceServer::new(redirects).max_decoding_message_size(MAX_REQUEST);
-        let (health, health_service) = health_reporter();
-        health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
+        let readiness = Readiness::new();
+        let health = health::service(readiness.clone(), SERVICES.to_vec());
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -92,11 +128,14 @@ impl<S: RedirectService> Services<S> {
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         };
-        let others = Routes::new(health_service)
+        let others = Routes::new(health.clone())
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .prepare();
-        Ok(Self { redirects, others, health })
+        let telemetry = Arc::clone(&edges.telemetry);
+        let text = Arc::new(move || (HeaderValue::from_static(metrics::CONTENT_TYPE), telemetry.metrics.text()));
+        let admin = Admin::new(readiness.clone(), health, text);
+        Ok(Self { redirects, others, readiness, admin, edges })
     }
 
     /// Serves on `listeners` until `stop` resolves; then drains: it says that it does not serve, goes on for the delay of
@@ -106,13 +145,14 @@ impl<S: RedirectService> Services<S> {
     /// Where the system gives no thread.
     pub async fn run(
         self,
-        listeners: Vec<Listener>,
+        listeners: Listeners,
         stop: impl Future<Output = ()>,
         limits: Limits,
     ) -> std::io::Result<()> {
         let shared = Arc::new(Shared {
             redirects: self.redirects,
             others: self.others,
+            edges: self.edges,
             limits,
             calls: AtomicUsize::default(),
             draining: CancellationToken::new(),
@@ -121,7 +161,10 @@ impl<S: RedirectService> Services<S> {
         let workers = Workers::start()?;
         let connections = Connections::new(limits.max_connections);
         let (sender, mut accepted) = mpsc::channel(64);
-        for listener in listeners {
+        if let Some(listener) = listeners.admin {
+            tokio::spawn(self.admin.serve(async move || listener.accept().await?.adopt()));
+        }
+        for listener in listeners.calls {
             let sender = sender.clone();
             tokio::spawn(async move {
                 while !sender.is_closed() {
@@ -138,11 +181,10 @@ impl<S: RedirectService> Services<S> {
         }
         let mut stop = std::pin::pin!(async {
             stop.await;
-            for service in ["", SERVICE_NAME] {
-                self.health.set_service_status(service, ServingStatus::NotServing).await;
-            }
+            self.readiness.set_serving(false);
             sleep(limits.drain_delay).await;
         });
+        self.readiness.set_serving(true);
         loop {
             tokio::select! {
                 () = &mut stop => break,
@@ -156,6 +198,7 @@ impl<S: RedirectService> Services<S> {
         }
         accepted.close();
         shared.draining.cancel();
+        self.readiness.end_watches();
         if timeout(limits.drain_timeout.saturating_sub(LAST_WORDS), connections.all_closed()).await.is_err() {
             tracing::warn!(connections = connections.len(), "calls did not end in time and are cut");
             shared.cut.cancel();

@@ -10,6 +10,7 @@ use aa_redirect::{
         ListPairingsRequest, ListPairingsResponse, redirect_service_server::RedirectService,
     },
     server::{Edges, Limits, Listener, Listeners, Services},
+    telemetry::Telemetry,
 };
 use tonic::{Request, Response, Status, async_trait};
 

@@ -45,7 +45,8 @@ impl Readiness {
     }
 
     /// Whether the server takes calls.
-    pub(crate) fn is_serving(&self) -> bool {
+    #[cfg(test)]
+    fn is_serving(&self) -> bool {
         *self.0.borrow() == State::Serving
     }
 
