@@ -394,6 +394,15 @@ fn forms_end_where_the_guideline_ends_them() {
 }
 
 #[test]
+fn members_show_nothing_of_themselves_and_deviations_their_names() {
+    assert_eq!(format!("{:?} {:?}", redirect(), callback()), "Redirect { .. } Callback { .. }");
+    let mut deviations = Deviations::default();
+    deviations.note(Deviation::PlusAsSpace, true);
+    deviations.note(Deviation::Whitespace, false);
+    assert_eq!(format!("{deviations:?}"), "{PlusAsSpace}");
+}
+
+#[test]
 fn an_error_code_has_the_text_of_the_table() {
     for (code, text) in [
         (0, "Success"),
