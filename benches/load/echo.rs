@@ -33,7 +33,7 @@ struct Echo {
 pub(crate) fn serve() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         println!("{}", listener.address().unwrap());
         let services =
             Services::new(Echo::new(), Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();

@@ -111,14 +111,14 @@ async fn guarded<S: RedirectService>(
 /// The caller that a call's credentials prove: the certificate's where one fits, else what a mesh's proxy forwards, else a
 /// bearer token where nobody between can have read it.
 fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
-    let forwarded = match peer.trusted {
-        true => callers::forwarded::sans(headers).map_err(|_| Refusal::CallerUnknown)?.unwrap_or_default(),
-        false => Vec::new(),
-    };
-    let token = match peer.private {
-        true => callers::bearer(headers).map_err(|_| Refusal::CallerUnknown)?,
-        false => None,
-    };
+    let mut forwarded = Vec::new();
+    if peer.trusted {
+        forwarded = callers::forwarded::sans(headers).map_err(|_| Refusal::CallerUnknown)?.unwrap_or_default();
+    }
+    let mut token = None;
+    if peer.private {
+        token = callers::bearer(headers).map_err(|_| Refusal::CallerUnknown)?;
+    }
     let caller = callers
         .by_sans(&peer.sans)
         .or_else(|| callers.by_sans(&forwarded))
