@@ -233,7 +233,9 @@ const ANYBODY: &[Input] = &[
     url("escapes of escapes in `ecreq`, side by side", |size| with_ecreq("%252525252525252541", size)),
     url("`ecreq` of blanks", |size| with_ecreq(" ", size)),
     url("`ecreq` of line ends", |size| with_ecreq("A\n", size)),
-    url("`ecreq` of no message", |size| with_ecreq("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", size)),
+    url("`ecreq` of no message", |size| {
+        with_ecreq("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", size)
+    }),
     url("`fi` of the whole size", |size| {
         decode(format!("reqdate={}&ecreq=A&fi={}", date(), filled("AAAA", size - 40)))
     }),
@@ -266,7 +268,9 @@ const HOLDERS: &[Input] = &[
     url("a redirect that goes on in `&`", |size| sealed(&[SOUND, TARGET, "?"].concat(), "&", "", size)),
     url("a redirect of escapes", |size| sealed(&[SOUND, TARGET].concat(), "%25", "", size)),
     url("a host of labels", |size| sealed(&[SOUND, "&redirect=https://"].concat(), "a.", "fiu.example", size)),
-    url("a host of labels beyond ASCII", |size| sealed(&[SOUND, "&redirect=https://"].concat(), "é.", "fiu.example", size)),
+    url("a host of labels beyond ASCII", |size| {
+        sealed(&[SOUND, "&redirect=https://"].concat(), "é.", "fiu.example", size)
+    }),
     url("a host of one label beyond ASCII", |size| {
         sealed(&[SOUND, "&redirect=https://"].concat(), "é", ".fiu.example", size)
     }),
