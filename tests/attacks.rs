@@ -668,3 +668,18 @@ async fn a_reflection_request_over_64_kib_is_not_taken() {
     assert_eq!(ask("none".to_owned()).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(ask("x".repeat(64 * 1024)).await.unwrap(), None, "it ends without having been looked for");
 }
+
+#[tokio::test]
+async fn a_date_in_indian_time_is_ahead_and_never_shifted() {
+    let mut server = start().await;
+    // Five and a half hours ahead of UTC.
+    let date = "211120261610756";
+    let refused = [
+        server.decode_redirect_for("iv", &sender::request("iv", date, PLAIN).request_query()).await.unwrap_err(),
+        server.decode_callback(&sender::callback("iv", date, OUTCOME).callback_query()).await.unwrap_err(),
+    ];
+    for refused in refused {
+        assert_eq!(reason(&refused), "DATE_IN_FUTURE");
+        assert!(refused.message().contains("local time"), "{refused:?}");
+    }
+}

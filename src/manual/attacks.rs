@@ -24,8 +24,8 @@
 //!   `a_failure_waits_for_the_tick_behind_its_work`; tests/attacks.rs: `every_failure_waits_for_a_tick_of_its_own`*
 //! - **A failure budget.** That a message *opens* is told by design, so the number of questions is bounded: 32 failures for
 //!   each (pairing, date, last block), 4,096 for each (pairing, date). Past either, messages are answered without decrypting.
-//!   A query must end in the block that it is to read, and a byte takes 128 queries in the mean: with 32 the attack got less
-//!   than half a byte of a block of 16. *tests/attacks.rs:
+//!   A query must end in the block that it is to read, and a byte takes 128 queries in the mean: with 32 the attack gets less
+//!   than half a byte of 16. *tests/attacks.rs:
 //!   `within_the_budget_a_padding_attack_reads_less_than_a_byte_of_a_block`,
 //!   `without_a_budget_a_padding_attack_would_read_a_whole_block` (the attack is a real one),
 //!   `of_a_thousand_failures_at_once_no_more_are_decrypted_than_the_budget_has`,
@@ -61,8 +61,8 @@
 //!
 //! - An FIU knows the `txnid`s that it issued: it accepts each once, and none that it did not issue.
 //! - An AA cannot know them, and with `hkdf-iv` a `txnid` can be changed on the way (see [bit flipping](#bit-flipping)). It
-//!   should remember `reqdate` and the last 16 bytes of `ecreq` as well: changing those costs the attacker what a padding
-//!   attack costs.
+//!   should remember `reqdate` and the last 16 bytes of what `ecreq` decodes to as well: a message with another last block
+//!   is garbled, and has to get past the failure budget of its date.
 //! - With `check_resdate = false` there is no window and no `replay_until`; the FIU's own `txnid`s are then all that stops a
 //!   replay. *tests/calls.rs: `a_pairing_may_leave_resdate_unchecked`*
 //!
@@ -91,8 +91,8 @@
 //! The date is salt, mask and window at once.
 //!
 //! - Salt and mask are the received characters, never a date written anew: another spelling of the same instant is another
-//!   key. *src/codec/date.rs: `outer_blanks_are_no_part_of_salt_and_mask`; tests/codec.rs:
-//!   `a_parameter_that_is_none_is_named_before_any_key`*. So the date cannot be changed without the secret.
+//!   key. *src/codec/date.rs: `outer_blanks_are_no_part_of_salt_and_mask`; tests/deviations.rs:
+//!   `dates_of_14_and_17_digits_are_read`*. So the date cannot be changed without the secret.
 //! - The window has two sides, so that a date ahead cannot be kept for later. *tests/attacks.rs:
 //!   `what_is_refused_for_free_derives_no_key`*
 //! - 15 digits are ambiguous: milliseconds in the guidelines to v1.4.0, seconds and tenths in v1.5.0. They name a minute, and
@@ -101,7 +101,9 @@
 //!   `a_date_is_refused_only_where_every_reading_lies_outside_the_window`,
 //!   `a_pinned_reading_refuses_digits_that_are_none`*
 //! - A sender that writes local time is five and a half hours ahead, and is refused with that hint, never shifted.
-//!   *tests/calls.rs: `what_needs_no_key_to_see_is_told_apart`*
+//!   *tests/attacks.rs: `a_date_in_indian_time_is_ahead_and_never_shifted`*
+//! - What is no date of the calendar, or no ASCII digits, is none. *tests/calls.rs:
+//!   `what_needs_no_key_to_see_is_told_apart`*
 //!
 //! # Log injection
 //!
@@ -141,7 +143,7 @@
 //! a second; busy senders repeat them whatever they do. `date_reuse_milliseconds` repeats them on purpose, for at most a
 //! second, to save derivations. *tests/calls.rs: `messages_of_a_span_share_a_date_where_the_pairing_reuses_it`*
 //!
-//! What softens it: `txnid` is written first and is random (122 bits of a UUID, 40 of them in the first block), so that
+//! What softens it: `txnid` is written first and is random (122 bits of a UUID, 36 of them in the first block), so that
 //! messages differ from the first block on, and CBC carries that difference through all later ones. *tests/calls.rs:
 //! `members_are_written_for_readers_of_every_kind`, `an_empty_txnid_becomes_a_random_uuid`*. A sender that gives the same
 //! `txnid` twice gives that up. `hkdf-iv` has a fresh random IV for each message.
