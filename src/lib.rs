@@ -8,7 +8,8 @@
 //! 3. [`service`], [`callers`], [`error`], [`server`], [`telemetry`], [`config`], [`cli`]: the edges. They translate and
 //!    decide nothing about the format. [`reload`] keeps what is served up with its files.
 //!
-//! [`files`] is how the second and third ring read, [`file_check`] what their files have in common.
+//! [`files`] is how the second and third ring read, [`file_check`] what their files have in common. [`manual`] is
+//! documentation only: [attacks, and why they fail here](manual::attacks).
 
 pub mod callers;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod file_check;
 pub mod files;
 pub mod kdf_pool;
 pub mod keyring;
+pub mod manual;
 pub mod proto;
 pub mod reload;
 pub mod server;

@@ -129,8 +129,8 @@ impl<S: RedirectService> Services<S> {
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         };
         let others = Routes::new(health.clone())
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
+            .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_REQUEST))
+            .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_REQUEST))
             .prepare();
         let telemetry = Arc::clone(&edges.telemetry);
         let text = Arc::new(move || (HeaderValue::from_static(metrics::CONTENT_TYPE), telemetry.metrics.text()));

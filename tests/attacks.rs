@@ -5,18 +5,43 @@
 
 mod support;
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use aa_redirect::{
+    callers::Callers,
     codec::{Envelope, cipher, url::Leg},
+    kdf_pool::KdfPool,
     keyring,
-    proto::{DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source},
+    proto::{
+        DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source,
+        redirect_service_client::RedirectServiceClient,
+    },
+    reload::Reloaded,
+    server::{Edges, Listener, Listeners, Services, system_clock},
+    service::Redirects,
+    telemetry::Telemetry,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{StreamExt, future::join_all, stream};
-use support::{MILLIS, NOW, Server, reason, sender, start, start_with};
-use tonic::{Code, Status};
+use sha2::{Digest, Sha256};
+use support::{MILLIS, NOW, Server, limits, reason, sender, start, start_with};
+use tonic::{Code, Request, Status, transport::Channel};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest,
+};
 
 const PLAIN: &str =
     "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=u@iv&redirect=https://fiu.example/cb&srcref=a";
@@ -513,4 +538,149 @@ async fn what_is_refused_for_free_derives_no_key() {
     let other = sender::request("v1.5", OTHER, PLAIN).request_query();
     assert!(server.decode_redirect_for("v1.5", &other).await.is_ok());
     assert_eq!(server.pool.derivations(), 2, "a key for each of the two secrets, and the counter counts");
+}
+
+#[tokio::test]
+async fn a_changed_iv_reaches_the_first_ten_characters_of_the_txnid_and_nothing_else() {
+    let mut server = start_with_budgets("iv-bits", 0, 32).await;
+    let seen = sender::request("iv", MILLIS, PLAIN);
+    let sound = server.decode_redirect_for("iv", &seen.request_query()).await.unwrap().redirect.unwrap();
+    for at in 0..16 {
+        let mut iv = sender::IV;
+        iv[at] ^= 1;
+        let changed = sender::Message { iv: STANDARD.encode(iv), ..seen.clone() };
+        let answer = server.decode_redirect_for("iv", &changed.request_query()).await;
+        // `txnid=` is 6 bytes long: another name is no txnid.
+        if at < 6 {
+            assert!(is_undecipherable(&answer.unwrap_err()), "{at}");
+            continue;
+        }
+        let mut opened = answer.unwrap().redirect.unwrap();
+        let mut txnid = sound.txnid.clone().into_bytes();
+        txnid[at - 6] ^= 1;
+        assert_eq!(opened.txnid.as_bytes(), txnid, "{at}");
+        opened.txnid.clone_from(&sound.txnid);
+        assert_eq!(opened, sound, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_gains_or_loses_its_iv_is_refused_on_both_legs_before_any_key() {
+    let mut server = start().await;
+    for (aa, iv) in [("iv", ""), ("v1.2", "AAAAAAAAAAAAAAAAAAAAAA==")] {
+        let change = |message: sender::Message| sender::Message { iv: iv.to_owned(), ..message };
+        let request = change(sender::request(aa, MILLIS, PLAIN)).request_query();
+        let callback = change(sender::callback(aa, MILLIS, OUTCOME)).callback_query();
+        let refused = [
+            server.decode_redirect_for(aa, &request).await.unwrap_err(),
+            server.decode_callback(&callback).await.unwrap_err(),
+        ];
+        for refused in refused {
+            assert_eq!(reason(&refused), "SCHEME_MISMATCH", "{aa}");
+        }
+    }
+    assert_eq!((server.pool.derivations(), server.budget.spent()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_pairing_that_the_caller_may_not_use_answers_as_one_that_is_not_held() {
+    let token = "0123456789abcdefghijABCDEFGHIJ-_";
+    let hash: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("attacks-callers.toml");
+    fs::write(&file, format!("[[caller]]\nname = \"one\"\ntoken_sha256 = \"{hash}\"\naa = [\"v1.0\"]\n")).unwrap();
+    let (callers, _) = Reloaded::load("callers", move |read| Callers::load_with(&file, read)).unwrap();
+    let load =
+        |read: &aa_redirect::files::ReadFile<'_>| keyring::load_with("tests/support/keyring.toml".as_ref(), read);
+    let (keyring, _) = Reloaded::load("keyring", load).unwrap();
+    let redirects = Redirects::new(Arc::new(keyring), Arc::new(KdfPool::new(1).unwrap()), system_clock());
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.address().unwrap();
+    let edges = Edges { tls: None, callers: Some(Arc::new(callers)), telemetry: Telemetry::new(None) };
+    let services = Services::new(redirects, edges).unwrap();
+    let listeners = Listeners { calls: vec![listener], admin: None };
+    tokio::spawn(services.run(listeners, std::future::pending(), limits()));
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut client = RedirectServiceClient::new(channel);
+    let sound = sender::request("iv", MILLIS, PLAIN);
+    let mut answers = BTreeSet::new();
+    // `iv` is held and not this caller's; `hh` is not held, and as long.
+    for aa in ["iv", "hh"] {
+        let source = Some(Source::Url(sound.request_query()));
+        let mut request = Request::new(DecodeRedirectRequest { aa_id: aa.to_owned(), source });
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let refused = client.decode_redirect(request).await.unwrap_err();
+        assert_eq!(reason(&refused), "PAIRING_UNKNOWN", "{aa}");
+        assert_eq!(support::metadata(&refused, "aa_id").as_deref(), Some(aa));
+        let pairs = refused.details().len();
+        answers.insert((refused.message().replace(aa, "?"), pairs));
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+}
+
+#[tokio::test]
+async fn nothing_that_a_message_or_a_header_brings_makes_a_line_of_the_log() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aa-redirect"))
+        .args(["--listen", "127.0.0.1:0", "--log", "text", "--keyring", "tests/support/keyring.toml"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let address = lines
+        .find_map(|line| Some(line.split_once("serving listen=\"")?.1.split_once('"')?.0.to_owned()))
+        .expect("the server starts");
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut client = RedirectServiceClient::new(channel);
+    let forged = [
+        "x\n2026-11-21T10:40:23.756Z  INFO call request_id=\"forged\"",
+        "x\" reason=\"forged",
+        "x\u{2028}forged",
+        "\u{1b}[2Kforged",
+    ];
+    // With a sound `aa_id` it is the sender's id that is read.
+    for (forged, aa_id) in forged.into_iter().flat_map(|forged| [(forged, forged), (forged, "iv")]) {
+        let sound = sender::request("iv", MILLIS, PLAIN);
+        let fi = STANDARD.encode(sender::mask(forged.as_bytes(), MILLIS));
+        let source = Some(Source::Url(sender::Message { fi, ..sound }.request_query()));
+        let mut request = Request::new(DecodeRedirectRequest { aa_id: aa_id.to_owned(), source });
+        if let Ok(value) = forged.parse() {
+            request.metadata_mut().insert("x-request-id", value);
+        }
+        client.decode_redirect(request).await.unwrap_err();
+    }
+    let told: Vec<String> = lines.take(2 * forged.len()).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for line in told {
+        assert!(line.contains(" call request_id=") && line.contains("DecodeRedirect"), "{line}");
+        assert!(!line.contains("forged") && !line.contains('\u{1b}'), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_reflection_request_over_64_kib_is_not_taken() {
+    let server = start().await;
+    let mut client = ServerReflectionClient::new(server.channel.clone());
+    let mut ask = async |name: String| {
+        let message_request = Some(MessageRequest::FileByFilename(name));
+        let request = ServerReflectionRequest { message_request, ..ServerReflectionRequest::default() };
+        let mut answers = client.server_reflection_info(futures_util::stream::iter([request])).await?.into_inner();
+        answers.message().await
+    };
+    assert_eq!(ask("none".to_owned()).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(ask("x".repeat(64 * 1024)).await.unwrap(), None, "it ends without having been looked for");
+}
+
+#[tokio::test]
+async fn a_date_in_indian_time_is_ahead_and_never_shifted() {
+    let mut server = start().await;
+    // Five and a half hours ahead of UTC.
+    let date = "211120261610756";
+    let refused = [
+        server.decode_redirect_for("iv", &sender::request("iv", date, PLAIN).request_query()).await.unwrap_err(),
+        server.decode_callback(&sender::callback("iv", date, OUTCOME).callback_query()).await.unwrap_err(),
+    ];
+    for refused in refused {
+        assert_eq!(reason(&refused), "DATE_IN_FUTURE");
+        assert!(refused.message().contains("local time"), "{refused:?}");
+    }
 }

@@ -17,6 +17,9 @@ use crate::{Bodies, servers::Server};
 /// Connections of a load: what a mesh holds to one replica.
 const CONNECTIONS: usize = 4;
 
+/// The `grpc-status` of a call that succeeds.
+const OK: &str = "0";
+
 /// What a load came to.
 pub(crate) struct Load {
     seconds: f64,
@@ -63,6 +66,18 @@ pub(crate) async fn drive(
     in_flight: usize,
     span: Duration,
 ) -> Load {
+    drive_to(OK, server, path, bodies, in_flight, span).await
+}
+
+/// [`drive`], where each answer must have this `grpc-status`.
+pub(crate) async fn drive_to(
+    status: &'static str,
+    server: &Server,
+    path: &'static str,
+    bodies: Bodies,
+    in_flight: usize,
+    span: Duration,
+) -> Load {
     let connections = connect(server, in_flight.min(CONNECTIONS)).await;
     let (bodies, next) = (Arc::new(bodies), Arc::new(AtomicUsize::new(0)));
     let times = Arc::new(Mutex::new(Vec::new()));
@@ -79,7 +94,7 @@ pub(crate) async fn drive(
                     break;
                 }
                 let sent = Instant::now();
-                call(&mut connection, &uri, bodies[at % bodies.len()].clone()).await;
+                call(&mut connection, &uri, bodies[at % bodies.len()].clone(), status).await;
                 own.push(sent.elapsed().as_secs_f64() * 1e3);
             }
             times.lock().unwrap().extend(own);
@@ -108,7 +123,7 @@ pub(crate) async fn pace(server: &Server, path: &'static str, bodies: Bodies, ra
         let mut connection = connections[number as usize % CONNECTIONS].clone();
         let (times, uri, body) = (Arc::clone(&times), server.uri(path), bodies[number as usize % bodies.len()].clone());
         calls.spawn(async move {
-            call(&mut connection, &uri, body).await;
+            call(&mut connection, &uri, body, OK).await;
             times.lock().unwrap().push(due.elapsed().as_secs_f64() * 1e3);
         });
     }
@@ -128,8 +143,8 @@ async fn connect(server: &Server, count: usize) -> Vec<SendRequest<Bytes>> {
     connections
 }
 
-/// The body of the answer; a call that fails ends the bench.
-pub(crate) async fn call(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Bytes) -> Bytes {
+/// The body of the answer; one with another `grpc-status` than the expected ends the bench.
+async fn call(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Bytes, expected: &str) -> Bytes {
     let request = Request::post(uri.clone())
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -151,11 +166,11 @@ pub(crate) async fn call(connection: &mut SendRequest<Bytes>, uri: &http::Uri, b
         None => body.trailers().await.unwrap().and_then(|trailers| trailers.get("grpc-status").cloned()),
         given => given,
     };
-    assert!(status.as_ref().is_some_and(|status| status == "0"), "{uri} answers {status:?}");
+    assert!(status.as_ref().is_some_and(|status| status == expected), "{uri} answers {status:?}");
     answer.freeze()
 }
 
 /// One call over a connection of its own.
 pub(crate) async fn ask(server: &Server, path: &str, body: Bytes) -> Bytes {
-    call(&mut connect(server, 1).await[0], &server.uri(path), body).await
+    call(&mut connect(server, 1).await[0], &server.uri(path), body, OK).await
 }

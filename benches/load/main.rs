@@ -4,7 +4,7 @@
 //! are an echo of the same bytes behind the same layers, and the codecs of the interop clients behind servers of
 //! grpc-go, grpc-java and grpc-js in their default configuration; each is built by its own script, and left out with a
 //! word where that fails. Writes `benches/RESULTS.md`. With `SOAK_MINUTES=10` it loads the server for so long in place of
-//! that, and prints its memory.
+//! that, and prints its memory; with `ONLY=refusals` it measures what refusals cost, and writes nothing.
 
 #![allow(
     missing_docs,
@@ -23,6 +23,7 @@ mod driver;
 mod echo;
 mod kernels;
 mod messages;
+mod refusals;
 mod servers;
 mod table;
 
@@ -51,9 +52,11 @@ fn main() {
         return echo::serve();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    match std::env::var("SOAK_MINUTES") {
-        Ok(minutes) => runtime.block_on(soak(minutes.parse().unwrap())),
-        Err(_) => runtime.block_on(compare()),
+    match (std::env::var("SOAK_MINUTES"), std::env::var("ONLY").as_deref()) {
+        (Ok(minutes), _) => runtime.block_on(soak(minutes.parse().unwrap())),
+        (Err(_), Ok("refusals")) => runtime.block_on(refusals::compare(&mut Table::default(), &Messages::new())),
+        (Err(_), Ok(other)) => panic!("ONLY={other}: only refusals can be measured alone"),
+        (Err(_), Err(_)) => runtime.block_on(compare()),
     }
 }
 
@@ -88,6 +91,7 @@ async fn compare() {
     derivations(&mut table, &messages, &same).await;
     single(&mut table, &messages).await;
     kernels::compare(&mut table);
+    refusals::compare(&mut table, &messages).await;
     table.note(&format!("peak memory of the service: {} MiB", service.memory("VmHWM:") / 1024));
     table.finish();
 }

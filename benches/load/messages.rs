@@ -145,6 +145,14 @@ fn derive(lanes: &Lanes, dates: &[String]) -> Vec<Key> {
     )
 }
 
+/// A query of a message that no secret opens, of `age` ago.
+pub(crate) fn unopened(age: TimeDelta) -> String {
+    let (date, key) = (DateStyle::Full.write(Utc::now() - age), Key::default());
+    let plaintext = members::write_redirect(&members(), ListSyntax::Repeated);
+    let seal = Seal { sender: FIU, requestor_type: None, date, key: &key, random_iv: [0; 16] };
+    codec::seal(plaintext, seal, &Conventions::of(&PROFILES[3])).query(Leg::Request)
+}
+
 fn members() -> Redirect {
     let mut redirect = Redirect::default();
     let given = encode("").redirect.unwrap();
@@ -172,6 +180,7 @@ fn encode(aa: &str) -> EncodeRedirectRequest {
     }
 }
 
-fn decode(aa: &str, url: String) -> bytes::Bytes {
+/// A request to decode `url` for the AA `aa`.
+pub(crate) fn decode(aa: &str, url: String) -> bytes::Bytes {
     frame(&DecodeRedirectRequest { aa_id: aa.into(), source: Some(Source::Url(url)) }.encode_to_vec())
 }

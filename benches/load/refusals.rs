@@ -1,0 +1,73 @@
+//! What a refusal costs the server, beside the calls that it saves: processor time, not the time that a caller waits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use prost::Message;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
+
+use crate::{
+    ROUNDS, SPAN,
+    driver::{drive, drive_to, frame},
+    messages::{DECODE, Messages, decode, unopened},
+    servers::Server,
+    table::Table,
+};
+
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+/// More than a request may have.
+const OVERSIZED: usize = 64 * 1024 + 1;
+/// Calls with a derivation, of one round.
+const DERIVATIONS: usize = 128;
+
+/// A call that is refused.
+struct Refused {
+    name: &'static str,
+    path: &'static str,
+    body: Bytes,
+    /// Its `grpc-status`.
+    status: &'static str,
+    costs: Vec<f64>,
+}
+
+/// Each refusal against a decode with `pbkdf2` and one with `hkdf-iv`.
+pub(crate) async fn compare(table: &mut Table, messages: &Messages) {
+    let server = Server::service(10, 1);
+    let mut refused = refused();
+    for refused in &refused {
+        // What fails until its budget is spent fails here.
+        let bodies = vec![refused.body.clone(); 64];
+        drive_to(refused.status, &server, refused.path, bodies, 1, Duration::MAX).await;
+    }
+    let (mut pbkdf2, mut hkdf) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        pbkdf2.push(drive(&server, DECODE, messages.pbkdf2(DERIVATIONS), 64, Duration::MAX).await.cpu_micros);
+        hkdf.push(drive(&server, DECODE, messages.hkdf(&server, DECODE).await, 64, SPAN).await.cpu_micros);
+        for Refused { path, body, status, costs, .. } in &mut refused {
+            costs.push(drive_to(status, &server, path, vec![body.clone()], 64, SPAN).await.cpu_micros);
+        }
+    }
+    table.figure("DecodeRedirect, pbkdf2: processor time, µs a call", &pbkdf2);
+    table.figure("DecodeRedirect, hkdf-iv: processor time, µs a call", &hkdf);
+    for Refused { name, costs, .. } in &refused {
+        table.row(&format!("processor time a call: a pbkdf2 decode against {name}"), &pbkdf2, costs);
+        table.row(&format!("processor time a call: {name} against an hkdf-iv decode"), costs, &hkdf);
+    }
+}
+
+fn refused() -> Vec<Refused> {
+    let fresh = unopened(TimeDelta::zero());
+    let of = |name, path, body, status| Refused { name, path, body, status, costs: Vec::new() };
+    let symbol = MessageRequest::FileByFilename("x".repeat(OVERSIZED));
+    let reflection = ServerReflectionRequest { message_request: Some(symbol), ..ServerReflectionRequest::default() };
+    vec![
+        of("a stale date", DECODE, decode("pbkdf2", unopened(TimeDelta::hours(2))), "9"),
+        of("an unknown pairing", DECODE, decode("nobody", fresh.clone()), "5"),
+        of("a URL without a sender", DECODE, decode("pbkdf2", fresh.replace("fi=", "x=")), "3"),
+        of("an ecreq that is no Base64", DECODE, decode("pbkdf2", fresh.replace("ecreq=", "ecreq=!")), "3"),
+        of("a spent failure budget", DECODE, decode("pbkdf2", fresh), "3"),
+        of("an oversized request", DECODE, frame(&[0; OVERSIZED]), "8"),
+        of("an oversized reflection request", REFLECTION, frame(&reflection.encode_to_vec()), "0"),
+    ]
+}

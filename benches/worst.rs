@@ -1,0 +1,386 @@
+//! The inputs that cost most, of the largest sizes that are taken: `cargo bench --bench worst`.
+//!
+//! One row for each: the processor time and the most memory that a call takes at once, from the request's bytes to the
+//! answer's, without HTTP/2, and by how much the time grows where the input has twice the size: some 2 where the work is
+//! in proportion to it, 4 where it goes with its square. The time is the median of some calls on a thread that has it for
+//! itself; what is told of memory is with the system's allocator.
+
+#![allow(clippy::unwrap_used, reason = "a bench says what it expects by unwrapping it")]
+#![allow(clippy::cast_precision_loss, reason = "nanoseconds of a call are far below 2^52")]
+
+use std::{fmt::Write, fs, path::Path, sync::Arc};
+
+use aa_redirect::{
+    codec::{
+        self, Seal, base64,
+        date::DateStyle,
+        kdf, mask,
+        profile::{Conventions, PROFILES},
+        url::Leg,
+    },
+    kdf_pool::KdfPool,
+    keyring,
+    proto::{
+        self, DecodeRedirectRequest, EncodeCallbackRequest, EncodeRedirectRequest, ListPairingsRequest, RedirectParams,
+        decode_redirect_request::Source, redirect_service_server::RedirectService,
+    },
+    reload::Reloaded,
+    server::system_clock,
+    service::{Context, Redirects},
+    telemetry::{Telemetry, call::Call},
+};
+use chrono::Utc;
+use http::HeaderMap;
+use peak_alloc::PeakAlloc;
+use prost::Message;
+use rustix::time::{ClockId, clock_gettime};
+use tonic::{Request, Response, Status};
+use tonic_types::StatusExt;
+use zeroize::Zeroizing;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+const SECRET: &str = "nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
+const FIU: &str = "fiu@bench";
+/// Bytes of a URL and of a request at most.
+const URL: usize = 48 * 1024;
+const REQUEST: usize = 64 * 1024;
+const PAIRINGS: usize = 10_000;
+const CALLS: usize = 21;
+
+#[derive(Clone, Copy)]
+enum Rpc {
+    EncodeRedirect,
+    DecodeRedirect,
+    EncodeCallback,
+    ListPairings,
+}
+
+/// An input as a function of its size in bytes.
+struct Input {
+    name: &'static str,
+    rpc: Rpc,
+    most: usize,
+    make: fn(usize) -> Vec<u8>,
+}
+
+/// What a call came to.
+struct Cost {
+    micros: f64,
+    peak_kib: usize,
+    answer: String,
+}
+
+struct Bench {
+    service: Redirects,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("worst");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("secret"), SECRET).unwrap();
+        // No budget, so that each failing call does all of its work.
+        let mut text = String::new();
+        for number in 0..PAIRINGS {
+            let (fiu, more) = match number {
+                0 => (FIU.to_owned(), "redirect_hosts = [\"fiu.example\", \"*.fiu.example\"]\nfailure_budget = 0"),
+                _ => (format!("fiu-{number}@bench"), ""),
+            };
+            writeln!(
+                text,
+                "[[pairing]]\nfiu = \"{fiu}\"\naa = \"aa@bench\"\nprofile = \"iv\"\nhandles = [\"aa\"]\n\
+                 webview = \"https://aa.example/webview\"\nsecrets = [{{ id = \"new\", file = \"secret\" }}]\n{more}"
+            )
+            .unwrap();
+        }
+        let file = folder.join("keyring.toml");
+        fs::write(&file, text).unwrap();
+        let (keyring, _) = Reloaded::load("keyring", move |read| keyring::load_with(&file, read)).unwrap();
+        let service = Redirects::new(Arc::new(keyring), Arc::new(KdfPool::new(1).unwrap()), system_clock());
+        Self { service, telemetry: Telemetry::new(None) }
+    }
+
+    fn request<T: Message + Default>(&self, bytes: &[u8]) -> Request<T> {
+        let mut request = Request::new(T::decode(bytes).unwrap());
+        let call = Arc::new(Call::begin(&self.telemetry, &HeaderMap::new(), ""));
+        request.extensions_mut().insert(Context { call, caller: None });
+        request
+    }
+
+    async fn call(&self, rpc: Rpc, bytes: &[u8]) -> String {
+        match rpc {
+            Rpc::EncodeRedirect => answer(self.service.encode_redirect(self.request(bytes)).await),
+            Rpc::DecodeRedirect => answer(self.service.decode_redirect(self.request(bytes)).await),
+            Rpc::EncodeCallback => answer(self.service.encode_callback(self.request(bytes)).await),
+            Rpc::ListPairings => answer(self.service.list_pairings(self.request(bytes)).await),
+        }
+    }
+
+    async fn cost(&self, input: &Input, size: usize) -> Cost {
+        let bytes = (input.make)(size);
+        assert!(bytes.len() <= REQUEST, "{}: {}", input.name, bytes.len());
+        let (mut times, mut peak_kib, mut answer) = (Vec::new(), 0, String::new());
+        for _ in 0..CALLS {
+            ALLOCATOR.reset_peak_usage();
+            let (before, begin) = (ALLOCATOR.current_usage(), processor_micros());
+            answer = self.call(input.rpc, &bytes).await;
+            times.push(processor_micros() - begin);
+            peak_kib = (ALLOCATOR.peak_usage() - before) / 1024;
+        }
+        times.sort_by(f64::total_cmp);
+        Cost { micros: times[CALLS / 2], peak_kib, answer }
+    }
+}
+
+/// What the answer is, after it was written for the wire.
+fn answer<T: Message>(answer: Result<Response<T>, Status>) -> String {
+    match answer {
+        Ok(answer) => format!("{} KiB", answer.into_inner().encode_to_vec().len() / 1024),
+        Err(status) => {
+            let reason = status.get_details_error_info().unwrap().reason;
+            drop(status.into_http::<String>());
+            reason
+        }
+    }
+}
+
+/// Of this thread.
+fn processor_micros() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
+
+fn decode(url: String) -> Vec<u8> {
+    DecodeRedirectRequest { aa_id: "aa@bench".into(), source: Some(Source::Url(url)) }.encode_to_vec()
+}
+
+fn date() -> String {
+    DateStyle::Millis.write(Utc::now())
+}
+
+fn fi(date: &str) -> String {
+    base64::standard(&mask::mask(FIU.as_bytes(), date)).replace('=', "%3D").replace('+', "%2B").replace('/', "%2F")
+}
+
+/// `unit` over and over, up to `size` bytes.
+fn filled(unit: &str, size: usize) -> String {
+    unit.repeat(size / unit.len())
+}
+
+/// A URL of `size` bytes that holds whatever `ecreq` is given, all else sound.
+fn with_ecreq(unit: &str, size: usize) -> Vec<u8> {
+    let date = date();
+    let begin = format!("fi={}&reqdate={date}&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D&ecreq=", fi(&date));
+    let room = size - begin.len();
+    decode(begin + &filled(unit, room))
+}
+
+/// A message whose text is sound up to its end, and then has `unit` over and over.
+fn sealed(begin: &str, unit: &str, end: &str, size: usize) -> Vec<u8> {
+    let room = size / 4 * 3 - 200;
+    sealed_text([begin, &filled(unit, room - begin.len() - end.len()), end].concat())
+}
+
+const SOUND: &str = "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=u@aa&srcref=a";
+const TARGET: &str = "&redirect=https://fiu.example/cb";
+
+fn sealed_text(text: String) -> Vec<u8> {
+    let date = date();
+    let key = kdf::hkdf(SECRET.as_bytes(), &date);
+    let seal = Seal { sender: FIU, requestor_type: None, date, key: &key, random_iv: [7; 16] };
+    let sealed = codec::seal(Zeroizing::new(text), seal, &Conventions::of(&PROFILES[0]));
+    decode(sealed.query(Leg::Request))
+}
+
+/// Members that nobody has named yet, each as short as can be.
+fn extra_members(size: usize) -> String {
+    (0..size / 8).fold(String::new(), |mut text, number| {
+        write!(text, "&x{number:05x}=").unwrap();
+        text
+    })
+}
+
+fn redirect() -> proto::Redirect {
+    proto::Redirect {
+        userid: "u@aa".into(),
+        redirect: "https://fiu.example/cb".into(),
+        srcref: vec!["a".into()],
+        ..proto::Redirect::default()
+    }
+}
+
+fn encode(redirect: proto::Redirect) -> Vec<u8> {
+    let (fiu_id, aa_id) = (FIU.into(), "aa@bench".into());
+    EncodeRedirectRequest { fiu_id, aa_id, redirect: Some(redirect), ..EncodeRedirectRequest::default() }
+        .encode_to_vec()
+}
+
+const ANYBODY: &[Input] = &[
+    url("`?` and nothing else", |size| decode(filled("?", size))),
+    url("`?` before each parameter that is none", |size| decode(filled("?fi", size - 5) + "?fi=A")),
+    url("`&` and nothing else", |size| decode(filled("&", size))),
+    url("names with escapes", |size| decode(filled("%66=&", size))),
+    url("escapes of escapes in a name", |size| decode(format!("%{}=", filled("25", size - 3)))),
+    url("escapes of escapes in the date, one within the other", |size| {
+        decode(format!("fi=A&ecreq=A&reqdate=%{}", filled("25", size - 30)))
+    }),
+    url("escapes of escapes in the date, side by side", |size| {
+        decode(format!("fi=A&ecreq=A&reqdate={}", filled("%2525252525252525", size - 30)))
+    }),
+    url("escapes of escapes in `ecreq`, side by side", |size| with_ecreq("%252525252525252541", size)),
+    url("`ecreq` of blanks", |size| with_ecreq(" ", size)),
+    url("`ecreq` of line ends", |size| with_ecreq("A\n", size)),
+    url("`ecreq` of no message", |size| {
+        with_ecreq("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", size)
+    }),
+    url("`fi` of the whole size", |size| {
+        decode(format!("reqdate={}&ecreq=A&fi={}", date(), filled("AAAA", size - 40)))
+    }),
+    Input {
+        name: "`params` with an `iv` of the whole size",
+        rpc: Rpc::DecodeRedirect,
+        most: REQUEST,
+        make: |size| {
+            let date = date();
+            let fi = base64::standard(&mask::mask(FIU.as_bytes(), &date));
+            let iv = filled(" ", size - 100);
+            let params = RedirectParams { fi, reqdate: date, ecreq: "A".into(), iv, ..RedirectParams::default() };
+            DecodeRedirectRequest { aa_id: "aa@bench".into(), source: Some(Source::Params(params)) }.encode_to_vec()
+        },
+    },
+];
+
+const HOLDERS: &[Input] = &[
+    url("members that the guideline does not have", |size| {
+        sealed_text([SOUND, TARGET, &extra_members(size / 4 * 3 - 300)].concat())
+    }),
+    url("a list with commas", |size| sealed(&[SOUND, TARGET, "&fipid="].concat(), "a,", "", size)),
+    url("a list in braces", |size| sealed(&[SOUND, TARGET, "&fipid={"].concat(), "'a',", "}", size)),
+    url("a list in JSON", |size| sealed(&[SOUND, TARGET, "&fipid=["].concat(), "\"a\",", "\"a\"]", size)),
+    url("a list that is nearly JSON", |size| sealed(&[SOUND, TARGET, "&fipid=["].concat(), "\"a\",", "a]", size)),
+    url("brackets in a list", |size| sealed(&[SOUND, TARGET, "&fipid="].concat(), "[", "]", size)),
+    url("a list joined with escapes", |size| sealed(&[SOUND, TARGET, "&fipid=a"].concat(), "%26fipid%3Da", "", size)),
+    url("an escaped `&` over and over", |size| sealed(&[SOUND, TARGET, "&fipid="].concat(), "%26", "", size)),
+    url("a repeated list", |size| sealed(&[SOUND, TARGET].concat(), "&fipid=a", "", size)),
+    url("a redirect that goes on in `&`", |size| sealed(&[SOUND, TARGET, "?"].concat(), "&", "", size)),
+    url("a redirect of escapes", |size| sealed(&[SOUND, TARGET].concat(), "%25", "", size)),
+    url("a host of labels", |size| sealed(&[SOUND, "&redirect=https://"].concat(), "a.", "fiu.example", size)),
+    url("a host of labels beyond ASCII", |size| {
+        sealed(&[SOUND, "&redirect=https://"].concat(), "é.", "fiu.example", size)
+    }),
+    url("a host of one label beyond ASCII", |size| {
+        sealed(&[SOUND, "&redirect=https://"].concat(), "é", ".fiu.example", size)
+    }),
+    url("a host of one label of different letters", |size| {
+        let host: String = ('\u{4e00}'..'\u{9fff}').cycle().take(size / 4).collect();
+        sealed_text([SOUND, "&redirect=https://", &host, ".fiu.example"].concat())
+    }),
+    url("a host of combining marks", |size| {
+        sealed(&[SOUND, "&redirect=https://a"].concat(), "\u{301}\u{316}", ".fiu.example", size)
+    }),
+    url("a host in Punycode", |size| {
+        sealed(&[SOUND, "&redirect=https://xn--"].concat(), "99999999", ".fiu.example", size)
+    }),
+    url("a host of escapes", |size| sealed(&[SOUND, "&redirect=https://"].concat(), "%2561", ".fiu.example", size)),
+    url("a user before the host", |size| sealed(&[SOUND, "&redirect=https://"].concat(), "@", "fiu.example", size)),
+    url("a path that climbs", |size| sealed(&[SOUND, TARGET].concat(), "/a/..", "", size)),
+    url("a text of escapes", |size| sealed(&[SOUND, TARGET, "&email="].concat(), "%41", "", size)),
+];
+
+const CALLERS: &[Input] = &[
+    encoding("empty entries of a list", |size| {
+        encode(proto::Redirect { srcref: vec![String::new(); (size - 100) / 2], ..redirect() })
+    }),
+    encoding("extra members", |size| {
+        let extra = (0..(size - 200) / 12).map(|number| (format!("x{number:04x}"), String::new())).collect();
+        encode(proto::Redirect { extra, ..redirect() })
+    }),
+    encoding("a `sessionid` of the whole size", |size| {
+        encode(proto::Redirect { sessionid: filled("😀", size - 200), ..redirect() })
+    }),
+    encoding("text that needs escapes", |size| {
+        let text = |parts: usize| filled("😀", size / 8 / parts);
+        let extra = [("a".to_owned(), text(1))].into();
+        encode(proto::Redirect { sessionid: text(4), extra, ..redirect() })
+    }),
+    encoding("a user id of `@`", |size| {
+        let request = EncodeRedirectRequest {
+            fiu_id: FIU.into(),
+            redirect: Some(proto::Redirect { userid: filled("@", size - 100), ..redirect() }),
+            ..EncodeRedirectRequest::default()
+        };
+        request.encode_to_vec()
+    }),
+    encoding("a host of 8 KiB beyond ASCII", |size| {
+        let host: String = ('\u{4e00}'..'\u{9fff}').cycle().take((size / 8 - 100) / 3).collect();
+        encode(proto::Redirect { redirect: format!("https://{host}.fiu.example"), ..redirect() })
+    }),
+    Input {
+        name: "a `redirect_url` of `?`",
+        rpc: Rpc::EncodeCallback,
+        most: REQUEST,
+        make: |size| {
+            let redirect_url = format!("https://fiu.example/?{}", filled("?fi", size - 200));
+            EncodeCallbackRequest { redirect_url, ..EncodeCallbackRequest::default() }.encode_to_vec()
+        },
+    },
+    Input {
+        name: "a page of 1,000 of 10,000 pairings",
+        rpc: Rpc::ListPairings,
+        most: 1000,
+        make: |size| {
+            ListPairingsRequest { page_size: i32::try_from(size).unwrap(), ..ListPairingsRequest::default() }
+                .encode_to_vec()
+        },
+    },
+    Input {
+        name: "a `page_token` of the whole size",
+        rpc: Rpc::ListPairings,
+        most: REQUEST,
+        make: |size| {
+            ListPairingsRequest { page_token: filled("AAAA", size - 100), ..ListPairingsRequest::default() }
+                .encode_to_vec()
+        },
+    },
+    Input {
+        name: "protobuf fields that nobody knows",
+        rpc: Rpc::ListPairings,
+        most: REQUEST,
+        // Field 15, a number: 0.
+        make: |size| [0x78, 0].repeat(size / 2),
+    },
+];
+
+const fn url(name: &'static str, make: fn(usize) -> Vec<u8>) -> Input {
+    Input { name, rpc: Rpc::DecodeRedirect, most: URL, make }
+}
+
+const fn encoding(name: &'static str, make: fn(usize) -> Vec<u8>) -> Input {
+    Input { name, rpc: Rpc::EncodeRedirect, most: REQUEST, make }
+}
+
+fn main() {
+    // `cargo test --all-targets` runs benches too, without the argument.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let bench = Bench::new();
+    runtime.block_on(async {
+        for (by, inputs) in [("anybody", ANYBODY), ("who holds the secret", HOLDERS), ("a caller", CALLERS)] {
+            println!("\n| made by {by} | µs | twice the size | KiB at once | answer |\n|---|---|---|---|---|");
+            for input in inputs {
+                let half = bench.cost(input, input.most / 2).await;
+                let whole = bench.cost(input, input.most).await;
+                let growth = whole.micros / half.micros;
+                println!(
+                    "| {} | {:.0} | {growth:.1} × | {} | {} |",
+                    input.name, whole.micros, whole.peak_kib, whole.answer
+                );
+            }
+        }
+    });
+}
