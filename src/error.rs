@@ -198,7 +198,7 @@ fn text(refusal: &Refusal) -> Text {
             Vec::new(),
         ),
         Refusal::TimedOut => (
-            "the call's deadline (grpc-timeout) passed before the work was done".to_owned(),
+            "the call's deadline passed before the work was done: its grpc-timeout, or a minute where it names none".to_owned(),
             Vec::new(),
         ),
         Refusal::InternalFault => (

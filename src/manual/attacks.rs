@@ -118,9 +118,9 @@
 //! - **Key derivation** (65,536 rounds, 6 to 16 ms of a core). Whatever can be refused without a key is refused before:
 //!   fields, URL, date, Base64, pairing, scheme, window, a spent budget. *tests/attacks.rs:
 //!   `what_is_refused_for_free_derives_no_key`*. Derivations wait in a queue of 1,024, at most half of it one pairing's while
-//!   others wait, served in turn; a full queue refuses at once. *src/kdf_pool.rs:
+//!   others wait, served in turn; a full queue refuses at once. *`src/kdf_pool.rs`:
 //!   `a_flood_at_one_pairing_leaves_room_and_turns_for_another`,
-//!   `a_full_queue_refuses_at_once_and_says_when_to_come_back`; src/kdf_pool/queue.rs:
+//!   `a_full_queue_refuses_at_once_and_says_when_to_come_back`; `src/kdf_pool/queue.rs`:
 //!   `jobs_that_nobody_wants_make_room`*. Who forges `fi` with fresh dates can fill a `pbkdf2` pairing's share: the guideline
 //!   gives no way to tell such a message from a sound one for less than a key. Limits for each address belong in front.
 //! - **Sizes.** A request has at most 64 KiB, a URL, `ecreq` or `ecres` 48 KiB, a member 8 KiB and a list 200 entries on
@@ -133,8 +133,8 @@
 //!   `who_says_nothing_is_closed_and_others_are_served_meanwhile`,
 //!   `headers_over_the_limit_are_refused_and_the_connection_serves_on`,
 //!   `who_opens_and_resets_without_end_is_told_to_calm_down`, `at_the_cap_the_longest_idle_connection_is_told_to_go`*
-//! - **What remains.** A call whose body does not come, and that names no deadline, holds its place until its connection's
-//!   age. Who may connect with some twenty connections can hold all 4,096: let only callers connect that you know.
+//! - **What remains.** A call whose body does not come holds its place until its deadline, or for a minute where it names
+//!   none. Who may connect with some twenty connections can hold all 4,096: let only callers connect that you know.
 //!
 //! # Key reuse under `pbkdf2`
 //!

@@ -29,6 +29,8 @@ use super::{Shared, connections::InCall, deadline, panics};
 
 /// Calls in flight at most; each may hold a request of 64 KiB.
 const MAX_CALLS: usize = 4096;
+/// How long a call may take that names no deadline: one whose body never comes must not hold its place for good.
+const USUAL_DEADLINE: Duration = Duration::from_mins(1);
 /// When a caller that found the server full may come back.
 const FULL: Duration = Duration::from_secs(1);
 
@@ -81,7 +83,8 @@ async fn guarded<S: RedirectService>(
         call.caller(&caller.name);
     }
     let _room = Room::take(&shared.calls).ok_or(Refusal::Overloaded(FULL))?;
-    let deadline = deadline::of(request.headers()).and_then(|left| Instant::now().checked_add(left));
+    let left = deadline::of(request.headers()).unwrap_or(USUAL_DEADLINE);
+    let deadline = Instant::now().checked_add(left);
     request.extensions_mut().insert(Context { call: Arc::clone(call), caller });
     let mut service = shared.redirects.clone();
     let answer = AssertUnwindSafe(service.call(request)).catch_unwind();
