@@ -593,7 +593,7 @@ async fn a_pairing_that_the_caller_may_not_use_answers_as_one_that_is_not_held()
         |read: &aa_redirect::files::ReadFile<'_>| keyring::load_with("tests/support/keyring.toml".as_ref(), read);
     let (keyring, _) = Reloaded::load("keyring", load).unwrap();
     let redirects = Redirects::new(Arc::new(keyring), Arc::new(KdfPool::new(1).unwrap()), system_clock());
-    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();
     let edges = Edges { tls: None, callers: Some(Arc::new(callers)), telemetry: Telemetry::new(None) };
     let services = Services::new(redirects, edges).unwrap();
