@@ -240,15 +240,11 @@ impl KeyringSettings {
     /// # Errors
     /// Where the file is refused.
     pub fn load(&self) -> Result<(Reloaded<Keyring>, Vec<Problem>), BadSettings> {
-        match self.keyring.clone() {
-            Some(path) => Ok(Reloaded::load("keyring", move |read| keyring::load_with(&path, read))?),
-            None => {
-                let sandbox = |_: &ReadFile<'_>| {
-                    keyring::sandbox().map(|keyring| (keyring, Vec::new())).map_err(BadSettings::Sandbox)
-                };
-                Reloaded::load("keyring", sandbox)
-            }
+        if let Some(path) = self.keyring.clone() {
+            return Ok(Reloaded::load("keyring", move |read| keyring::load_with(&path, read))?);
         }
+        let sandbox = |_: &ReadFile<'_>| keyring::sandbox().map(|keyring| (keyring, Vec::new()));
+        Reloaded::load("keyring", move |read| sandbox(read).map_err(BadSettings::Sandbox))
     }
 }
 

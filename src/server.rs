@@ -188,12 +188,12 @@ impl<S: RedirectService> Services<S> {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                Some((connection, trusted)) = accepted.recv() => match connections.enter() {
-                    Some(place) => {
+                Some((connection, trusted)) = accepted.recv() => {
+                    // Where too many have not closed yet, it is dropped.
+                    if let Some(place) = connections.enter() {
                         workers.spawn(connection::serve(connection, trusted, place, Arc::clone(&shared)));
                     }
-                    None => tracing::warn!("a connection was refused: too many are open"),
-                },
+                }
             }
         }
         accepted.close();

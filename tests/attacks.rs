@@ -1,5 +1,5 @@
-//! Attacks on a running server: what an answer gives away, what a padding attack reads within the failure budget, and whom
-//! a flood can shut out.
+//! Attacks on a running server: what an answer gives away, what a padding attack reads within the failure budget, and
+//! whom a flood can shut out.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -159,7 +159,8 @@ async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers(
     let server = start().await;
     let mut answers = BTreeSet::new();
     let mut kinds = 0;
-    // `hosts` allows fiu.example alone and has the scheme hkdf-iv; `v1.2` and `v1.5` have pbkdf2, the latter two secrets.
+    // `hosts` allows fiu.example alone and has the scheme hkdf-iv; `v1.2` and `v1.5` have pbkdf2, the latter two
+    // secrets.
     for aa in ["iv", "hosts", "v1.2", "v1.5"] {
         let mut requests = failing_requests(aa);
         if aa != "hosts" {
@@ -218,8 +219,8 @@ async fn every_failure_waits_for_a_tick_of_its_own() {
     assert!(server.budget.refused() >= 18);
 }
 
-/// Vaudenay's attack on a block of a message that was seen, with the best that could be left to the attacker: an oracle that
-/// says for each query that the service has decrypted whether its padding was valid.
+/// Vaudenay's attack on a block of a message that was seen, with the best that could be left to the attacker: an oracle
+/// that says for each query that the service has decrypted whether its padding was valid.
 struct PaddingAttack<'a> {
     server: &'a Server,
     seen: &'a sender::Message,

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use aa_redirect::codec::{
-    Deviation, Deviations, Envelope, Malformed, RequestorType, Seal, Sealed, Unopened,
+    Deviation, Deviations, Envelope, Malformed, RequestorType, Seal, Sealed, Unopened, base64,
     cipher::BLOCK,
     date::{DateStyle, ReadDate, WireDate},
     errorcode, form,
     kdf::Key,
+    mask,
     members::{Callback, Redirect, read_callback, read_redirect, write_callback, write_redirect},
     open_callback, open_redirect,
     profile::{Conventions, ListSyntax, PROFILES, Scheme},
@@ -209,6 +210,27 @@ fn parameters_are_found_in_whatever_holds_a_query() {
 }
 
 #[test]
+fn a_line_end_inside_a_value_is_dropped() {
+    let whole = query();
+    let (before, message) = whole.split_once("ecreq=").unwrap();
+    for line_end in ["%0D%0A", "\n", "\t"] {
+        let url = format!("{before}ecreq={}{line_end}{}", &message[..8], &message[8..]);
+        let envelope = Envelope::from_url(&url, Leg::Request).unwrap();
+        assert_eq!((envelope.ciphertext.len(), names(envelope.deviations)), (16, vec!["WHITESPACE"]), "{line_end:?}");
+    }
+}
+
+#[test]
+fn the_requestor_is_an_fiu_or_an_lsp() {
+    for (kind, name) in [(RequestorType::Fiu, "FIU"), (RequestorType::Lsp, "LSP")] {
+        let requestor_type = base64::standard(&mask::mask(name.as_bytes(), DATE));
+        let query = Sealed { requestor_type, ..seal_text("", &Conventions::of(&PROFILES[1])) }.query(Leg::Request);
+        assert_eq!(Envelope::from_url(&query, Leg::Request).unwrap().requestor_type, Some(kind));
+        assert_eq!(kind.name(), name);
+    }
+}
+
+#[test]
 fn a_parameter_that_is_missing_repeated_or_of_the_other_leg_is_named() {
     let query = query();
     let problem = |url: &str, leg| match Envelope::from_url(url, leg).err() {
@@ -369,6 +391,15 @@ fn forms_end_where_the_guideline_ends_them() {
     for url in ["a_b://x", "://x", "1a://x", "a://", "a:/x", ""] {
         assert!(!form::is_absolute_url(url), "{url}");
     }
+}
+
+#[test]
+fn members_show_nothing_of_themselves_and_deviations_their_names() {
+    assert_eq!(format!("{:?} {:?}", redirect(), callback()), "Redirect { .. } Callback { .. }");
+    let mut deviations = Deviations::default();
+    deviations.note(Deviation::PlusAsSpace, true);
+    deviations.note(Deviation::Whitespace, false);
+    assert_eq!(format!("{deviations:?}"), "{PlusAsSpace}");
 }
 
 #[test]

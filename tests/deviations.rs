@@ -389,6 +389,30 @@ request!(
     "a b c+d",
     []
 );
+request!(
+    a_plus_is_a_space_without_any_escape_beside_it,
+    "v1.2",
+    with(PLAIN, "sessionid=s", "sessionid=a+b"),
+    |r| r.sessionid,
+    "a b",
+    []
+);
+request!(
+    a_question_mark_in_another_member_is_its_own,
+    "v1.2",
+    with(PLAIN, "sessionid=s", "sessionid=a?b+c&email=d?e"),
+    |r| [&*r.sessionid, &*r.email].concat(),
+    "a?b cd?e",
+    []
+);
+request!(
+    blanks_around_a_list_are_dropped,
+    "iv",
+    with(PLAIN, "srcref=a", "srcref=%20a"),
+    |r| r.srcref,
+    ["a"],
+    ["WHITESPACE"]
+);
 request!(raw_unicode_is_read, "iv", with(PLAIN, "sessionid=s", "sessionid=सत्र-१🏦"), |r| r.sessionid, "सत्र-१🏦", []);
 request!(
     members_are_never_trimmed,

@@ -4,15 +4,17 @@ use std::{future::pending, time::Duration};
 
 use aa_redirect::{
     codec::kdf,
+    config::LogFormat,
     proto::{
         self, DecodeCallbackRequest, DecodeCallbackResponse, DecodeRedirectRequest, DecodeRedirectResponse,
         EncodeCallbackRequest, EncodeCallbackResponse, EncodeRedirectRequest, EncodeRedirectResponse,
         ListPairingsRequest, ListPairingsResponse, redirect_service_server::RedirectService,
     },
     server::{Edges, Limits, Listener, Listeners, Services},
-    telemetry::Telemetry,
+    telemetry::{Telemetry, logs},
 };
 use tonic::{Request, Response, Status, async_trait};
+use tracing::level_filters::LevelFilter;
 
 /// Set for the process that is to be the echo.
 pub(crate) const VARIABLE: &str = "AA_REDIRECT_BENCH_ECHO";
@@ -31,9 +33,10 @@ struct Echo {
 
 /// Serves on a free port and prints it.
 pub(crate) fn serve() {
+    let _log = logs::start(LogFormat::Text, LevelFilter::INFO).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         println!("{}", listener.address().unwrap());
         let services =
             Services::new(Echo::new(), Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -49,8 +49,10 @@ impl Server {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .env(echo::VARIABLE, "1")
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        drain(child.stderr.take().unwrap());
         let address = announced(child.stdout.take().unwrap(), |line| Some(line.trim().to_owned()));
         Self { name: "echo".into(), address: address.expect("the echo starts"), child }
     }
@@ -104,11 +106,16 @@ pub(crate) fn rivals() -> Vec<Server> {
     rivals.into_iter().filter_map(|(language, flags)| Server::rival(language, flags)).collect()
 }
 
+/// Reads and drops what is left of a log.
+fn drain(mut stream: impl Read + Send + 'static) {
+    thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
+}
+
 /// What `found` makes of the first line that it takes; the rest of the stream is read and dropped.
 fn announced(stream: impl Read + Send + 'static, found: fn(&str) -> Option<String>) -> Option<String> {
-    let mut lines = BufReader::new(stream).lines();
-    let announced = lines.by_ref().map_while(Result::ok).find_map(|line| found(&line));
-    thread::spawn(move || lines.for_each(drop));
+    let mut stream = BufReader::new(stream);
+    let announced = stream.by_ref().lines().map_while(Result::ok).find_map(|line| found(&line));
+    drain(stream);
     announced
 }
 

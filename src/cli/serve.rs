@@ -47,7 +47,7 @@ pub(super) fn serve(settings: &Settings) -> Result<(), Failure> {
 async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telemetry>) -> Result<(), Failure> {
     let (stop, hangups) = (stop_signal()?, reload::hangups()?);
     let Loaded { keyring, callers, tls, .. } = loaded;
-    let listeners = bind(settings).await?;
+    let listeners = bind(settings)?;
     let addresses = |listeners: &[Listener], trusted| {
         let of = listeners.iter().filter(|listener| listener.is_trusted() == trusted);
         of.map(|listener| Ok(listener.address()?.to_string())).collect::<io::Result<Vec<_>>>()
@@ -117,16 +117,16 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
     Ok(())
 }
 
-async fn bind(settings: &Settings) -> io::Result<Listeners> {
+fn bind(settings: &Settings) -> io::Result<Listeners> {
     let mut calls = Vec::new();
     for address in &settings.listen {
-        calls.push(Listener::bind(address).await?);
+        calls.push(Listener::bind(address)?);
     }
     for address in &settings.trusted_listen {
-        calls.push(Listener::bind(address).await?.trusted());
+        calls.push(Listener::bind(address)?.trusted());
     }
     let admin = match &settings.admin_listen {
-        Some(address) => Some(Listener::bind(address).await?),
+        Some(address) => Some(Listener::bind(address)?),
         None => None,
     };
     Ok(Listeners { calls, admin })

@@ -87,6 +87,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_may_end_in_the_byte_that_pads_it() {
+        for length in 1..=16_u8 {
+            let text = vec![length; 2 * BLOCK - usize::from(length)];
+            let sealed = encrypt(&Key::default(), &[7; BLOCK], text.clone());
+            let opened =
+                decrypt(&Key::default(), &[7; BLOCK], &sealed).and_then(|opened| opened.text().map(<[u8]>::to_vec));
+            assert_eq!(opened, Some(text), "{length}");
+        }
+    }
+
+    #[test]
     fn what_is_no_whole_number_of_blocks_is_refused() {
         for length in [0, 1, 15, 17, 31] {
             assert!(decrypt(&Key::default(), &[0; BLOCK], &vec![0; length]).is_none(), "{length}");

@@ -243,6 +243,27 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_date_begins_with_its_span_and_no_span_is_finer_than_a_date() {
+        let now = instant("2026-11-21T10:40:23.756789Z");
+        for (style, reuse, expected) in [
+            (DateStyle::Full, 1, "2026-11-21T10:40:23.756Z"),
+            (DateStyle::Full, 50, "2026-11-21T10:40:23.750Z"),
+            (DateStyle::Tenths, 1, "2026-11-21T10:40:23.700Z"),
+            (DateStyle::Tenths, 250, "2026-11-21T10:40:23.750Z"),
+            (DateStyle::Millis, 1, "2026-11-21T10:40:23.756Z"),
+            (DateStyle::Millis, 59, "2026-11-21T10:40:23.718Z"),
+            // 23,700 ms begin the span of number 395, which is what three digits can tell of it.
+            (DateStyle::Millis, 60, "2026-11-21T10:40:23.395Z"),
+        ] {
+            assert_eq!(
+                shared_instant(style, now, TimeDelta::milliseconds(reuse)),
+                instant(expected),
+                "{style:?} {reuse}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_date_is_refused() {
         for text in [
             "",
@@ -277,6 +298,18 @@ mod tests {
         assert_eq!(read.first, instant("2026-03-02T15:57:00Z"));
         assert_eq!(read.last, instant("2026-03-02T15:58:00Z"));
         assert!(date.instants(DateStyle::Tenths, ReadDate::Tenths).is_err());
+    }
+
+    #[test]
+    fn the_instant_of_fifteen_digits_is_that_of_the_style_which_the_pairing_writes() {
+        let date = WireDate::parse("060420210510237").expect("the example of v1.5");
+        for (style, expected) in [
+            (DateStyle::Millis, "2021-04-06T05:10:00.237Z"),
+            (DateStyle::Tenths, "2021-04-06T05:10:23.700Z"),
+            (DateStyle::Full, "2021-04-06T05:10:00.237Z"),
+        ] {
+            assert_eq!(date.instants(style, ReadDate::Any).map(|read| read.issue), Ok(instant(expected)));
+        }
     }
 
     #[test]

@@ -1,29 +1,32 @@
-//! The failure budget: how many messages that end in the same block, or bear the same date, may fail before such messages
-//! are no longer decrypted.
+//! The failure budget: how many messages that end in the same block, or bear the same date, may fail before such
+//! messages are no longer decrypted.
 //!
 //! CBC without a MAC is read by whoever can ask often enough whether a changed message opens (Vaudenay, 2002), and each
-//! query of a padding attack ends in the block that it reads. So failures are counted for each (pairing, date, last block)
-//! and, as a coarse wall, for each (pairing, date). Both legs share the counters, as they share the key. Successes are not
-//! counted.
+//! query of a padding attack ends in the block that it reads. So failures are counted for each (pairing, date, last
+//! block) and, as a coarse wall, for each (pairing, date). Both legs share the counters, as they share the key.
+//! Successes are not counted.
 //!
 //! **Who can spend it.** The counter of a message: only he who has seen its last block. The counter of a date: anybody,
-//! since the sender's id can be forged. [`DATE_BUDGET`] failures shut one date of one pairing to sound messages too: with
-//! `millis`, what is written in one millisecond of each second of a minute. Every other date and pairing still opens.
+//! since the sender's id can be forged. [`DATE_BUDGET`] failures shut one date of one pairing to sound messages too:
+//! with `millis`, what is written in one millisecond of each second of a minute. Every other date and pairing still
+//! opens.
 //!
-//! **Where counters live.** In a [sketch](sketch), a fixed table in which each counter has four cells. It may stand too high
-//! but never too low: nothing is evicted to make room, and a full table is one whose counters are shared. A sound message
-//! is refused for others' failures only where all four of its cells are spent. With `k` spent counters among dates that end
-//! in the same 512 seconds that meets (1 − e^(−4k / 524,288))⁴ of messages: one in 34,000 for 10,000 spent counters, which
-//! take 320,000 failures. Cells are picked with a key of the process, so that nobody can aim at them. A table takes 4.25
-//! MiB; there are two for dates near now and, once a message needs it, one for lasting dates: 12.75 MiB at most.
+//! **Where counters live.** In a sketch, a fixed table in which each counter has four cells. It may stand too
+//! high but never too low: nothing is evicted to make room, and a full table is one whose counters are shared. A sound
+//! message is refused for others' failures only where all four of its cells are spent. With `k` spent counters among
+//! dates that end in the same 512 seconds that meets (1 − e^(−4k / 524,288))⁴ of messages: one in 34,000 for 10,000
+//! spent counters, which take 320,000 failures. Cells are picked with a key of the process, so that nobody can aim at
+//! them. A table takes 4.25 MiB; there are two for dates near now and, once a message needs it, one for lasting dates:
+//! 12.75 MiB at most.
 //!
 //! **When they are forgotten.** A date near now, at most the guidelines' 180 seconds away, is counted in the 512-second
-//! epoch in which it ceases to be near; its cells start anew with the epoch after the next. A date that the pairing accepts
-//! for longer (`max_age_seconds` over 180, or `check_resdate = false`) is counted in the table of lasting dates too, which
-//! is never cleared and decides where the date is not near. So such dates are remembered for as long as the process lives.
-//! Some three million failures fill that table, and it then shuts out messages whose date is not near until a restart, but
-//! none whose date is. A counter can be had twice, not more often, where a date is not near yet when it is first tried, or
-//! where a reload makes the pairing accept dates for longer.
+//! epoch in which it ceases to be near; its cells start anew with the epoch after the next. A date that the pairing
+//! accepts for longer (`max_age_seconds` over 180, or `check_resdate = false`) is counted in the table of lasting dates
+//! too, which is never cleared and decides where the date is not near. So such dates are remembered for as long as the
+//! process lives. Its price: after one million failures of such pairings (each block 32 times) or four million (each
+//! block once) it begins to shut out sound messages whose date is not near, until a restart; never one whose date is. A
+//! budget can be had twice, not more often, where a date is not near yet when it is first tried, or where a reload
+//! makes the pairing accept dates for longer.
 //!
 //! Counters go by FIU id and AA id: a reload of the keyring leaves them as they are. They are those of one process.
 
@@ -52,8 +55,8 @@ pub const DATE_BUDGET: u32 = 4096;
 
 /// How far from now a date is near: the guidelines' window.
 const NEAR: TimeDelta = TimeDelta::seconds(180);
-/// Seconds of an epoch: more than the 420 for which a date of 15 digits is near, so that what is near ends in this epoch or
-/// in the next.
+/// Seconds of an epoch: more than the 420 for which a date of 15 digits is near, so that what is near ends in this
+/// epoch or in the next.
 const EPOCH: u64 = 512;
 /// Cells of a table for (pairing, date, last block): 4 MiB.
 const BLOCK_CELLS: usize = 1 << 19;
@@ -194,10 +197,10 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Begins the decryption. An attempt is charged until it has succeeded, so that calls that come at once cannot all pass
-    /// before the first has failed; and where attempts that still run hold the rest of the budget, this waits for what
-    /// becomes of them, so that they keep no sound message out. No `await` may stand between this and the end of the
-    /// attempt: they then last microseconds, and a call that is given up holds none.
+    /// Begins the decryption. An attempt is charged until it has succeeded, so that calls that come at once cannot all
+    /// pass before the first has failed; and where attempts that still run hold the rest of the budget, this waits for
+    /// what becomes of them, so that they keep no sound message out. No `await` may stand between this and the end of
+    /// the attempt: they then last microseconds, and a call that is given up holds none.
     ///
     /// # Errors
     /// Where a counter of it is spent; the refusal is counted.
@@ -206,8 +209,8 @@ impl Account<'_> {
             self.check()?;
             let Some(counters) = &self.counters else { break };
             counters.all().for_each(Counter::begin);
-            // Of any that begin at once, the last one sees all others in each of its cells: no more get through than the
-            // budget has left.
+            // Of any that begin at once, the last one sees all others in each of its cells: no more get through than
+            // the budget has left.
             if !counters.deciding.iter().any(Counter::is_overdrawn) {
                 break;
             }

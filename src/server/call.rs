@@ -13,7 +13,7 @@ use std::{
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
@@ -81,23 +81,26 @@ async fn guarded<S: RedirectService>(
         call.caller(&caller.name);
     }
     let _room = Room::take(&shared.calls).ok_or(Refusal::Overloaded(FULL))?;
-    let deadline = deadline::of(request.headers());
+    let deadline = deadline::of(request.headers()).and_then(|left| Instant::now().checked_add(left));
     request.extensions_mut().insert(Context { call: Arc::clone(call), caller });
     let mut service = shared.redirects.clone();
     let answer = AssertUnwindSafe(service.call(request)).catch_unwind();
     let out_of_time = async {
         match deadline {
-            Some(deadline) => sleep(deadline).await,
+            Some(deadline) => sleep_until(deadline).await,
             None => std::future::pending().await,
         }
     };
     let answer = tokio::select! {
-        // The deadline first, so that an answer that comes too late is not given.
         biased;
-        () = out_of_time => return Err(Refusal::TimedOut),
         answer = answer => answer,
+        () = out_of_time => return Err(Refusal::TimedOut),
         () = shared.cut.cancelled() => return Err(Refusal::NotReady),
     };
+    // An answer that comes too late is not given, even where the timer, which counts milliseconds, does not know yet.
+    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        return Err(Refusal::TimedOut);
+    }
     let Ok(Ok(response)) = answer else {
         let request_id = call.request_id().to_str().unwrap_or_default();
         tracing::error!(request_id, place = panics::last_place(), "a call panicked");
@@ -111,14 +114,14 @@ async fn guarded<S: RedirectService>(
 /// The caller that a call's credentials prove: the certificate's where one fits, else what a mesh's proxy forwards, else a
 /// bearer token where nobody between can have read it.
 fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
-    let forwarded = match peer.trusted {
-        true => callers::forwarded::sans(headers).map_err(|_| Refusal::CallerUnknown)?.unwrap_or_default(),
-        false => Vec::new(),
-    };
-    let token = match peer.private {
-        true => callers::bearer(headers).map_err(|_| Refusal::CallerUnknown)?,
-        false => None,
-    };
+    let mut forwarded = Vec::new();
+    if peer.trusted {
+        forwarded = callers::forwarded::sans(headers).map_err(|_| Refusal::CallerUnknown)?.unwrap_or_default();
+    }
+    let mut token = None;
+    if peer.private {
+        token = callers::bearer(headers).map_err(|_| Refusal::CallerUnknown)?;
+    }
     let caller = callers
         .by_sans(&peer.sans)
         .or_else(|| callers.by_sans(&forwarded))

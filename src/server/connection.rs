@@ -48,11 +48,11 @@ const MAX_RESETS: usize = 20;
 /// Streams that had to be reset for the peer's errors: h2's default.
 const MAX_ERRORS: usize = 1024;
 /// How often a quiet peer is asked whether it is there, and how long it may take to answer.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
 /// How long a closing connection without a call may take to hear of it.
 const QUIET: Duration = Duration::from_millis(500);
 /// How long the calls in flight at the end of a connection's age, or at the cap, may take.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// What an HTTP/2 client sends first (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -37,11 +37,11 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    /// Binds `address`. A Unix socket that nobody listens on any more is replaced.
+    /// Binds `address`, within a runtime. A Unix socket that nobody listens on any more is replaced.
     ///
     /// # Errors
     /// Where it cannot be bound, with what to do.
-    pub async fn bind(address: &Address) -> io::Result<Self> {
+    pub fn bind(address: &Address) -> io::Result<Self> {
         let socket = match address {
             Address::Tcp(address) => bind_tcp(*address).map(Bound::Tcp),
             Address::Unix(path) => {

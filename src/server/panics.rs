@@ -22,5 +22,5 @@ pub fn install() {
 
 /// Where this thread panicked last: file and line; empty where that is not known.
 pub(super) fn last_place() -> String {
-    PLACE.with(|last| last.take())
+    PLACE.take()
 }

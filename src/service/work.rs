@@ -74,8 +74,8 @@ fn check_freshness(instants: &Instants, now: DateTime<Utc>, conventions: &Conven
 impl Redirects {
     /// Opens a message of `pairing`: scheme and date first, then `open` with the key of each secret in its order.
     ///
-    /// What cannot be opened answers at the next [`TICK`], when all its work has been done and cleared away, so that the
-    /// clock does not tell one cause from another.
+    /// What cannot be opened answers at the next [`TICK`], when all its work has been done and cleared away, so that
+    /// the clock does not tell one cause from another.
     pub(super) async fn open<T>(
         &self,
         context: &Context,
@@ -146,8 +146,8 @@ impl Redirects {
         Ok(codec::seal(plaintext, seal, &pairing.conventions))
     }
 
-    /// The instant that a message of now names: `now`, or the one that the pairing's messages share for a while. The key
-    /// of the next shared one is derived ahead, so that nobody waits for it.
+    /// The instant that a message of now names: `now`, or the one that the pairing's messages share for a while. The
+    /// key of the next shared one is derived ahead, so that nobody waits for it.
     pub(super) fn shared_instant(&self, pairing: &Arc<Pairing>, secret: usize, now: DateTime<Utc>) -> DateTime<Utc> {
         let (style, reuse) = (pairing.conventions.date, pairing.date_reuse);
         if reuse.is_zero() || pairing.conventions.profile.scheme != Scheme::Pbkdf2 {

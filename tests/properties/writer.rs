@@ -363,8 +363,10 @@ impl Parameter {
 
     /// `text` with its line ends and percent-encodings.
     fn encode(&self, text: &str, lower: bool, in_url: bool, found: &mut Deviations) -> String {
-        // A blank at an end that stands for a `+` cannot be told from one that does not.
-        let around = if text.starts_with(' ') || text.ends_with(' ') { ("", "") } else { self.around };
+        // A blank at an end that stands for a `+` cannot be told from one that does not; nor can one beside Base64 that
+        // lacks its padding, where the `+` would make another short id of it.
+        let is_ambiguous = self.unpadded || text.starts_with(' ') || text.ends_with(' ');
+        let around = if is_ambiguous { ("", "") } else { self.around };
         let lines: Vec<_> = text.as_bytes().chunks(20).map(|line| std::str::from_utf8(line).unwrap()).collect();
         let folded = [around.0, &lines.join(self.fold), around.1].concat();
         found.note(Deviation::Whitespace, folded != text);

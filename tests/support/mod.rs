@@ -71,7 +71,7 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
     let redirects =
         Redirects::new(Arc::new(keyring), Arc::new(KdfPool::new(2).unwrap()), Arc::new(move || *clock.lock().unwrap()));
     let (pool, budget) = (Arc::clone(redirects.pool()), Arc::clone(redirects.budget()));
-    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();
     let (stop, stopped) = oneshot::channel();
     let services =

@@ -1,7 +1,7 @@
 //! Counters in a fixed table: a count-min sketch (Cormode and Muthukrishnan, 2005) whose cells start anew by epochs.
 //!
-//! A counter is four cells, picked by its hash, and stands at the least of them. Counters that share cells make each other
-//! stand too high; nothing makes one stand too low before its epoch has ended.
+//! A counter is four cells, picked by its hash, and stands at the least of them. Counters that share cells make each
+//! other stand too high; nothing makes one stand too low before its epoch has ended.
 
 use std::{
     iter,
