@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -147,14 +146,28 @@ func writeKeyring(folder string, pairings []*pairing) (string, error) {
 type server struct {
 	process *exec.Cmd
 	address string
+	trusted string        // where it takes no TLS, if told to
+	admin   string        // its admin port, if told to
+	log     chan logEntry // what it logs of itself after it serves, not of calls; in tests that do not read it, the first ones
+}
+
+type logEntry struct {
+	Message       string
+	Listen        string
+	TrustedListen string `json:"trusted_listen"`
+	AdminListen   string `json:"admin_listen"`
 }
 
 func startServer(arguments ...string) (*server, error) {
+	return startServerAt("127.0.0.1:0", arguments...)
+}
+
+func startServerAt(listen string, arguments ...string) (*server, error) {
 	binary := os.Getenv("AA_REDIRECT_BIN")
 	if binary == "" {
 		binary = "../../../target/release/aa-redirect"
 	}
-	process := exec.Command(binary, append([]string{"--listen", "127.0.0.1:0", "--log", "json"}, arguments...)...)
+	process := exec.Command(binary, append([]string{"--listen", listen, "--log", "json"}, arguments...)...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "AA_REDIRECT_") { // its settings are ours alone
 			process.Env = append(process.Env, variable)
@@ -167,14 +180,14 @@ func startServer(arguments ...string) (*server, error) {
 	if err := process.Start(); err != nil {
 		return nil, err
 	}
-	s := &server{process: process}
+	s := &server{process: process, log: make(chan logEntry, 1000)}
 	var seen strings.Builder
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
-		var line struct{ Message, Listen string }
+		var line logEntry
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "serving" {
-			s.address = line.Listen
-			go io.Copy(io.Discard, log)
+			s.address, s.trusted, s.admin = line.Listen, line.TrustedListen, line.AdminListen
+			go s.follow(lines)
 			return s, nil
 		}
 		seen.WriteString(lines.Text() + "\n")
@@ -182,7 +195,57 @@ func startServer(arguments ...string) (*server, error) {
 	return nil, fmt.Errorf("%s ended before it served: %v\n%s", binary, process.Wait(), seen.String())
 }
 
+// follow reads the log to its end, so that the server never blocks on a full pipe.
+func (s *server) follow(lines *bufio.Scanner) {
+	for lines.Scan() {
+		var line logEntry
+		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Message == "call" {
+			continue
+		}
+		select {
+		case s.log <- line:
+		default:
+		}
+	}
+}
+
+// expectLog waits for a line that begins with message, and returns the rest of it.
+func (s *server) expectLog(t *testing.T, message string) string {
+	t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case line := <-s.log:
+			if rest, ok := strings.CutPrefix(line.Message, message); ok {
+				return rest
+			}
+		case <-late:
+			t.Fatalf("no %q in the log", message)
+		}
+	}
+}
+
+func (s *server) signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	if err := s.process.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expectEnd waits for the process, which must exit with 0.
+func (s *server) expectEnd(t *testing.T) {
+	t.Helper()
+	late := time.AfterFunc(30*time.Second, func() { s.process.Process.Kill() })
+	defer late.Stop()
+	if err := s.process.Wait(); err != nil {
+		t.Fatalf("the server ended with %v", err)
+	}
+}
+
 func (s *server) stop() {
+	if s.process.ProcessState != nil {
+		return // ended and waited for
+	}
 	s.process.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(5*time.Second, func() { s.process.Process.Kill() })
 	defer late.Stop()
@@ -192,7 +255,12 @@ func (s *server) stop() {
 // startTestServer is a server that ends with the test.
 func startTestServer(t *testing.T, arguments ...string) *server {
 	t.Helper()
-	s, err := startServer(arguments...)
+	return startTestServerAt(t, "127.0.0.1:0", arguments...)
+}
+
+func startTestServerAt(t *testing.T, listen string, arguments ...string) *server {
+	t.Helper()
+	s, err := startServerAt(listen, arguments...)
 	if err != nil {
 		t.Fatal(err)
 	}

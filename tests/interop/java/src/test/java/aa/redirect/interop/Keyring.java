@@ -66,11 +66,16 @@ final class Keyring {
 
   /** With `iv` as the specification draws one; a passphrase of several scripts for the other scheme. */
   private static Pairing.Secret secret(String id, String profile) {
-    StringBuilder text = new StringBuilder(profile.equals("iv") ? "" : "पासवर्ड-é-🔑 ");
+    String text = newSecret();
+    return new Pairing.Secret(id, profile.equals("iv") ? text : "पासवर्ड-é-🔑 " + text);
+  }
+
+  static String newSecret() {
+    StringBuilder text = new StringBuilder();
     while (text.length() < 32) {
       text.append(SECRET_ALPHABET.charAt(RANDOM.nextInt(SECRET_ALPHABET.length())));
     }
-    return new Pairing.Secret(id, text.toString());
+    return text.toString();
   }
 
   /** Writes keyring and secrets into {@code folder}; the result is the keyring file. */
