@@ -274,6 +274,15 @@ pub fn seal(mut plaintext: Zeroizing<String>, seal: Seal<'_>, conventions: &Conv
     }
 }
 
+/// Zeroes all that `bytes` has room for, and empties it. The library's own zeroing writes byte by byte, which took a tenth
+/// of the time in which a message is opened.
+fn wipe(bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.resize(bytes.capacity(), 0);
+    zeroize::optimization_barrier(bytes.as_slice());
+    bytes.clear();
+}
+
 /// Whether `text` holds the ASCII character `byte`, looked for with vector instructions.
 fn holds(text: &str, byte: u8) -> bool {
     memchr::memchr(byte, text.as_bytes()).is_some()

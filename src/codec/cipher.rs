@@ -6,9 +6,8 @@ use aes::cipher::{
     block_padding::{NoPadding, Pkcs7},
 };
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
-use zeroize::Zeroizing;
 
-use super::kdf::Key;
+use super::{kdf::Key, wipe};
 
 /// Bytes of a block and of an IV.
 pub const BLOCK: usize = 16;
@@ -27,7 +26,7 @@ pub fn encrypt(key: &Key, iv: &[u8; BLOCK], mut text: Vec<u8>) -> Vec<u8> {
 /// it, and the same bytes are zeroed when it is dropped, whatever the verdict.
 pub struct Decrypted {
     /// Text and padding.
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Vec<u8>,
     /// Bytes of the text; all of them where the padding is invalid.
     length: usize,
     valid: Choice,
@@ -43,10 +42,19 @@ impl Decrypted {
 /// `PKCS7⁻¹(AES-256-CBC-Decrypt(key, iv, ciphertext))`; `None` for no whole number of blocks, at least one. Valid and
 /// invalid padding over the same decrypted bytes cost the same.
 pub fn decrypt(key: &Key, iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Decrypted> {
-    let mut bytes = Zeroizing::new(ciphertext.to_vec());
-    cbc::Decryptor::<Aes256>::new((&**key).into(), iv.into()).decrypt_padded::<NoPadding>(&mut bytes).ok()?;
-    let (padding, valid) = padding(bytes.last_chunk()?);
-    Some(Decrypted { length: bytes.len() - padding, bytes, valid })
+    let mut decrypted = Decrypted { bytes: ciphertext.to_vec(), length: 0, valid: 0.into() };
+    let cipher = cbc::Decryptor::<Aes256>::new((&**key).into(), iv.into());
+    cipher.decrypt_padded::<NoPadding>(&mut decrypted.bytes).ok()?;
+    let (padding, valid) = padding(decrypted.bytes.last_chunk()?);
+    decrypted.length = decrypted.bytes.len() - padding;
+    decrypted.valid = valid;
+    Some(decrypted)
+}
+
+impl Drop for Decrypted {
+    fn drop(&mut self) {
+        wipe(&mut self.bytes);
+    }
 }
 
 /// The length of the padding at the end of `block` and whether it is valid, without a branch or an index that depends on

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroize;
+use super::wipe;
 
 mod escape;
 mod list;
@@ -79,30 +79,20 @@ impl Drop for Redirect {
     fn drop(&mut self) {
         let Self { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, iso_language_code, extra } =
             self;
-        for text in [txnid, sessionid, userid, redirect, email, pan, dob, iso_language_code] {
-            text.zeroize();
-        }
-        srcref.zeroize();
-        fipid.zeroize();
-        zeroize_values(extra);
+        let texts = [txnid, sessionid, userid, redirect, email, pan, dob, iso_language_code].into_iter();
+        texts.chain(srcref).chain(fipid).chain(extra.values_mut()).for_each(wipe_text);
     }
 }
 
 impl Drop for Callback {
     fn drop(&mut self) {
         let Self { txnid, sessionid, userid, success: _, errorcode: _, srcref, extra } = self;
-        for text in [txnid, sessionid, userid] {
-            text.zeroize();
-        }
-        srcref.zeroize();
-        zeroize_values(extra);
+        [txnid, sessionid, userid].into_iter().chain(srcref).chain(extra.values_mut()).for_each(wipe_text);
     }
 }
 
-fn zeroize_values(extra: &mut BTreeMap<String, String>) {
-    for value in extra.values_mut() {
-        value.zeroize();
-    }
+fn wipe_text(text: &mut String) {
+    wipe(&mut std::mem::take(text).into_bytes());
 }
 
 impl std::fmt::Debug for Redirect {
