@@ -272,19 +272,17 @@ impl Chain {
     }
 
     fn key(&self) -> Key {
-        let mut key = Key::default();
-        for (bytes, word) in key.chunks_exact_mut(4).zip(self.sum) {
-            bytes.copy_from_slice(&word.to_be_bytes());
-        }
-        key
+        Key::written_by(|key| {
+            for (bytes, word) in key.chunks_exact_mut(4).zip(self.sum) {
+                bytes.copy_from_slice(&word.to_be_bytes());
+            }
+        })
     }
 }
 
 /// The key by the `pbkdf2` crate.
 fn library(input: &Input<'_>, rounds: u32) -> Key {
-    let mut key = Key::default();
-    pbkdf2::pbkdf2_hmac::<Sha256>(input.secret, input.salt, rounds, key.as_mut());
-    key
+    Key::written_by(|key| pbkdf2::pbkdf2_hmac::<Sha256>(input.secret, input.salt, rounds, key))
 }
 
 impl Zeroize for Chain {

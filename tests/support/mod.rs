@@ -27,6 +27,8 @@ use tokio::sync::oneshot;
 use tonic::{Status, transport::Channel};
 use tonic_types::StatusExt;
 
+pub mod certificates;
+pub mod program;
 pub mod sender;
 
 /// The instant at which a test's clock starts: 23.756 seconds into a minute.

@@ -113,3 +113,15 @@ impl Message {
         format!("fi={fi}&{date}={}&{sealed}={}{iv}", escape(&self.date), escape(&self.sealed))
     }
 }
+
+/// The query of a callback with another AA's id in the place of its sender's.
+pub fn callback_of(query: &str, sender: &str, other: &str) -> String {
+    let value = |name: &str| {
+        let of_name = |part: &'_ str| part.strip_prefix(name).map(str::to_owned);
+        query.split('&').find_map(of_name).unwrap()
+    };
+    let date = value("resdate=");
+    let fi = |sender: &str| format!("fi={}", escape(&STANDARD.encode(mask(sender.as_bytes(), &date))));
+    assert!(query.contains(&fi(sender)), "{query}");
+    query.replace(&fi(sender), &fi(other))
+}

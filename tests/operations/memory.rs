@@ -1,0 +1,100 @@
+//! What is left in memory of a secret that a reload took away: nothing, nor of the keys derived from it.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+};
+
+use memchr::memmem;
+
+use crate::support::{
+    program::{Client, Files, Program, opened, sealed, text},
+    sender,
+};
+
+const OLD: &str = "old-secret-MARKER-5fQ9zX1wLp7Rk2B";
+const NEW: &str = "new-secret-MARKER-8hV3cN6yTj4Gd0M";
+
+/// Where in the writable memory of a process any of `wanted` is: which it is, the mapping, and what is around it.
+fn places(process: u32, wanted: &[(String, Vec<u8>)]) -> Vec<String> {
+    const CHUNK: usize = 64 << 10;
+    // Chunks overlap, so that no place is cut in two.
+    const OVERLAP: u64 = 64;
+    let memory = File::open(format!("/proc/{process}/mem")).unwrap();
+    let mut found = Vec::new();
+    let mut bytes = vec![0; CHUNK];
+    for line in fs::read_to_string(format!("/proc/{process}/maps")).unwrap().lines() {
+        let mut parts = line.split_whitespace();
+        let (range, permissions) = (parts.next().unwrap(), parts.next().unwrap());
+        if !permissions.starts_with("rw") {
+            continue;
+        }
+        let (begin, end) = range.split_once('-').unwrap();
+        let [mut at, end] = [begin, end].map(|address| u64::from_str_radix(address, 16).unwrap());
+        while at < end {
+            let bytes = &mut bytes[..usize::try_from(end - at).unwrap().min(CHUNK)];
+            // What the kernel does not give, and what was never written, is not in use.
+            if memory.read_exact_at(bytes, at).is_ok() && bytes.iter().any(|&byte| byte != 0) {
+                for (name, wanted) in wanted {
+                    for place in memmem::find_iter(bytes, wanted) {
+                        let around = &bytes[place.saturating_sub(32)..(place + 64).min(bytes.len())];
+                        found.push(format!("{name} in {line} at {:x}: {}", at + place as u64, around.escape_ascii()));
+                    }
+                }
+            }
+            at += bytes.len() as u64;
+            if at < end {
+                at -= OVERLAP;
+            }
+        }
+    }
+    found
+}
+
+/// Calls as a server has them all the time, one after another.
+async fn busy(client: &mut Client) -> Vec<String> {
+    let mut dates = Vec::new();
+    for _ in 0..8 {
+        let message = sealed(client, "fiu", "aa").await.unwrap();
+        opened(client, "aa", &message.query).await.unwrap();
+        dates.push(message.params.unwrap().reqdate);
+    }
+    dates
+}
+
+async fn nothing_is_left(profile: &str, scheme: &str) {
+    let files = Files::new();
+    let keyring = files.keyring(profile, &[("one", OLD)]);
+    let program = Program::start(&["--keyring", text(&keyring), "--kdf-threads", "1"]);
+    let mut client = program.client().await;
+    let dates = busy(&mut client).await;
+    let secret = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    let mut gone = vec![secret("the secret", OLD)];
+    for date in &dates {
+        let key = sender::key(scheme, OLD.as_bytes(), date);
+        // Either half, as a key schedule holds them.
+        gone.extend([&key[..16], &key[16..]].map(|half| (format!("half of the key of {date}"), half.to_vec())));
+    }
+    assert_ne!(places(program.id(), &gone[..1]), [""; 0], "what is in use is found");
+    if scheme == "pbkdf2" {
+        assert_ne!(places(program.id(), &gone[1..2]), [""; 0], "a key that is remembered is found");
+    }
+    files.keyring(profile, &[("two", NEW)]);
+    fs::remove_file(files.path("secret-one")).unwrap();
+    program.signal("HUP");
+    program.message(1, "reloaded").await;
+    busy(&mut client).await;
+    assert_ne!(places(program.id(), &[secret("new", NEW)]), [""; 0], "the new secret is in use");
+    let left = places(program.id(), &gone);
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
+
+#[tokio::test]
+async fn a_dropped_secret_and_its_hkdf_keys_are_gone_from_memory() {
+    nothing_is_left("iv", "hkdf-iv").await;
+}
+
+#[tokio::test]
+async fn a_dropped_secret_and_its_pbkdf2_keys_are_gone_from_memory() {
+    nothing_is_left("v1.2", "pbkdf2").await;
+}

@@ -1,0 +1,112 @@
+//! Metrics: the numbers of known calls, and labels that no caller can add to.
+
+use http::uri::PathAndQuery;
+use tonic::{Request, client::Grpc};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::support::{
+    program::{Client, Files, Program, channel, decode, opened, sealed, text},
+    sender::{self, escape},
+};
+
+const SECRET: &str = "a-secret-of-32-characters-0123456";
+
+fn start(files: &Files) -> Program {
+    let keyring = files.keyring("v1.2", &[("one", SECRET), ("old", "another-secret-of-32-characters-1")]);
+    Program::start(&["--keyring", text(&keyring), "--admin-listen", "127.0.0.1:0"])
+}
+
+#[tokio::test]
+async fn known_calls_give_the_expected_numbers() {
+    let files = Files::new();
+    let program = start(&files);
+    let mut client = program.client().await;
+    let message = sealed(&mut client, "fiu", "aa").await.unwrap();
+    for _ in 0..3 {
+        opened(&mut client, "aa", &message.query).await.unwrap();
+    }
+    let last = message.params.unwrap().ecreq;
+    let damaged = message.query.replace(&escape(&last), &escape(&"A".repeat(64)));
+    opened(&mut client, "aa", &damaged).await.unwrap_err();
+    sealed(&mut client, "fiu", "nobody").await.unwrap_err();
+    let metrics = program.metrics().await;
+    let of_method = |name: &str, method: &str, more: &str| {
+        let labels = "grpc_type=\"unary\",grpc_service=\"aa.redirect.v1.RedirectService\"";
+        metrics.of(&format!("grpc_server_{name}{{{labels},grpc_method=\"{method}\"{more}}}"))
+    };
+    let own = |series: &str| metrics.of(&format!("aa_redirect_{series}"));
+    let decodes = |outcome: &str| {
+        let labels = format!("fiu=\"fiu\",aa=\"aa\",leg=\"request\",outcome=\"{outcome}\"");
+        own(&format!("decodes_total{{{labels}}}"))
+    };
+    for (found, expected) in [
+        (of_method("started_total", "EncodeRedirect", ""), 2.0),
+        (of_method("started_total", "DecodeRedirect", ""), 4.0),
+        (of_method("handled_total", "EncodeRedirect", ",grpc_code=\"OK\""), 1.0),
+        (of_method("handled_total", "EncodeRedirect", ",grpc_code=\"NotFound\""), 1.0),
+        (of_method("handled_total", "DecodeRedirect", ",grpc_code=\"OK\""), 3.0),
+        (of_method("handled_total", "DecodeRedirect", ",grpc_code=\"InvalidArgument\""), 1.0),
+        (of_method("handled_total", "DecodeRedirect", ",grpc_code=\"Internal\""), 0.0),
+        (of_method("handling_seconds_count", "DecodeRedirect", ""), 4.0),
+        (own("refusals_total{method=\"EncodeRedirect\",reason=\"PAIRING_UNKNOWN\"}"), 1.0),
+        (own("refusals_total{method=\"DecodeRedirect\",reason=\"UNDECIPHERABLE\"}"), 1.0),
+        (decodes("opened"), 3.0),
+        (decodes("undecipherable"), 1.0),
+        (own("secret_uses_total{fiu=\"fiu\",aa=\"aa\",secret=\"one\"}"), 3.0),
+        (own("date_skew_seconds_count{fiu=\"fiu\",aa=\"aa\"}"), 4.0),
+        // Two secrets of one date.
+        (own("derivations_total"), 2.0),
+        (own("derived_keys"), 2.0),
+        (own("derivation_queue"), 0.0),
+        (own("derivations_refused_total"), 0.0),
+        (own("failure_budget_refused_total"), 0.0),
+        (own("log_lines_dropped_total"), 0.0),
+        (own("connections"), 1.0),
+        (own("connections_accepted_total"), 1.0),
+        (own("reloads_total{source=\"keyring\",outcome=\"applied\"}"), 0.0),
+        (own("build_info{version=\"0.1.0\"}"), 1.0),
+    ] {
+        assert_eq!(found, Some(expected), "{}", metrics.0);
+    }
+}
+
+/// A message whose sender says that it is `fi`.
+fn forged(fi: &str) -> String {
+    let date = chrono::Utc::now().format("%d%m%Y%H%M000").to_string();
+    let fi = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sender::mask(fi.as_bytes(), &date));
+    format!("fi={}&reqdate={date}&ecreq=AAAAAAAAAAAAAAAAAAAAAA%3D%3D", escape(&fi))
+}
+
+async fn unknown_method(client: &mut Grpc<tonic::transport::Channel>, path: &str) {
+    client.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();
+    let request = Request::new(HealthCheckRequest::default());
+    client.unary(request, PathAndQuery::try_from(path).unwrap(), codec).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn forged_ids_and_unknown_methods_add_no_series() {
+    let files = Files::new();
+    let program = start(&files);
+    let mut client: Client = program.client().await;
+    let mut raw = Grpc::new(channel(&program.address).await);
+    let mut round = async |number: usize| {
+        let fi = format!("forged-{number}");
+        client.decode_redirect(decode("", &forged(&fi))).await.unwrap_err();
+        client.decode_redirect(decode(&fi, &forged("fiu"))).await.unwrap_err();
+        sealed(&mut client, &fi, "aa").await.unwrap_err();
+        unknown_method(&mut raw, &format!("/aa.redirect.v1.RedirectService/{fi}")).await;
+        unknown_method(&mut raw, &format!("/{fi}/Check")).await;
+    };
+    round(0).await;
+    let before = program.metrics().await.series();
+    for number in 1..=200 {
+        round(number).await;
+    }
+    let after = program.metrics().await;
+    assert_eq!(after.series(), before);
+    assert!(!after.0.contains("forged"));
+    let unknown = "grpc_server_handled_total{grpc_type=\"unary\",grpc_service=\"unknown\",\
+                   grpc_method=\"unknown\",grpc_code=\"Unimplemented\"}";
+    assert_eq!(after.of(unknown), Some(402.0), "{}", after.0);
+}
