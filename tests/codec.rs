@@ -142,7 +142,7 @@ fn a_message_goes_with_its_scheme_and_key_alone() {
     assert_eq!(without.iv_for(Scheme::Pbkdf2), Some([0; BLOCK]));
     assert_eq!(open_redirect(&with_iv, &Key::default(), &v1).unwrap_err(), Unopened::Scheme);
     assert_eq!(open_callback(&without, &Key::default(), &iv).unwrap_err(), Unopened::Scheme);
-    assert_eq!(open_redirect(&without, &[1; 32].into(), &v1).unwrap_err(), Unopened::Padding);
+    assert_eq!(open_redirect(&without, &Key::new([1; 32]), &v1).unwrap_err(), Unopened::Padding);
 }
 
 #[test]
