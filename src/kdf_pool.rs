@@ -4,7 +4,6 @@
 //! A derivation takes milliseconds of a core and would stall an async thread.
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -46,6 +45,8 @@ pub struct KdfPool {
     shared: Arc<Shared>,
     /// By secret and date.
     keys: Arc<Cache<(u64, String), Remembered>>,
+    /// The least serial of a secret whose keys are remembered.
+    oldest: AtomicU64,
 }
 
 struct Shared {
@@ -110,14 +111,15 @@ impl KdfPool {
                 thread::sleep(SWEEP);
             }
         })?;
-        Ok(Self { shared, keys })
+        Ok(Self { shared, keys, oldest: AtomicU64::default() })
     }
 
-    /// Forgets the keys of secrets that `keyring` does not hold.
-    pub fn forget_others(&self, keyring: &Keyring) {
-        let serials: HashSet<u64> =
-            keyring.pairings().flat_map(|pairing| &pairing.secrets).map(|secret| secret.serial).collect();
-        self.keys.retain(|(serial, _), _| serials.contains(serial));
+    /// Forgets the keys of secrets that were loaded before those of `keyring`, and remembers none of theirs any more.
+    pub fn forget_before(&self, keyring: &Keyring) {
+        let secrets = keyring.pairings().flat_map(|pairing| &pairing.secrets);
+        let oldest = secrets.map(|secret| secret.serial).min().unwrap_or_default();
+        self.oldest.store(oldest, Ordering::Relaxed);
+        self.keys.retain(|(serial, _), _| *serial >= oldest);
     }
 
     /// The kernels in use, for the log.
@@ -158,7 +160,10 @@ impl KdfPool {
             self.shared.enqueue(job);
             // A job without room is dropped, and its reply with it.
             let key = key.await.map_err(|_| self.shared.overloaded())?;
-            Ok(Remembered { key, until: Instant::now() + lifetime(pairing) })
+            let now = Instant::now();
+            // A reload may have dropped the secret meanwhile: the next sweep takes the key along.
+            let lasts = pairing.secrets[secret].serial >= self.oldest.load(Ordering::Relaxed);
+            Ok(Remembered { key, until: if lasts { now + lifetime(pairing) } else { now } })
         });
         remembered.await.map(|remembered| remembered.key)
     }

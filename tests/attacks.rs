@@ -16,9 +16,13 @@ use std::{
 };
 
 use aa_redirect::{
+<<<<<<< HEAD
     callers::Callers,
     codec::{Envelope, cipher, url::Leg},
     kdf_pool::KdfPool,
+=======
+    codec::{Envelope, cipher, kdf::Key, url::Leg},
+>>>>>>> reload
     keyring,
     proto::{
         DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source,
@@ -273,7 +277,7 @@ impl<'a> PaddingAttack<'a> {
             self.answers.insert((answer.message().to_owned(), answer.details().to_vec()));
         }
         let valid = |before: &[u8; 16]| {
-            let text = cipher::decrypt(&self.key.into(), &[0; 16], &[*before, self.target].concat());
+            let text = cipher::decrypt(&Key::new(self.key), &[0; 16], &[*before, self.target].concat());
             text.is_some_and(|text| text.text().is_some())
         };
         (self.server.budget.refused() == refused).then(|| befores.iter().map(valid).collect())

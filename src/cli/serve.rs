@@ -78,7 +78,7 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
             telemetry.metrics.reloaded(source, applied);
             if applied && source == metrics::Source::Keyring {
                 let keyring = keyring.current();
-                pool.forget_others(&keyring);
+                pool.forget_before(&keyring);
                 telemetry.metrics.retain_pairings(|fiu, aa| keyring.holds(fiu, aa));
             }
         }

@@ -19,13 +19,15 @@ use crate::support::{
     reason,
 };
 
+const HEADER: &str = "x-forwarded-client-cert";
 const KEYRING: &str = "tests/support/keyring.toml";
 const OPERATOR: &str = "operator-token-0123456789abcdefgh";
 const LENDER: &str = "lender-token-0123456789abcdefghij";
 const PAYER: &str = "payer-token-0123456789abcdefghijk";
 
 fn callers() -> String {
-    let sha256 = |token: &str| Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let sha256 =
+        |token: &str| Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let (operator, lender, payer) = (sha256(OPERATOR), sha256(LENDER), sha256(PAYER));
     format!(
         r#"
@@ -93,8 +95,9 @@ fn refusal<T>(answer: Result<T, Status>) -> Option<(Code, String)> {
     answer.err().map(|status| (status.code(), reason(&status)))
 }
 
-fn unknown() -> Option<(Code, String)> {
-    Some((Code::Unauthenticated, "CALLER_UNKNOWN".to_owned()))
+/// What an unknown caller is answered.
+fn assert_unknown<T>(answer: Result<T, Status>, who: impl std::fmt::Debug) {
+    assert_eq!(refusal(answer), Some((Code::Unauthenticated, "CALLER_UNKNOWN".to_owned())), "{who:?}");
 }
 
 #[tokio::test]
@@ -108,11 +111,11 @@ async fn over_loopback_a_caller_is_known_by_its_token() {
         &[("authorization", "Basic operator-token-0123456789abcdefgh")],
         &[("authorization", "Bearer")],
     ] {
-        assert_eq!(refusal(client.list_pairings(with(list(0, ""), headers)).await), unknown(), "{headers:?}");
+        assert_unknown(client.list_pairings(with(list(0, ""), headers)).await, headers);
     }
     let twice = format!("Bearer {OPERATOR}");
     let twice = with(list(0, ""), &[("authorization", &twice), ("authorization", &twice)]);
-    assert_eq!(refusal(client.list_pairings(twice).await), unknown());
+    assert_unknown(client.list_pairings(twice).await, "");
     let named = |event: &serde_json::Value| event["message"] == "call" && event["caller"] == "operator";
     guarded.program.event(1, named).await;
     assert_eq!(guarded.program.events(named).len(), 1);
@@ -135,12 +138,12 @@ async fn a_caller_is_known_by_a_name_of_its_client_certificate() {
     meshed.list_pairings(list(0, "")).await.unwrap();
     guarded.program.event(1, |event| event["message"] == "call" && event["caller"] == "meshed").await;
     let mut stranger = client("spiffe://mesh/ns/lending/sa/backend2").await;
-    assert_eq!(refusal(stranger.list_pairings(list(0, "")).await), unknown());
+    assert_unknown(stranger.list_pairings(list(0, "")).await, "");
     // What TLS carries nobody has read.
     stranger.list_pairings(of(OPERATOR, list(0, ""))).await.unwrap();
     // The certificate of the connection, and not what it forwards.
     let header = [("x-forwarded-client-cert", "URI=spiffe://mesh/ns/lending/sa/backend")];
-    assert_eq!(refusal(stranger.list_pairings(with(list(0, ""), &header)).await), unknown());
+    assert_unknown(stranger.list_pairings(with(list(0, ""), &header)).await, "");
 }
 
 #[tokio::test]
@@ -148,10 +151,9 @@ async fn a_forwarded_certificate_counts_on_a_trusted_address_alone() {
     let guarded = start(&[]);
     let mut trusted: Client = RedirectServiceClient::new(program::channel(&guarded.program.trusted).await);
     let mut open = guarded.program.client().await;
-    const HEADER: &str = "x-forwarded-client-cert";
     let good = "By=spiffe://mesh/us;Hash=00ff;Subject=\"\";URI=spiffe://mesh/ns/lending/sa/backend";
     trusted.list_pairings(with(list(0, ""), &[(HEADER, good)])).await.unwrap();
-    assert_eq!(refusal(open.list_pairings(with(list(0, ""), &[(HEADER, good)])).await), unknown());
+    assert_unknown(open.list_pairings(with(list(0, ""), &[(HEADER, good)])).await, "");
     let token = format!("Bearer {OPERATOR}");
     let earlier = format!("{good},By=spiffe://mesh/us;URI=spiffe://mesh/other");
     for headers in [
@@ -164,7 +166,7 @@ async fn a_forwarded_certificate_counts_on_a_trusted_address_alone() {
         &[(HEADER, ""), ("authorization", &*token)],
         &[(HEADER, good), (HEADER, good), ("authorization", &*token)],
     ] {
-        assert_eq!(refusal(trusted.list_pairings(with(list(0, ""), headers)).await), unknown(), "{headers:?}");
+        assert_unknown(trusted.list_pairings(with(list(0, ""), headers)).await, headers);
     }
 }
 
@@ -317,7 +319,7 @@ async fn health_reflection_and_the_admin_port_need_no_credentials() {
     crate::health::reflect(channel.clone()).await;
     assert_eq!(guarded.program.page("/readyz").await.0, 200);
     assert_eq!(guarded.program.page("/metrics").await.0, 200);
-    assert_eq!(refusal(RedirectServiceClient::new(channel).list_pairings(list(0, "")).await), unknown());
+    assert_unknown(RedirectServiceClient::new(channel).list_pairings(list(0, "")).await, "");
 }
 
 #[tokio::test]
@@ -339,7 +341,7 @@ async fn a_changed_callers_file_counts_from_the_next_call_on_and_a_broken_one_do
     guarded.files.write("callers.toml", &others.join("[[caller]]"));
     guarded.program.signal("HUP");
     guarded.program.message(2, "reloaded").await;
-    assert_eq!(refusal(client.list_pairings(of(LENDER, list(0, ""))).await), unknown());
+    assert_unknown(client.list_pairings(of(LENDER, list(0, ""))).await, "");
     let metrics = guarded.program.metrics().await;
     assert_eq!(metrics.of("aa_redirect_reloads_total{source=\"callers\",outcome=\"applied\"}"), Some(2.0));
     assert_eq!(metrics.of("aa_redirect_reloads_total{source=\"callers\",outcome=\"refused\"}"), Some(1.0));

@@ -34,10 +34,9 @@ impl Ca {
     /// A certificate for a DNS name or a SPIFFE ID, valid until the first day of a year.
     pub fn issue(&self, name: &str, until: i32) -> Issued {
         let mut params = CertificateParams::default();
-        params.subject_alt_names = vec![match name.starts_with("spiffe:") {
-            true => SanType::URI(name.try_into().unwrap()),
-            false => SanType::DnsName(name.try_into().unwrap()),
-        }];
+        let is_spiffe = name.starts_with("spiffe:");
+        let name = name.try_into().unwrap();
+        params.subject_alt_names = vec![if is_spiffe { SanType::URI(name) } else { SanType::DnsName(name) }];
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();

@@ -24,7 +24,7 @@ use tokio::{
 use tonic::{Status, transport::Channel};
 
 /// Longer than anything that is waited for takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub type Client = RedirectServiceClient<Channel>;
 
