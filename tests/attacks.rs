@@ -16,13 +16,9 @@ use std::{
 };
 
 use aa_redirect::{
-<<<<<<< HEAD
     callers::Callers,
-    codec::{Envelope, cipher, url::Leg},
-    kdf_pool::KdfPool,
-=======
     codec::{Envelope, cipher, kdf::Key, url::Leg},
->>>>>>> reload
+    kdf_pool::KdfPool,
     keyring,
     proto::{
         DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source,
