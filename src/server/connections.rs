@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections over the cap that may be closing while new ones are taken.
 const EXCESS: usize = 1024;
-/// Bytes of calls that may be held at a time: requests that arrive, and answers that peers have not taken. That is some
-/// ten thousand bytes for each of 25,000 calls.
-const MAX_HELD: usize = 256 * 1024 * 1024;
+/// Bytes of calls that may be held at a time: requests that arrive, and answers that peers have not taken. Ten thousand
+/// usual calls at a time take less; buffers are up to twice as large as what is in them.
+const MAX_HELD: usize = 128 * 1024 * 1024;
 /// Bytes that a call takes beside its request and answer, about.
 const CALL: usize = 4096;
 
