@@ -267,9 +267,9 @@ mod tests {
             (connections.enter().unwrap(), connections.enter().unwrap(), connections.enter().unwrap());
         let hold = |place: &Place, bytes: usize| place.call().holder.take(bytes);
         let cut = |place: &Place| place.cut().now_or_never().is_some();
-        let _first = hold(&large, MAX_HELD - 1000);
+        let _first = hold(&large, MAX_HELD - 10_000);
         assert!(!cut(&large), "within the bound");
-        let _second = hold(&small, 1001);
+        let _second = hold(&small, 10_001);
         assert!(cut(&large) && !cut(&small), "the one that goes over it is not the one that holds the most");
         let third = hold(&other, MAX_HELD / 2);
         assert!(!cut(&other), "what a connection that is cut holds comes back soon");
