@@ -34,7 +34,7 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
 /// None: who routes by health needs one, who runs it by hand does not want to wait.
 const DEFAULT_DRAIN_DELAY: u64 = 0;
-/// More than a mesh opens; some 200 MiB where each is idle.
+/// More than a mesh opens; some 400 MiB where each is idle.
 const DEFAULT_MAX_CONNECTIONS: u32 = 10_000;
 /// Half an hour: callers then spread over the replicas of a rollout within that time.
 const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;

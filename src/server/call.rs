@@ -10,9 +10,11 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
 use http::{HeaderMap, HeaderName, Request, Response};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
@@ -21,16 +23,22 @@ use crate::{
     callers::{self, Caller, Callers, San},
     error::Refusal,
     proto::redirect_service_server::RedirectService,
-    service::Context,
+    service::{Context, MAX_REQUEST},
     telemetry::call::{Call, REQUEST_ID},
 };
 
-use super::{Shared, connections::InCall, deadline, panics};
+use super::{
+    Shared,
+    connections::{Holder, InCall},
+    deadline, panics,
+};
 
-/// Calls in flight at most; each may hold a request of 64 KiB.
+/// Calls at work at most; each may hold a request of 64 KiB.
 const MAX_CALLS: usize = 4096;
 /// How long a call may take that names no deadline: one whose body never comes must not hold its place for good.
 const USUAL_DEADLINE: Duration = Duration::from_mins(1);
+/// Bytes in front of a message of gRPC: whether it is compressed, and its length.
+const MESSAGE_HEAD: usize = 5;
 /// When a caller that found the server full may come back.
 const FULL: Duration = Duration::from_secs(1);
 
@@ -51,16 +59,17 @@ pub(super) async fn answer<S: RedirectService>(
     in_call: InCall,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let _in_call = in_call;
+    let holder = in_call.holder.clone();
     let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
     let mut response = if call.method().is_redirect() {
-        guarded(&shared, &peer, &call, request).await.unwrap_or_else(|refusal| {
+        guarded(&shared, &peer, &call, &holder, request).await.unwrap_or_else(|refusal| {
             call.refused(refusal.kind().0);
             Status::from(refusal).into_http()
         })
     } else {
         // Health and reflection answer when all else is refused.
-        Box::pin(shared.others.clone().oneshot(request)).await?
+        let response = Box::pin(shared.others.clone().oneshot(request)).await?;
+        response.map(|body| Body::new(body.map_frame(move |frame| frame.map_data(|bytes| holder.hold(bytes)))))
     };
     // A stream's status comes behind it: it counts by how it begins.
     call.end(Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()));
@@ -73,6 +82,7 @@ async fn guarded<S: RedirectService>(
     shared: &Shared<S>,
     peer: &Peer,
     call: &Arc<Call>,
+    holder: &Holder,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     let caller = match &shared.edges.callers {
@@ -82,12 +92,17 @@ async fn guarded<S: RedirectService>(
     if let Some(caller) = &caller {
         call.caller(&caller.name);
     }
-    let _room = Room::take(&shared.calls).ok_or(Refusal::Overloaded(FULL))?;
     let left = deadline::of(request.headers()).unwrap_or(USUAL_DEADLINE);
     let deadline = Instant::now().checked_add(left);
     request.extensions_mut().insert(Context { call: Arc::clone(call), caller });
-    let mut service = shared.redirects.clone();
-    let answer = AssertUnwindSafe(service.call(request)).catch_unwind();
+    let answer = AssertUnwindSafe(async {
+        let request = arrived(request, holder).await?;
+        // Not before: requests that do not arrive would keep others out.
+        let _room = Room::take(&shared.calls).ok_or(Refusal::Overloaded(FULL))?;
+        let response = shared.redirects.clone().call(request).await.unwrap_or_else(|never| match never {});
+        Ok(ready(response, holder).await)
+    });
+    let answer = answer.catch_unwind();
     let out_of_time = async {
         match deadline {
             Some(deadline) => sleep_until(deadline).await,
@@ -104,14 +119,42 @@ async fn guarded<S: RedirectService>(
     if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
         return Err(Refusal::TimedOut);
     }
-    let Ok(Ok(response)) = answer else {
+    let Ok(answer) = answer else {
         let request_id = call.request_id().to_str().unwrap_or_default();
         tracing::error!(request_id, place = panics::last_place(), "a call panicked");
         return Err(Refusal::InternalFault);
     };
+    let response = answer?;
     // tonic's word for a message over its limit, which no service here says of anything else.
     let too_large = Status::from_header_map(response.headers()).is_some_and(|status| status.code() == Code::OutOfRange);
     if too_large { Err(Refusal::RequestTooLarge) } else { Ok(response) }
+}
+
+/// The request with its whole body, held while it arrives.
+async fn arrived(request: Request<Incoming>, holder: &Holder) -> Result<Request<Full<Bytes>>, Refusal> {
+    let (head, body) = request.into_parts();
+    let body = body.map_frame(|frame| frame.map_data(|bytes| holder.hold(bytes)));
+    match Limited::new(body, MESSAGE_HEAD + MAX_REQUEST).collect().await {
+        Ok(body) => Ok(Request::from_parts(head, Full::new(body.to_bytes()))),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::RequestTooLarge),
+        // The peer broke it off, and hears no answer.
+        Err(_) => Err(Refusal::NotReady),
+    }
+}
+
+/// The answer with its whole body, held until the peer has taken it: tonic writes it only when the peer has room.
+async fn ready(response: Response<Body>, holder: &Holder) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body,
+        Err(status) => return status.into_http(),
+    };
+    let trailers = body.trailers().cloned().map(Frame::trailers);
+    let bytes = Some(body.to_bytes()).filter(|bytes| !bytes.is_empty());
+    let frames = bytes.map(|bytes| Frame::data(holder.hold(bytes))).into_iter().chain(trailers).map(Ok::<_, Status>);
+    let frames: Vec<_> = frames.collect();
+    let body = if frames.is_empty() { Body::empty() } else { Body::new(StreamBody::new(stream::iter(frames))) };
+    Response::from_parts(head, body)
 }
 
 /// The caller that a call's credentials prove: the certificate's where one fits, else what a mesh's proxy forwards, else a

@@ -49,8 +49,9 @@ const MAX_RESETS: usize = 20;
 const MAX_ERRORS: usize = 1024;
 /// How often a quiet peer is asked whether it is there, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
-/// How long a closing connection without a call may take to hear of it.
-const QUIET: Duration = Duration::from_millis(500);
+/// How long a closing connection without a call may take to hear of it: a caller may stand still for a second, for garbage
+/// or want of a processor, and its next call then crosses GOAWAY.
+const QUIET: Duration = Duration::from_secs(2);
 /// How long the calls in flight at the end of a connection's age, or at the cap, may take.
 const GRACE: Duration = Duration::from_mins(1);
 
@@ -113,6 +114,7 @@ async fn serve_until<S: RedirectService>(
         }
         () = sleep(age(shared.limits.max_connection_age)) => Cause::Age,
         () = place.closing() => Cause::Cap,
+        () = place.cut() => return Cause::Cap,
         () = shared.draining.cancelled() => Cause::Drain,
     };
     // GOAWAY in two phases: calls that crossed it on the way are still taken.
@@ -126,6 +128,7 @@ async fn serve_until<S: RedirectService>(
         }
         tokio::select! {
             _ = connection.as_mut() => break,
+            () = place.cut() => break,
             () = sleep_until(end.min(Instant::now() + quiet)) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Which connections are open, which of them is idle, and which is told to close.
+//! Which connections are open, which of them is idle, what each makes the server hold, and which is told to close.
 
 use std::{
     collections::HashMap,
@@ -9,15 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// Connections over the cap that may be closing while new ones are taken.
 const EXCESS: usize = 1024;
+/// Bytes of calls that may be held at a time: requests that arrive, and answers that peers have not taken. Ten thousand
+/// usual calls at a time take less; buffers are up to twice as large as what is in them.
+const MAX_HELD: usize = 128 * 1024 * 1024;
+/// Bytes that a call takes beside its request and answer, about.
+const CALL: usize = 4096;
 
 /// The connections of a server.
 pub(super) struct Connections {
     cap: usize,
     begin: Instant,
+    /// Bytes held for all of them.
+    held: AtomicUsize,
     open: Mutex<Open>,
     /// Notified when one has closed.
     closed: Notify,
@@ -32,12 +41,15 @@ struct Open {
 /// What is known of one connection's use.
 #[derive(Default)]
 struct Activity {
-    calls: AtomicUsize,
-    /// When its latest call ended, or it was opened, in milliseconds since the server's start.
+    /// Bytes held for it; none where no call is open and every answer was taken.
+    held: AtomicUsize,
+    /// When that was last so, or it was opened, in milliseconds since the server's start.
     idle_since: AtomicU64,
     closing: Notify,
     /// Told to close.
     told: std::sync::atomic::AtomicBool,
+    /// It ends at once.
+    cut: CancellationToken,
 }
 
 /// A place among the open connections, given back when dropped.
@@ -47,15 +59,40 @@ pub(super) struct Place {
     activity: Arc<Activity>,
 }
 
-/// A call of a connection, which is not idle for as long as this lives.
-pub(super) struct InCall {
+/// A connection for which bytes are held.
+#[derive(Clone)]
+pub(super) struct Holder {
     connections: Arc<Connections>,
     activity: Arc<Activity>,
 }
 
+/// A call of a connection, which is not idle for as long as this lives.
+pub(super) struct InCall {
+    pub(super) holder: Holder,
+    _call: Held,
+}
+
+/// So many bytes, held for as long as this lives.
+struct Held {
+    holder: Holder,
+    count: usize,
+}
+
+/// Bytes that know that they are held.
+struct HeldBytes {
+    bytes: Bytes,
+    _held: Held,
+}
+
 impl Connections {
     pub(super) fn new(cap: usize) -> Arc<Self> {
-        Arc::new(Self { cap, begin: Instant::now(), open: Mutex::default(), closed: Notify::new() })
+        Arc::new(Self {
+            cap,
+            begin: Instant::now(),
+            held: AtomicUsize::default(),
+            open: Mutex::default(),
+            closed: Notify::new(),
+        })
     }
 
     /// A place for a new connection. At the cap, the connection that has been idle for longest is told to close; none
@@ -73,7 +110,7 @@ impl Connections {
                 .filter(|activity| !activity.told.load(Ordering::Relaxed))
                 // Calls first: a connection in use is the last to go.
                 .min_by_key(|activity| {
-                    (activity.calls.load(Ordering::Relaxed) > 0, activity.idle_since.load(Ordering::Relaxed))
+                    (activity.held.load(Ordering::Relaxed) > 0, activity.idle_since.load(Ordering::Relaxed))
                 });
             if let Some(idlest) = idlest {
                 idlest.told.store(true, Ordering::Relaxed);
@@ -103,6 +140,20 @@ impl Connections {
         }
     }
 
+    /// Cuts the connection that holds the most, where those that are not cut yet hold too much: a peer that takes its
+    /// answers holds little.
+    fn relieve(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = |activity: &Arc<Activity>| activity.held.load(Ordering::Relaxed);
+        let lasting = || open.connections.values().filter(|activity| !activity.cut.is_cancelled());
+        if lasting().map(held).sum::<usize>() > MAX_HELD
+            && let Some(most) = lasting().max_by_key(|activity| held(activity))
+        {
+            tracing::warn!(bytes = held(most), "a connection is cut: answers wait, and most of them for its peer");
+            most.cut.cancel();
+        }
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -114,23 +165,55 @@ impl Place {
         self.activity.closing.notified().await;
     }
 
-    /// For how long no call has been open; none where one is.
+    /// Resolves when the connection must end at once.
+    pub(super) async fn cut(&self) {
+        self.activity.cut.cancelled().await;
+    }
+
+    /// For how long no call has been open and no answer been waiting; none where one is.
     pub(super) fn idle(&self) -> Option<Duration> {
         let idle = self.connections.now().saturating_sub(self.activity.idle_since.load(Ordering::Relaxed));
-        (self.activity.calls.load(Ordering::Relaxed) == 0).then(|| Duration::from_millis(idle))
+        (self.activity.held.load(Ordering::Relaxed) == 0).then(|| Duration::from_millis(idle))
     }
 
     /// Notes that a call begins.
     pub(super) fn call(&self) -> InCall {
-        self.activity.calls.fetch_add(1, Ordering::Relaxed);
-        InCall { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) }
+        let holder = Holder { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) };
+        InCall { _call: holder.take(CALL), holder }
     }
 }
 
-impl Drop for InCall {
+impl Holder {
+    /// `bytes`, which count as held until the last of their clones and slices has gone: those of an answer, when the socket
+    /// has taken them.
+    pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
+        let held = self.take(bytes.len());
+        Bytes::from_owner(HeldBytes { bytes, _held: held })
+    }
+
+    fn take(&self, count: usize) -> Held {
+        self.activity.held.fetch_add(count, Ordering::Relaxed);
+        let all = self.connections.held.fetch_add(count, Ordering::Relaxed) + count;
+        let held = Held { holder: self.clone(), count };
+        if all > MAX_HELD {
+            self.connections.relieve();
+        }
+        held
+    }
+}
+
+impl AsRef<[u8]> for HeldBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        self.activity.idle_since.store(self.connections.now(), Ordering::Relaxed);
-        self.activity.calls.fetch_sub(1, Ordering::Relaxed);
+        let Holder { connections, activity } = &self.holder;
+        activity.idle_since.store(connections.now(), Ordering::Relaxed);
+        activity.held.fetch_sub(self.count, Ordering::Relaxed);
+        connections.held.fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 
@@ -175,5 +258,36 @@ mod tests {
         drop(places);
         assert!(connections.all_closed().now_or_never().is_some());
         assert!(connections.enter().is_some());
+    }
+
+    #[test]
+    fn the_connection_that_holds_the_most_is_cut_where_too_much_is_held() {
+        let connections = Connections::new(3);
+        let (small, large, other) =
+            (connections.enter().unwrap(), connections.enter().unwrap(), connections.enter().unwrap());
+        let hold = |place: &Place, bytes: usize| place.call().holder.take(bytes);
+        let cut = |place: &Place| place.cut().now_or_never().is_some();
+        let _first = hold(&large, MAX_HELD - 10_000);
+        assert!(!cut(&large), "within the bound");
+        let _second = hold(&small, 10_001);
+        assert!(cut(&large) && !cut(&small), "the one that goes over it is not the one that holds the most");
+        let third = hold(&other, MAX_HELD / 2);
+        assert!(!cut(&other), "what a connection that is cut holds comes back soon");
+        assert!(other.idle().is_none());
+        drop(third);
+        assert!(other.idle().is_some());
+    }
+
+    #[test]
+    fn bytes_count_until_the_last_slice_of_them_has_gone() {
+        let connections = Connections::new(1);
+        let place = connections.enter().unwrap();
+        let held = place.call().holder.hold(Bytes::from_static(b"answer"));
+        let slice = held.slice(1..2);
+        drop(held);
+        assert!(place.idle().is_none());
+        drop(slice);
+        assert!(place.idle().is_some());
+        assert_eq!(connections.held.load(Ordering::Relaxed), 0);
     }
 }

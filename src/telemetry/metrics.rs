@@ -81,7 +81,7 @@ pub enum Cause {
     Peer,
     /// It was old.
     Age,
-    /// There were too many.
+    /// There were too many, or too much was held and most of it for this one.
     Cap,
     /// The server drained.
     Drain,

@@ -222,7 +222,7 @@ func TestTenThousandIdleConnections(t *testing.T) {
 			r.Close()
 		}
 	}
-	u.expectRecovery(t, 400*mebibyte)
+	u.expectRecovery(t, 500*mebibyte)
 }
 
 // Peers that send one byte a second may not hold their connection for longer than a handshake may take.
@@ -424,21 +424,23 @@ func TestFloods(t *testing.T) {
 
 // Peers that call and never take the answers: these must wait somewhere.
 func TestReadersThatNeverRead(t *testing.T) {
-	const connections, streams = 20, 200
+	const connections, streams = 40, 200
 	large := cleanRedirect()
-	large.Sessionid = strings.Repeat("x", 40_000)
+	large.Extra = map[string]string{}
+	for n := range 4 {
+		large.Extra[fmt.Sprintf("x%d", n)] = strings.Repeat("x", 8000)
+	}
+	request := &redirectv1.EncodeRedirectRequest{FiuId: iv.fiu, AaId: iv.aa, Redirect: large}
+	if answer, err := client.EncodeRedirect(patient(t), request); err != nil || proto.Size(answer) < 100_000 {
+		t.Fatalf("the answer has %d bytes, %v: no large one", proto.Size(answer), err)
+	}
+	message := grpcFrame(t, request)
 	for _, c := range []struct {
-		name    string
-		window  uint32 // of each stream, for answers
-		members *redirectv1.Redirect
-	}{
-		{"no window", 0, large},
-		{"a window of a byte", 1, large},
-		{"a large window", math.MaxInt32, large},
-	} {
+		name   string
+		window uint32 // of each stream, for answers
+	}{{"no window", 0}, {"a window of a byte", 1}, {"a large window", math.MaxInt32}} {
 		t.Run(c.name, func(t *testing.T) {
 			u := startUnderAttack(t)
-			message := grpcFrame(t, &redirectv1.EncodeRedirectRequest{FiuId: iv.fiu, AaId: iv.aa, Redirect: c.members})
 			attackers := make([]*raw, connections)
 			forEach(connections, func(n int) {
 				r, err := connect(u.address, http2.Setting{ID: http2.SettingInitialWindowSize, Val: c.window})
@@ -458,6 +460,80 @@ func TestReadersThatNeverRead(t *testing.T) {
 			}
 			u.expectRecovery(t, 400*mebibyte)
 		})
+	}
+}
+
+// Calls whose requests never end may not take the places of those that do.
+func TestRequestsThatNeverEnd(t *testing.T) {
+	u := startUnderAttack(t)
+	var attackers []*raw
+	for range 50 {
+		r, err := connect(u.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		attackers = append(attackers, r)
+		for range 200 { // what a connection may have open
+			stream, err := r.open()
+			if err == nil {
+				err = r.WriteData(stream, false, []byte{0, 0, 0, 1, 0, 1})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	served := u.load.calls.Load()
+	u.load.until(t, "calls go on", func() bool { return u.load.calls.Load() > served+100 })
+	t.Logf("%d MiB are resident with 10,000 requests that do not end", u.server.memory(t, "VmRSS")/mebibyte)
+	for _, r := range attackers {
+		r.Close()
+	}
+	u.expectRecovery(t, 400*mebibyte)
+}
+
+// A caller may stand still when it is told that its connection ends, and may then call before it has read that.
+func TestCallOfACallerThatStoodStillIsAnswered(t *testing.T) {
+	s, _ := startForLoad(t, "--max-connection-age", "1")
+	r, err := connect(s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	r.SetDeadline(time.Now().Add(20 * time.Second))
+	for frame := http2.Frame(nil); ; {
+		if frame, err = r.ReadFrame(); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := frame.(*http2.GoAwayFrame); ok {
+			break
+		}
+	}
+	time.Sleep(time.Second)
+	stream, err := r.open()
+	if err == nil {
+		err = r.WriteData(stream, true, grpcFrame(t, &redirectv1.EncodeRedirectRequest{
+			FiuId: iv.fiu, AaId: iv.aa, Redirect: cleanRedirect(),
+		}))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		frame, err := r.ReadFrame()
+		if err != nil {
+			t.Fatal("no answer: ", err)
+		}
+		switch frame := frame.(type) {
+		case *http2.PingFrame:
+			if err := r.WritePing(true, frame.Data); err != nil {
+				t.Fatal(err)
+			}
+		case *http2.DataFrame:
+			if frame.StreamID == stream && frame.Length > 100 {
+				return
+			}
+		}
 	}
 }
 
