@@ -10,7 +10,7 @@
 //! since the sender's id can be forged. [`DATE_BUDGET`] failures shut one date of one pairing to sound messages too: with
 //! `millis`, what is written in one millisecond of each second of a minute. Every other date and pairing still opens.
 //!
-//! **Where counters live.** In a [sketch](sketch), a fixed table in which each counter has four cells. It may stand too high
+//! **Where counters live.** In a sketch, a fixed table in which each counter has four cells. It may stand too high
 //! but never too low: nothing is evicted to make room, and a full table is one whose counters are shared. A sound message
 //! is refused for others' failures only where all four of its cells are spent. With `k` spent counters among dates that end
 //! in the same 512 seconds that meets (1 − e^(−4k / 524,288))⁴ of messages: one in 34,000 for 10,000 spent counters, which
