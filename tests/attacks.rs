@@ -584,7 +584,7 @@ async fn a_message_that_gains_or_loses_its_iv_is_refused_on_both_legs_before_any
 #[tokio::test]
 async fn a_pairing_that_the_caller_may_not_use_answers_as_one_that_is_not_held() {
     let token = "0123456789abcdefghijABCDEFGHIJ-_";
-    let hash: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("attacks-callers.toml");
     fs::write(&file, format!("[[caller]]\nname = \"one\"\ntoken_sha256 = \"{hash}\"\naa = [\"v1.0\"]\n")).unwrap();
     let (callers, _) = Reloaded::load("callers", move |read| Callers::load_with(&file, read)).unwrap();
