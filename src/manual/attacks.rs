@@ -138,7 +138,7 @@
 //!   `who_opens_and_resets_without_end_is_told_to_calm_down`, `at_the_cap_the_longest_idle_connection_is_told_to_go`*
 //! - **Memory.** A request takes one of the 4,096 places only when it has arrived whole, within its deadline or a minute.
 //!   What requests have brought and answers that nobody reads hold is counted for each connection; above 128 MiB in all,
-//!   the connection that holds the most is cut. *tests/interop/go/hostile_test.go: `TestReadersThatNeverRead`,
+//!   the connection that holds the most is cut. *`tests/interop/go/hostile_test.go`: `TestReadersThatNeverRead`,
 //!   `TestRequestsThatNeverEnd`, `TestTenThousandIdleConnections`, `TestFloods`*
 //! - **What remains.** Many attackers that each hold little can make an honest connection the one that holds the most.
 //!   Let only callers connect that you know.
