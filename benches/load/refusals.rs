@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use prost::Message;
-use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
 
 use crate::{
     ROUNDS, SPAN,
@@ -15,7 +13,6 @@ use crate::{
     table::Table,
 };
 
-const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 /// More than a request may have.
 const OVERSIZED: usize = 64 * 1024 + 1;
 /// Calls with a derivation, of one round.
@@ -59,8 +56,6 @@ pub(crate) async fn compare(table: &mut Table, messages: &Messages) {
 fn refused() -> Vec<Refused> {
     let fresh = unopened(TimeDelta::zero());
     let of = |name, path, body, status| Refused { name, path, body, status, costs: Vec::new() };
-    let symbol = MessageRequest::FileByFilename("x".repeat(OVERSIZED));
-    let reflection = ServerReflectionRequest { message_request: Some(symbol), ..ServerReflectionRequest::default() };
     vec![
         of("a stale date", DECODE, decode("pbkdf2", unopened(TimeDelta::hours(2))), "9"),
         of("an unknown pairing", DECODE, decode("nobody", fresh.clone()), "5"),
@@ -68,6 +63,5 @@ fn refused() -> Vec<Refused> {
         of("an ecreq that is no Base64", DECODE, decode("pbkdf2", fresh.replace("ecreq=", "ecreq=!")), "3"),
         of("a spent failure budget", DECODE, decode("pbkdf2", fresh), "3"),
         of("an oversized request", DECODE, frame(&[0; OVERSIZED]), "8"),
-        of("an oversized reflection request", REFLECTION, frame(&reflection.encode_to_vec()), "0"),
     ]
 }
