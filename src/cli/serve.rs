@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -31,6 +31,8 @@ pub(super) fn serve(settings: &Settings) -> Result<(), Failure> {
     let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
     let log = logs::start(settings.log, settings.log_level.into())?;
     panics::install();
+    // Secrets would be in it. A system that refuses leaves the limit that was set for the process.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     for (file, warning) in &loaded.warnings {
         tracing::warn!(file = %file.display(), line = warning.line, "{}", warning.text);
     }

@@ -40,7 +40,7 @@
 //! millisecond of each second of one minute. *`tests/attacks.rs`:
 //! `who_has_seen_a_message_can_shut_it_out_and_nothing_else`,
 //! `who_has_seen_nothing_can_shut_out_one_date_of_one_pairing_after_4096_failures`*. Many floods fill the table of
-//! counters, and messages then share them; [`crate::keyring::budget`] has the odds. *`src/keyring/budget.rs`:
+//! counters, and messages then share them; [`crate::keyring::budget`] has the odds. *`src/keyring/budget/tests.rs`:
 //! `a_spent_counter_is_remembered_while_its_date_can_be_accepted_whatever_else_fails`*
 //!
 //! # Forged `fi`
@@ -201,7 +201,14 @@
 //! Secrets come from files or the environment, never from the keyring's text; keys and messages are zeroed when
 //! dropped, as far as a library can tell, and stay out of logs, errors and `Debug`. *`tests/keyring.rs`:
 //! `a_secret_written_into_the_file_is_not_repeated_in_the_refusal`; `tests/calls.rs`:
-//! `no_debug_output_holds_a_payload`*
+//! `no_debug_output_holds_a_payload`*. A reload leaves neither a dropped secret nor its keys in the memory of the
+//! process, and no core is dumped. *`tests/operations/memory.rs`:
+//! `a_dropped_secret_and_its_hkdf_keys_are_gone_from_memory`, `a_dropped_secret_and_its_pbkdf2_keys_are_gone_from_memory`;
+//! `tests/operations/settings.rs`: `no_core_is_dumped`*
+//!
+//! A secret given in an environment variable stays readable in `/proc/<pid>/environ`, for the user of the process and
+//! for root, as long as the process lives: that memory belongs to the system's start-up code, and writing over it would
+//! need `unsafe`. Prefer files.
 //!
 //! # Timing
 //!

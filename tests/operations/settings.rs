@@ -79,3 +79,11 @@ fn an_address_that_is_taken_ends_it_with_1_and_says_so() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains(&address) && said.contains("another process listens there"), "{said}");
 }
+
+#[tokio::test]
+async fn no_core_is_dumped() {
+    let program = Program::start_with(&[""; 0], &[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+}
