@@ -154,7 +154,8 @@ fn key(file: &Path, read: &ReadFile<'_>, provider: &CryptoProvider) -> Result<Ar
         |_| "holds no private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted); `openssl pkey -in FILE` writes one",
     )?;
     provider.key_provider.load_private_key(key.clone_key()).map_err(|_| {
-        "holds a private key that cannot be used; take ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 8192 bits"
+        "holds a private key that cannot be used; take ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 8192 bits; an EC \
+         key without its public half, as the JDK writes it, is mended by `openssl ec -in KEY -out NEW`"
             .into()
     })
 }
