@@ -156,6 +156,13 @@ fn a_date_that_is_accepted_for_ever_is_remembered_for_ever() {
 }
 
 #[test]
+fn a_pairing_with_the_guidelines_window_needs_no_table_of_lasting_dates() {
+    let (budget, pairing) = (Budget::default(), pairing(""));
+    assert_eq!(fail(&account(&budget, &pairing, DATE, 1, now()), 100), 32);
+    assert!(budget.lasting.get().is_none());
+}
+
+#[test]
 fn a_date_tried_while_it_is_far_has_one_more_budget_when_it_is_near_and_no_third() {
     let (budget, pairing) = (Budget::default(), pairing("check_resdate = false"));
     let at = |now| account(&budget, &pairing, DATE, 1, instant(now));
