@@ -43,7 +43,7 @@ struct Open {
 struct Activity {
     /// Bytes held for it; none where no call is open and every answer was taken.
     held: AtomicUsize,
-    /// When that was last so, or it was opened, in milliseconds since the server's start.
+    /// When that was last so, or it was opened, in microseconds since the server's start.
     idle_since: AtomicU64,
     closing: Notify,
     /// Told to close.
@@ -155,7 +155,7 @@ impl Connections {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -173,7 +173,7 @@ impl Place {
     /// For how long no call has been open and no answer been waiting; none where one is.
     pub(super) fn idle(&self) -> Option<Duration> {
         let idle = self.connections.now().saturating_sub(self.activity.idle_since.load(Ordering::Relaxed));
-        (self.activity.held.load(Ordering::Relaxed) == 0).then(|| Duration::from_millis(idle))
+        (self.activity.held.load(Ordering::Relaxed) == 0).then(|| Duration::from_micros(idle))
     }
 
     /// Notes that a call begins.
