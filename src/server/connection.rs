@@ -5,7 +5,7 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -119,10 +119,11 @@ async fn serve_until<S: RedirectService>(
     };
     // GOAWAY in two phases: calls that crossed it on the way are still taken.
     connection.as_mut().graceful_shutdown();
-    let end = Instant::now() + GRACE;
+    let told = Instant::now();
+    let end = told + GRACE;
     loop {
         // A peer that has no call in flight has nothing to lose, whether it answers or not.
-        let quiet = place.idle().map_or(QUIET, |idle| QUIET.saturating_sub(idle.min(closing_for(end))));
+        let quiet = place.idle().map_or(QUIET, |idle| QUIET.saturating_sub(idle.min(told.elapsed())));
         if quiet.is_zero() || Instant::now() >= end {
             break;
         }
@@ -135,17 +136,9 @@ async fn serve_until<S: RedirectService>(
     cause
 }
 
-/// For how long a connection that must end at `end` has been closing.
-fn closing_for(end: Instant) -> Duration {
-    GRACE.saturating_sub(end.saturating_duration_since(Instant::now()))
-}
-
 /// A connection's age: up to a tenth more or less than `usual`, so that those opened together do not close together.
 fn age(usual: Duration) -> Duration {
-    let mut byte = [0];
-    // Without randomness they close together.
-    let _ = getrandom::fill(&mut byte);
-    usual.mul_f64(0.9 + f64::from(byte[0]) / 255.0 / 5.0)
+    usual.mul_f64(0.9 + rand::random::<f64>() / 5.0)
 }
 
 /// The handshakes: what is no HTTP/2, or no TLS where that is to be spoken, is closed and not waited for.
@@ -221,7 +214,6 @@ impl AsyncWrite for Prefaced {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut *self.io).poll_shutdown(context))?;
-        Poll::Ready(Ok(()))
+        Pin::new(&mut *self.io).poll_shutdown(context)
     }
 }
