@@ -65,14 +65,17 @@ pub struct Secret {
     pub id: String,
     /// Whether it only decodes.
     pub decode_only: bool,
+    /// The environment variable that gave it.
+    variable: Option<String>,
     /// Names the secret in caches: no other one of this process has it.
     pub(crate) serial: u64,
     value: SecretSlice<u8>,
 }
 
 impl Secret {
-    fn new(id: String, decode_only: bool, value: Vec<u8>) -> Self {
-        Self { id, decode_only, serial: NEXT_SECRET.fetch_add(1, Ordering::Relaxed), value: value.into() }
+    fn new(id: String, decode_only: bool, variable: Option<String>, value: Vec<u8>) -> Self {
+        let serial = NEXT_SECRET.fetch_add(1, Ordering::Relaxed);
+        Self { id, decode_only, variable, serial, value: value.into() }
     }
 
     /// What a key for `date` is derived from.
@@ -152,6 +155,11 @@ impl Keyring {
     /// Every pairing, ordered by FIU id and AA id.
     pub fn pairings(&self) -> impl Iterator<Item = &Arc<Pairing>> {
         self.pairings.values()
+    }
+
+    /// The environment variables that gave its secrets.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.pairings().flat_map(|pairing| &pairing.secrets).filter_map(|secret| secret.variable.as_deref())
     }
 
     /// The pairings behind (`fiu`, `aa`) in that order.

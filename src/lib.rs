@@ -15,6 +15,7 @@ pub mod callers;
 pub mod cli;
 pub mod codec;
 pub mod config;
+mod environment;
 pub mod error;
 pub mod file_check;
 pub mod files;

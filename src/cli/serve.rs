@@ -7,7 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::{BadSettings, Loaded, Settings},
+    environment,
     kdf_pool::KdfPool,
+    keyring::Keyring,
     reload::{self, Outcome, Source},
     server::{Edges, Listener, Listeners, Services, panics, system_clock},
     service::Redirects,
@@ -33,6 +35,7 @@ pub(super) fn serve(settings: &Settings) -> Result<(), Failure> {
     panics::install();
     // Secrets would be in it. A system that refuses leaves the limit that was set for the process.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    take_environment(&loaded.keyring.current());
     for (file, warning) in &loaded.warnings {
         tracing::warn!(file = %file.display(), line = warning.line, "{}", warning.text);
     }
@@ -81,6 +84,7 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
             if applied && source == metrics::Source::Keyring {
                 let keyring = keyring.current();
                 pool.forget_before(&keyring);
+                take_environment(&keyring);
                 telemetry.metrics.retain_pairings(|fiu, aa| keyring.holds(fiu, aa));
             }
         }
@@ -117,6 +121,13 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
     services.run(listeners, stop, limits).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Takes the secrets that the keyring has from the environment out of it.
+fn take_environment(keyring: &Keyring) {
+    if let Err(error) = environment::take(keyring.variables()) {
+        tracing::warn!("the system goes on to show secrets in the environment of this process: {error}; prefer files");
+    }
 }
 
 fn bind(settings: &Settings) -> io::Result<Listeners> {

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    env, fmt,
+    fmt,
     path::Path,
     sync::atomic::AtomicI64,
 };
@@ -22,6 +22,7 @@ use crate::{
         profile::{Conventions, ListSyntax, PROFILES, Profile},
         url::{Leg, names_parameter},
     },
+    environment,
     file_check::{Problem, Refused, line_of, shaped},
     files::{ReadFile, read_file},
 };
@@ -297,7 +298,7 @@ impl Check<'_> {
             }
             let Some(value) = self.secret_value(entry) else { continue };
             self.weigh(entry, &value, self.line(&raw.span()));
-            secrets.push(Secret::new(id.clone(), at > 0, value.to_vec()));
+            secrets.push(Secret::new(id.clone(), at > 0, entry.env.clone(), value.to_vec()));
         }
         secrets
     }
@@ -306,9 +307,9 @@ impl Check<'_> {
     fn secret_value(&mut self, entry: &RawSecret) -> Option<Zeroizing<Vec<u8>>> {
         let value = match (&entry.file, &entry.env) {
             (Some(file), None) => (self.read)(file).map_err(|error| format!("the secret file {error}")),
-            (None, Some(name)) => env::var(name)
-                .map(|value| Zeroizing::new(value.into_bytes()))
-                .map_err(|_| "the environment variable of the secret is not set, or is no UTF-8".to_owned()),
+            (None, Some(name)) => environment::read(name)
+                .map(|mut value| Zeroizing::new(std::mem::take(&mut *value).into_bytes()))
+                .map_err(|problem| format!("the environment variable of the secret {problem}")),
             _ => Err("a secret needs `file` or `env`, and only one of them".to_owned()),
         };
         let mut value = match value {

@@ -206,9 +206,12 @@
 //! `a_dropped_secret_and_its_hkdf_keys_are_gone_from_memory`, `a_dropped_secret_and_its_pbkdf2_keys_are_gone_from_memory`;
 //! `tests/operations/settings.rs`: `no_core_is_dumped`*
 //!
-//! A secret given in an environment variable stays readable in `/proc/<pid>/environ`, for the user of the process and
-//! for root, as long as the process lives: that memory belongs to the system's start-up code, and writing over it would
-//! need `unsafe`. Prefer files.
+//! A secret given in an environment variable is overwritten where `/proc/<pid>/environ` shows it, before a port is
+//! bound, and a reload that drops it leaves none. *`tests/operations/memory.rs`:
+//! `a_secret_of_the_environment_is_not_shown_and_other_variables_are`,
+//! `a_dropped_secret_of_the_environment_is_gone_from_memory`*. Until then, for the milliseconds of the start, and in
+//! what started the process (a unit file, a pod's description) it can be read. Where the system forbids the writing,
+//! the log warns. Prefer files.
 //!
 //! # Timing
 //!
