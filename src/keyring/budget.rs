@@ -165,12 +165,12 @@ impl Budget {
         let date = self.hasher.hash_one((&pairing.fiu, &pairing.aa, envelope.date.text()));
         let block = self.hasher.hash_one((date, envelope.ciphertext.last_chunk::<BLOCK>()));
         let limit = pairing.failure_budget;
-        let lasting = || self.lasting.get_or_init(Table::new).counters(block, date, limit, 1);
+        let lasting = || self.lasting.get_or_init(Table::new).counters(block, date, limit, 0);
         let end = instants.last + NEAR;
         if now > end || now < instants.first - NEAR {
             return Counters { deciding: lasting(), lasting: None };
         }
-        let epoch = 1 + u64::try_from(end.timestamp()).unwrap_or_default() / EPOCH;
+        let epoch = u64::try_from(end.timestamp()).unwrap_or_default() / EPOCH;
         let table = &self.near[usize::from(!epoch.is_multiple_of(2))];
         let outlasts = pairing.conventions.max_age > NEAR || !pairing.conventions.check_resdate;
         Counters { deciding: table.counters(block, date, limit, epoch), lasting: outlasts.then(lasting) }

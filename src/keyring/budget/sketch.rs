@@ -21,7 +21,7 @@ pub(super) struct Sketch {
 /// A counter of one epoch, all of whose failures are forgotten with it.
 pub(super) struct Counter<'a> {
     cells: [&'a AtomicU64; WAYS],
-    /// From 1 on; up to `u32::MAX`.
+    /// Up to `u32::MAX`.
     epoch: u64,
     /// What may fail.
     pub(super) limit: u64,
@@ -102,6 +102,7 @@ impl Counter<'_> {
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::HashSet,
         sync::{
             Barrier,
             atomic::{AtomicU64, Ordering},
@@ -115,6 +116,20 @@ mod tests {
         for _ in 0..times {
             counter.begin();
             counter.fail();
+        }
+    }
+
+    #[test]
+    fn either_half_of_a_hash_picks_four_cells() {
+        let sketch = Sketch::new(1 << 10);
+        // Steps that are even, one but for the lowest bit, and the greatest that there is.
+        for hash in [0, 1 << 32, 2 << 32, 5 << 32 | 7, u64::MAX] {
+            let cells = sketch.counter(hash, 7, 1).cells.map(std::ptr::from_ref);
+            assert_eq!(cells.iter().collect::<HashSet<_>>().len(), WAYS, "{hash:x}");
+        }
+        fail(&sketch.counter(0, 7, 1), 1);
+        for other in [512, 512 << 32 | 1] {
+            assert!(!sketch.counter(other, 7, 1).is_spent(), "{other:x} has cells of its own");
         }
     }
 

@@ -59,7 +59,9 @@ fn fail(account: &Account<'_>, times: usize) -> usize {
 #[test]
 fn a_spent_budget_shuts_out_its_own_last_block_date_and_pairing_only() {
     let (budget, pairing, other) = (Budget::default(), pairing(""), pairing_of("other", ""));
-    assert_eq!(fail(&account(&budget, &pairing, DATE, 1, now()), 100), 32);
+    assert_eq!(fail(&account(&budget, &pairing, DATE, 1, now()), 31), 31);
+    assert_eq!((budget.spent(), budget.refused()), (0, 0));
+    assert_eq!(fail(&account(&budget, &pairing, DATE, 1, now()), 100), 1);
     assert_eq!(account(&budget, &pairing, DATE, 1, now()).check(), Err(Spent));
     assert_eq!(account(&budget, &pairing, DATE, 2, now()).check(), Ok(()));
     assert_eq!(account(&budget, &pairing, "211120261040757", 1, now()).check(), Ok(()));
