@@ -40,7 +40,7 @@ const USUAL_SECRET: usize = 32;
 const MAX_AGE: i64 = 1_000_000_000;
 /// `date_reuse_milliseconds` at most.
 const MAX_DATE_REUSE: i64 = 1000;
-/// `failure_budget` at most: what its counters hold.
+/// `failure_budget` at most. Past 4,096 the budget of the date is what bounds failures.
 const MAX_FAILURE_BUDGET: i64 = u32::MAX as i64;
 
 /// Reads the keyring file at `path` and the secrets that it names. Beside the keyring come warnings.

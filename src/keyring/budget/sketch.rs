@@ -1,11 +1,15 @@
 //! Counters in a fixed table: a count-min sketch (Cormode and Muthukrishnan, 2005) whose cells start anew by epochs.
 //!
 //! A counter is four cells, picked by its hash, and stands at the least of them. Counters that share cells make each
-//! other stand too high; nothing makes one stand too low before its epoch has ended.
+//! other stand too high, the less so since a failure raises only the cells that it has to (conservative update, Estan
+//! and Varghese, 2002); nothing makes one stand too low before its epoch has ended.
 
 use std::{
     iter,
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    sync::{
+        MutexGuard,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
 };
 
 /// Cells of a counter.
@@ -88,11 +92,13 @@ impl Counter<'_> {
         }
     }
 
-    /// Notes that an attempt runs no longer and has failed.
-    pub(super) fn fail(&self) {
+    /// Notes that an attempt runs no longer and has failed. The lock is one for the whole table: of two failures at
+    /// once, both would raise the same cells to the same count.
+    pub(super) fn fail(&self, _one_at_a_time: &MutexGuard<'_, ()>) {
+        let raised = (self.least(|cell| self.failed_in(cell)) + 1).min(MOST);
         for cell in self.cells {
             cell.update(SeqCst, SeqCst, |cell| {
-                let failed = (self.failed_in(cell) + 1).min(MOST);
+                let failed = self.failed_in(cell).max(raised);
                 (cell >> 32).max(self.epoch) << 32 | failed << 16 | (running(cell) - 1)
             });
         }
@@ -104,7 +110,7 @@ mod tests {
     use std::{
         collections::HashSet,
         sync::{
-            Barrier,
+            Barrier, Mutex,
             atomic::{AtomicU64, Ordering},
         },
         thread,
@@ -113,9 +119,10 @@ mod tests {
     use super::*;
 
     fn fail(counter: &Counter<'_>, times: u64) {
+        let lock = Mutex::default();
         for _ in 0..times {
             counter.begin();
-            counter.fail();
+            counter.fail(&lock.lock().unwrap());
         }
     }
 
@@ -186,12 +193,25 @@ mod tests {
     }
 
     #[test]
+    fn others_failures_raise_no_cell_that_they_need_not() {
+        let sketch = Sketch::new(1 << 10);
+        // The cells 0, 1, 2, 3 and 2, 3, 4, 5 and 4, 5, 6, 7.
+        let [counter, other, third] = [0, 2, 4].map(|begin| sketch.counter(begin, 7, 32));
+        fail(&other, 31);
+        fail(&third, 31);
+        fail(&counter, 1);
+        assert!(!other.is_spent(), "each failure in each cell would have made it 32");
+        fail(&other, 1);
+        assert!(other.is_spent() && !counter.is_spent() && !third.is_spent());
+    }
+
+    #[test]
     fn no_more_attempts_fail_at_once_than_may() {
         const THREADS: u64 = 8;
         let sketch = Sketch::new(1 << 10);
         for round in 0..500_u64 {
             let counter = || sketch.counter(round.wrapping_mul(0x9E37_79B9_7F4A_7C15), round + 1, 3);
-            let (barrier, failed) = (Barrier::new(8), AtomicU64::new(0));
+            let (barrier, failed, lock) = (Barrier::new(8), AtomicU64::new(0), Mutex::default());
             thread::scope(|scope| {
                 for _ in 0..THREADS {
                     scope.spawn(|| {
@@ -204,7 +224,7 @@ mod tests {
                                 thread::yield_now();
                             } else {
                                 failed.fetch_add(1, Ordering::SeqCst);
-                                counter.fail();
+                                counter.fail(&lock.lock().unwrap());
                             }
                         }
                     });

@@ -37,9 +37,18 @@ fn now() -> DateTime<Utc> {
 
 /// The account of a message with `date` whose last block is all of `block`.
 fn account<'a>(budget: &'a Budget, pairing: &'a Pairing, date: &str, block: u32, now: DateTime<Utc>) -> Account<'a> {
+    account_of(budget, pairing, date, [[0; 28].as_slice(), &block.to_be_bytes()].concat(), now)
+}
+
+fn account_of<'a>(
+    budget: &'a Budget,
+    pairing: &'a Pairing,
+    date: &str,
+    ciphertext: Vec<u8>,
+    now: DateTime<Utc>,
+) -> Account<'a> {
     let date = WireDate::parse(date).unwrap();
     let instants = date.instants(pairing.conventions.date, pairing.conventions.read_date).unwrap();
-    let ciphertext = [[0; 28].as_slice(), &block.to_be_bytes()].concat();
     let envelope = Envelope {
         date,
         sender: String::new(),
@@ -54,6 +63,10 @@ fn account<'a>(budget: &'a Budget, pairing: &'a Pairing, date: &str, block: u32,
 /// Fails so many times, or until that is refused; says how often it failed.
 fn fail(account: &Account<'_>, times: usize) -> usize {
     (0..times).map_while(|_| account.begin().now_or_never().unwrap().ok()).count()
+}
+
+fn succeed(account: &Account<'_>) -> Result<(), Changed> {
+    account.begin().now_or_never().unwrap().unwrap().succeed()
 }
 
 #[test]
@@ -94,9 +107,28 @@ fn successes_spend_nothing() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     let account = account(&budget, &pairing, DATE, 1, now());
     for _ in 0..10_000 {
-        account.begin().now_or_never().unwrap().unwrap().succeed();
+        succeed(&account).unwrap();
     }
     assert_eq!(fail(&account, 100), 32);
+}
+
+#[test]
+fn what_opens_with_the_last_block_of_another_message_has_failed() {
+    let (budget, usual, unbounded) = (Budget::default(), pairing(""), pairing_of("other", "failure_budget = 0"));
+    let of = |pairing, date, first: u8, last: u8| {
+        account_of(&budget, pairing, date, [[first; 16], [last; 16]].concat(), now())
+    };
+    for _ in 0..100 {
+        assert_eq!(succeed(&of(&usual, DATE, 1, 9)), Ok(()));
+    }
+    for first in 2..34 {
+        assert_eq!(succeed(&of(&usual, DATE, first, 9)), Err(Changed));
+        assert_eq!(succeed(&of(&usual, DATE, first, 8)), if first == 2 { Ok(()) } else { Err(Changed) });
+        assert_eq!(succeed(&of(&usual, "211120261040757", 1, first)), Ok(()));
+        assert_eq!(succeed(&of(&unbounded, DATE, first, 9)), Ok(()));
+    }
+    assert_eq!(of(&usual, DATE, 1, 9).check(), Err(Spent), "each was charged");
+    assert_eq!(of(&usual, DATE, 2, 8).check(), Ok(()));
 }
 
 #[test]
@@ -180,8 +212,8 @@ fn attempts_at_once_wait_for_each_other_and_successes_keep_none_out() {
     let mut running: Vec<_> = (0..32).map(|_| account.begin().now_or_never().unwrap().unwrap()).collect();
     let mut next = Box::pin(account.begin());
     assert!((&mut next).now_or_never().is_none(), "32 may fail yet");
-    running.pop().unwrap().succeed();
-    (&mut next).now_or_never().unwrap().unwrap().succeed();
+    running.pop().unwrap().succeed().unwrap();
+    (&mut next).now_or_never().unwrap().unwrap().succeed().unwrap();
     // The others fail: 31 of 32.
     drop((next, running));
     assert_eq!(fail(&account, 100), 1);
