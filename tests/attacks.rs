@@ -359,6 +359,69 @@ async fn within_the_budget_a_padding_attack_reads_less_than_a_byte_of_a_block() 
     assert!(attacked > 20 && bytes < attacked / 2, "{bytes} bytes of {attacked} blocks");
 }
 
+/// What a caller learns of the ten characters of the `txnid` in the first block, who flips them through `iv` and sees
+/// whether that opens: which `guess` for each, turned into an `&`, made the message unreadable. And how many opened.
+async fn read_by_form(server: &Server, seen: &sender::Message) -> (Vec<Vec<u8>>, usize) {
+    let (mut unreadable, mut opened) = (Vec::new(), 0);
+    for at in 6..16 {
+        let mut guesses = Vec::new();
+        for guess in *b"0123456789abcdef-" {
+            let mut iv = sender::IV;
+            iv[at] ^= guess ^ b'&';
+            let changed = sender::Message { iv: STANDARD.encode(iv), ..seen.clone() };
+            match decode(server, "iv", &changed).await {
+                Ok(()) => opened += 1,
+                Err(refused) => {
+                    assert!(is_undecipherable(&refused));
+                    guesses.push(guess);
+                }
+            }
+        }
+        unreadable.push(guesses);
+    }
+    (unreadable, opened)
+}
+
+#[tokio::test]
+async fn without_a_budget_what_opens_and_what_does_not_would_tell_characters() {
+    let server = start_with_budgets("form-unlimited", 0, 32).await;
+    let (unreadable, _) = read_by_form(&server, &sender::request("iv", MILLIS, PLAIN)).await;
+    for (guesses, real) in unreadable.iter().zip(&PLAIN.as_bytes()[6..16]) {
+        assert!(guesses.contains(real) && guesses.len() < 4, "{guesses:?} {real}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_message_and_all_that_is_made_from_it_only_the_first_that_opens_does() {
+    let server = start_with_budgets("form-limited", 32, 32).await;
+    let seen = sender::request("iv", MILLIS, PLAIN);
+    assert!(decode(&server, "iv", &seen).await.is_ok());
+    let (_, opened) = read_by_form(&server, &seen).await;
+    assert_eq!((opened, server.budget.spent()), (0, 1), "every other one is a failure");
+
+    let seen = sender::request("iv", OTHER, PLAIN);
+    let (_, opened) = read_by_form(&server, &seen).await;
+    assert_eq!((opened, server.budget.spent()), (1, 2), "who comes first learns of one that it opened");
+    assert!(is_undecipherable(&decode(&server, "iv", &seen).await.unwrap_err()));
+
+    // With its first blocks dropped, another member stands where `iv` reaches it.
+    let seen = sender::request("iv", "211120261040758", PLAIN);
+    assert!(decode(&server, "iv", &seen).await.is_ok());
+    let blocks = blocks(&seen);
+    let mut iv = blocks[1];
+    let shortened = |iv: [u8; 16]| {
+        let sealed = URL_SAFE.encode(blocks[2..].concat());
+        sender::Message { iv: STANDARD.encode(iv), sealed, ..seen.clone() }
+    };
+    let old = &PLAIN.as_bytes()[32..48];
+    for (byte, (old, new)) in iv.iter_mut().zip(old.iter().zip(b"txnid=0123456789")) {
+        *byte ^= old ^ new;
+    }
+    assert!(is_undecipherable(&decode(&server, "iv", &shortened(iv)).await.unwrap_err()));
+    let unlimited = start_with_budgets("form-shortened", 0, 32).await;
+    assert!(decode(&unlimited, "iv", &shortened(iv)).await.is_ok(), "but for the budget it would open");
+}
+
 #[tokio::test]
 async fn a_failure_of_every_kind_is_charged() {
     let mut server = start_with_budgets("kinds", 1, 1).await;

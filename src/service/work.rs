@@ -1,7 +1,7 @@
 //! What the four calls share: opening with whichever secret fits, sealing, and the keys and dates for both.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -38,7 +38,8 @@ pub(super) struct Opened<T> {
     pub(super) secret: usize,
 }
 
-/// An `UNDECIPHERABLE` leaves at a multiple of this: more than failures of one kind or another differ in their work.
+/// An `UNDECIPHERABLE` leaves a multiple of this after its decryption began: more than failures of one kind or another
+/// differ in their work.
 const TICK: Duration = Duration::from_millis(5);
 
 /// What a message is sealed for.
@@ -84,21 +85,6 @@ impl Redirects {
         leg: Leg,
         open: impl Fn(&Key) -> Option<(T, Deviations)>,
     ) -> Result<Opened<T>, Refusal> {
-        let opened = self.open_at_once(context, pairing, envelope, leg, open).await;
-        if matches!(opened, Err(Refusal::Undecipherable)) {
-            next_tick().await;
-        }
-        opened
-    }
-
-    async fn open_at_once<T>(
-        &self,
-        context: &Context,
-        pairing: &Arc<Pairing>,
-        envelope: &Envelope,
-        leg: Leg,
-        open: impl Fn(&Key) -> Option<(T, Deviations)>,
-    ) -> Result<Opened<T>, Refusal> {
         context.call.pairing(&pairing.fiu, &pairing.aa);
         let conventions = &pairing.conventions;
         let scheme = conventions.profile.scheme;
@@ -116,19 +102,29 @@ impl Redirects {
             check_freshness(&instants, now, conventions)?;
         }
         let account = self.budget.account(pairing, envelope, &instants, now);
-        account.check().map_err(|Spent| Refusal::Undecipherable)?;
-        // Side by side, since derivations are batched: two cost little more than one.
-        let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, envelope.date.text()));
-        let keys = try_join_all(keys).await?;
-        let attempt = account.begin().await.map_err(|Spent| Refusal::Undecipherable)?;
-        for (secret, key) in keys.iter().enumerate() {
-            if let Some((message, deviations)) = open(key) {
-                attempt.succeed();
-                context.call.opened(&pairing.secrets[secret].id, deviations);
-                return Ok(Opened { message, deviations, instants, age, secret });
+        let attempt = match account.check() {
+            Ok(()) => {
+                // Side by side, since derivations are batched: two cost little more than one.
+                let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, envelope.date.text()));
+                let keys = try_join_all(keys).await?;
+                account.begin().await.map(|attempt| (attempt, keys))
             }
-        }
-        Err(Refusal::Undecipherable)
+            Err(Spent) => Err(Spent),
+        };
+        // What took time until now depends on no plaintext, and the ticks are counted from here: by a clock of their own
+        // a caller could choose when they come, and see on which side of one the work ends.
+        let begin = Instant::now();
+        let opened = attempt.ok().and_then(|(attempt, keys)| {
+            let opens = |(secret, key)| open(key).map(|(message, deviations)| (secret, message, deviations));
+            let opened = keys.iter().enumerate().find_map(opens)?;
+            attempt.succeed().ok().map(|()| opened)
+        });
+        let Some((secret, message, deviations)) = opened else {
+            tick_after(begin).await;
+            return Err(Refusal::Undecipherable);
+        };
+        context.call.opened(&pairing.secrets[secret].id, deviations);
+        Ok(Opened { message, deviations, instants, age, secret })
     }
 
     pub(super) async fn seal(&self, plaintext: Zeroizing<String>, sealing: &Sealing<'_>) -> Result<Sealed, Refusal> {
@@ -176,15 +172,11 @@ impl Redirects {
     }
 }
 
-/// When the clock of the ticks began: with the process's first failure.
-static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// Waits for the next tick. Never wakes before it.
-async fn next_tick() {
-    let now = Instant::now();
-    let since_tick = now.duration_since(*BEGIN).as_nanos() % TICK.as_nanos();
-    let left = TICK.saturating_sub(Duration::from_nanos(u64::try_from(since_tick).unwrap_or_default()));
-    tokio::time::sleep_until((now + left).into()).await;
+/// Waits until the next multiple of [`TICK`] after `begin`. Never wakes before it.
+async fn tick_after(begin: Instant) {
+    let ticks = begin.elapsed().as_nanos() / TICK.as_nanos() + 1;
+    let tick = begin + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+    tokio::time::sleep_until(tick.into()).await;
 }
 
 /// Fresh bytes of a cryptographic generator (`ChaCha`, one for each thread, seeded by the system again and again): two calls
@@ -197,17 +189,15 @@ pub(super) fn random() -> [u8; BLOCK] {
 mod tests {
     use super::*;
 
-    fn ticks() -> u128 {
-        BEGIN.elapsed().as_nanos() / TICK.as_nanos()
-    }
-
     #[tokio::test]
-    async fn a_failure_waits_for_the_tick_behind_its_work() {
-        for microseconds in (0..10_000).step_by(250) {
-            std::thread::sleep(Duration::from_micros(microseconds));
-            let before = ticks();
-            next_tick().await;
-            assert!(ticks() > before);
+    async fn a_failure_leaves_whole_ticks_after_its_work_began() {
+        for microseconds in (0..12_000).step_by(500) {
+            let begin = Instant::now();
+            let work = Duration::from_micros(microseconds);
+            std::thread::sleep(work);
+            tick_after(begin).await;
+            let ticks = work.as_micros() / TICK.as_micros() + 1;
+            assert!(begin.elapsed() >= TICK * u32::try_from(ticks).unwrap(), "{work:?}");
         }
     }
 }
