@@ -1,4 +1,4 @@
-//! A bounded queue that is fair between owners: each is served in turn, and one that holds more than half of a full queue
+//! A bounded queue that is fair between owners: each is served in turn, and of a full queue the one that holds the most
 //! gives way to others.
 
 use std::collections::{HashMap, VecDeque};
@@ -42,8 +42,8 @@ impl<T> Queue<T> {
         self.length = jobs.values().map(VecDeque::len).sum();
     }
 
-    /// Adds a job where there is room for it, and gives back the job that has none: this one, or the newest one of an
-    /// owner that had more than its half of a full queue.
+    /// Adds a job where there is room for it, and gives back the job that has none: this one, or in a full queue the
+    /// newest one of the owner that has the most, where that leaves it no fewer than `owner` has then.
     pub(super) fn push(&mut self, owner: usize, job: T) -> Result<(), T> {
         let half = self.capacity / 2;
         let own = self.jobs.get(&owner).map_or(0, VecDeque::len);
@@ -52,11 +52,9 @@ impl<T> Queue<T> {
         }
         let mut displaced = None;
         if self.length >= self.capacity {
-            let Some(greedy) = self.jobs.values_mut().find(|jobs| jobs.len() > half) else { return Err(job) };
-            if own > half {
-                return Err(job);
-            }
-            displaced = greedy.pop_back();
+            let most = self.jobs.values_mut().max_by_key(|jobs| jobs.len());
+            let Some(most) = most.filter(|jobs| jobs.len() > own + 1) else { return Err(job) };
+            displaced = most.pop_back();
             self.length -= usize::from(displaced.is_some());
         }
         let jobs = self.jobs.entry(owner).or_default();
@@ -107,12 +105,27 @@ mod tests {
         assert_eq!(queue.push(1, 4), Err(4), "full");
         assert_eq!(queue.push(2, 20), Err(3), "the greedy owner's newest job gives way");
         assert_eq!(queue.push(3, 30), Err(2));
-        assert_eq!(queue.push(2, 21), Err(21), "nobody has more than half any more");
+        assert_eq!(queue.push(2, 21), Err(21), "nobody has more than it would have then");
         assert_eq!(queue.pop(), Some(0));
         assert_eq!(queue.push(1, 5), Ok(()));
         assert_eq!(queue.push(1, 6), Err(6), "half of it while others wait");
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [20, 30, 1, 5]);
+    }
+
+    #[test]
+    fn two_greedy_owners_give_way_to_a_third() {
+        let mut queue = Queue::new(8);
+        for job in 0..8 {
+            assert_eq!(queue.push(1, job), Ok(()));
+        }
+        for (job, displaced) in [(20, 7), (21, 6), (22, 5), (23, 4)] {
+            assert_eq!(queue.push(2, job), Err(displaced));
+        }
+        let mut others = |owner| (0..9).find(|job| queue.push(owner, owner * 10 + job) == Err(owner * 10 + job));
+        assert_eq!(others(3), Some(2), "two, where the others then have three");
+        assert_eq!(others(4), Some(2), "two, as all others");
+        assert_eq!(others(5), Some(1), "one, where nobody has more than two");
     }
 
     #[test]
