@@ -278,6 +278,11 @@ const HOLDERS: &[Input] = &[
         let host: String = ('\u{4e00}'..'\u{9fff}').cycle().take(size / 4 - 200).collect();
         sealed_text([SOUND, "&redirect=https://", &host, ".fiu.example"].concat())
     }),
+    url("the longest host that is looked at", |size| {
+        let host: String = ('\u{4e00}'..'\u{9fff}').take(330).collect();
+        let path = "p".repeat(size / 4 * 3 - 1500);
+        sealed_text([SOUND, "&redirect=https://", &host, ".fiu.example/", &path].concat())
+    }),
     url("a host of combining marks", |size| {
         sealed(&[SOUND, "&redirect=https://a"].concat(), "\u{301}\u{316}", ".fiu.example", size)
     }),

@@ -248,6 +248,9 @@ fn position(names: &[&'static str], name: &str) -> Option<usize> {
     if let Some(place) = names.iter().position(|known| *known == name) {
         return Some(place);
     }
+    if !name.bytes().any(|byte| byte == b'%' || byte.is_ascii_whitespace()) {
+        return None;
+    }
     let decoded: Cow<'_, [u8]> = percent_decode_str(name).into();
     let decoded = decoded.trim_ascii();
     names.iter().position(|known| known.as_bytes() == decoded)

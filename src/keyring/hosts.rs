@@ -14,6 +14,10 @@ enum Rule {
     Below(String),
 }
 
+/// Bytes of user, host and port that are looked at: a name has 253 characters at most (RFC 1035), each up to twelve
+/// bytes where it is escaped and beyond ASCII, in practice far fewer. Punycode takes the square of a label's length.
+const MAX_AUTHORITY: usize = 1024;
+
 impl HostRules {
     /// No rule: every host is allowed.
     pub fn any() -> Self {
@@ -42,10 +46,20 @@ impl HostRules {
             .map(|rules| Self(Some(rules)))
     }
 
-    /// Whether a browser that is sent to `url` ends at an allowed host.
+    /// Whether a browser that is sent to `url` ends at an allowed host; what the host of a scheme other than `http` and
+    /// `https` means is up to the app that has the scheme.
     pub fn allow(&self, url: &str) -> bool {
         let Some(rules) = &self.0 else { return true };
+        let (_, rest) = url.split_once("://").unwrap_or_default();
+        let authority = rest.trim_start_matches('/').split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.len() > MAX_AUTHORITY {
+            return false;
+        }
         let Ok(url) = Url::parse(url) else { return false };
+        // Its fragment says where it ends, whatever its host is (Android's intents in Chrome).
+        if url.scheme() == "intent" {
+            return false;
+        }
         // The host of a scheme that WHATWG does not call special is left as it was written.
         let Some(host) = url.host_str().map(str::to_ascii_lowercase) else { return false };
         rules.iter().any(|rule| match rule {
@@ -71,6 +85,8 @@ mod tests {
             "https://xn--bcher-kva.example/",
             "https://BÜCHER.example/",
             "https://ok%2etest/",
+            "https:///ok.test/",
+            "myapp://ok.test/",
         ] {
             assert!(rules.allow(url), "{url}");
         }
@@ -85,8 +101,25 @@ mod tests {
             "https://evil.test?ok.test",
             "https://[::1]/",
             "https://ok.test:99999/",
+            "intent://ok.test/#Intent;scheme=https;S.browser_fallback_url=https://evil.test;end",
+            "INTENT://ok.test/",
         ] {
             assert!(!rules.allow(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_no_name_is_as_long_as_is_none() {
+        let rules = HostRules::of(["*.ok.test"]).unwrap();
+        let allows = |slashes: &str, length: usize| {
+            rules.allow(&format!(
+                "https:{slashes}{}.ok.test/{}",
+                "a".repeat(length - ".ok.test".len()),
+                "b".repeat(8000)
+            ))
+        };
+        for slashes in ["//", "////"] {
+            assert!(allows(slashes, MAX_AUTHORITY) && !allows(slashes, MAX_AUTHORITY + 1), "{slashes}");
         }
     }
 

@@ -20,28 +20,46 @@
 //!   Verbauwhede, 2017): |t| must stay under 10, and a control that leaks must exceed it. *`benches/timing.rs`;
 //!   `src/codec/cipher.rs`: `padding_is_read_as_the_library_reads_it`*
 //! - **One tick.** What differs behind the padding, such as how far members were read, is hidden by the clock: a
-//!   failure leaves at the next multiple of 5 ms after all of its work. *`src/service/work.rs`:
-//!   `a_failure_waits_for_the_tick_behind_its_work`; `tests/attacks.rs`: `every_failure_waits_for_a_tick_of_its_own`*
+//!   failure leaves a whole number of ticks of 5 ms after its decryption began, when all of its work is done. Counted
+//!   from there, since a caller could sit on the edge of ticks that come by themselves. *`src/service/work.rs`:
+//!   `a_failure_leaves_whole_ticks_after_its_work_began`; `tests/attacks.rs`:
+//!   `every_failure_waits_for_a_tick_of_its_own`*
 //! - **A failure budget.** That a message *opens* is told by design, so the number of questions is bounded: 32 failures
 //!   for each (pairing, date, last block), 4,096 for each (pairing, date). Past either, messages are answered without
-//!   decrypting. A query must end in the block that it is to read, and a byte takes 128 queries in the mean: with 32
-//!   the attack gets less than half a byte of 16. *`tests/attacks.rs`:
+//!   decrypting. A query that asks for the padding must end in the block that it is to read, and a byte takes 128
+//!   queries in the mean: with 32 the attack gets less than half a byte of 16. *`tests/attacks.rs`:
 //!   `within_the_budget_a_padding_attack_reads_less_than_a_byte_of_a_block`,
 //!   `without_a_budget_a_padding_attack_would_read_a_whole_block` (the attack is a real one),
 //!   `of_a_thousand_failures_at_once_no_more_are_decrypted_than_the_budget_has`,
 //!   `a_message_in_another_form_or_on_the_other_leg_has_no_budget_of_its_own`, `a_failure_of_every_kind_is_charged`*
 //!
-//! **What remains.** A lucky guess: the first of 16 bytes falls within 32 queries once in eight blocks. Counters are
-//! one process's: `n` replicas give `n` budgets, and a restart gives a new one, so many replicas want a smaller
-//! `failure_budget`. With `failure_budget = 0` nothing bounds the attack.
+//! # Format oracle
 //!
-//! **What a flooder can lock out.** Who has seen a message can spend *its* budget: that message no longer opens, no
-//! other is touched. Who has seen none can, with 4,096 failures, shut one date of one pairing; with `millis`, one
-//! millisecond of each second of one minute. *`tests/attacks.rs`:
+//! A query need not ask for the padding. With `hkdf-iv`, who flips bits of the first block through `iv` learns from what
+//! still opens which byte is where: nearly every change opens, and only a wrong `&` or `%` fails. Failures alone bound
+//! that badly: ten characters of a `txnid` cost a dozen, and with blocks dropped from the front other members come within
+//! reach of `iv`. But no two sound messages end in the same block, so **of all messages that end in one, only the first
+//! that opens does**, as often as it comes; every other one that opens is a failure like any, and charged. Who comes
+//! before the receiver learns of one message that it opened, and that his failures before it did not. *`tests/attacks.rs`:
+//! `of_a_message_and_all_that_is_made_from_it_only_the_first_that_opens_does`,
+//! `without_a_budget_what_opens_and_what_does_not_would_tell_characters`*
+//!
+//! **What remains of both.** A lucky guess: the first of 16 bytes falls within 32 queries once in eight blocks. Counters
+//! and what is remembered are one process's: `n` replicas give `n` budgets, and a restart gives a new one. A smaller
+//! `failure_budget` makes up for it, at a price that [`crate::keyring::budget`] names. Half a million messages that opened
+//! are remembered; a later one takes the place of an earlier one, and who waits for that has one more question. With
+//! `failure_budget = 0` nothing bounds these attacks. And ticks bound what an answer's time tells, not what one sees who
+//! measures another call that shares the core.
+//!
+//! **What a flooder can lock out.** Who has seen a message can shut *it* out, by 32 failures or by one change of it that
+//! opens before it; no other is touched. Who has seen none can, with 4,096 failures, shut one date of one pairing; with
+//! `millis`, one millisecond of each second of one minute. *`tests/attacks.rs`:
 //! `who_has_seen_a_message_can_shut_it_out_and_nothing_else`,
-//! `who_has_seen_nothing_can_shut_out_one_date_of_one_pairing_after_4096_failures`*. Many floods fill the table of
-//! counters, and messages then share them; [`crate::keyring::budget`] has the odds. *`src/keyring/budget/tests.rs`:
-//! `a_spent_counter_is_remembered_while_its_date_can_be_accepted_whatever_else_fails`*
+//! `who_has_seen_nothing_can_shut_out_one_date_of_one_pairing_after_4096_failures`*. A flood of millions of failures
+//! fills the table of counters, and messages of all pairings then share them, those with the smallest budgets first;
+//! [`crate::keyring::budget`] has the odds. *`src/keyring/budget/tests.rs`:
+//! `a_spent_counter_is_remembered_while_its_date_can_be_accepted_whatever_else_fails`;
+//! `src/keyring/budget/sketch.rs`: `others_failures_raise_no_cell_that_they_need_not`*
 //!
 //! # Forged `fi`
 //!
@@ -56,14 +74,16 @@
 //!
 //! # Replay
 //!
-//! A message opens again and again while its date is inside the window. The service keeps no memory of messages that
-//! opened: with several replicas it could not. **The caller must**: remember the `txnid` until `replay_until`, and act
-//! on it once. *`tests/calls.rs`: `the_answer_says_when_a_message_was_issued_and_how_long_it_can_be_replayed`*
+//! A message opens again and again while its date is inside the window. What the service remembers of it keeps changed
+//! ones out, not repeated ones: with several replicas it could not. **The caller must**: remember the `txnid` until
+//! `replay_until`, and act on it once. *`tests/calls.rs`:
+//! `the_answer_says_when_a_message_was_issued_and_how_long_it_can_be_replayed`*
 //!
 //! - An FIU knows the `txnid`s that it issued: it accepts each once, and none that it did not issue.
 //! - An AA cannot know them, and with `hkdf-iv` a `txnid` can be changed on the way (see [bit
 //!   flipping](#bit-flipping)). It should remember `reqdate` and the last 16 bytes of what `ecreq` decodes to as well:
-//!   a message with another last block is garbled, and has to get past the failure budget of its date.
+//!   a message with another last block is garbled, and has to get past the failure budget of its date. (One replica
+//!   refuses by itself what ends in the last block of another message.)
 //! - With `check_resdate = false` there is no window and no `replay_until`; the FIU's own `txnid`s are then all that
 //!   stops a replay. *`tests/calls.rs`: `a_pairing_may_leave_resdate_unchecked`*
 //!
@@ -84,6 +104,8 @@
 //!   `tests/attacks.rs`: `every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers` (a forbidden host)*
 //! - `javascript`, `data`, `vbscript`, `file` and `blob`, backslashes, blanks and control characters are refused
 //!   always. *`src/codec/form.rs`: `a_redirect_cannot_run_code_or_hide_its_host`*
+//! - `intent` is refused where there are `redirect_hosts`: its fragment says where the browser ends. What the host of
+//!   another app's scheme means is up to the app.
 //! - Without `redirect_hosts` any host is allowed, and `http` is in any case. An FIU's own open redirect behind an
 //!   allowed host is out of reach here.
 //!
@@ -119,10 +141,12 @@
 //! - **Key derivation** (65,536 rounds, 6 to 16 ms of a core). Whatever can be refused without a key is refused before:
 //!   fields, URL, date, Base64, pairing, scheme, window, a spent budget. *`tests/attacks.rs`:
 //!   `what_is_refused_for_free_derives_no_key`*. Derivations wait in a queue of 1,024, at most half of it one pairing's
-//!   while others wait, served in turn; a full queue refuses at once. *`src/kdf_pool.rs`:
+//!   while others wait, served in turn; a full queue takes from the pairing that has the most, else refuses at once.
+//!   *`src/kdf_pool.rs`:
 //!   `a_flood_at_one_pairing_leaves_room_and_turns_for_another`,
 //!   `a_full_queue_refuses_at_once_and_says_when_to_come_back`; `src/kdf_pool/queue.rs`:
-//!   `jobs_that_nobody_wants_make_room`*. Who forges `fi` with fresh dates can fill a `pbkdf2` pairing's share: the
+//!   `jobs_that_nobody_wants_make_room`, `two_greedy_owners_give_way_to_a_third`*. Who forges `fi` with fresh dates can
+//!   fill a `pbkdf2` pairing's share, which falls as more pairings wait: the
 //!   guideline gives no way to tell such a message from a sound one for less than a key. Limits for each address belong
 //!   in front.
 //! - **Sizes.** A request has at most 64 KiB, a URL, `ecreq` or `ecres` 48 KiB, a member 8 KiB and a list 200 entries
@@ -162,10 +186,14 @@
 //! change can reach.
 //!
 //! - `hkdf-iv`: the IV is a parameter, and a bit flipped in it flips the same bit of the first block, which is `txnid=`
-//!   and the first ten characters of the `txnid`. Who sees a message can thus change those ten characters at will, and
-//!   nothing else; a changed name is not opened. So a `txnid` read from `ecreq` is no proof of being new.
-//!   *`tests/attacks.rs`: `a_changed_iv_reaches_the_first_ten_characters_of_the_txnid_and_nothing_else`;
-//!   `tests/properties/damage.rs`: `a_changed_byte_of_the_iv_flips_one_byte`*
+//!   and the first ten characters of the `txnid`. Who sees a message can thus change those ten characters at will; a
+//!   changed name is not opened. With blocks dropped from the front he can do so to the block that is first then, where
+//!   he knows or guesses what it holds: a `txnid` wholly of his own, without the members that stood before. So a `txnid`
+//!   read from `ecreq` is no proof of being new. Of all these the service opens one, the first (see [format
+//!   oracle](#format-oracle)). *`tests/attacks.rs`:
+//!   `a_changed_iv_reaches_the_first_ten_characters_of_the_txnid_and_nothing_else`,
+//!   `of_a_message_and_all_that_is_made_from_it_only_the_first_that_opens_does`; `tests/properties/damage.rs`:
+//!   `a_changed_byte_of_the_iv_flips_one_byte`*
 //! - Elsewhere, in both schemes, a changed byte of ciphertext garbles its own 16 bytes and flips one byte of the next.
 //!   The garbage must happen to be UTF-8 and leave every member readable for the message to open; misses are charged to
 //!   the failure budget. Members that lie elsewhere come out unchanged. *`tests/properties/damage.rs`:
