@@ -265,10 +265,19 @@ impl Attempt<'_> {
     /// # Errors
     /// Where another one was opened before it: this one must not be told from one that does not open.
     pub fn succeed(mut self) -> Result<(), Changed> {
-        let Account { budget, counters, .. } = self.account;
+        let Account { budget, pairing, counters } = self.account;
         self.succeeded =
             counters.as_ref().is_none_or(|counters| budget.opened.admits(counters.block, counters.message));
-        if self.succeeded { Ok(()) } else { Err(Changed) }
+        if self.succeeded {
+            return Ok(());
+        }
+        let Pairing { fiu, aa, .. } = pairing;
+        tracing::warn!(
+            fiu,
+            aa,
+            "a message ends as another that opened: one was made from the other, and this one fails"
+        );
+        Err(Changed)
     }
 }
 

@@ -258,17 +258,32 @@ impl io::Write for Log {
     }
 }
 
-#[test]
-fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
-    let (budget, pairing, log) = (Budget::default(), pairing(""), Log::default());
+/// What is logged while `work` runs.
+fn logged(work: impl FnOnce()) -> String {
+    let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
+    tracing::subscriber::with_default(subscriber, work);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
+#[test]
+fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
+    let (budget, pairing) = (Budget::default(), pairing(""));
+    let log = logged(|| {
         for _ in 0..3 {
             fail(&account(&budget, &pairing, DATE, 1, now()), 100);
         }
     });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("fiu=\"fiu\" aa=\"aa\" of=\"message\"") && !log.contains(DATE), "{log}");
+}
+
+#[test]
+fn a_message_made_from_another_is_logged_with_the_pairing_and_no_more() {
+    let (budget, pairing) = (Budget::default(), pairing(""));
+    let open = |first: u8| succeed(&account_of(&budget, &pairing, DATE, [[first; 16], [9; 16]].concat(), now()));
+    let log = logged(|| assert_eq!([open(1), open(2), open(1)], [Ok(()), Err(Changed), Ok(())]));
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("fiu=\"fiu\" aa=\"aa\"") && !log.contains(DATE), "{log}");
 }
