@@ -26,7 +26,7 @@ impl Opened {
     /// itself.
     pub(super) fn admits(&self, block: u64, message: u64) -> bool {
         // The lowest bits pick the cell, the others stay in it.
-        let place = usize::try_from(block & ((1 << MESSAGE) - 1)).unwrap_or_default() & (self.cells.len() - 1);
+        let place = usize::try_from(block % self.cells.len() as u64).unwrap_or_default();
         let mine = block >> MESSAGE << MESSAGE | message >> (u64::BITS - MESSAGE);
         let of_another_block = |held: u64| (held >> MESSAGE != mine >> MESSAGE).then_some(mine);
         match self.cells[place].try_update(SeqCst, SeqCst, of_another_block) {
