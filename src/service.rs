@@ -26,6 +26,7 @@ use crate::{
 mod convert;
 mod fields;
 mod pairings;
+mod tick;
 mod work;
 
 use convert::{duration, timestamp};

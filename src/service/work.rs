@@ -1,9 +1,6 @@
 //! What the four calls share: opening with whichever secret fits, sealing, and the keys and dates for both.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
@@ -26,6 +23,7 @@ use crate::{
 use super::{
     Context, Redirects,
     fields::{Fields, MAX_URL},
+    tick::tick_after,
 };
 
 /// A message that was opened.
@@ -37,10 +35,6 @@ pub(super) struct Opened<T> {
     /// Its place among the pairing's secrets.
     pub(super) secret: usize,
 }
-
-/// An `UNDECIPHERABLE` leaves a multiple of this after its decryption began: more than failures of one kind or another
-/// differ in their work.
-const TICK: Duration = Duration::from_millis(5);
 
 /// What a message is sealed for.
 #[derive(Clone, Copy)]
@@ -75,8 +69,8 @@ fn check_freshness(instants: &Instants, now: DateTime<Utc>, conventions: &Conven
 impl Redirects {
     /// Opens a message of `pairing`: scheme and date first, then `open` with the key of each secret in its order.
     ///
-    /// What cannot be opened answers at the next [`TICK`], when all its work has been done and cleared away, so that
-    /// the clock does not tell one cause from another.
+    /// What cannot be opened answers at the next tick, when all its work has been done and cleared away, so that the
+    /// clock does not tell one cause from another.
     pub(super) async fn open<T>(
         &self,
         context: &Context,
@@ -172,32 +166,8 @@ impl Redirects {
     }
 }
 
-/// Waits until the next multiple of [`TICK`] after `begin`. Never wakes before it.
-async fn tick_after(begin: Instant) {
-    let ticks = begin.elapsed().as_nanos() / TICK.as_nanos() + 1;
-    let tick = begin + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
-    tokio::time::sleep_until(tick.into()).await;
-}
-
 /// Fresh bytes of a cryptographic generator (`ChaCha`, one for each thread, seeded by the system again and again): two calls
 /// to the system for each message were a twentieth of its cost.
 pub(super) fn random() -> [u8; BLOCK] {
     rand::random()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_failure_leaves_whole_ticks_after_its_work_began() {
-        for microseconds in (0..12_000).step_by(500) {
-            let begin = Instant::now();
-            let work = Duration::from_micros(microseconds);
-            std::thread::sleep(work);
-            tick_after(begin).await;
-            let ticks = work.as_micros() / TICK.as_micros() + 1;
-            assert!(begin.elapsed() >= TICK * u32::try_from(ticks).unwrap(), "{work:?}");
-        }
-    }
 }

@@ -1,22 +1,28 @@
-//! Whether valid and invalid padding cost the same: `TIMING_SECONDS=120 cargo bench --bench timing`.
+//! Whether valid and invalid padding cost the same, and failures of one kind and another answer after the same time:
+//! `TIMING_SECONDS=120 cargo bench --bench timing`, so long for each of the two.
 //!
 //! The method of dudect (Reparaz, Balasch, Verbauwhede: "Dude, is my code constant time?", 2017): calls of two classes,
 //! drawn at random, and Welch's t-test of their times, over all of them and over those below each of 100 percentiles, since
-//! what slows a call from outside has no class. The greatest |t| counts. What is timed is a call of
+//! what slows a call from outside has no class. The greatest |t| counts. What is timed first is a call of
 //! `codec::cipher::decrypt` and the zeroing of what it returns, all that the service does whatever the verdict; the branch
-//! on it is the caller's.
+//! on it is the caller's. Then it is a call of the service through its socket.
 //!
 //! The bound is 10, as in dudect's own program: 4.5 is usual for one test, and here the greatest of 101 of each pair of
-//! classes is taken. Exits 1 above it, and where the control, an unpadding that stops at the first wrong byte, stays below
-//! it: then nothing was shown.
+//! classes is taken. Exits 1 above it, and where a control stays below it, an unpadding that stops at the first wrong byte
+//! and a refusal without a tick: then nothing was shown.
 
-#![allow(clippy::unwrap_used, reason = "a bench says what it expects by unwrapping it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench says what it expects by unwrapping it")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     reason = "counts and nanoseconds are far below 2^52, and not negative"
 )]
+
+mod socket;
+mod statistics;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::{
     array,
@@ -30,15 +36,13 @@ use aa_redirect::codec::{
     kdf::Key,
 };
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
+use statistics::{Random, Tests};
 use zeroize::Zeroizing;
 
 const BOUND: f64 = 10.0;
 
 /// Calls of a pair that are prepared, then timed; those of the first batch only set the percentiles.
 const BATCH: usize = 10_000;
-
-/// Percentiles of times, as dudect has them.
-const CROPS: usize = 100;
 
 /// A test says nothing about fewer measurements of a class.
 const LEAST: f64 = 10_000.0;
@@ -144,84 +148,6 @@ fn leaky(key: &Key, ciphertext: &[u8]) {
     black_box((valid, text));
 }
 
-/// Marsaglia's xorshift64*; seeded by the system.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from((self.next() >> 32) % bound as u64).unwrap()
-    }
-}
-
-/// Number, mean and sum of squared differences from it (Welford).
-#[derive(Clone, Copy, Default)]
-struct Sample {
-    number: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Sample {
-    fn add(&mut self, value: f64) {
-        self.number += 1.0;
-        let difference = value - self.mean;
-        self.mean += difference / self.number;
-        self.squares += difference * (value - self.mean);
-    }
-
-    /// The variance of the mean.
-    fn uncertainty(&self) -> f64 {
-        self.squares / (self.number - 1.0) / self.number
-    }
-}
-
-/// The tests of a pair: one of every time, one of those below each crop.
-#[derive(Default)]
-struct Tests {
-    crops: Vec<f64>,
-    samples: Vec<[Sample; 2]>,
-}
-
-impl Tests {
-    fn add(&mut self, times: &[(usize, f64)]) {
-        if self.crops.is_empty() {
-            let mut sorted: Vec<f64> = times.iter().map(|&(_, time)| time).collect();
-            sorted.sort_by(f64::total_cmp);
-            let percentile = |crop: usize| 1.0 - 0.5_f64.powf(10.0 * (crop + 1) as f64 / CROPS as f64);
-            self.crops = (0..CROPS).map(|crop| sorted[(percentile(crop) * sorted.len() as f64) as usize]).collect();
-            self.crops.push(f64::INFINITY);
-            self.samples = vec![Default::default(); self.crops.len()];
-            return;
-        }
-        for &(class, time) in times {
-            let first = self.crops.partition_point(|&crop| crop <= time);
-            for sample in &mut self.samples[first..] {
-                sample[class].add(time);
-            }
-        }
-    }
-
-    /// The greatest |t|, and by how many nanoseconds the first class is slower where it is reached.
-    fn greatest(&self) -> (f64, f64) {
-        // Below the fastest percentiles the clock may show but one time, which has no variance.
-        let says = |class: &Sample| class.number >= LEAST && class.squares > 0.0;
-        let tests = self.samples.iter().filter(|sample| sample.iter().all(says));
-        let t = tests.map(|[a, b]| ((a.mean - b.mean) / (a.uncertainty() + b.uncertainty()).sqrt(), a.mean - b.mean));
-        t.map(|(t, slower)| (t.abs(), slower)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default()
-    }
-
-    fn measurements(&self) -> f64 {
-        self.samples.last().map_or(0.0, |sample| sample.iter().map(|class| class.number).sum())
-    }
-}
-
 /// Times a batch of each pair, its calls in turn with those of the others.
 fn measure(key: &Key, random: &mut Random, tests: &mut [Tests; PAIRS.len()]) {
     let calls: Vec<[(usize, Vec<u8>); PAIRS.len()]> = (0..BATCH)
@@ -264,17 +190,19 @@ fn main() -> ExitCode {
     }
     let seconds = std::env::var("TIMING_SECONDS").map_or(60, |text| text.parse().unwrap());
     let (end, key) = (Instant::now() + Duration::from_secs(seconds), Key::new(KEY));
-    let mut random = Random(getrandom::u64().unwrap() | 1);
+    let mut random = Random::new();
     let mut tests: [Tests; PAIRS.len()] = Default::default();
     while Instant::now() < end {
         measure(&key, &mut random, &mut tests);
     }
     let mut failed = false;
     for (pair, tests) in PAIRS.iter().zip(&tests) {
-        let (t, slower) = tests.greatest();
+        let (t, slower) = tests.greatest(LEAST);
         failed |= (t > BOUND) != pair.is_control;
         let measurements = tests.measurements();
         println!("|t| {t:8.1}  {slower:+8.3} ns  {measurements:11.0} measurements  {}", pair.name);
     }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    failed |= runtime.block_on(socket::fails(seconds));
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
