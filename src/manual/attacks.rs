@@ -19,12 +19,12 @@
 //! - **One time.** Unpadding takes the same time whatever the padding is, by the method of dudect (Reparaz, Balasch,
 //!   Verbauwhede, 2017): |t| must stay under 10, and a control that leaks must exceed it. *`benches/timing/main.rs`;
 //!   `src/codec/cipher.rs`: `padding_is_read_as_the_library_reads_it`*
-//! - **One tick.** What differs behind the padding, such as how far members were read, is hidden by the clock: a
-//!   failure leaves a whole number of ticks of 5 ms after its decryption began, when all of its work is done. Counted
-//!   from there, since a caller could sit on the edge of ticks that come by themselves. *`benches/timing/socket.rs`;
-//!   `src/service/tick.rs`:
-//!   `a_failure_leaves_whole_ticks_after_its_work_began`; `tests/attacks.rs`:
-//!   `every_failure_waits_for_a_tick_of_its_own`*
+//! - **One tick.** What differs behind the padding, such as how far members were read, is hidden by the clock: when all
+//!   of its work is done, a failure leaves at the first millisecond of the process after a whole number of ticks of 5 ms
+//!   since its decryption began. Counted from there, since a caller could sit on the edge of ticks that come by
+//!   themselves; and waited for by a thread of its own, since the runtime's timers tell when the work ended.
+//!   *`benches/timing/socket.rs`; `src/service/tick.rs`: `a_failure_leaves_whole_ticks_after_its_work_began`;
+//!   `tests/attacks.rs`: `every_failure_waits_for_a_tick_of_its_own`*
 //! - **A failure budget.** That a message *opens* is told by design, so the number of questions is bounded: 32 failures
 //!   for each (pairing, date, last block), 4,096 for each (pairing, date). Past either, messages are answered without
 //!   decrypting. A query that asks for the padding must end in the block that it is to read, and a byte takes 128
