@@ -1,8 +1,7 @@
 //! Whether failures of one kind and another take the same time through the socket of a running server.
 //!
-//! Callers draw a pair and one of its two messages at random, wait for a random part of a tick and ask. The messages
-//! are as long as each other. Where the server answers without its tick, the control, another time for the same work must
-//! be seen.
+//! Callers draw a pair and one of its two messages at random, wait for a random part of a tick and ask. The two are as
+//! long as each other. In the control both are refused without a tick, and what they differ in work must be seen.
 
 use std::{
     fs,

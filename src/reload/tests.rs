@@ -13,6 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::keyring::{self, Keyring};
@@ -208,6 +209,14 @@ impl Write for Lines {
 }
 
 impl Lines {
+    /// What this thread logs, until the guard is dropped.
+    fn collect() -> (Self, DefaultGuard) {
+        let lines = Self::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        (lines, tracing::subscriber::set_default(log))
+    }
+
     fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
         self.0.lock().unwrap()
     }
@@ -231,10 +240,7 @@ async fn watched(
 
 #[tokio::test]
 async fn a_broken_file_is_polled_often_logged_once_and_logged_when_it_is_good_again() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _log = tracing::subscriber::set_default(log);
+    let (lines, _log) = Lines::collect();
     let (_folder, file) = folder_with("one");
     let (outcomes, mut told) = mpsc::unbounded_channel();
     let source = text(file.clone());
@@ -258,10 +264,7 @@ async fn a_broken_file_is_polled_often_logged_once_and_logged_when_it_is_good_ag
 
 #[tokio::test]
 async fn a_sighup_reads_at_once_and_says_that_nothing_changed() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _log = tracing::subscriber::set_default(log);
+    let (lines, _log) = Lines::collect();
     let (_folder, file) = folder_with("one");
     let (outcomes, mut told) = mpsc::unbounded_channel();
     let source = text(file.clone());

@@ -57,4 +57,4 @@ fn subscriber(format: LogFormat, level: LevelFilter, queue: Queue) -> impl Subsc
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

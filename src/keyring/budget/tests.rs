@@ -1,14 +1,17 @@
 //! What the budget counts, for how long, and whom it shuts out.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{FutureExt, future::join_all};
+use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
     codec::{Deviations, date::WireDate},
+    config::LogFormat,
     keyring::{Keyring, file},
+    telemetry::logs::tests::logged,
 };
 
 const DATE: &str = "211120261040756";
@@ -243,34 +246,10 @@ fn an_attempt_that_ends_in_a_panic_has_failed() {
     assert_eq!(account.check(), Err(Spent));
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What is logged while `work` runs.
-fn logged(work: impl FnOnce()) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, work);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
-}
-
 #[test]
 fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
     let (budget, pairing) = (Budget::default(), pairing(""));
-    let log = logged(|| {
+    let log = logged(LogFormat::Text, LevelFilter::INFO, || {
         for _ in 0..3 {
             fail(&account(&budget, &pairing, DATE, 1, now()), 100);
         }
@@ -283,7 +262,9 @@ fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
 fn a_message_made_from_another_is_logged_with_the_pairing_and_no_more() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     let open = |first: u8| succeed(&account_of(&budget, &pairing, DATE, [[first; 16], [9; 16]].concat(), now()));
-    let log = logged(|| assert_eq!([open(1), open(2), open(1)], [Ok(()), Err(Changed), Ok(())]));
+    let log = logged(LogFormat::Text, LevelFilter::INFO, || {
+        assert_eq!([open(1), open(2), open(1)], [Ok(()), Err(Changed), Ok(())]);
+    });
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("fiu=\"fiu\" aa=\"aa\"") && !log.contains(DATE), "{log}");
 }

@@ -22,7 +22,7 @@ impl Write for Written {
 }
 
 /// What the log says while `run` runs.
-pub(in crate::telemetry) fn logged(format: LogFormat, level: LevelFilter, run: impl FnOnce()) -> String {
+pub(crate) fn logged(format: LogFormat, level: LevelFilter, run: impl FnOnce()) -> String {
     let written = Written::default();
     let queue = Queue::start(written.clone()).unwrap();
     tracing::subscriber::with_default(subscriber(format, level, queue.clone()), run);
