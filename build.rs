@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message;
 
 /// Messages that carry members, user ids or whole URLs.
-const HIDDEN: [&str; 12] = [
+const HIDDEN: [&str; 13] = [
     "Redirect",
     "Callback",
     "RedirectParams",
@@ -17,6 +17,7 @@ const HIDDEN: [&str; 12] = [
     "EncodeCallbackRequest",
     "EncodeCallbackResponse",
     "DecodeCallbackRequest",
+    "ExpectedCallback",
     "DecodeCallbackResponse",
 ];
 

@@ -154,7 +154,8 @@ fn processor_micros() -> f64 {
 }
 
 fn decode(url: String) -> Vec<u8> {
-    DecodeRedirectRequest { aa_id: "aa@bench".into(), source: Some(Source::Url(url)) }.encode_to_vec()
+    DecodeRedirectRequest { aa_id: "aa@bench".into(), source: Some(Source::Url(url)), ..Default::default() }
+        .encode_to_vec()
 }
 
 fn date() -> String {
@@ -248,7 +249,12 @@ const ANYBODY: &[Input] = &[
             let fi = base64::standard(&mask::mask(FIU.as_bytes(), &date));
             let iv = filled(" ", size - 100);
             let params = RedirectParams { fi, reqdate: date, ecreq: "A".into(), iv, ..RedirectParams::default() };
-            DecodeRedirectRequest { aa_id: "aa@bench".into(), source: Some(Source::Params(params)) }.encode_to_vec()
+            DecodeRedirectRequest {
+                aa_id: "aa@bench".into(),
+                source: Some(Source::Params(params)),
+                ..Default::default()
+            }
+            .encode_to_vec()
         },
     },
 ];

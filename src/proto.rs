@@ -33,5 +33,6 @@ hide!(
     EncodeCallbackResponse,
     DecodeCallbackRequest,
     decode_callback_request::Source,
+    ExpectedCallback,
     DecodeCallbackResponse,
 );

@@ -134,7 +134,7 @@ impl Redirects {
         request: proto::DecodeRedirectRequest,
     ) -> Result<proto::DecodeRedirectResponse, Refusal> {
         use proto::decode_redirect_request::Source;
-        let proto::DecodeRedirectRequest { aa_id, source } = request;
+        let proto::DecodeRedirectRequest { aa_id, source, .. } = request;
         // A source that is missing is refused as an empty URL is.
         let source = source.unwrap_or_else(|| Source::Url(String::new()));
         let mut fields = Fields::default();
@@ -183,6 +183,7 @@ impl Redirects {
             primary_secret: opened.secret == 0,
             deviations: convert::deviations(opened.deviations),
             replay_until: Some(timestamp(opened.instants.last + pairing.conventions.max_age)),
+            ..Default::default()
         })
     }
 
@@ -243,7 +244,7 @@ impl Redirects {
         request: proto::DecodeCallbackRequest,
     ) -> Result<proto::DecodeCallbackResponse, Refusal> {
         use proto::decode_callback_request::Source;
-        let proto::DecodeCallbackRequest { fiu_id, source } = request;
+        let proto::DecodeCallbackRequest { fiu_id, source, .. } = request;
         // A source that is missing is refused as an empty URL is.
         let source = source.unwrap_or_else(|| Source::Url(String::new()));
         let mut fields = Fields::default();
@@ -289,6 +290,7 @@ impl Redirects {
             primary_secret: opened.secret == 0,
             deviations: convert::deviations(opened.deviations),
             replay_until: pairing.conventions.check_resdate.then(|| timestamp(last)),
+            ..Default::default()
         })
     }
 }

@@ -82,7 +82,7 @@ fn is_undecipherable(status: &Status) -> bool {
 
 async fn decode(server: &Server, aa: &str, message: &sender::Message) -> Result<(), Status> {
     let source = Some(Source::Url(message.request_query()));
-    let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source };
+    let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source, ..Default::default() };
     server.client.clone().decode_redirect(request).await.map(drop)
 }
 
@@ -202,7 +202,8 @@ async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers(
                 requestor_type: String::new(),
             });
             for source in [by_url, by_params] {
-                let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source: Some(source) };
+                let request =
+                    DecodeRedirectRequest { aa_id: aa.to_owned(), source: Some(source), ..Default::default() };
                 let answer = raw_answer(&server, "DecodeRedirect", &request).await;
                 assert!(answer.contains("\"grpc-status\": \"3\""), "{aa} {kind}: {answer}");
                 answers.insert(answer);
@@ -211,7 +212,7 @@ async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers(
         }
         for (kind, message) in failing_callbacks(aa) {
             let source = Some(decode_callback_request::Source::Url(message.callback_query()));
-            let request = DecodeCallbackRequest { fiu_id: "fiu@test".to_owned(), source };
+            let request = DecodeCallbackRequest { fiu_id: "fiu@test".to_owned(), source, ..Default::default() };
             let answer = raw_answer(&server, "DecodeCallback", &request).await;
             assert!(answer.contains("\"grpc-status\": \"3\""), "{aa} {kind}: {answer}");
             answers.insert(answer);
@@ -221,7 +222,7 @@ async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers(
         flood(&server, aa, vec![spent.clone(); 40]).await;
         assert!(server.budget.refused() > refused);
         let source = Some(Source::Url(spent.request_query()));
-        let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source };
+        let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source, ..Default::default() };
         answers.insert(raw_answer(&server, "DecodeRedirect", &request).await);
     }
     assert_eq!(answers.len(), 1, "of {kinds} failures: {answers:#?}");
@@ -669,7 +670,7 @@ async fn a_pairing_that_the_caller_may_not_use_answers_as_one_that_is_not_held()
     // `iv` is held and not this caller's; `hh` is not held, and as long.
     for aa in ["iv", "hh"] {
         let source = Some(Source::Url(sound.request_query()));
-        let mut request = Request::new(DecodeRedirectRequest { aa_id: aa.to_owned(), source });
+        let mut request = Request::new(DecodeRedirectRequest { aa_id: aa.to_owned(), source, ..Default::default() });
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let refused = client.decode_redirect(request).await.unwrap_err();
         assert_eq!(reason(&refused), "PAIRING_UNKNOWN", "{aa}");
@@ -704,7 +705,7 @@ async fn nothing_that_a_message_or_a_header_brings_makes_a_line_of_the_log() {
         let sound = sender::request("iv", MILLIS, PLAIN);
         let fi = STANDARD.encode(sender::mask(forged.as_bytes(), MILLIS));
         let source = Some(Source::Url(sender::Message { fi, ..sound }.request_query()));
-        let mut request = Request::new(DecodeRedirectRequest { aa_id: aa_id.to_owned(), source });
+        let mut request = Request::new(DecodeRedirectRequest { aa_id: aa_id.to_owned(), source, ..Default::default() });
         if let Ok(value) = forged.parse() {
             request.metadata_mut().insert("x-request-id", value);
         }

@@ -182,5 +182,8 @@ fn encode(aa: &str) -> EncodeRedirectRequest {
 
 /// A request to decode `url` for the AA `aa`.
 pub(crate) fn decode(aa: &str, url: String) -> bytes::Bytes {
-    frame(&DecodeRedirectRequest { aa_id: aa.into(), source: Some(Source::Url(url)) }.encode_to_vec())
+    frame(
+        &DecodeRedirectRequest { aa_id: aa.into(), source: Some(Source::Url(url)), ..Default::default() }
+            .encode_to_vec(),
+    )
 }

@@ -88,7 +88,9 @@ pub(crate) async fn fails(seconds: u64) -> bool {
             let source = Some(Source::Url(pairs[at].urls[class].clone()));
             tokio::time::sleep(Duration::from_micros(random.below(5000) as u64)).await;
             let begin = Instant::now();
-            let answer = client.decode_redirect(DecodeRedirectRequest { aa_id: "iv".into(), source }).await;
+            let answer = client
+                .decode_redirect(DecodeRedirectRequest { aa_id: "iv".into(), source, ..Default::default() })
+                .await;
             let time = begin.elapsed().as_nanos() as f64;
             assert!(answer.is_err(), "{}", pairs[at].name);
             let (times, tests) = &mut *tests[at].lock().unwrap();

@@ -81,5 +81,6 @@ fn describe(pairing: &Pairing) -> proto::Pairing {
         webview_url: pairing.webview.clone().unwrap_or_default(),
         handles: pairing.handles.clone(),
         secrets: pairing.secrets.iter().enumerate().map(secret).collect(),
+        ..Default::default()
     }
 }

@@ -240,6 +240,7 @@ async fn a_pairing_that_is_not_the_callers_answers_as_one_that_does_not_exist() 
         let source = |url: &str| DecodeCallbackRequest {
             fiu_id: "fiu@test".into(),
             source: Some(decode_callback_request::Source::Url(url.into())),
+            ..Default::default()
         };
         let mut answers = Vec::new();
         for request in [encode("fiu@test", aa), dated, elsewhere] {

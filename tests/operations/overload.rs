@@ -28,7 +28,7 @@ fn message(number: i64) -> DecodeRedirectRequest {
         reqdate: date,
         ..RedirectParams::default()
     };
-    DecodeRedirectRequest { aa_id: "aa".into(), source: Some(Source::Params(params)) }
+    DecodeRedirectRequest { aa_id: "aa".into(), source: Some(Source::Params(params)), ..Default::default() }
 }
 
 #[tokio::test]

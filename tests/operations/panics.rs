@@ -84,7 +84,9 @@ async fn a_panic_fails_its_own_call_alone_and_tells_the_log_its_request_id() {
     let mut broken = Request::new(EncodeRedirectRequest { fiu_id: "marker-1".into(), ..Default::default() });
     broken.metadata_mut().insert("x-request-id", "broken-1".parse().unwrap());
     let at_once = client.encode_redirect(broken).await.unwrap_err();
-    let later = client.decode_redirect(DecodeRedirectRequest { aa_id: "marker-2".into(), source: None }).await;
+    let later = client
+        .decode_redirect(DecodeRedirectRequest { aa_id: "marker-2".into(), source: None, ..Default::default() })
+        .await;
     let later = later.unwrap_err();
     for status in [&at_once, &later] {
         assert_eq!((status.code(), &*reason(status)), (Code::Internal, "INTERNAL_FAULT"));

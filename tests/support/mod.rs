@@ -104,7 +104,7 @@ impl Server {
 
     pub async fn decode_redirect_for(&mut self, aa_id: &str, url: &str) -> Result<DecodeRedirectResponse, Status> {
         let source = Some(decode_redirect_request::Source::Url(url.to_owned()));
-        let request = DecodeRedirectRequest { aa_id: aa_id.to_owned(), source };
+        let request = DecodeRedirectRequest { aa_id: aa_id.to_owned(), source, ..Default::default() };
         self.client.decode_redirect(request).await.map(tonic::Response::into_inner)
     }
 
@@ -114,13 +114,13 @@ impl Server {
         params: RedirectParams,
     ) -> Result<DecodeRedirectResponse, Status> {
         let source = Some(decode_redirect_request::Source::Params(params));
-        let request = DecodeRedirectRequest { aa_id: aa_id.to_owned(), source };
+        let request = DecodeRedirectRequest { aa_id: aa_id.to_owned(), source, ..Default::default() };
         self.client.decode_redirect(request).await.map(tonic::Response::into_inner)
     }
 
     pub async fn decode_callback(&mut self, url: &str) -> Result<DecodeCallbackResponse, Status> {
         let source = Some(decode_callback_request::Source::Url(url.to_owned()));
-        let request = DecodeCallbackRequest { fiu_id: "fiu@test".to_owned(), source };
+        let request = DecodeCallbackRequest { fiu_id: "fiu@test".to_owned(), source, ..Default::default() };
         self.client.decode_callback(request).await.map(tonic::Response::into_inner)
     }
 
@@ -130,7 +130,7 @@ impl Server {
         params: CallbackParams,
     ) -> Result<DecodeCallbackResponse, Status> {
         let source = Some(decode_callback_request::Source::Params(params));
-        let request = DecodeCallbackRequest { fiu_id: fiu_id.to_owned(), source };
+        let request = DecodeCallbackRequest { fiu_id: fiu_id.to_owned(), source, ..Default::default() };
         self.client.decode_callback(request).await.map(tonic::Response::into_inner)
     }
 }

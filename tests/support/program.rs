@@ -246,7 +246,7 @@ pub fn encode(fiu: &str, aa: &str) -> EncodeRedirectRequest {
 }
 
 pub fn decode(aa: &str, query: &str) -> DecodeRedirectRequest {
-    DecodeRedirectRequest { aa_id: aa.into(), source: Some(Source::Url(query.into())) }
+    DecodeRedirectRequest { aa_id: aa.into(), source: Some(Source::Url(query.into())), ..Default::default() }
 }
 
 /// A message of `fiu` to `aa`, sealed by the server now.
