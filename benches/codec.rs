@@ -1,4 +1,4 @@
-//! The codec and the PBKDF2 kernels: `cargo bench --bench codec`.
+//! The codec: `cargo bench --bench codec`. The PBKDF2 kernels have a bench of their own: `cargo bench -p pbkdf2-lanes`.
 //!
 //! `primitives` is what the scheme cannot do without, HKDF + AES + Base64 of the same bytes, measured beside the whole.
 
@@ -7,16 +7,13 @@
 use std::hint::black_box;
 
 use ::base64::Engine;
-use aa_redirect::{
-    codec::{
-        self, Envelope, Seal, base64, cipher, kdf,
-        members::{self, Redirect},
-        profile::{Conventions, ListSyntax, PROFILES},
-        url::{self, Leg},
-    },
-    kdf_pool::lanes::{Input, Kernel},
+use aa_redirect::codec::{
+    self, Envelope, Seal, base64, cipher, kdf,
+    members::{self, Redirect},
+    profile::{Conventions, ListSyntax, PROFILES},
+    url::{self, Leg},
 };
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 
 /// The program's.
 #[global_allocator]
@@ -82,28 +79,5 @@ fn hkdf_iv(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn pbkdf2(criterion: &mut Criterion) {
-    let dates: Vec<String> = (0..16).map(|lane| format!("0604202105102{lane:02}")).collect();
-    let inputs: Vec<Input<'_>> = dates.iter().map(|date| Input { secret: SECRET, salt: date.as_bytes() }).collect();
-    let mut group = criterion.benchmark_group("pbkdf2 derivations");
-    group.sample_size(20);
-    for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
-        for used in [1, kernel.lanes()] {
-            if used == 1 && kernel.lanes() > 2 {
-                // Nobody asks a wide kernel for a single key.
-                continue;
-            }
-            group.throughput(Throughput::Elements(used as u64));
-            group.bench_function(format!("{} of {used}", kernel.name()), |bencher| {
-                bencher.iter(|| kernel.derive(black_box(&inputs[..used])));
-            });
-            if kernel.lanes() == 1 {
-                break;
-            }
-        }
-    }
-    group.finish();
-}
-
-criterion_group!(benches, hkdf_iv, pbkdf2);
+criterion_group!(benches, hkdf_iv);
 criterion_main!(benches);

@@ -12,18 +12,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pbkdf2_lanes::{Input, Kernels};
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use crate::{
-    codec::kdf::Key,
+    codec::kdf::{Key, PBKDF2_ROUNDS},
     keyring::{Keyring, Pairing},
 };
 
-pub mod lanes;
 mod queue;
 
-use lanes::{Input, Lanes};
 use queue::Queue;
 
 /// Derivations that may wait: some four seconds of one thread, more than most callers wait for.
@@ -52,7 +52,7 @@ pub struct KdfPool {
 struct Shared {
     waiting: Mutex<Queue<Job>>,
     arrived: Condvar,
-    lanes: Lanes,
+    kernels: Kernels,
     threads: u32,
     /// Threads that wait for a job; changed under the lock of the queue alone.
     idle: AtomicUsize,
@@ -87,10 +87,14 @@ impl KdfPool {
     /// Where the system gives no thread.
     pub fn new(threads: u32) -> std::io::Result<Self> {
         let threads = threads.max(1);
+        let kernels = Kernels::best();
+        for kernel in kernels.faulty() {
+            tracing::error!(kernel = kernel.name(), "a kernel disagrees with the library and is not used");
+        }
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Queue::new(QUEUE)),
             arrived: Condvar::new(),
-            lanes: Lanes::detect(),
+            kernels,
             threads,
             idle: AtomicUsize::new(0),
             latest: AtomicU64::new(FIRST_GUESS),
@@ -124,7 +128,7 @@ impl KdfPool {
 
     /// The kernels in use, for the log.
     pub fn kernels(&self) -> String {
-        self.shared.lanes.describe()
+        self.shared.kernels.to_string()
     }
 
     /// How many keys have been derived since the pool began.
@@ -208,7 +212,7 @@ impl Shared {
         loop {
             // What waits is shared with the threads that have nothing to do.
             let share = waiting.len().div_ceil(1 + self.idle.load(Ordering::Relaxed));
-            let most = self.lanes.batch(share).min(share);
+            let most = self.kernels.batch(share).min(share);
             let mut jobs = Vec::with_capacity(most);
             while jobs.len() < most
                 && let Some(job) = waiting.pop()
@@ -236,13 +240,14 @@ fn work(shared: &Shared) {
     while let Some(jobs) = shared.next() {
         let begin = Instant::now();
         let inputs: Vec<Input<'_>> = jobs.iter().map(|job| job.pairing.secrets[job.secret].input(&job.date)).collect();
-        let keys = shared.lanes.derive(&inputs);
+        let mut keys = Zeroizing::new(vec![[0; 32]; inputs.len()]);
+        shared.kernels.derive(&inputs, PBKDF2_ROUNDS, &mut keys);
         shared.derivations.fetch_add(keys.len() as u64, Ordering::Relaxed);
         let took = begin.elapsed() / u32::try_from(jobs.len()).unwrap_or(1);
         shared.latest.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        for (job, key) in jobs.into_iter().zip(keys) {
+        for (job, derived) in jobs.into_iter().zip(&*keys) {
             // A caller that has gone meanwhile needs no key.
-            let _ = job.reply.send(key);
+            let _ = job.reply.send(Key::written_by(|key| *key = *derived));
         }
     }
 }
@@ -275,7 +280,7 @@ mod tests {
     async fn the_key_is_the_librarys() {
         let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
         let input = pairing.primary().input("060420210510756");
-        let expected = kdf::pbkdf2(input.secret, "060420210510756");
+        let expected = kdf::pbkdf2(input.password, "060420210510756");
         assert!(pool.derive(&pairing, 0, "060420210510756").await == Ok(expected));
     }
 

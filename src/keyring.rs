@@ -9,14 +9,12 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use pbkdf2_lanes::Input;
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::{
-    codec::{
-        kdf::{self, Key},
-        profile::{Conventions, Scheme},
-    },
-    kdf_pool::lanes::Input,
+use crate::codec::{
+    kdf::{self, Key},
+    profile::{Conventions, Scheme},
 };
 
 pub mod budget;
@@ -80,7 +78,7 @@ impl Secret {
 
     /// What a key for `date` is derived from.
     pub(crate) fn input<'a>(&'a self, date: &'a str) -> Input<'a> {
-        Input { secret: self.value.expose_secret(), salt: date.as_bytes() }
+        Input { password: self.value.expose_secret(), salt: date.as_bytes() }
     }
 
     /// The key for `date`, by the formula of `scheme`. With [`Scheme::Pbkdf2`] this takes 6 to 16 ms of a core.

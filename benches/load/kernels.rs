@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use aa_redirect::kdf_pool::lanes::{Kernel, Lanes};
+use pbkdf2_lanes::{Kernel, Kernels};
 
 use crate::{ROUNDS, messages, table::Table};
 
@@ -21,9 +21,7 @@ pub(crate) fn compare(table: &mut Table) {
         jdk.rate(200);
     }
     // The crate, one stream, as many lanes as each kernel has.
-    let shapes: Vec<(Kernel, usize)> = Kernel::ALL
-        .into_iter()
-        .filter(|kernel| kernel.is_available())
+    let shapes: Vec<(Kernel, usize)> = Kernel::available()
         .flat_map(
             |kernel| if kernel.lanes() == 2 { vec![(kernel, 1), (kernel, 2)] } else { vec![(kernel, kernel.lanes())] },
         )
@@ -32,7 +30,7 @@ pub(crate) fn compare(table: &mut Table) {
     let mut theirs = Vec::new();
     for _ in 0..ROUNDS {
         for ((kernel, lanes), rates) in shapes.iter().zip(&mut rates) {
-            let kernel_alone = Lanes::only(*kernel);
+            let kernel_alone = Kernels::only(*kernel);
             let begin = Instant::now();
             for at in (0..COUNT).step_by(*lanes) {
                 drop(messages::keys(&kernel_alone, at..at + lanes));
@@ -41,7 +39,7 @@ pub(crate) fn compare(table: &mut Table) {
         }
         theirs.extend(jdk.as_mut().map(|jdk| jdk.rate(COUNT)));
     }
-    let library = shapes.iter().position(|(kernel, _)| *kernel == Kernel::Library).unwrap();
+    let library = shapes.iter().position(|(kernel, _)| *kernel == Kernel::library()).unwrap();
     for (at, (kernel, lanes)) in shapes.iter().enumerate() {
         let name = format!("PBKDF2 on one core, {}, {lanes} at a time", kernel.name());
         table.figure(&format!("{name}: derivations a second"), &rates[at]);

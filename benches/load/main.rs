@@ -29,10 +29,10 @@ mod table;
 
 use std::{sync::Arc, thread, time::Duration, time::Instant};
 
-use aa_redirect::kdf_pool::lanes::{Kernel, Lanes};
 use bytes::Bytes;
 use driver::{Load, drive, pace};
 use messages::{DECODE, ENCODE, Messages};
+use pbkdf2_lanes::{Kernel, Kernels};
 use servers::{Server, rivals};
 use table::Table;
 
@@ -83,7 +83,7 @@ async fn compare() {
     let messages = Messages::new();
     let service = Server::service(10, 1);
     let same = Server::echo();
-    println!("machine: {} threads, kernels {}", thread::available_parallelism().unwrap(), Lanes::detect().describe());
+    println!("machine: {} threads, kernels {}", thread::available_parallelism().unwrap(), Kernels::best());
     against_echo_and_rivals(&mut table, &messages, &service, &same).await;
     date_reuse(&mut table, &messages, &service).await;
     pairings(&mut table, &messages, &service).await;
@@ -203,11 +203,11 @@ async fn derivations(table: &mut Table, messages: &Messages, echo: &Server) {
 
 /// Derivations a second of the fastest kernel on two threads.
 fn kernel_rate() -> f64 {
-    let lanes = Arc::new(Lanes::detect());
+    let kernels = Arc::new(Kernels::best());
     let begin = Instant::now();
     let work = || {
-        let lanes = Arc::clone(&lanes);
-        thread::spawn(move || drop(messages::keys(&lanes, 0..BATCH / 2)))
+        let kernels = Arc::clone(&kernels);
+        thread::spawn(move || drop(messages::keys(&kernels, 0..BATCH / 2)))
     };
     for thread in [work(), work()] {
         thread.join().unwrap();
@@ -218,14 +218,14 @@ fn kernel_rate() -> f64 {
 /// One PBKDF2 decode at a time against the kernel for one message; and one whose pairing has two secrets.
 async fn single(table: &mut Table, messages: &Messages) {
     let (server, two_threads) = (Server::service(10, 1), Server::service(10, 2));
-    let kernel = [Kernel::ShaNi, Kernel::Library].into_iter().find(|kernel| kernel.is_available()).unwrap();
+    let kernel = Kernels::only(Kernel::sha_ni().unwrap_or(Kernel::library()));
     let (mut ours, mut alone, mut rotating) = (Vec::new(), Vec::new(), Vec::new());
     let (mut pair, mut rotating_two) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut times: Vec<f64> = (0..32)
             .map(|at| {
                 let begin = Instant::now();
-                drop(messages::keys(&Lanes::only(kernel), at..at + 1));
+                drop(messages::keys(&kernel, at..at + 1));
                 begin.elapsed().as_secs_f64() * 1e3
             })
             .collect();
@@ -245,11 +245,11 @@ async fn single(table: &mut Table, messages: &Messages) {
 
 /// Milliseconds of the kernel for two messages, the median of some.
 fn kernel_pair_millis() -> f64 {
-    let lanes = Lanes::detect();
+    let kernels = Kernels::best();
     let mut times: Vec<f64> = (0..16)
         .map(|at| {
             let begin = Instant::now();
-            drop(messages::keys(&lanes, 2 * at..2 * at + 2));
+            drop(messages::keys(&kernels, 2 * at..2 * at + 2));
             begin.elapsed().as_secs_f64() * 1e3
         })
         .collect();

@@ -6,18 +6,18 @@ use aa_redirect::{
     codec::{
         self, Seal,
         date::DateStyle,
-        kdf::Key,
+        kdf::{Key, PBKDF2_ROUNDS},
         members::{self, Redirect},
         profile::{Conventions, ListSyntax, PROFILES},
         url::Leg,
     },
-    kdf_pool::lanes::{Input, Lanes},
     proto::{
         self, DecodeRedirectRequest, EncodeCallbackRequest, EncodeRedirectRequest, EncodeRedirectResponse,
         decode_redirect_request::Source,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use pbkdf2_lanes::{Input, Kernels};
 use prost::Message;
 use std::sync::Mutex;
 
@@ -118,7 +118,7 @@ impl Messages {
             *next - count..*next
         };
         let dates: Vec<String> = numbers.map(|number| date(self.begin, number)).collect();
-        let keys = derive(&Lanes::detect(), &dates);
+        let keys = derive(&Kernels::best(), &dates);
         let sealed = |(date, key): (String, Key)| {
             let plaintext = members::write_redirect(&members(), ListSyntax::Repeated);
             let seal = Seal { sender: FIU, requestor_type: None, date, key: &key, random_iv: [0; 16] };
@@ -134,15 +134,17 @@ fn date(begin: DateTime<Utc>, number: usize) -> String {
 }
 
 /// The keys of so many dates.
-pub(crate) fn keys(lanes: &Lanes, numbers: Range<usize>) -> Vec<Key> {
+pub(crate) fn keys(kernels: &Kernels, numbers: Range<usize>) -> Vec<Key> {
     let begin = Utc::now();
-    derive(lanes, &numbers.map(|number| date(begin, number)).collect::<Vec<_>>())
+    derive(kernels, &numbers.map(|number| date(begin, number)).collect::<Vec<_>>())
 }
 
-fn derive(lanes: &Lanes, dates: &[String]) -> Vec<Key> {
-    lanes.derive(
-        &dates.iter().map(|date| Input { secret: SECRET.as_bytes(), salt: date.as_bytes() }).collect::<Vec<_>>(),
-    )
+fn derive(kernels: &Kernels, dates: &[String]) -> Vec<Key> {
+    let inputs: Vec<Input<'_>> =
+        dates.iter().map(|date| Input { password: SECRET.as_bytes(), salt: date.as_bytes() }).collect();
+    let mut keys = vec![[0; 32]; dates.len()];
+    kernels.derive(&inputs, PBKDF2_ROUNDS, &mut keys);
+    keys.into_iter().map(Key::new).collect()
 }
 
 /// A query of a message that no secret opens, of `age` ago.

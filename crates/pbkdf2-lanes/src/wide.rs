@@ -2,6 +2,7 @@
 //!
 //! The compression is written once, over the few operations of a vector that it needs; AVX2 and AVX-512 bring theirs.
 
+#![expect(unsafe_code, reason = "a vector and its words change into each other in no other way; see each proof")]
 #![allow(clippy::many_single_char_names, reason = "the names of FIPS 180-4")]
 
 use std::arch::x86_64::{
@@ -10,7 +11,7 @@ use std::arch::x86_64::{
     _mm512_ternarylogic_epi32, _mm512_xor_si512,
 };
 
-use super::{Chain, K};
+use crate::chain::{Chain, K};
 
 /// Writes a module's kernel: `rounds` over `$lanes` chains in vectors of `$vector`, with the processor feature
 /// `$feature` and the operations given.
@@ -25,7 +26,7 @@ macro_rules! kernel {
     ) => {
         /// `rounds` of each chain, the first of which is done.
         #[target_feature(enable = $feature)]
-        pub(super) fn $name(chains: &mut [Chain; $lanes], rounds: u32) {
+        pub(crate) fn $name(chains: &mut [Chain; $lanes], rounds: u32) {
             /// Rotates each word right by `N` bits; `M` is 32 − `N`.
             #[inline]
             #[target_feature(enable = $feature)]
@@ -62,7 +63,7 @@ macro_rules! kernel {
                 })
             }
 
-            /// SHA-256's compression (FIPS 180-4, 6.2.2) of `state` with the block of a digest behind a block of key.
+            /// SHA-256's compression (FIPS 180-4, 6.2.2) of `state` with the block of a digest after a block of key.
             #[inline]
             #[target_feature(enable = $feature)]
             fn compress(state: &[$vector; 8], digest: &[$vector; 8]) -> [$vector; 8] {
@@ -152,19 +153,9 @@ kernel! {
 
 kernel! {
     avx512, "avx512f", __m512i, 16,
-    splat _mm512_set1_epi32, add _mm512_add_epi32, xor _mm512_xor_si512, shift right shift_right,
+    splat _mm512_set1_epi32, add _mm512_add_epi32, xor _mm512_xor_si512, shift right _mm512_srli_epi32,
     rotate right N x _mm512_ror_epi32::<N>(x),
     xor3 a b c _mm512_ternarylogic_epi32::<0x96>(a, b, c),
     choose a b c _mm512_ternarylogic_epi32::<0xCA>(a, b, c),
     majority a b c _mm512_ternarylogic_epi32::<0xE8>(a, b, c),
-}
-
-/// `_mm512_srli_epi32`, which takes its count as another type than its narrower sisters.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn shift_right<const N: i32>(x: __m512i) -> __m512i {
-    match N {
-        3 => _mm512_srli_epi32::<3>(x),
-        _ => _mm512_srli_epi32::<10>(x),
-    }
 }

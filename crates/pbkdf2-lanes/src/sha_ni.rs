@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm_unpacklo_epi64, _mm_xor_si128,
 };
 
-use super::{Chain, K};
+use crate::chain::{Chain, K};
 
 /// A state as the instructions want it: `a b e f` and `c d g h`, the first word on top.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ const SWAP_PAIRS: i32 = 0b10_11_00_01;
 
 /// `rounds` of each of `N` chains, the first of which is done.
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-pub(super) fn run<const N: usize>(chains: &mut [Chain; N], rounds: u32) {
+pub(crate) fn run<const N: usize>(chains: &mut [Chain; N], rounds: u32) {
     let inner: [State; N] = std::array::from_fn(|n| load(&chains[n].inner));
     let outer: [State; N] = std::array::from_fn(|n| load(&chains[n].outer));
     let mut digest: [State; N] = std::array::from_fn(|n| load(&chains[n].last));
