@@ -1,8 +1,10 @@
-//! The chapter on attacks names the tests that hold what it says; none of them may go missing.
+//! The documents name what exists: tests, reasons and deviations.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
 use std::{fs, path::Path};
+
+use aa_redirect::proto::{Deviation, ErrorReason};
 
 /// Every source under `folder`, one after the other.
 fn sources(folder: &Path, text: &mut String) {
@@ -17,16 +19,28 @@ fn sources(folder: &Path, text: &mut String) {
     }
 }
 
+/// The text of a chapter, such as `attacks`.
+fn chapter(name: &str) -> String {
+    fs::read_to_string(format!("docs/{name}.md")).unwrap()
+}
+
+/// The texts between backticks.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The names that `name` gives for the numbers from 1 on, without `prefix`.
+fn enum_names(prefix: &str, name: impl Fn(i32) -> Option<&'static str>) -> Vec<&'static str> {
+    (1..).map_while(name).map(|name| name.strip_prefix(prefix).unwrap()).collect()
+}
+
 #[test]
 fn every_test_that_the_chapter_on_attacks_names_exists() {
-    let chapter = fs::read_to_string("src/manual/attacks.rs").unwrap();
+    let chapter = chapter("attacks");
     let mut text = String::new();
     sources(Path::new("tests"), &mut text);
     sources(Path::new("src"), &mut text);
-    let names: Vec<&str> = chapter
-        .split('`')
-        .skip(1)
-        .step_by(2)
+    let names: Vec<&str> = code_spans(&chapter)
         .filter(|code| code.matches('_').count() > 2 || code.starts_with("Test"))
         .filter(|code| code.chars().all(|character| character.is_alphanumeric() || character == '_'))
         .collect();
@@ -35,4 +49,29 @@ fn every_test_that_the_chapter_on_attacks_names_exists() {
         let defined = text.contains(&format!("fn {name}(")) || text.contains(&format!("func {name}("));
         assert!(defined, "the chapter names `{name}`, which no source defines");
     }
+}
+
+#[test]
+fn the_chapter_on_errors_has_a_row_for_every_reason() {
+    let chapter = chapter("errors");
+    let reasons = enum_names("ERROR_REASON_", |number| Some(ErrorReason::try_from(number).ok()?.as_str_name()));
+    assert!(reasons.len() > 17, "{reasons:?}");
+    for reason in reasons {
+        assert!(chapter.contains(&format!("\n| `{reason}` | ")), "{reason} has no row");
+    }
+}
+
+#[test]
+fn the_chapter_on_interop_has_a_row_for_every_deviation() {
+    let chapter = chapter("interop");
+    let deviations = enum_names("DEVIATION_", |number| Some(Deviation::try_from(number).ok()?.as_str_name()));
+    assert!(deviations.len() > 12, "{deviations:?}");
+    for deviation in deviations {
+        assert!(chapter.contains(&format!("\n| `{deviation}` | ")), "{deviation} has no row");
+    }
+}
+
+#[test]
+fn the_readme_takes_a_minute() {
+    assert!(fs::read_to_string("README.md").unwrap().lines().count() <= 200);
 }
