@@ -1,4 +1,4 @@
-//! The command line: serve, check, inspect, keygen, health.
+//! The command line: serve, check, inspect, descriptor, keygen, health.
 
 use std::{
     io::{self, Read, Write},
@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::config::{Address, BadSettings, DEFAULT_LISTEN, KeyringSettings, Settings};
 
+mod descriptor;
 mod health;
 mod inspect;
 mod keygen;
@@ -59,6 +60,8 @@ enum Command {
         /// The URL or query string; `-` reads it from standard input, since arguments show in ps
         url: String,
     },
+    /// Write the descriptor set of the service to standard output, with the messages of google.rpc in its errors
+    Descriptor,
     /// Print a new secret: 32 characters of the specification's alphabet, from the system's randomness
     Keygen,
     /// Ask a server whether it serves: exits 0 if it does, else 1
@@ -101,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Serve { settings } => serve::serve(&settings),
         Command::Check { settings } => serve::check(&settings),
         Command::Inspect { keyring, json, url } => read_url(url).and_then(|url| inspect::run(&keyring, &url, json)),
+        Command::Descriptor => io::stdout().write_all(&descriptor::set()).map_err(Failure::from),
         Command::Keygen => keygen::secret().map(|secret| println!("{secret}")),
         Command::Health { address } => health::ask(&address),
     };

@@ -1,0 +1,46 @@
+//! `descriptor`: the descriptor set of the service for proxies and tools that read no proto files.
+//!
+//! It holds `google/rpc/status.proto` and `google/rpc/error_details.proto` too: without them a transcoder cannot write the
+//! details of an error.
+
+use std::collections::HashSet;
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+use crate::proto::DESCRIPTORS;
+
+/// An encoded `google.protobuf.FileDescriptorSet`: each file once, and behind those that it imports.
+pub(super) fn set() -> Vec<u8> {
+    let mut seen = HashSet::new();
+    let mut all = FileDescriptorSet::default();
+    for set in [tonic_types::pb::FILE_DESCRIPTOR_SET, DESCRIPTORS] {
+        let files = decode(set).file.into_iter();
+        all.file.extend(files.filter(|file| seen.insert(file.name().to_owned())));
+    }
+    all.encode_to_vec()
+}
+
+#[expect(clippy::expect_used, reason = "both sets are compiled in, and a test decodes them")]
+fn decode(set: &[u8]) -> FileDescriptorSet {
+    FileDescriptorSet::decode(set).expect("a descriptor set that is compiled in")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_is_there_once_and_behind_its_imports() {
+        let mut seen = HashSet::new();
+        for file in decode(&set()).file {
+            for import in &file.dependency {
+                assert!(seen.contains(import), "{} comes before {import}", file.name());
+            }
+            assert!(seen.insert(file.name().to_owned()), "{} is there twice", file.name());
+        }
+        for name in ["google/rpc/status.proto", "google/rpc/error_details.proto", "aa/redirect/v1/redirect.proto"] {
+            assert!(seen.contains(name), "{name} is missing");
+        }
+    }
+}
