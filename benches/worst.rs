@@ -1,9 +1,9 @@
-//! The inputs that cost most, of the largest sizes that are taken: `cargo bench --bench worst`.
+//! The costliest inputs of the largest size that the service takes: `cargo bench --bench worst`.
 //!
-//! One row for each: the processor time and the most memory that a call takes at once, from the request's bytes to the
-//! answer's, without HTTP/2, and by how much the time grows where the input has twice the size: some 2 where the work is
-//! in proportion to it, 4 where it goes with its square. The time is the median of some calls on a thread that has it for
-//! itself; what is told of memory is with the system's allocator.
+//! One row for each: the processor time and the peak memory of a call, from the bytes of the request to those of the
+//! answer, without HTTP/2; and the factor by which the time grows if the input has twice the size (about 2 if the work
+//! grows in proportion, 4 if it grows with the square). The time is the median of several calls on a thread of their
+//! own. Memory is measured with the system's allocator.
 
 #![allow(clippy::unwrap_used, reason = "a bench says what it expects by unwrapping it")]
 #![allow(clippy::cast_precision_loss, reason = "nanoseconds of a call are far below 2^52")]
@@ -65,7 +65,7 @@ struct Input {
     make: fn(usize) -> Vec<u8>,
 }
 
-/// What a call came to.
+/// What a call cost.
 struct Cost {
     micros: f64,
     peak_kib: usize,
@@ -166,12 +166,12 @@ fn fi(date: &str) -> String {
     base64::standard(&mask::mask(FIU.as_bytes(), date)).replace('=', "%3D").replace('+', "%2B").replace('/', "%2F")
 }
 
-/// `unit` over and over, up to `size` bytes.
+/// `unit` again and again, up to `size` bytes.
 fn filled(unit: &str, size: usize) -> String {
     unit.repeat(size / unit.len())
 }
 
-/// A URL of `size` bytes that holds whatever `ecreq` is given, all else sound.
+/// A URL of `size` bytes with the given `ecreq`; everything else is valid.
 fn with_ecreq(unit: &str, size: usize) -> Vec<u8> {
     let date = date();
     let begin = format!("fi={}&reqdate={date}&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D&ecreq=", fi(&date));
@@ -179,7 +179,7 @@ fn with_ecreq(unit: &str, size: usize) -> Vec<u8> {
     decode(begin + &filled(unit, room))
 }
 
-/// A message whose text is sound up to its end, and then has `unit` over and over.
+/// A message whose text is valid, followed by `unit` again and again.
 fn sealed(begin: &str, unit: &str, end: &str, size: usize) -> Vec<u8> {
     let room = size / 4 * 3 - 200;
     sealed_text([begin, &filled(unit, room - begin.len() - end.len()), end].concat())
@@ -196,7 +196,7 @@ fn sealed_text(text: String) -> Vec<u8> {
     decode(sealed.query(Leg::Request))
 }
 
-/// Members that nobody has named yet, each as short as can be.
+/// Extra members, each with a new name that is as short as possible.
 fn extra_members(size: usize) -> String {
     (0..size / 8).fold(String::new(), |mut text, number| {
         write!(text, "&x{number:05x}=").unwrap();
@@ -221,7 +221,7 @@ fn encode(redirect: proto::Redirect) -> Vec<u8> {
 
 const ANYBODY: &[Input] = &[
     url("`?` and nothing else", |size| decode(filled("?", size))),
-    url("`?` before each parameter that is none", |size| decode(filled("?fi", size - 5) + "?fi=A")),
+    url("`?` before each name that is not a parameter", |size| decode(filled("?fi", size - 5) + "?fi=A")),
     url("`&` and nothing else", |size| decode(filled("&", size))),
     url("names with escapes", |size| decode(filled("%66=&", size))),
     url("escapes of escapes in a name", |size| decode(format!("%{}=", filled("25", size - 3)))),

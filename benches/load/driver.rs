@@ -1,4 +1,4 @@
-//! Calls over HTTP/2 with requests made beforehand, so that the client costs little beside the server.
+//! Calls over HTTP/2 with prepared requests, so that the client costs little compared with the server.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -14,16 +14,16 @@ use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
 
 use crate::{Bodies, servers::Server};
 
-/// Connections of a load: what a mesh holds to one replica.
+/// Connections of a load: as many as a mesh opens to one replica.
 const CONNECTIONS: usize = 4;
 
 /// The `grpc-status` of a call that succeeds.
 const OK: &str = "0";
 
-/// What a load came to.
+/// What a load measured.
 pub(crate) struct Load {
     seconds: f64,
-    /// Milliseconds of each call, in order of length.
+    /// Milliseconds of each call, sorted.
     times: Vec<f64>,
     /// Microseconds of the server's processor time for each call.
     pub(crate) cpu_micros: f64,
@@ -35,7 +35,7 @@ impl Load {
         self.times.len() as f64 / self.seconds
     }
 
-    /// Milliseconds that this part of the calls stays under.
+    /// The milliseconds within which this share of the calls ends.
     pub(crate) fn percentile(&self, part: f64) -> f64 {
         self.times[((self.times.len() - 1) as f64 * part) as usize]
     }
@@ -58,7 +58,7 @@ pub(crate) fn frame(message: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-/// `in_flight` calls at a time for `span`, the bodies over and over; or each body once for a span without end.
+/// `in_flight` calls at a time for `span`, with the bodies again and again; or each body once if the span has no end.
 pub(crate) async fn drive(
     server: &Server,
     path: &'static str,
@@ -104,7 +104,8 @@ pub(crate) async fn drive_to(
     Load::new(begin, &times, server, cpu)
 }
 
-/// `rate` calls a second for `span`, whether the calls before have ended or not; a time counts from when its call was due.
+/// `rate` calls a second for `span`, even if earlier calls have not ended. A time counts from the moment when the call
+/// was due.
 pub(crate) async fn pace(server: &Server, path: &'static str, bodies: Bodies, rate: u32, span: Duration) -> Load {
     let connections = connect(server, CONNECTIONS).await;
     let times = Arc::new(Mutex::new(Vec::new()));
@@ -143,7 +144,7 @@ async fn connect(server: &Server, count: usize) -> Vec<SendRequest<Bytes>> {
     connections
 }
 
-/// The body of the answer; one with another `grpc-status` than the expected ends the bench.
+/// The body of the answer. A `grpc-status` other than the expected one ends the bench.
 async fn call(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Bytes, expected: &str) -> Bytes {
     let request = Request::post(uri.clone())
         .header("content-type", "application/grpc")

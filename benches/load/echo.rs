@@ -1,4 +1,4 @@
-//! The floor of the stack: a service that answers without work, behind the very layers of the real one.
+//! The cost of the stack alone: a service that answers without work, behind the same layers as the real one.
 
 use std::{future::pending, time::Duration};
 
@@ -16,7 +16,7 @@ use aa_redirect::{
 use tonic::{Request, Response, Status, async_trait};
 use tracing::level_filters::LevelFilter;
 
-/// Set for the process that is to be the echo.
+/// This environment variable makes the process the echo server.
 pub(crate) const VARIABLE: &str = "AA_REDIRECT_BENCH_ECHO";
 /// Gives back its text.
 pub(crate) const TEXT: &str = "/aa.redirect.v1.RedirectService/EncodeCallback";

@@ -1,10 +1,10 @@
-//! The server under load, beside its rivals: `cargo bench --bench load`.
+//! The server under load, compared with other servers: `cargo bench --bench load`.
 //!
-//! Everything is measured in one run and interleaved, so that a ratio holds where the machine's speed drifts. The rivals
-//! are an echo of the same bytes behind the same layers, and the codecs of the interop clients behind servers of
-//! grpc-go, grpc-java and grpc-js in their default configuration; each is built by its own script, and left out with a
-//! word where that fails. Writes `benches/RESULTS.md`. With `SOAK_MINUTES=10` it loads the server for so long in place of
-//! that, and prints its memory; with `ONLY=refusals` it measures what refusals cost, and writes nothing.
+//! Everything is measured in one run and interleaved, so that a ratio is right even if the machine's speed drifts. The
+//! others are an echo of the same bytes behind the same layers, and the codecs of the interop clients behind servers of
+//! grpc-go, grpc-java and grpc-js in their default configuration. Each is built by its own script. One that does not
+//! build is left out, and the output says so. Writes `benches/RESULTS.md`. `SOAK_MINUTES=10` loads the server for ten
+//! minutes instead and prints its memory. `ONLY=refusals` measures what refusals cost, and writes nothing.
 
 #![allow(
     missing_docs,
@@ -60,7 +60,7 @@ fn main() {
     }
 }
 
-/// Full load of every kind for so many minutes, with the memory after each.
+/// Full load of every kind for this many minutes, with the memory after each minute.
 async fn soak(minutes: u64) {
     let (messages, server) = (Messages::new(), Server::service(10, 1));
     for minute in 1..=minutes {
@@ -103,7 +103,7 @@ async fn against_echo_and_rivals(table: &mut Table, messages: &Messages, service
         let name = path.rsplit('/').next().unwrap();
         let bodies = || async { messages.hkdf(service, path).await };
         for server in rivals.iter().chain([service, echo]) {
-            // A JIT has compiled what it will by then.
+            // The JIT compiler has finished by then.
             drive(server, path, bodies().await, 64, 4 * SPAN).await;
         }
         let mut rates: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
@@ -131,7 +131,7 @@ async fn against_echo_and_rivals(table: &mut Table, messages: &Messages, service
     }
 }
 
-/// `EncodeRedirect` with `pbkdf2` where dates are shared for a second, against `hkdf-iv`.
+/// `EncodeRedirect` with `pbkdf2` and dates that are reused for a second, against `hkdf-iv`.
 async fn date_reuse(table: &mut Table, messages: &Messages, service: &Server) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut p99, mut p99_hkdf) = (Vec::new(), Vec::new());
@@ -139,7 +139,7 @@ async fn date_reuse(table: &mut Table, messages: &Messages, service: &Server) {
         let load = drive(service, ENCODE, Messages::reuse(), 64, SPAN).await;
         ours.push(load.rate());
         theirs.push(drive(service, ENCODE, messages.hkdf(service, ENCODE).await, 64, SPAN).await.rate());
-        // Paced, so that what is seen is the wait for a key and not that for a turn.
+        // At a fixed rate, so that the time shows the wait for a key and not the wait for a turn.
         p99.push(pace(service, ENCODE, Messages::reuse(), 500, 2 * SPAN).await.percentile(0.99));
         let bodies = messages.hkdf(service, ENCODE).await;
         p99_hkdf.push(pace(service, ENCODE, bodies, 500, 2 * SPAN).await.percentile(0.99));

@@ -1,4 +1,4 @@
-//! The keyring of a run and its messages, sealed beforehand.
+//! The keyring of a run, and its prepared messages.
 
 use std::{fmt::Write, ops::Range};
 
@@ -65,7 +65,7 @@ pub(crate) fn rival_keyring() -> String {
     .to_string()
 }
 
-/// Messages, of which those with PBKDF2 are given out once: a key that was derived is remembered.
+/// Prepared messages. Those with PBKDF2 are given out once, because the server keeps a derived key.
 pub(crate) struct Messages {
     /// The next unused date, counted back from the start.
     next: Mutex<usize>,
@@ -128,7 +128,7 @@ impl Messages {
     }
 }
 
-/// A date that no other number has, up to an hour back.
+/// A date of its own for each number, at most one hour back.
 fn date(begin: DateTime<Utc>, number: usize) -> String {
     DateStyle::Full.write(begin - TimeDelta::milliseconds(i64::try_from(number).unwrap()))
 }
@@ -147,7 +147,7 @@ fn derive(kernels: &Kernels, dates: &[String]) -> Vec<Key> {
     keys.into_iter().map(Key::new).collect()
 }
 
-/// A query of a message that no secret opens, of `age` ago.
+/// A query with a message that no secret opens, dated `age` ago.
 pub(crate) fn unopened(age: TimeDelta) -> String {
     let (date, key) = (DateStyle::Full.write(Utc::now() - age), Key::default());
     let plaintext = members::write_redirect(&members(), ListSyntax::Repeated);

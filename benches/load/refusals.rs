@@ -1,4 +1,4 @@
-//! What a refusal costs the server, beside the calls that it saves: processor time, not the time that a caller waits.
+//! What a refusal costs the server, compared with the call that it saves: processor time, not waiting time.
 
 use std::time::Duration;
 

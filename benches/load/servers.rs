@@ -1,4 +1,4 @@
-//! The servers of a run: the service, the echo and the other languages' rivals, each a process that ends with its handle.
+//! The servers of a run: the service, the echo and those in other languages, each a process that ends with its handle.
 
 use std::{
     fs,
@@ -44,7 +44,7 @@ impl Server {
         Self { name: "aa-redirect".into(), address: address.expect("the service starts"), child }
     }
 
-    /// This very program as an echo behind the service's own layers.
+    /// This program as the echo, behind the layers of the service.
     pub(crate) fn echo() -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .env(echo::VARIABLE, "1")
@@ -111,7 +111,7 @@ fn drain(mut stream: impl Read + Send + 'static) {
     thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
 }
 
-/// What `found` makes of the first line that it takes; the rest of the stream is read and dropped.
+/// What `found` returns for the first line that it accepts. The rest of the stream is read and dropped.
 fn announced(stream: impl Read + Send + 'static, found: fn(&str) -> Option<String>) -> Option<String> {
     let mut stream = BufReader::new(stream);
     let announced = stream.by_ref().lines().map_while(Result::ok).find_map(|line| found(&line));

@@ -1,4 +1,4 @@
-//! Medians with least and most, printed as they are found and kept for the documentation.
+//! Medians with least and most, printed at once and written to a file for the documentation.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ impl Table {
         self.push(name, values, "");
     }
 
-    /// A remark under the table.
+    /// A note under the table.
     pub(crate) fn note(&mut self, text: &str) {
         println!("{text}");
         writeln!(self.0, "\n{text}").unwrap();

@@ -1,15 +1,15 @@
-//! Whether valid and invalid padding cost the same, and failures of one kind and another answer after the same time:
-//! `TIMING_SECONDS=120 cargo bench --bench timing`, so long for each of the two.
+//! Checks that valid and invalid padding take the same time, and that failures of all kinds answer after the same time:
+//! `TIMING_SECONDS=120 cargo bench --bench timing`, for this many seconds each.
 //!
 //! The method of dudect (Reparaz, Balasch, Verbauwhede: "Dude, is my code constant time?", 2017): calls of two classes,
-//! drawn at random, and Welch's t-test of their times, over all of them and over those below each of 100 percentiles, since
-//! what slows a call from outside has no class. The greatest |t| counts. What is timed first is a call of
-//! `codec::cipher::decrypt` and the zeroing of what it returns, all that the service does whatever the verdict; the branch
-//! on it is the caller's. Then it is a call of the service through its socket.
+//! chosen at random, and Welch's t-test of their times, over all of them and over those below each of 100 percentiles,
+//! since a disturbance from outside has no class. The greatest |t| counts. First it times `codec::cipher::decrypt` and
+//! the zeroing of its result, which is all that the service does for every outcome; the caller branches later. Then it
+//! times a call of the service through its socket.
 //!
-//! The bound is 10, as in dudect's own program: 4.5 is usual for one test, and here the greatest of 101 of each pair of
-//! classes is taken. Exits 1 above it, and where a control stays below it, an unpadding that stops at the first wrong byte
-//! and a refusal without a tick: then nothing was shown.
+//! The limit is 10, as in dudect's own program: 4.5 is common for one test, and this is the greatest of 101 tests. The
+//! program exits with 1 above the limit. It also does if a control stays below it, since the run then proves nothing.
+//! The controls are an unpadding that stops at the first wrong byte, and a refusal without a tick.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench says what it expects by unwrapping it")]
 #![allow(

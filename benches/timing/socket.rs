@@ -1,7 +1,8 @@
 //! Whether failures of one kind and another take the same time through the socket of a running server.
 //!
-//! Callers draw a pair and one of its two messages at random, wait for a random part of a tick and ask. The two are as
-//! long as each other. In the control both are refused without a tick, and what they differ in work must be seen.
+//! Callers choose a pair and one of its two messages at random, wait for a random part of a tick, and call. Both
+//! messages have the same length. In the control both are refused without a tick, and the difference in their work must
+//! show.
 
 use std::{
     fs,
@@ -26,7 +27,7 @@ const BATCH: usize = 500;
 /// A test says nothing about fewer measurements of a class.
 const LEAST: f64 = 1000.0;
 
-/// What every message holds, less `srcref`.
+/// The members of every message, without `srcref`.
 const MEMBERS: &str = "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=u@iv";
 /// A date long past.
 const STALE: &str = "211120251040756";
@@ -65,7 +66,7 @@ fn pairs() -> Vec<Pair> {
     ]
 }
 
-/// Measures for so many seconds; says whether a failure can be told from another, or the control's cannot.
+/// Measures for this many seconds. Returns whether two kinds of failures differ in time, or the control does not.
 pub(crate) async fn fails(seconds: u64) -> bool {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("timing");
     fs::create_dir_all(&folder).unwrap();

@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Whether list and extra members have the form that is asked of whoever writes them.
+/// Whether list and extra members have the form that encoding asks for.
 fn are_writable(items: &[String], extra: &BTreeMap<String, String>) -> bool {
     items.iter().all(|item| form::is_list_item(item)) && extra.keys().all(|name| form::is_extra_name(name))
 }

@@ -16,7 +16,7 @@ pub use parameters::{Parameters, parameters};
 pub enum Verdict<T> {
     /// It reads so, with these deviations, named as in the interface, and no other one.
     Means(T, BTreeSet<&'static str>),
-    /// It needs a repair that this reader does not know: whoever opens it has to report something.
+    /// It needs a repair that this reader does not know: a reader that opens it must report a deviation.
     Deviates,
     /// It must not be opened.
     Refused,

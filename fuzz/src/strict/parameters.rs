@@ -147,6 +147,6 @@ fn is_date(text: &[u8]) -> bool {
         _ => 0,
     };
     let seconds = text.len() == 15 || number(12, 14) < 60;
-    // Year 0 is none of the calendar.
+    // The calendar has no year 0.
     year > 0 && (1..=days).contains(&day) && number(8, 10) < 24 && number(10, 12) < 60 && seconds
 }
