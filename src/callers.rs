@@ -12,19 +12,23 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::{
-    file_check::{Problem, Refused},
-    files::{ReadFile, read_file},
+use crate::files::{
+    ReadFile,
+    problem::{Problem, Refused},
+    read_file,
+    reload::Reloaded,
 };
 
 mod file;
 pub mod forwarded;
+mod rpc;
 mod san;
 
+pub use rpc::Rpc;
 pub use san::{San, peer_sans};
 
-/// The RPCs that `methods` may name.
-pub const METHODS: [&str; 5] = ["EncodeRedirect", "DecodeRedirect", "EncodeCallback", "DecodeCallback", "ListPairings"];
+/// Callers that are served while their file changes.
+pub type Served = Reloaded<Callers>;
 
 /// Headers that carry credentials in no form that is known; such a caller is unknown.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -35,15 +39,15 @@ pub struct Malformed;
 pub struct Caller {
     /// For logs; 1 to 128 bytes without control characters, and no other caller's.
     pub name: Arc<str>,
-    methods: Option<Vec<&'static str>>,
+    methods: Option<Vec<Rpc>>,
     fiu: Option<HashSet<String>>,
     aa: Option<HashSet<String>>,
 }
 
 impl Caller {
-    /// Whether the caller may use the RPC of this plain name, such as `EncodeRedirect`.
-    pub fn may_call(&self, method: &str) -> bool {
-        self.methods.as_ref().is_none_or(|methods| methods.contains(&method))
+    /// Whether the caller may use this RPC.
+    pub fn may_call(&self, rpc: Rpc) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.contains(&rpc))
     }
 
     /// Whether the caller may use, or learn of, the pairing of these two.
@@ -127,17 +131,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message;
-
     use super::*;
-
-    #[test]
-    fn the_methods_are_those_of_the_service() {
-        let files = prost_types::FileDescriptorSet::decode(crate::proto::DESCRIPTORS).unwrap();
-        let service = files.file.iter().find_map(|file| file.service.first()).unwrap();
-        let methods: Vec<&str> = service.method.iter().map(prost_types::MethodDescriptorProto::name).collect();
-        assert_eq!(methods, METHODS);
-    }
 
     #[test]
     fn a_token_stands_behind_the_word_bearer_in_the_only_authorization() {

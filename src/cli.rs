@@ -9,13 +9,16 @@ use std::{
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use thiserror::Error;
 
-use crate::config::{Address, BadSettings, DEFAULT_LISTEN, KeyringSettings, Settings};
+use crate::{
+    compose::{self, BadSettings},
+    config::{Address, DEFAULT_LISTEN, KeyringSettings, Settings},
+};
 
+mod check;
 mod descriptor;
 mod health;
 mod inspect;
 mod keygen;
-mod serve;
 
 /// Settings or arguments that cannot be used (`EX_USAGE` of sysexits).
 const BAD_SETTINGS: u8 = 64;
@@ -84,6 +87,15 @@ enum Failure {
     Reported,
 }
 
+impl From<compose::Failure> for Failure {
+    fn from(failure: compose::Failure) -> Self {
+        match failure {
+            compose::Failure::Settings(settings) => Self::Settings(settings),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Other(error.to_string())
@@ -101,8 +113,8 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = match cli.command.unwrap_or(Command::Serve { settings: cli.settings }) {
-        Command::Serve { settings } => serve::serve(&settings),
-        Command::Check { settings } => serve::check(&settings),
+        Command::Serve { settings } => compose::serve(&settings).map_err(Failure::from),
+        Command::Check { settings } => check::check(&settings),
         Command::Inspect { keyring, json, url } => read_url(url).and_then(|url| inspect::run(&keyring, &url, json)),
         Command::Descriptor => io::stdout().write_all(&descriptor::set()).map_err(Failure::from),
         Command::Keygen => keygen::secret().map(|secret| println!("{secret}")),

@@ -1,32 +1,16 @@
-//! Settings: flags first, then the environment (`AA_REDIRECT_<FLAG>`), then the defaults; all checked before a port is
-//! bound.
+//! Settings as plain data: flags first, then the environment (`AA_REDIRECT_<FLAG>`), then the defaults, each with its
+//! reason. Loads no file and binds no port.
 
 use std::{
-    fmt, io,
+    fmt,
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     str::FromStr,
-    sync::Arc,
     thread,
-    time::Duration,
 };
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
-use thiserror::Error;
 use tracing::level_filters::LevelFilter;
-
-use crate::{
-    callers::Callers,
-    file_check::{Problem, Refused},
-    files::ReadFile,
-    keyring::{self, Keyring},
-    reload::Reloaded,
-    server::{
-        Limits,
-        tls::{Tls, TlsFiles, TlsRefused},
-    },
-    telemetry::traces::BadTracing,
-};
 
 /// Loopback only, so that a first start exposes nothing.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
@@ -190,116 +174,10 @@ pub struct KeyringSettings {
     pub keyring: Option<PathBuf>,
 }
 
-/// Settings that cannot be used.
-#[derive(Debug, Error)]
-pub enum BadSettings {
-    /// The keyring file is refused.
-    #[error("{0}")]
-    Keyring(#[from] Refused),
-    /// The sandbox keyring would be reachable from other machines.
-    #[error(
-        "{0} is reached from other machines, and the sandbox keyring's secrets are public: name a keyring with \
-         --keyring, listen on a loopback address, or say --sandbox to serve it all the same"
-    )]
-    SandboxExposed(Address),
-    /// The sandbox keyring would be served in what looks like production.
-    #[error(
-        "{0} is given without --keyring, and the sandbox keyring's secrets are public: name a keyring, or say --sandbox \
-         to serve it all the same"
-    )]
-    SandboxInEarnest(&'static str),
-    /// The callers file is refused.
-    #[error("{0}")]
-    Callers(Refused),
-    /// Certificate, key or client CAs are refused.
-    #[error("{0}")]
-    Tls(#[from] TlsRefused),
-    /// The settings of OpenTelemetry cannot be used.
-    #[error("{0}")]
-    Tracing(#[from] BadTracing),
-    /// The embedded keyring is faulty.
-    #[error("the embedded keyring is faulty: {0:?}")]
-    Sandbox(Vec<Problem>),
-}
-
-/// What is served from files, loaded and fit.
-pub struct Loaded {
-    /// The pairings.
-    pub keyring: Arc<Reloaded<Keyring>>,
-    /// Who may call.
-    pub callers: Option<Arc<Reloaded<Callers>>>,
-    /// Certificate and key.
-    pub tls: Option<Arc<Reloaded<Tls>>>,
-    /// What to look at, each with the file that it is about.
-    pub warnings: Vec<(PathBuf, Problem)>,
-}
-
-impl KeyringSettings {
-    /// The keyring with its warnings, or the sandbox one where no file is named.
-    ///
-    /// # Errors
-    /// Where the file is refused.
-    pub fn load(&self) -> Result<(Reloaded<Keyring>, Vec<Problem>), BadSettings> {
-        if let Some(path) = self.keyring.clone() {
-            return Ok(Reloaded::load("keyring", move |read| keyring::load_with(&path, read))?);
-        }
-        let sandbox = |_: &ReadFile<'_>| keyring::sandbox().map(|keyring| (keyring, Vec::new()));
-        Reloaded::load("keyring", move |read| sandbox(read).map_err(BadSettings::Sandbox))
-    }
-}
-
 impl Settings {
     /// Whether the embedded keyring is served.
     pub fn is_sandbox(&self) -> bool {
         self.keyring.keyring.is_none()
-    }
-
-    /// Checks what no single setting shows, and loads every file.
-    ///
-    /// # Errors
-    /// What makes the settings unfit.
-    pub fn load(&self) -> Result<Loaded, BadSettings> {
-        self.check_sandbox()?;
-        let (keyring, found) = self.keyring.load()?;
-        let at = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
-        let mut warnings: Vec<_> = found.into_iter().map(|problem| (at(&self.keyring.keyring), problem)).collect();
-        let callers = self.callers.clone().map(|path| {
-            Reloaded::load("callers", move |read| Callers::load_with(&path, read)).map_err(BadSettings::Callers)
-        });
-        let callers = callers.transpose()?.map(|(callers, found)| {
-            warnings.extend(found.into_iter().map(|problem| (at(&self.callers), problem)));
-            Arc::new(callers)
-        });
-        let tls = self.tls_files().map(|files| {
-            Reloaded::load("certificates", move |read| Tls::load(&files, read).map(|tls| (tls, Vec::new())))
-        });
-        let tls = tls.transpose()?.map(|(tls, _)| Arc::new(tls));
-        Ok(Loaded { keyring: Arc::new(keyring), callers, tls, warnings })
-    }
-
-    /// The sandbox keyring serves only where nothing speaks of production, or where that is insisted on.
-    fn check_sandbox(&self) -> Result<(), BadSettings> {
-        if !self.is_sandbox() || self.sandbox {
-            return Ok(());
-        }
-        let listening = self.listen.iter().chain(&self.trusted_listen);
-        if let Some(exposed) = { listening }.find(|address| !address.is_local()) {
-            return Err(BadSettings::SandboxExposed(exposed.clone()));
-        }
-        let in_earnest = [
-            ("--callers", self.callers.is_some()),
-            ("--tls-cert", self.tls_cert.is_some()),
-            ("--admin-listen", self.admin_listen.is_some()),
-        ];
-        match in_earnest.into_iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(BadSettings::SandboxInEarnest(flag)),
-            None => Ok(()),
-        }
-    }
-
-    fn tls_files(&self) -> Option<TlsFiles> {
-        let (cert, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
-        Some(TlsFiles { cert, key, client_ca: self.tls_client_ca.clone() })
     }
 
     /// Threads for key derivation: as told, else one fewer than cores, so that calls without PBKDF2 find one free.
@@ -308,25 +186,4 @@ impl Settings {
             || thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
         self.kdf_threads.unwrap_or_else(|| cores().saturating_sub(1).max(1))
     }
-
-    /// What the server may take and how long it may last, where that many `files` may be open for connections.
-    pub fn limits_for(&self, files: Option<u64>) -> Limits {
-        let connections = files.map_or(u64::MAX, |files| files.max(1)).min(self.max_connections.into());
-        Limits {
-            max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
-            max_connection_age: Duration::from_secs(self.max_connection_age),
-            drain_delay: Duration::from_secs(self.drain_delay),
-            drain_timeout: Duration::from_secs(self.drain_timeout),
-        }
-    }
-}
-
-/// What `error` says, and the way out where one is known.
-pub(crate) fn bind_advice(address: &Address, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another process listens there, or name another address with --listen",
-        io::ErrorKind::PermissionDenied => "; ports under 1024 need a privilege",
-        _ => "",
-    };
-    format!("cannot listen on {address}: {error}{advice}")
 }

@@ -9,6 +9,9 @@ use std::{
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub mod problem;
+pub mod reload;
+
 /// Reads a file whole; the bytes are zeroed when dropped.
 pub type ReadFile<'a> = dyn Fn(&Path) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
 

@@ -4,29 +4,35 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
-use pbkdf2_lanes::Input;
+use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::codec::{
-    kdf::{self, Key},
-    profile::{Conventions, Scheme},
+use crate::{
+    codec::{
+        kdf::{self, Key},
+        profile::{Conventions, Scheme},
+    },
+    files::reload::Reloaded,
 };
 
-pub mod budget;
 mod file;
 mod hosts;
 mod sandbox;
 
+#[cfg(test)]
+pub(crate) use file::parse;
 pub use file::{load, load_with};
 pub use hosts::HostRules;
 pub use sandbox::sandbox;
 
-pub use crate::file_check::{Problem, Refused};
+pub use crate::files::problem::{Problem, Refused};
+
+/// A keyring that is served while its files change.
+pub type Served = Reloaded<Keyring>;
 
 /// One FIU and one AA that share secrets.
 #[derive(Debug)]
@@ -49,8 +55,6 @@ pub struct Pairing {
     pub failure_budget: u32,
     /// For how long one date may be written in several messages; zero: never.
     pub date_reuse: TimeDelta,
-    /// When the next shared date was last derived ahead, in milliseconds of the Unix epoch.
-    derived_ahead: AtomicI64,
 }
 
 /// Tells secrets apart for as long as the process lives, across reloads.
@@ -63,22 +67,20 @@ pub struct Secret {
     pub id: String,
     /// Whether it only decodes.
     pub decode_only: bool,
-    /// The environment variable that gave it.
-    variable: Option<String>,
     /// Names the secret in caches: no other one of this process has it.
     pub(crate) serial: u64,
     value: SecretSlice<u8>,
 }
 
 impl Secret {
-    fn new(id: String, decode_only: bool, variable: Option<String>, value: Vec<u8>) -> Self {
+    fn new(id: String, decode_only: bool, value: Vec<u8>) -> Self {
         let serial = NEXT_SECRET.fetch_add(1, Ordering::Relaxed);
-        Self { id, decode_only, variable, serial, value: value.into() }
+        Self { id, decode_only, serial, value: value.into() }
     }
 
-    /// What a key for `date` is derived from.
-    pub(crate) fn input<'a>(&'a self, date: &'a str) -> Input<'a> {
-        Input { password: self.value.expose_secret(), salt: date.as_bytes() }
+    /// The bytes of the secret: for key derivation alone.
+    pub(crate) fn expose(&self) -> &[u8] {
+        self.value.expose_secret()
     }
 
     /// The key for `date`, by the formula of `scheme`. With [`Scheme::Pbkdf2`] this takes 6 to 16 ms of a core.
@@ -91,12 +93,6 @@ impl Secret {
 }
 
 impl Pairing {
-    /// Whether the key of the date that is shared from `begin` on is still to be derived ahead; true once for each.
-    pub(crate) fn derives_ahead(&self, begin: DateTime<Utc>) -> bool {
-        let begin = begin.timestamp_millis();
-        self.derived_ahead.fetch_max(begin, Ordering::Relaxed) < begin
-    }
-
     /// The secret that encodes.
     pub fn primary(&self) -> &Secret {
         &self.secrets[0]
@@ -153,11 +149,6 @@ impl Keyring {
     /// Every pairing, ordered by FIU id and AA id.
     pub fn pairings(&self) -> impl Iterator<Item = &Arc<Pairing>> {
         self.pairings.values()
-    }
-
-    /// The environment variables that gave its secrets.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
-        self.pairings().flat_map(|pairing| &pairing.secrets).filter_map(|secret| secret.variable.as_deref())
     }
 
     /// The pairings behind (`fiu`, `aa`) in that order.

@@ -1,29 +1,37 @@
 //! Encodes and decodes the browser redirects between Financial Information Users (FIU) and Account Aggregators (AA) of
 //! India's consent framework, over gRPC.
 //!
-//! Three rings; each knows only those inside it:
+//! Who may use whom; a test reads every `use crate::` and fails on any other arrow (`tests/structure.rs`):
 //!
-//! 1. [`codec`]: the format, pure.
-//! 2. [`keyring`] and [`kdf_pool`]: pairings, secrets, derived keys.
-//! 3. [`service`], [`callers`], [`error`], [`server`], [`telemetry`], [`config`], [`cli`]: the edges. They translate and
-//!    decide nothing about the format. [`reload`] keeps what is served up with its files.
+//! | module | what it is | uses |
+//! |---|---|---|
+//! | [`codec`] | the format, pure | nothing of ours |
+//! | [`config`] | settings as plain data | nothing of ours |
+//! | [`files`] | reading, checking and reloading files | nothing of ours |
+//! | [`keyring`] | pairings and secrets, as a file says them | codec, files |
+//! | [`callers`] | who may call | codec, files |
+//! | [`keys`] | derived keys: cache, single flight, the PBKDF2 pool | codec, keyring |
+//! | [`memory`] | failures and first openings | codec, keyring |
+//! | [`exchange`] | opening and sealing one message | codec, keyring, keys, memory |
+//! | [`telemetry`] | logs, metrics, traces | names of codec, proto |
+//! | [`service`] | protobuf ↔ exchange, errors | exchange and what it uses, callers, telemetry, proto |
+//! | [`server`] | listeners, connections, TLS, limits, health, admin, drain | service, callers, telemetry, files |
+//! | [`compose`], [`cli`] | the program | everything |
 //!
-//! [`files`] is how the second and third ring read, [`file_check`] what their files have in common. [`manual`] is
-//! documentation only: [attacks, and why they fail here](manual::attacks).
+//! [`manual`] is documentation only.
 
 pub mod callers;
 pub mod cli;
 pub mod codec;
+pub mod compose;
 pub mod config;
-mod environment;
-pub mod error;
-pub mod file_check;
+pub mod exchange;
 pub mod files;
-pub mod kdf_pool;
 pub mod keyring;
+pub mod keys;
 pub mod manual;
+pub mod memory;
 pub mod proto;
-pub mod reload;
 pub mod server;
 pub mod service;
 pub mod telemetry;

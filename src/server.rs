@@ -15,13 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
-    callers::Callers,
-    proto::{
-        self,
-        redirect_service_server::{RedirectService, RedirectServiceServer, SERVICE_NAME},
-    },
-    reload::Reloaded,
-    service::MAX_REQUEST,
+    callers,
+    service::{Clock, MAX_REQUEST, RedirectService, RedirectServiceServer, SERVICE_NAME, proto},
     telemetry::{Telemetry, metrics},
 };
 
@@ -41,7 +36,6 @@ pub use listener::Listener;
 use admin::Admin;
 use connections::Connections;
 use health::Readiness;
-use tls::Tls;
 use workers::Workers;
 
 /// The services that health tells of.
@@ -71,9 +65,9 @@ pub struct Limits {
 /// What stands between a server's sockets and its services.
 pub struct Edges {
     /// Certificate and key; without them TCP is plain.
-    pub tls: Option<Arc<Reloaded<Tls>>>,
+    pub tls: Option<Arc<tls::Served>>,
     /// Who may call; without them everybody who can connect.
-    pub callers: Option<Arc<Reloaded<Callers>>>,
+    pub callers: Option<Arc<callers::Served>>,
     /// Where calls are recorded.
     pub telemetry: Arc<Telemetry>,
 }
@@ -209,6 +203,6 @@ impl<S: RedirectService> Services<S> {
 }
 
 /// A clock that tells the system's time.
-pub fn system_clock() -> crate::service::Clock {
+pub fn system_clock() -> Clock {
     Arc::new(chrono::Utc::now)
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 pub mod call;
 pub mod logs;
+pub mod method;
 pub mod metrics;
 pub mod traces;
 

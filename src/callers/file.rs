@@ -13,11 +13,11 @@ use toml::Spanned;
 
 use crate::{
     codec::MAX_ID,
-    file_check::{Problem, Refused, line_of, shaped},
     files::ReadFile,
+    files::problem::{Lines, Problem, Refused, shaped},
 };
 
-use super::{Caller, Callers, METHODS, San};
+use super::{Caller, Callers, Rpc, San};
 
 /// Bytes of a caller's name at most.
 const MAX_NAME: usize = 128;
@@ -63,7 +63,7 @@ pub(super) fn load(path: &Path, read: &ReadFile<'_>) -> Result<(Callers, Vec<Pro
 
 /// What has been found while one file is checked.
 struct Check<'a> {
-    text: &'a str,
+    lines: Lines,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// The line where each name and each identity was first seen.
@@ -73,8 +73,13 @@ struct Check<'a> {
 
 fn parse(text: &str) -> Result<(Callers, Vec<Problem>), Vec<Problem>> {
     let file: RawFile = shaped(text)?;
-    let mut check =
-        Check { text, problems: Vec::new(), warnings: Vec::new(), names: HashMap::new(), identities: HashMap::new() };
+    let mut check = Check {
+        lines: Lines::of(text),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        names: HashMap::new(),
+        identities: HashMap::new(),
+    };
     if file.caller.is_empty() {
         let text = "has no [[caller]]; write at least one, or leave --callers out to let everybody call";
         check.problems.push(Problem { line: None, text: text.into() });
@@ -92,7 +97,7 @@ fn parse(text: &str) -> Result<(Callers, Vec<Problem>), Vec<Problem>> {
 
 impl<'a> Check<'a> {
     fn problem<T>(&self, at: &Spanned<T>, text: impl Into<String>) -> Problem {
-        Problem { line: Some(line_of(self.text, at.span().start)), text: text.into() }
+        Problem { line: Some(self.lines.at(at.span().start)), text: text.into() }
     }
 
     fn refuse<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
@@ -120,7 +125,7 @@ impl<'a> Check<'a> {
         let text = name.get_ref();
         if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
             self.refuse(name, format!("`name` must have 1 to {MAX_NAME} bytes, no control characters"));
-        } else if let Some(first) = self.names.insert(text, line_of(self.text, name.span().start)) {
+        } else if let Some(first) = self.names.insert(text, self.lines.at(name.span().start)) {
             self.refuse(name, format!("the caller on line {first} has the same `name`; each needs its own"));
         }
     }
@@ -152,22 +157,22 @@ impl<'a> Check<'a> {
     }
 
     fn unique(&mut self, at: &Spanned<String>, identity: Identity) -> Identity {
-        let line = line_of(self.text, at.span().start);
+        let line = self.lines.at(at.span().start);
         if let Some(first) = self.identities.insert(identity.clone(), line) {
             self.refuse(at, format!("the caller on line {first} is known by the same; keep one of them"));
         }
         identity
     }
 
-    fn methods(&mut self, list: &List) -> Vec<&'static str> {
+    fn methods(&mut self, list: &List) -> Vec<Rpc> {
         if list.get_ref().is_empty() {
             self.refuse(list, "`methods` is empty, so that this caller can call nothing; drop it to allow all");
         }
         let mut methods = Vec::new();
         for at in list.get_ref() {
-            match METHODS.iter().find(|method| *method == at.get_ref()) {
-                Some(method) => methods.push(*method),
-                None => self.refuse(at, format!("`methods` takes {}", METHODS.join(", "))),
+            match Rpc::of_name(at.get_ref()) {
+                Some(rpc) => methods.push(rpc),
+                None => self.refuse(at, format!("`methods` takes {}", Rpc::ALL.map(Rpc::name).join(", "))),
             }
         }
         methods

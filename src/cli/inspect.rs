@@ -3,20 +3,26 @@
 //! Says what the service must not say. Values are printed with control characters escaped, since whoever sits at the
 //! browser chose them.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::{
     codec::{
-        self, Deviations, Envelope, Malformed, Unopened,
+        self, Deviations, Envelope,
         date::Freshness,
         errorcode,
-        url::{Leg, UrlProblem, leg_of},
+        members::{Callback, Redirect},
+        url::{Leg, leg_of},
     },
+    compose,
     config::KeyringSettings,
+    exchange::{Exchange, Message, Parties, Question, Refused, Tried, Verdict, Window, Witness},
     keyring::{Keyring, Pairing},
+    keys::KdfPool,
+    memory::Budget,
+    service::error::{Refusal, reason_name},
 };
 
 use super::Failure;
@@ -90,8 +96,10 @@ struct Member {
 
 /// Prints what `url` holds.
 pub(super) fn run(settings: &KeyringSettings, url: &str, json: bool) -> Result<(), Failure> {
-    let (keyring, _) = settings.load()?;
-    let report = inspect(&keyring.current(), url, Utc::now());
+    let (keyring, _) = compose::load_keyring(settings)?;
+    let exchange = Exchange::new(Arc::new(KdfPool::new(1)?), Arc::new(Budget::default()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(inspect(&exchange, &keyring.current(), url, Utc::now()));
     if json {
         let text = serde_json::to_string_pretty(&report).map_err(|error| Failure::Other(error.to_string()))?;
         println!("{text}");
@@ -101,7 +109,16 @@ pub(super) fn run(settings: &KeyringSettings, url: &str, json: bool) -> Result<(
     if report.accepted { Ok(()) } else { Err(Failure::Reported) }
 }
 
-fn inspect(keyring: &Keyring, url: &str, now: DateTime<Utc>) -> Report {
+/// An operator opens a message although its date is refused.
+struct Operator;
+
+impl Witness for Operator {
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
+
+async fn inspect(exchange: &Exchange, keyring: &Keyring, url: &str, now: DateTime<Utc>) -> Report {
     let leg = leg_of(url);
     let mut report = Report {
         leg: match leg {
@@ -113,127 +130,138 @@ fn inspect(keyring: &Keyring, url: &str, now: DateTime<Utc>) -> Report {
     let envelope = match Envelope::from_url(url, leg) {
         Ok(envelope) => envelope,
         Err(malformed) => {
-            (report.answer, report.explanation) = explain_malformed(malformed);
+            report.refuse(&Refusal::Malformed(leg, malformed));
             return report;
         }
     };
-    let readings = envelope.date.readings().into_iter().map(|(digits, instant)| Reading {
-        digits,
-        instant: instant.to_rfc3339_opts(SecondsFormat::Millis, true),
-        age_seconds: (now - instant).num_seconds(),
+    report.envelope(&envelope, now);
+    // Each pairing of the sender by itself, so that one answer never hides another.
+    let receivers = keyring.pairings().filter_map(|pairing| match leg {
+        Leg::Request => (pairing.fiu == envelope.sender).then_some(&*pairing.aa),
+        Leg::Callback => (pairing.aa == envelope.sender).then_some(&*pairing.fiu),
     });
-    report.date = Some(DateReport { text: envelope.date.text().to_owned(), readings: readings.collect() });
-    report.sender = Some(envelope.sender.clone());
-    report.requestor_type = envelope.requestor_type.map(codec::RequestorType::name);
-    report.has_iv = Some(envelope.iv.is_some());
-    report.ciphertext_bytes = Some(envelope.ciphertext.len());
-    report.deviations = envelope.deviations.iter().map(codec::Deviation::name).collect();
-    let sender = |pairing: &Pairing| match leg {
-        Leg::Request => pairing.fiu == envelope.sender,
-        Leg::Callback => pairing.aa == envelope.sender,
-    };
-    let candidates: Vec<_> = keyring.pairings().filter(|pairing| sender(pairing)).collect();
-    if candidates.is_empty() {
-        report.answer = "PAIRING_UNKNOWN";
-        report.explanation = "no pairing of the keyring has this sender; see `aa-redirect check`".into();
-        return report;
+    let receivers: Vec<&str> = receivers.collect();
+    if receivers.is_empty() {
+        report.refuse(&Refusal::of(Refused::PairingUnknown, Parties::of(leg, &envelope.sender, "")));
     }
-    for pairing in candidates {
-        if try_pairing(&mut report, pairing, &envelope, leg, now) {
+    for receiver in receivers {
+        let question = Question { keyring, envelope: &envelope, receiver, now };
+        let opened = match leg {
+            Leg::Request => report.verdict(exchange.open::<Redirect>(question, &Operator).await),
+            Leg::Callback => report.verdict(exchange.open::<Callback>(question, &Operator).await),
+        };
+        if opened {
             break;
         }
     }
     report
 }
 
-/// Tries one pairing; true where it opened the message.
-fn try_pairing(report: &mut Report, pairing: &Pairing, envelope: &Envelope, leg: Leg, now: DateTime<Utc>) -> bool {
-    let conventions = &pairing.conventions;
-    let scheme = conventions.profile.scheme;
-    let instants = envelope.date.instants(conventions.date, conventions.read_date);
-    let checked = leg == Leg::Request || conventions.check_resdate;
-    let (freshness, stale) = match instants.map(|instants| instants.freshness(now, conventions.max_age)) {
-        _ if !checked => ("not checked", None),
-        Ok(Freshness::Fresh) => ("inside the window", None),
-        Ok(Freshness::Expired) => ("older than the window", Some("DATE_EXPIRED")),
-        Ok(Freshness::InFuture) => ("ahead of the window", Some("DATE_IN_FUTURE")),
-        Err(problem) => (problem, Some("DATE_MALFORMED")),
-    };
-    let mut tried = PairingReport {
-        fiu: pairing.fiu.clone(),
-        aa: pairing.aa.clone(),
-        profile: conventions.profile.name,
-        scheme: scheme.name(),
-        max_age_seconds: conventions.max_age.num_seconds(),
-        freshness,
-        secrets: Vec::new(),
-    };
-    if envelope.iv_for(scheme).is_none() {
-        // Where another pairing fits the scheme, its answer tells more.
-        if report.answer.is_empty() {
-            report.answer = "SCHEME_MISMATCH";
-            report.explanation = format!(
-                "the message has {} iv, and the scheme of profile {} is {}; sender and keyring follow different versions",
-                if envelope.iv.is_some() { "an" } else { "no" },
-                conventions.profile.name,
-                scheme.name()
-            );
-        }
-        report.pairings.push(tried);
-        return false;
+/// A message as a list of its members.
+trait Listed: Message {
+    /// Its members by name, one for each item of a list.
+    fn members(&self) -> Vec<Member>;
+
+    /// What the guideline says of its `errorcode`.
+    fn error_message(&self) -> Option<String>;
+}
+
+impl Listed for Redirect {
+    fn members(&self) -> Vec<Member> {
+        redirect_members(self)
     }
-    let mut opened = None;
-    for (at, secret) in pairing.secrets.iter().enumerate() {
-        let key = secret.derive(scheme, envelope.date.text());
-        let result = match leg {
-            Leg::Request => codec::open_redirect(envelope, &key, conventions).map(|(redirect, deviations)| {
-                (redirect_members(&redirect), deviations, pairing.redirect_hosts.allow(&redirect.redirect), None)
-            }),
-            Leg::Callback => codec::open_callback(envelope, &key, conventions).map(|(callback, deviations)| {
-                (callback_members(&callback), deviations, true, Some(errorcode::text(callback.errorcode)))
-            }),
-        };
-        tried.secrets.push(SecretReport {
-            id: secret.id.clone(),
-            primary: at == 0,
-            opened: result.is_ok(),
-            result: result.as_ref().map_or_else(Unopened::to_string, |_| "opened".to_owned()),
+
+    fn error_message(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Listed for Callback {
+    fn members(&self) -> Vec<Member> {
+        callback_members(self)
+    }
+
+    fn error_message(&self) -> Option<String> {
+        Some(errorcode::text(self.errorcode))
+    }
+}
+
+impl Report {
+    /// Adds what needs no key to see.
+    fn envelope(&mut self, envelope: &Envelope, now: DateTime<Utc>) {
+        let readings = envelope.date.readings().into_iter().map(|(digits, instant)| Reading {
+            digits,
+            instant: instant.to_rfc3339_opts(SecondsFormat::Millis, true),
+            age_seconds: (now - instant).num_seconds(),
         });
-        if let Ok(result) = result {
-            opened = Some(result);
-            break;
-        }
+        self.date = Some(DateReport { text: envelope.date.text().to_owned(), readings: readings.collect() });
+        self.sender = Some(envelope.sender.clone());
+        self.requestor_type = envelope.requestor_type.map(codec::RequestorType::name);
+        self.has_iv = Some(envelope.iv.is_some());
+        self.ciphertext_bytes = Some(envelope.ciphertext.len());
+        self.deviations = envelope.deviations.iter().map(codec::Deviation::name).collect();
     }
-    report.pairings.push(tried);
-    let Some((members, deviations, host_allowed, error_message)) = opened else {
-        report.answer = "UNDECIPHERABLE";
-        report.explanation = "no secret of the pairing opens the message; each says above how it failed".into();
-        return false;
-    };
-    report.members = Some(members);
-    report.error_message = error_message;
-    report.deviations = Deviations::iter(deviations).map(codec::Deviation::name).collect();
-    (report.answer, report.explanation) = match (stale, host_allowed) {
-        (Some(reason), _) => (reason, format!("the message opens, but its date is refused: {freshness}")),
-        (None, false) => ("UNDECIPHERABLE", "the redirect's host is not among redirect_hosts".to_owned()),
-        (None, true) => ("OK", "the service accepts this message now".to_owned()),
-    };
-    report.accepted = report.answer == "OK";
-    true
+
+    /// What a caller of the service would read.
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.answer = reason_name(refusal.reason());
+        self.explanation = refusal.message();
+    }
+
+    /// Adds a verdict; true if it opened the message.
+    fn verdict<M: Listed>(&mut self, verdict: Verdict<M>) -> bool {
+        let Verdict { pairing, window, tried, opened, refused } = verdict;
+        let Some(pairing) = pairing else { return false };
+        let mut secrets: Vec<SecretReport> = tried
+            .iter()
+            .map(|Tried { secret, why }| SecretReport::of(&pairing, *secret, false, why.to_string()))
+            .collect();
+        if let Some(opened) = &opened {
+            secrets.push(SecretReport::of(&pairing, opened.secret, true, "opened".to_owned()));
+        }
+        self.pairings.push(PairingReport {
+            fiu: pairing.fiu.clone(),
+            aa: pairing.aa.clone(),
+            profile: pairing.conventions.profile.name,
+            scheme: pairing.conventions.profile.scheme.name(),
+            max_age_seconds: pairing.conventions.max_age.num_seconds(),
+            freshness: window.map_or("not compared", |window| freshness(&window)),
+            secrets,
+        });
+        match refused {
+            // Where another pairing fits the scheme, its answer tells more.
+            Some(Refused::SchemeMismatch(_)) if !self.answer.is_empty() => {}
+            Some(refused) => self.refuse(&Refusal::of(refused, Parties { fiu: &pairing.fiu, aa: &pairing.aa })),
+            None => {
+                self.accepted = true;
+                self.answer = "OK";
+                "the service accepts this message now".clone_into(&mut self.explanation);
+            }
+        }
+        let Some(opened) = opened else { return false };
+        self.members = Some(opened.message.members());
+        self.error_message = opened.message.error_message();
+        self.deviations = Deviations::iter(opened.deviations).map(codec::Deviation::name).collect();
+        true
+    }
 }
 
-fn explain_malformed(malformed: Malformed) -> (&'static str, String) {
-    match malformed {
-        Malformed::Url(UrlProblem::Missing(name) | UrlProblem::OtherLeg(name)) => {
-            ("URL_MALFORMED", format!("the query of the URL has no `{name}`"))
-        }
-        Malformed::Url(UrlProblem::Repeated(name)) => ("URL_MALFORMED", format!("the URL has `{name}` more than once")),
-        Malformed::Date { .. } => ("DATE_MALFORMED", malformed.to_string()),
-        Malformed::Parameter { .. } => ("PARAMETER_MALFORMED", malformed.to_string()),
+impl SecretReport {
+    fn of(pairing: &Pairing, secret: usize, opened: bool, result: String) -> Self {
+        Self { id: pairing.secrets[secret].id.clone(), primary: secret == 0, opened, result }
     }
 }
 
-fn redirect_members(redirect: &codec::members::Redirect) -> Vec<Member> {
+fn freshness(window: &Window) -> &'static str {
+    match window.freshness {
+        None => "not checked",
+        Some(Freshness::Fresh) => "inside the window",
+        Some(Freshness::Expired) => "older than the window",
+        Some(Freshness::InFuture) => "ahead of the window",
+    }
+}
+
+fn redirect_members(redirect: &Redirect) -> Vec<Member> {
     let mut members = Vec::new();
     let mut push = |name: &str, value: &str| members.push(Member { name: name.into(), value: value.into() });
     push("txnid", &redirect.txnid);
@@ -248,7 +276,7 @@ fn redirect_members(redirect: &codec::members::Redirect) -> Vec<Member> {
     extra_members(members, &redirect.extra)
 }
 
-fn callback_members(callback: &codec::members::Callback) -> Vec<Member> {
+fn callback_members(callback: &Callback) -> Vec<Member> {
     let mut members = Vec::new();
     let mut push = |name: &str, value: &str| members.push(Member { name: name.into(), value: value.into() });
     push("txnid", &callback.txnid);

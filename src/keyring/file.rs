@@ -4,9 +4,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt,
+    env, fmt,
     path::Path,
-    sync::atomic::AtomicI64,
 };
 
 use chrono::TimeDelta;
@@ -22,14 +21,13 @@ use crate::{
         profile::{Conventions, ListSyntax, PROFILES, Profile},
         url::{Leg, names_parameter},
     },
-    environment,
-    file_check::{Problem, Refused, line_of, shaped},
+    files::problem::{Lines, Problem, Refused, shaped},
     files::{ReadFile, read_file},
 };
 
 mod shape;
 
-use super::{HostRules, Keyring, Pairing, Secret, budget::FAILURE_BUDGET};
+use super::{HostRules, Keyring, Pairing, Secret};
 use shape::{RawFile, RawPairing, RawSecret};
 
 /// Secrets of a pairing at most: each may cost a key derivation on decode.
@@ -40,8 +38,10 @@ const USUAL_SECRET: usize = 32;
 const MAX_AGE: i64 = 1_000_000_000;
 /// `date_reuse_milliseconds` at most.
 const MAX_DATE_REUSE: i64 = 1000;
-/// `failure_budget` at most. Past 4,096 the budget of the date is what bounds failures.
-const MAX_FAILURE_BUDGET: i64 = u32::MAX as i64;
+/// `failure_budget` if the file does not name one.
+const DEFAULT_FAILURE_BUDGET: u32 = 32;
+/// `failure_budget` at most: the budget of a date bounds failures beyond.
+const MAX_FAILURE_BUDGET: i64 = 4096;
 
 /// Reads the keyring file at `path` and the secrets that it names. Beside the keyring come warnings.
 ///
@@ -73,7 +73,7 @@ type ReadSecret<'a> = dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String> + 'a;
 
 /// What has been found while one file is checked.
 struct Check<'a> {
-    text: &'a str,
+    lines: Lines,
     read: &'a ReadSecret<'a>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -84,10 +84,10 @@ struct Check<'a> {
 }
 
 /// Checks `text` and builds the keyring. Secret files are read with `read`.
-pub(super) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<Problem>), Vec<Problem>> {
+pub(crate) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<Problem>), Vec<Problem>> {
     let file: RawFile = shaped(text)?;
     let mut check = Check {
-        text,
+        lines: Lines::of(text),
         read,
         problems: Vec::new(),
         warnings: Vec::new(),
@@ -104,7 +104,7 @@ pub(super) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<P
 
 impl Check<'_> {
     fn line(&self, span: &std::ops::Range<usize>) -> usize {
-        line_of(self.text, span.start)
+        self.lines.at(span.start)
     }
 
     fn refuse<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
@@ -148,9 +148,8 @@ impl Check<'_> {
             handles: raw.handles.iter().map(|handle| handle.get_ref().clone()).collect(),
             redirect_hosts,
             secrets,
-            failure_budget: failure_budget.and_then(|budget| budget.try_into().ok()).unwrap_or(FAILURE_BUDGET),
+            failure_budget: failure_budget.and_then(|budget| budget.try_into().ok()).unwrap_or(DEFAULT_FAILURE_BUDGET),
             date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or_default()),
-            derived_ahead: AtomicI64::default(),
         })
     }
 
@@ -298,7 +297,7 @@ impl Check<'_> {
             }
             let Some(value) = self.secret_value(entry) else { continue };
             self.weigh(entry, &value, self.line(&raw.span()));
-            secrets.push(Secret::new(id.clone(), at > 0, entry.env.clone(), value.to_vec()));
+            secrets.push(Secret::new(id.clone(), at > 0, value.to_vec()));
         }
         secrets
     }
@@ -307,9 +306,9 @@ impl Check<'_> {
     fn secret_value(&mut self, entry: &RawSecret) -> Option<Zeroizing<Vec<u8>>> {
         let value = match (&entry.file, &entry.env) {
             (Some(file), None) => (self.read)(file).map_err(|error| format!("the secret file {error}")),
-            (None, Some(name)) => environment::read(name)
-                .map(|mut value| Zeroizing::new(std::mem::take(&mut *value).into_bytes()))
-                .map_err(|problem| format!("the environment variable of the secret {problem}")),
+            (None, Some(name)) => env::var(name)
+                .map(|value| Zeroizing::new(value.into_bytes()))
+                .map_err(|_| "the environment variable of the secret is not set, or is not UTF-8".to_owned()),
             _ => Err("a secret needs `file` or `env`, and only one of them".to_owned()),
         };
         let mut value = match value {

@@ -20,10 +20,8 @@ use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
 use crate::{
-    callers::{self, Caller, Callers, San},
-    error::Refusal,
-    proto::redirect_service_server::RedirectService,
-    service::{Context, MAX_REQUEST},
+    callers::{self, Caller, Callers, Rpc, San},
+    service::{Context, MAX_REQUEST, RedirectService, error::Refusal},
     telemetry::call::{Call, REQUEST_ID},
 };
 
@@ -62,10 +60,9 @@ pub(super) async fn answer<S: RedirectService>(
     let holder = in_call.holder.clone();
     let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
     let mut response = if call.method().is_redirect() {
-        guarded(&shared, &peer, &call, &holder, request).await.unwrap_or_else(|refusal| {
-            call.refused(refusal.kind().0);
-            Status::from(refusal).into_http()
-        })
+        guarded(&shared, &peer, &call, &holder, request)
+            .await
+            .unwrap_or_else(|refusal| call.refuse(&refusal).into_http())
     } else {
         // Health and reflection answer when all else is refused.
         let response = Box::pin(shared.others.clone().oneshot(request)).await?;
@@ -90,7 +87,13 @@ async fn guarded<S: RedirectService>(
         Some(callers) => Some(identify(&callers.current(), peer, request.headers())?),
     };
     if let Some(caller) = &caller {
-        call.caller(&caller.name);
+        call.note_caller(&caller.name);
+        // Before any field is read: a caller learns nothing from a method that it may not use. A path that is no RPC of the
+        // interface is refused by the router.
+        match Rpc::of_name(call.method().name()) {
+            Some(rpc) if !caller.may_call(rpc) => return Err(Refusal::CallerForbidden(rpc)),
+            _ => {}
+        }
     }
     let left = deadline::of(request.headers()).unwrap_or(USUAL_DEADLINE);
     let deadline = Instant::now().checked_add(left);
@@ -98,7 +101,7 @@ async fn guarded<S: RedirectService>(
     let answer = AssertUnwindSafe(async {
         let request = arrived(request, holder).await?;
         // Not before: requests that do not arrive would keep others out.
-        let _room = Room::take(&shared.calls).ok_or(Refusal::Overloaded(FULL))?;
+        let _room = Room::take(&shared.calls).ok_or(Refusal::Full(FULL))?;
         let response = shared.redirects.clone().call(request).await.unwrap_or_else(|never| match never {});
         Ok(ready(response, holder).await)
     });

@@ -17,16 +17,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{
-    callers::peer_sans, proto::redirect_service_server::RedirectService, reload::Reloaded, telemetry::metrics::Cause,
-};
+use crate::{callers::peer_sans, service::RedirectService, telemetry::metrics::Cause};
 
 use super::{
     Shared,
     call::{self, Peer},
     connections::Place,
     listener::{Accepted, Stream},
-    tls::{Tls, negotiated_h2},
+    tls::{self, negotiated_h2},
 };
 
 /// How long TLS and HTTP/2 may take to begin: what a phone network's worst round trips need. A silent peer is closed then.
@@ -142,7 +140,7 @@ fn age(usual: Duration) -> Duration {
 }
 
 /// The handshakes: what is no HTTP/2, or no TLS where that is to be spoken, is closed and not waited for.
-async fn begin(accepted: Accepted, trusted: bool, tls: Option<&Reloaded<Tls>>) -> io::Result<(Prefaced, Peer)> {
+async fn begin(accepted: Accepted, trusted: bool, tls: Option<&tls::Served>) -> io::Result<(Prefaced, Peer)> {
     // The permissions of a Unix socket guard it, and a mesh's proxy has ended TLS before a trusted one.
     let tls = tls.filter(|_| accepted.is_tcp() && !trusted);
     let mut peer = Peer { private: accepted.is_local() || tls.is_some(), trusted, sans: Vec::new() };

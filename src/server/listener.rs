@@ -1,14 +1,12 @@
 //! Sockets to accept from, and the sockets accepted: a connection is handed to the thread that serves it, so that it
 //! leaves the runtime that accepted it.
 
-use std::{io, os::unix::net::UnixStream as StdUnixStream};
+use std::{io, net::SocketAddr, os::unix::net::UnixStream as StdUnixStream, path::Path};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
-
-use crate::config::{Address, bind_advice};
 
 /// Connections that may wait to be accepted; the kernel caps it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
@@ -37,22 +35,23 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    /// Binds `address`, within a runtime. A Unix socket that nobody listens on any more is replaced.
+    /// Binds a TCP socket, within a runtime.
     ///
     /// # Errors
-    /// Where it cannot be bound, with what to do.
-    pub fn bind(address: &Address) -> io::Result<Self> {
-        let socket = match address {
-            Address::Tcp(address) => bind_tcp(*address).map(Bound::Tcp),
-            Address::Unix(path) => {
-                if StdUnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-                    std::fs::remove_file(path)?;
-                }
-                UnixListener::bind(path).map(Bound::Unix)
-            }
-        };
-        let socket = socket.map_err(|error| io::Error::new(error.kind(), bind_advice(address, &error)))?;
-        Ok(Self { socket, trusted: false })
+    /// Those of the system.
+    pub fn bind_tcp(address: SocketAddr) -> io::Result<Self> {
+        bind_tcp(address).map(|socket| Self { socket: Bound::Tcp(socket), trusted: false })
+    }
+
+    /// Binds a Unix socket, within a runtime. A socket that nobody listens on any longer is replaced.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn bind_unix(path: &Path) -> io::Result<Self> {
+        if StdUnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            std::fs::remove_file(path)?;
+        }
+        UnixListener::bind(path).map(|socket| Self { socket: Bound::Unix(socket), trusted: false })
     }
 
     /// Whether it is one that only a mesh's proxy reaches.
@@ -67,16 +66,17 @@ impl Listener {
         Self { trusted: true, ..self }
     }
 
-    /// Where it listens; the port of a TCP socket is the one that the system gave.
+    /// Where it listens, `host:port` or `unix:path`; the port of a TCP socket is the one that the system gave.
     ///
     /// # Errors
-    /// Where the system does not say.
-    pub fn address(&self) -> io::Result<Address> {
+    /// If the system does not say.
+    pub fn address(&self) -> io::Result<String> {
         match &self.socket {
-            Bound::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Bound::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
             Bound::Unix(listener) => {
                 let address = listener.local_addr()?;
-                Ok(Address::Unix(address.as_pathname().unwrap_or("".as_ref()).to_owned()))
+                let path = address.as_pathname().ok_or(io::ErrorKind::AddrNotAvailable)?;
+                Ok(format!("unix:{}", path.display()))
             }
         }
     }
@@ -94,7 +94,7 @@ impl Listener {
     }
 }
 
-fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     use tokio::net::TcpSocket;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // As the standard library does: a restart must not wait for the connections of the server before it.

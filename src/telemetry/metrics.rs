@@ -23,7 +23,7 @@ use prometheus_client::{
 };
 use tonic::Code;
 
-use super::call::{Method, code_names};
+use super::method::{Method, code_names};
 use crate::proto::ErrorReason;
 
 mod histogram;

@@ -9,15 +9,16 @@ use std::{
 };
 
 use aa_redirect::{
-    config::Address,
-    kdf_pool::KdfPool,
-    keyring::{self, budget::Budget},
+    exchange::Exchange,
+    files::reload::Reloaded,
+    keyring,
+    keys::KdfPool,
+    memory::Budget,
     proto::{
         CallbackParams, DecodeCallbackRequest, DecodeCallbackResponse, DecodeRedirectRequest, DecodeRedirectResponse,
         Deviation, RedirectParams, decode_callback_request, decode_redirect_request,
         redirect_service_client::RedirectServiceClient,
     },
-    reload::Reloaded,
     server::{Edges, Limits, Listener, Listeners, Services},
     service::Redirects,
     telemetry::Telemetry,
@@ -43,7 +44,7 @@ pub const SECONDS: &str = "21112026104023";
 pub struct Server {
     pub client: RedirectServiceClient<Channel>,
     pub channel: Channel,
-    pub address: Address,
+    pub address: String,
     pub pool: Arc<KdfPool>,
     pub budget: Arc<Budget>,
     now: Arc<Mutex<DateTime<Utc>>>,
@@ -70,10 +71,10 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
     let (keyring, _) = Reloaded::load("keyring", move |read| keyring::load_with(&keyring, read)).unwrap();
     let now = Arc::new(Mutex::new(NOW.parse().unwrap()));
     let clock = Arc::clone(&now);
-    let redirects =
-        Redirects::new(Arc::new(keyring), Arc::new(KdfPool::new(2).unwrap()), Arc::new(move || *clock.lock().unwrap()));
-    let (pool, budget) = (Arc::clone(redirects.pool()), Arc::clone(redirects.budget()));
-    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let (pool, budget) = (Arc::new(KdfPool::new(2).unwrap()), Arc::new(Budget::default()));
+    let exchange = Arc::new(Exchange::new(Arc::clone(&pool), Arc::clone(&budget)));
+    let redirects = Redirects::new(Arc::new(keyring), exchange, Arc::new(move || *clock.lock().unwrap()));
+    let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();
     let (stop, stopped) = oneshot::channel();
     let services =

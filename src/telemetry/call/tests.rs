@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
 use super::*;
-use crate::{codec::Deviation, config::LogFormat, telemetry::logs::tests::logged};
+use crate::{
+    codec::Deviation,
+    telemetry::logs::{Format, tests::logged},
+};
 
 const DECODE: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect";
 
@@ -15,7 +18,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn events(level: LevelFilter, run: impl FnOnce()) -> Vec<Map<String, Value>> {
-    let log = logged(LogFormat::Json, level, run);
+    let log = logged(Format::Json, level, run);
     log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -36,13 +39,13 @@ fn a_call_is_one_event_with_what_was_noted() {
             ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ]);
         let call = Call::begin(&telemetry, &headers, DECODE);
-        call.caller(&Arc::from("lending"));
-        call.pairing("fiu@x", "aa@y");
-        call.date_skew(TimeDelta::seconds(3));
+        call.note_caller(&Arc::from("lending"));
+        call.note_pairing("fiu@x", "aa@y");
+        call.note_date_skew(TimeDelta::seconds(3));
         let mut deviations = Deviations::default();
         deviations.note(Deviation::PlusAsSpace, true);
         deviations.note(Deviation::Whitespace, true);
-        call.opened("2026-11", deviations);
+        call.note_opened("2026-11", deviations);
         call.end(Code::Ok);
     });
     assert_eq!(events.len(), 1);
@@ -97,8 +100,8 @@ fn each_refusal_counts_as_its_outcome() {
         let telemetry = Telemetry::new(None);
         let events = events(LevelFilter::INFO, || {
             let call = begin(&telemetry, "/aa.redirect.v1.RedirectService/DecodeCallback");
-            call.pairing("f", "a");
-            call.refused(reason);
+            call.note_pairing("f", "a");
+            call.note_refused(reason);
             call.end(code);
         });
         assert_eq!(events[0]["reason"], reason.as_str_name().trim_start_matches("ERROR_REASON_"));

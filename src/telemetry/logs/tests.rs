@@ -22,7 +22,7 @@ impl Write for Written {
 }
 
 /// What the log says while `run` runs.
-pub(crate) fn logged(format: LogFormat, level: LevelFilter, run: impl FnOnce()) -> String {
+pub(crate) fn logged(format: Format, level: LevelFilter, run: impl FnOnce()) -> String {
     let written = Written::default();
     let queue = Queue::start(written.clone()).unwrap();
     tracing::subscriber::with_default(subscriber(format, level, queue.clone()), run);
@@ -33,7 +33,7 @@ pub(crate) fn logged(format: LogFormat, level: LevelFilter, run: impl FnOnce()) 
 
 #[test]
 fn a_json_line_is_one_object_without_absent_fields() {
-    let log = logged(LogFormat::Json, LevelFilter::INFO, || {
+    let log = logged(Format::Json, LevelFilter::INFO, || {
         tracing::info!(fiu = Some("a \"quoted\" id"), aa = None::<&str>, duration_us = 7, "call");
     });
     let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(log.trim_end()).unwrap();
@@ -47,7 +47,7 @@ fn a_json_line_is_one_object_without_absent_fields() {
 
 #[test]
 fn a_text_line_has_no_escape_codes_and_no_absent_fields() {
-    let log = logged(LogFormat::Text, LevelFilter::INFO, || {
+    let log = logged(Format::Text, LevelFilter::INFO, || {
         tracing::info!(fiu = Some("fiu@x"), aa = None::<&str>, "call");
     });
     assert!(log.ends_with(" INFO call fiu=\"fiu@x\"\n"), "{log}");
@@ -56,13 +56,13 @@ fn a_text_line_has_no_escape_codes_and_no_absent_fields() {
 
 #[test]
 fn libraries_say_nothing_below_info_whatever_the_level() {
-    let log = logged(LogFormat::Text, LevelFilter::TRACE, || {
+    let log = logged(Format::Text, LevelFilter::TRACE, || {
         tracing::debug!(target: "h2::codec", "a frame");
         tracing::info!(target: "h2::codec", "a notice");
         tracing::debug!("ours");
     });
     assert!(!log.contains("a frame") && log.contains("a notice") && log.contains("ours"), "{log}");
-    let log = logged(LogFormat::Text, LevelFilter::ERROR, || {
+    let log = logged(Format::Text, LevelFilter::ERROR, || {
         tracing::info!(target: "h2::codec", "a notice");
         tracing::warn!("ours");
     });

@@ -91,7 +91,7 @@ fn headers(traceparent: &str) -> HeaderMap {
 fn a_sampled_call_is_one_span_below_its_callers() {
     let (resource, spans) = exported(|telemetry| {
         let call = Call::begin(telemetry, &headers(&format!("00-{TRACE}-b7ad6b7169203331-01")), PATH);
-        call.refused(ErrorReason::Overloaded);
+        call.note_refused(ErrorReason::Overloaded);
         call.end(Code::ResourceExhausted);
     });
     assert!(resource.contains(&"service.name=aa-redirect".to_owned()), "{resource:?}");

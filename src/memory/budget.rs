@@ -47,9 +47,10 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::codec::{Envelope, cipher::BLOCK, date::Instants};
-
-use super::Pairing;
+use crate::{
+    codec::{Envelope, cipher::BLOCK, date::Instants},
+    keyring::Pairing,
+};
 
 mod opened;
 mod sketch;
@@ -57,8 +58,6 @@ mod sketch;
 use opened::Opened;
 use sketch::{Counter, Sketch};
 
-/// Failures of one (pairing, date, last block) where the keyring does not say.
-pub const FAILURE_BUDGET: u32 = 32;
 /// Failures of one (pairing, date), unless the keyring turns the pairing's budget off.
 pub const DATE_BUDGET: u32 = 4096;
 

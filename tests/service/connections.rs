@@ -1,11 +1,8 @@
 //! Connections: what is no HTTP/2, who says nothing, who asks too much, the cap and the age. Over real sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::Server;
 use aa_redirect::server::Limits;
 use bytes::Bytes;
 use h2::{
@@ -13,7 +10,6 @@ use h2::{
     client::{Connection, SendRequest},
 };
 use http::{Request, StatusCode};
-use support::Server;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -69,7 +65,7 @@ async fn closed(mut stream: TcpStream) {
 
 #[tokio::test]
 async fn who_says_nothing_is_closed_and_others_are_served_meanwhile() {
-    let server = support::start().await;
+    let server = crate::support::start().await;
     let (silent, mut slow) = (tcp(&server).await, tcp(&server).await);
     // Half of the preface, and no more.
     slow.write_all(b"PRI * HTTP/2").await.unwrap();
@@ -81,7 +77,7 @@ async fn who_says_nothing_is_closed_and_others_are_served_meanwhile() {
 
 #[tokio::test]
 async fn what_is_no_http2_is_closed() {
-    let server = support::start().await;
+    let server = crate::support::start().await;
     for bytes in
         [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\0\0\0\0", b"PRI\n"]
     {
@@ -93,7 +89,7 @@ async fn what_is_no_http2_is_closed() {
 
 #[tokio::test]
 async fn garbage_behind_the_preface_ends_its_connection_alone() {
-    let server = support::start().await;
+    let server = crate::support::start().await;
     let (client, _connection) = http2(&server).await;
     for garbage in [[0xff; 64], [0x00; 64], *b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"] {
         let mut stream = tcp(&server).await;
@@ -106,7 +102,7 @@ async fn garbage_behind_the_preface_ends_its_connection_alone() {
 
 #[tokio::test]
 async fn headers_over_the_limit_are_refused_and_the_connection_serves_on() {
-    let server = support::start().await;
+    let server = crate::support::start().await;
     let (client, _connection) = http2(&server).await;
     let mut ready = client.clone().ready().await.unwrap();
     let mut large = request();
@@ -122,7 +118,7 @@ async fn headers_over_the_limit_are_refused_and_the_connection_serves_on() {
 
 #[tokio::test]
 async fn who_opens_and_resets_without_end_is_told_to_calm_down() {
-    let server = support::start().await;
+    let server = crate::support::start().await;
     let (honest, _connection) = http2(&server).await;
     let (client, connection) = http2(&server).await;
     let mut opened = 0;
@@ -142,9 +138,9 @@ async fn who_opens_and_resets_without_end_is_told_to_calm_down() {
 
 #[tokio::test]
 async fn at_the_cap_the_longest_idle_connection_is_told_to_go() {
-    let limits = Limits { max_connections: 3, ..support::limits() };
+    let limits = Limits { max_connections: 3, ..crate::support::limits() };
     // Its own channel is the first.
-    let server = support::start_limited(limits).await;
+    let server = crate::support::start_limited(limits).await;
     let (busy, _busy_connection) = http2(&server).await;
     let (idle, idle_connection) = http2(&server).await;
     assert_eq!(call(&idle).await.unwrap(), "0");
@@ -161,8 +157,8 @@ async fn at_the_cap_the_longest_idle_connection_is_told_to_go() {
 
 #[tokio::test]
 async fn calls_in_flight_at_the_end_of_a_connections_age_finish() {
-    let limits = Limits { max_connection_age: Duration::from_millis(300), ..support::limits() };
-    let server = support::start_limited(limits).await;
+    let limits = Limits { max_connection_age: Duration::from_millis(300), ..crate::support::limits() };
+    let server = crate::support::start_limited(limits).await;
     let (client, mut connection) = http2(&server).await;
     let mut ready = client.clone().ready().await.unwrap();
     let (response, mut body) = ready.send_request(request(), false).unwrap();

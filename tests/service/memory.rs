@@ -1,10 +1,8 @@
-//! What is left in memory of a secret that a reload took away: nothing, nor of the keys derived from it; and what the
-//! system shows of one from the environment.
+//! What is left in memory of a secret that a reload took away, and of the keys derived from it: nothing.
 
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
 };
 
 use memchr::memmem;
@@ -69,14 +67,10 @@ fn profile(scheme: &str) -> &'static str {
     if scheme == "pbkdf2" { "v1.2" } else { "iv" }
 }
 
-/// Writes a keyring whose secret is the environment variable `THE_SECRET`.
-fn keyring_of_environment(files: &Files) -> PathBuf {
-    let secrets = "secrets = [{ id = \"one\", env = \"THE_SECRET\" }]";
-    files.write("keyring.toml", &format!("[[pairing]]\n{}{secrets}\n", pairing(profile("hkdf-iv"))))
-}
-
-async fn nothing_is_left(scheme: &str, files: &Files, keyring: &Path, environment: &[(&str, &str)]) {
-    let program = Program::start_with(&["--keyring", text(keyring), "--kdf-threads", "1"], environment);
+async fn nothing_is_left_of_a_file(scheme: &str) {
+    let files = Files::new();
+    let keyring = files.keyring(profile(scheme), &[("one", OLD)]);
+    let program = Program::start(&["--keyring", text(&keyring), "--kdf-threads", "1"]);
     let mut client = program.client().await;
     let dates = busy(&mut client).await;
     let secret = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
@@ -99,12 +93,6 @@ async fn nothing_is_left(scheme: &str, files: &Files, keyring: &Path, environmen
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
 
-async fn nothing_is_left_of_a_file(scheme: &str) {
-    let files = Files::new();
-    let keyring = files.keyring(profile(scheme), &[("one", OLD)]);
-    nothing_is_left(scheme, &files, &keyring, &[]).await;
-}
-
 #[tokio::test]
 async fn a_dropped_secret_and_its_hkdf_keys_are_gone_from_memory() {
     nothing_is_left_of_a_file("hkdf-iv").await;
@@ -113,23 +101,4 @@ async fn a_dropped_secret_and_its_hkdf_keys_are_gone_from_memory() {
 #[tokio::test]
 async fn a_dropped_secret_and_its_pbkdf2_keys_are_gone_from_memory() {
     nothing_is_left_of_a_file("pbkdf2").await;
-}
-
-#[tokio::test]
-async fn a_dropped_secret_of_the_environment_is_gone_from_memory() {
-    let files = Files::new();
-    let keyring = keyring_of_environment(&files);
-    nothing_is_left("hkdf-iv", &files, &keyring, &[("THE_SECRET", OLD)]).await;
-}
-
-#[test]
-fn a_secret_of_the_environment_is_not_shown_and_other_variables_are() {
-    let files = Files::new();
-    let keyring = keyring_of_environment(&files);
-    let environment = [("BEFORE", "one=1"), ("THE_SECRET", OLD), ("THE_SECRET_2", "two"), ("LAST", "THE_SECRET=three")];
-    let program = Program::start_with(&["--keyring", text(&keyring)], &environment);
-    let shown = fs::read_to_string(format!("/proc/{}/environ", program.id())).unwrap();
-    let mut shown: Vec<_> = shown.split('\0').filter(|entry| !entry.is_empty()).collect();
-    shown.sort_unstable();
-    assert_eq!(shown, ["BEFORE=one=1", "LAST=THE_SECRET=three", "THE_SECRET=", "THE_SECRET_2=two"]);
 }

@@ -9,9 +9,8 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     codec::{Deviations, date::WireDate},
-    config::LogFormat,
-    keyring::{Keyring, file},
-    telemetry::logs::tests::logged,
+    keyring::{self, Keyring},
+    telemetry::logs::{Format, tests::logged},
 };
 
 const DATE: &str = "211120261040756";
@@ -22,7 +21,7 @@ fn pairing_of(fiu: &str, settings: &str) -> Arc<Pairing> {
         "[[pairing]]\nfiu = \"{fiu}\"\naa = \"aa\"\nprofile = \"iv\"\n{settings}\n\
          secrets = [{{ id = \"a\", file = \"a\" }}]"
     );
-    let (keyring, _): (Keyring, _) = file::parse(&text, &|_| Ok(Zeroizing::new(b"secret".to_vec()))).unwrap();
+    let (keyring, _): (Keyring, _) = keyring::parse(&text, &|_| Ok(Zeroizing::new(b"secret".to_vec()))).unwrap();
     Arc::clone(keyring.pairings().next().unwrap())
 }
 
@@ -249,7 +248,7 @@ fn an_attempt_that_ends_in_a_panic_has_failed() {
 #[test]
 fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
     let (budget, pairing) = (Budget::default(), pairing(""));
-    let log = logged(LogFormat::Text, LevelFilter::INFO, || {
+    let log = logged(Format::Text, LevelFilter::INFO, || {
         for _ in 0..3 {
             fail(&account(&budget, &pairing, DATE, 1, now()), 100);
         }
@@ -262,7 +261,7 @@ fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
 fn a_message_made_from_another_is_logged_with_the_pairing_and_no_more() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     let open = |first: u8| succeed(&account_of(&budget, &pairing, DATE, [[first; 16], [9; 16]].concat(), now()));
-    let log = logged(LogFormat::Text, LevelFilter::INFO, || {
+    let log = logged(Format::Text, LevelFilter::INFO, || {
         assert_eq!([open(1), open(2), open(1)], [Ok(()), Err(Changed), Ok(())]);
     });
     assert_eq!(log.lines().count(), 1, "{log}");

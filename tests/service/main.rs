@@ -1,10 +1,16 @@
-//! What operators rely on, held over real sockets: TLS, callers, reload, health, drain, overload, logs, metrics, settings.
+//! The service over real sockets: calls and refusals, attacks, callers, connections, TLS, reload, health, drain, overload,
+//! logs, metrics and settings; and the files that it is served from.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
+mod attacks;
 mod callers;
+mod callers_file;
+mod calls;
+mod connections;
 mod drain;
 mod health;
+mod keyring_file;
 mod logs;
 #[cfg(target_os = "linux")]
 mod memory;

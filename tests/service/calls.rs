@@ -1,17 +1,13 @@
 //! The five calls through a client: every field of an answer and every reason of a refusal.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::{FULL, MILLIS, NOW, Server, TENTHS, fields, metadata, names, reason, sender, start};
 use aa_redirect::proto::{
     Callback, CallbackParams, CallbackStatus, DecodeCallbackRequest, DecodeRedirectRequest, EncodeCallbackRequest,
     EncodeRedirectRequest, ListPairingsRequest, Pairing, Redirect, RedirectParams, RequestorType, Scheme, SecretState,
     redirect_service_client::RedirectServiceClient,
 };
-use support::{FULL, MILLIS, NOW, Server, TENTHS, fields, metadata, names, reason, sender, start};
 use tonic::{Code, Status};
 
 const TXNID: &str = "2d04747e-21c6-4c23-955b-d46c2f820140";

@@ -1,4 +1,6 @@
-//! The methods that have a name in metrics, logs and spans; all other paths share one, so that labels stay few.
+//! The names of methods and codes in metrics, logs and spans; all other paths share one name, so that labels stay few.
+
+use tonic::Code;
 
 /// A method of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,29 @@ impl Method {
             Self::Reflection | Self::ReflectionV1Alpha => "bidi_stream",
             _ => "unary",
         }
+    }
+}
+
+/// A code's names: as go-grpc-prometheus writes it, and as gRPC does.
+pub(super) fn code_names(code: Code) -> (&'static str, &'static str) {
+    match code {
+        Code::Ok => ("OK", "OK"),
+        Code::Cancelled => ("Canceled", "CANCELLED"),
+        Code::Unknown => ("Unknown", "UNKNOWN"),
+        Code::InvalidArgument => ("InvalidArgument", "INVALID_ARGUMENT"),
+        Code::DeadlineExceeded => ("DeadlineExceeded", "DEADLINE_EXCEEDED"),
+        Code::NotFound => ("NotFound", "NOT_FOUND"),
+        Code::AlreadyExists => ("AlreadyExists", "ALREADY_EXISTS"),
+        Code::PermissionDenied => ("PermissionDenied", "PERMISSION_DENIED"),
+        Code::ResourceExhausted => ("ResourceExhausted", "RESOURCE_EXHAUSTED"),
+        Code::FailedPrecondition => ("FailedPrecondition", "FAILED_PRECONDITION"),
+        Code::Aborted => ("Aborted", "ABORTED"),
+        Code::OutOfRange => ("OutOfRange", "OUT_OF_RANGE"),
+        Code::Unimplemented => ("Unimplemented", "UNIMPLEMENTED"),
+        Code::Internal => ("Internal", "INTERNAL"),
+        Code::Unavailable => ("Unavailable", "UNAVAILABLE"),
+        Code::DataLoss => ("DataLoss", "DATA_LOSS"),
+        Code::Unauthenticated => ("Unauthenticated", "UNAUTHENTICATED"),
     }
 }
 

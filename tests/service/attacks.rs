@@ -1,10 +1,6 @@
 //! Attacks on a running server: what an answer gives away, what a padding attack reads within the failure budget, and
 //! whom a flood can shut out.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
-
-mod support;
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -15,16 +11,17 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{MILLIS, NOW, Server, limits, reason, sender, start, start_with};
 use aa_redirect::{
     callers::Callers,
     codec::{Envelope, cipher, kdf::Key, url::Leg},
-    kdf_pool::KdfPool,
+    files::reload::Reloaded,
     keyring,
+    keys::KdfPool,
     proto::{
         DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source,
         redirect_service_client::RedirectServiceClient,
     },
-    reload::Reloaded,
     server::{Edges, Listener, Listeners, Services, system_clock},
     service::Redirects,
     telemetry::Telemetry,
@@ -36,7 +33,6 @@ use base64::{
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{StreamExt, future::join_all, stream};
 use sha2::{Digest, Sha256};
-use support::{MILLIS, NOW, Server, limits, reason, sender, start, start_with};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -674,7 +670,7 @@ async fn a_pairing_that_the_caller_may_not_use_answers_as_one_that_is_not_held()
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let refused = client.decode_redirect(request).await.unwrap_err();
         assert_eq!(reason(&refused), "PAIRING_UNKNOWN", "{aa}");
-        assert_eq!(support::metadata(&refused, "aa_id").as_deref(), Some(aa));
+        assert_eq!(crate::support::metadata(&refused, "aa_id").as_deref(), Some(aa));
         let pairs = refused.details().len();
         answers.insert((refused.message().replace(aa, "?"), pairs));
     }

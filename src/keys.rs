@@ -4,6 +4,7 @@
 //! A derivation takes milliseconds of a core and would stall an async thread.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -12,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use pbkdf2_lanes::{Input, Kernels};
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
@@ -19,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     codec::kdf::{Key, PBKDF2_ROUNDS},
-    keyring::{Keyring, Pairing},
+    keyring::{Keyring, Pairing, Secret},
 };
 
 mod queue;
@@ -47,6 +49,8 @@ pub struct KdfPool {
     keys: Arc<Cache<(u64, String), Remembered>>,
     /// The least serial of a secret whose keys are remembered.
     oldest: AtomicU64,
+    /// By secret: when the latest date begins whose key was asked for ahead, in milliseconds of the Unix epoch.
+    ahead: Mutex<HashMap<u64, i64>>,
 }
 
 struct Shared {
@@ -115,7 +119,7 @@ impl KdfPool {
                 thread::sleep(SWEEP);
             }
         })?;
-        Ok(Self { shared, keys, oldest: AtomicU64::default() })
+        Ok(Self { shared, keys, oldest: AtomicU64::default(), ahead: Mutex::default() })
     }
 
     /// Forgets the keys of secrets that were loaded before those of `keyring`, and remembers none of theirs any more.
@@ -124,6 +128,17 @@ impl KdfPool {
         let oldest = secrets.map(|secret| secret.serial).min().unwrap_or_default();
         self.oldest.store(oldest, Ordering::Relaxed);
         self.keys.retain(|(serial, _), _| *serial >= oldest);
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).retain(|serial, _| *serial >= oldest);
+    }
+
+    /// Whether nobody asked yet for the key of `secret` for the shared date that begins at `begin`; true once for each.
+    pub fn is_first_ahead(&self, secret: &Secret, begin: DateTime<Utc>) -> bool {
+        let begin = begin.timestamp_millis();
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = ahead.entry(secret.serial).or_insert(i64::MIN);
+        let first = *latest < begin;
+        *latest = begin.max(*latest);
+        first
     }
 
     /// The kernels in use, for the log.
@@ -234,12 +249,18 @@ impl Shared {
     }
 }
 
+/// What a key of `secret` for `date` is derived from.
+fn input<'a>(secret: &'a Secret, date: &'a str) -> Input<'a> {
+    Input { password: secret.expose(), salt: date.as_bytes() }
+}
+
 fn work(shared: &Shared) {
     // A system that refuses leaves the thread as it is: slower for others, not wrong.
     let _ = rustix::process::nice(NICENESS);
     while let Some(jobs) = shared.next() {
         let begin = Instant::now();
-        let inputs: Vec<Input<'_>> = jobs.iter().map(|job| job.pairing.secrets[job.secret].input(&job.date)).collect();
+        let inputs: Vec<Input<'_>> =
+            jobs.iter().map(|job| input(&job.pairing.secrets[job.secret], &job.date)).collect();
         let mut keys = Zeroizing::new(vec![[0; 32]; inputs.len()]);
         shared.kernels.derive(&inputs, PBKDF2_ROUNDS, &mut keys);
         shared.derivations.fetch_add(keys.len() as u64, Ordering::Relaxed);
@@ -279,8 +300,7 @@ mod tests {
     #[tokio::test]
     async fn the_key_is_the_librarys() {
         let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
-        let input = pairing.primary().input("060420210510756");
-        let expected = kdf::pbkdf2(input.password, "060420210510756");
+        let expected = kdf::pbkdf2(pairing.primary().expose(), "060420210510756");
         assert!(pool.derive(&pairing, 0, "060420210510756").await == Ok(expected));
     }
 

@@ -43,13 +43,23 @@ impl fmt::Display for Refused {
 /// `text` in its shape as TOML, before anything of it is checked; or what keeps it from having that shape.
 pub(crate) fn shaped<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
     toml::from_str(text).map_err(|error| {
-        vec![Problem { line: error.span().map(|span| line_of(text, span.start)), text: describe(&error) }]
+        vec![Problem { line: error.span().map(|span| Lines::of(text).at(span.start)), text: describe(&error) }]
     })
 }
 
-/// The line, counted from 1, of the byte at `at`.
-pub(crate) fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
+/// Where the lines of a text begin, so that finding a line costs the same in a large file as in a small one.
+pub(crate) struct Lines(Vec<usize>);
+
+impl Lines {
+    /// The lines of `text`.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(memchr::memchr_iter(b'\n', text.as_bytes()).collect())
+    }
+
+    /// The line, counted from 1, of the byte at `place`.
+    pub(crate) fn at(&self, place: usize) -> usize {
+        1 + self.0.partition_point(|&end| end < place)
+    }
 }
 
 /// What TOML or its shape has against the file, without the keys and values that the library's message may quote.

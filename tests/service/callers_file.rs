@@ -1,17 +1,15 @@
 //! The callers file: refused as a whole, with line and what to mend, and never with a token in the message; and who is
 //! known by what is in it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
-
 use std::{fs, path::PathBuf};
 
 use aa_redirect::{
-    callers::{Callers, METHODS, San},
-    error::Refusal,
-    file_check::Problem,
+    callers::{Callers, Rpc, San},
+    files::problem::Problem,
+    service::error::Refusal,
 };
 use sha2::{Digest, Sha256};
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::StatusExt;
 
 /// Two callers that are fine; tests break one thing of them.
@@ -218,16 +216,16 @@ fn each_of_several_tokens_leads_to_its_own_caller() {
 fn a_caller_may_use_what_its_lists_name_and_all_where_it_has_none() {
     let callers = good("rights");
     let lending = callers.by_sans(&[San::spiffe("spiffe://mesh/ns/lending/sa/backend").unwrap()]).unwrap();
-    let allowed: Vec<&str> = METHODS.into_iter().filter(|method| lending.may_call(method)).collect();
-    assert_eq!(allowed, ["EncodeRedirect", "DecodeCallback"]);
-    assert!(!lending.may_call("encoderedirect") && !lending.may_call(""));
+    let allowed: Vec<Rpc> = Rpc::ALL.into_iter().filter(|rpc| lending.may_call(*rpc)).collect();
+    assert_eq!(allowed, [Rpc::EncodeRedirect, Rpc::DecodeCallback]);
+    assert!(Rpc::of_name("encoderedirect").is_none() && Rpc::of_name("").is_none());
     assert!(lending.may_use("fiu@x", "aa@x") && lending.may_use("other@x", "aa@x"));
     for (fiu, aa) in [("fiu@x", "other@x"), ("third@x", "aa@x"), ("aa@x", "fiu@x"), ("FIU@x", "aa@x"), ("", "")] {
         assert!(!lending.may_use(fiu, aa), "{fiu} {aa}");
     }
     for caller in [callers.by_token(TOKEN.as_bytes()), callers.by_sans(&[San::dns("aa.example").unwrap()])] {
         let caller = caller.unwrap();
-        assert!(METHODS.iter().all(|method| caller.may_call(method)));
+        assert!(Rpc::ALL.into_iter().all(|rpc| caller.may_call(rpc)));
         assert!(caller.may_use("any@x", "whatever@x"));
     }
 }
@@ -245,10 +243,11 @@ fn debug_shows_names_only() {
 fn a_refused_caller_learns_why() {
     for (refusal, code, reason, method) in [
         (Refusal::CallerUnknown, Code::Unauthenticated, "CALLER_UNKNOWN", None),
-        (Refusal::CallerForbidden("ListPairings"), Code::PermissionDenied, "CALLER_FORBIDDEN", Some("ListPairings")),
+        (Refusal::CallerForbidden(Rpc::ListPairings), Code::PermissionDenied, "CALLER_FORBIDDEN", Some("ListPairings")),
         (Refusal::NotReady, Code::Unavailable, "NOT_READY", None),
     ] {
-        let status = Status::from(refusal);
+        let status = refusal.status("request-1");
+        assert_eq!(status.get_details_request_info().unwrap().request_id, "request-1");
         let info = status.get_details_error_info().unwrap();
         assert_eq!((status.code(), &*info.reason), (code, reason));
         assert_eq!(info.metadata.get("method").map(String::as_str), method);

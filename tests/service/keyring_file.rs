@@ -1,7 +1,5 @@
 //! The keyring file: refused as a whole, with line and what to mend, and never with a secret in the message.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
-
 use std::{fs, path::PathBuf};
 
 use aa_redirect::keyring::{self, Problem};

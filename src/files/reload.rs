@@ -19,10 +19,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at},
 };
 
-use crate::{
-    files::{ReadFile, Reading},
-    keyring::Problem,
-};
+use super::{ReadFile, Reading, problem::Problem};
 
 /// How often files are looked at: short beside the minute that Kubernetes takes to bring a change to a volume, and
 /// reading some hundred small files that often costs next to nothing.

@@ -1,0 +1,56 @@
+//! `check`: settings and files in, a table of the pairings out.
+
+use crate::{
+    compose::{self, BadSettings},
+    config::Settings,
+    keyring::{Pairing, Secret},
+    telemetry::traces::Tracer,
+};
+
+use super::Failure;
+
+/// The columns of the table.
+const HEAD: [&str; 6] = ["FIU", "AA", "PROFILE", "SCHEME", "HANDLES", "SECRETS"];
+
+/// Prints the pairings without their secrets, and warnings.
+pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
+    let loaded = compose::load(settings)?;
+    Tracer::from_environment().map_err(BadSettings::from)?;
+    for (file, warning) in &loaded.warnings {
+        match warning.line {
+            Some(line) => eprintln!("warning: {}:{line}: {}", file.display(), warning.text),
+            None => eprintln!("warning: {}: {}", file.display(), warning.text),
+        }
+    }
+    let keyring = loaded.keyring.current();
+    let rows: Vec<_> = keyring.pairings().map(|pairing| row(pairing)).collect();
+    let head = HEAD.map(str::to_owned);
+    let all = || [&head].into_iter().chain(&rows);
+    let widths: [usize; HEAD.len()] =
+        std::array::from_fn(|column| all().map(|row| row[column].chars().count()).fold(0, usize::max));
+    for row in all() {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", cells.join("  ").trim_end());
+    }
+    let source = match &settings.keyring.keyring {
+        Some(path) => path.display().to_string(),
+        None => "the embedded sandbox keyring".to_owned(),
+    };
+    println!("\n{source} can be served; pairings: {}", rows.len());
+    Ok(())
+}
+
+fn row(pairing: &Pairing) -> [String; HEAD.len()] {
+    let name = |secret: &Secret| {
+        if secret.decode_only { format!("{} (decode)", secret.id) } else { secret.id.clone() }
+    };
+    let secrets: Vec<String> = pairing.secrets.iter().map(name).collect();
+    [
+        pairing.fiu.clone(),
+        pairing.aa.clone(),
+        pairing.conventions.profile.name.to_owned(),
+        pairing.conventions.profile.scheme.name().to_owned(),
+        pairing.handles.join(" "),
+        secrets.join(", "),
+    ]
+}

@@ -1,0 +1,172 @@
+//! The program from its settings to its end, in the order in which things happen: settings, files, services, listeners,
+//! serve, drain.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thiserror::Error;
+
+use crate::{
+    config::{Address, LogFormat, Settings},
+    exchange::Exchange,
+    files::reload,
+    keys::KdfPool,
+    memory::Budget,
+    server::{Edges, Limits, Listener, Listeners, Services, panics, system_clock},
+    service::Redirects,
+    telemetry::{Telemetry, logs, metrics::Reading, traces::Tracer},
+};
+
+mod load;
+mod observe;
+mod signals;
+
+pub use load::{BadSettings, Loaded, load, load_keyring};
+
+/// How long the spans that wait may take at the end.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+/// File descriptors beside those of connections: files, signals, runtimes, the admin port.
+const OTHER_FILES: u64 = 128;
+
+/// Why a server does not start, or ends without success.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The settings cannot be used.
+    #[error("{0}")]
+    Settings(#[from] BadSettings),
+    /// The system does not give what a server needs.
+    #[error("{0}")]
+    System(#[from] io::Error),
+    /// The embedded descriptors cannot be read.
+    #[error("{0}")]
+    Descriptors(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If the settings cannot be used, or the system does not give what a server needs.
+pub fn serve(settings: &Settings) -> Result<(), Failure> {
+    let loaded = load(settings)?;
+    let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
+    let log = logs::start(log_format(settings.log), settings.log_level.into())?;
+    panics::install();
+    // Secrets would be in it. A system that refuses keeps the limit that was set for the process.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    for (file, warning) in &loaded.warnings {
+        tracing::warn!(file = %file.display(), line = warning.line, "{}", warning.text);
+    }
+    let telemetry = Telemetry::new(tracer);
+    telemetry.metrics.observe(Reading::LogLinesDropped, log.dropped());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve_loaded(settings, loaded, &telemetry))?;
+    // What did not end within the drain is not waited for.
+    runtime.shutdown_background();
+    telemetry.shutdown(LAST_SPANS);
+    Ok(())
+}
+
+async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telemetry>) -> Result<(), Failure> {
+    let (stop, hangups) = (signals::stop()?, reload::hangups()?);
+    let listeners = bind(settings)?;
+    let keys = Arc::new(KdfPool::new(settings.kdf_threads())?);
+    let limits = limits(settings, file_descriptors());
+    let exchange = Arc::new(Exchange::new(Arc::clone(&keys), Arc::new(Budget::default())));
+    observe::readings(telemetry, &exchange, loaded.tls.as_ref());
+    let report = observe::reloads(telemetry, &keys, &loaded.keyring);
+    tokio::spawn(reload::watch(loaded.sources(), hangups, reload::POLL, report));
+    tell_settings(settings, &keys, &limits);
+    tell_listeners(&listeners, loaded.keyring.current().pairings().count())?;
+    let redirects = Redirects::new(loaded.keyring, exchange, system_clock());
+    let edges = Edges { tls: loaded.tls, callers: loaded.callers, telemetry: Arc::clone(telemetry) };
+    Services::new(redirects, edges)?.run(listeners, stop, limits).await?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn tell_settings(settings: &Settings, keys: &KdfPool, limits: &Limits) {
+    if settings.is_sandbox() {
+        tracing::warn!("SANDBOX KEYRING: its secrets are public, nothing is protected; name your own with --keyring");
+    }
+    let named = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        keyring = named(&settings.keyring.keyring).as_deref().unwrap_or("embedded"),
+        callers = named(&settings.callers).as_deref().unwrap_or("everybody who can connect"),
+        tls_cert = named(&settings.tls_cert),
+        tls_client_ca = named(&settings.tls_client_ca),
+        kdf_threads = settings.kdf_threads(),
+        kernels = keys.kernels(),
+        max_connections = limits.max_connections,
+        max_connection_age = limits.max_connection_age.as_secs(),
+        drain_delay = limits.drain_delay.as_secs(),
+        drain_timeout = limits.drain_timeout.as_secs(),
+        "settings"
+    );
+}
+
+fn tell_listeners(listeners: &Listeners, pairings: usize) -> io::Result<()> {
+    let addresses = |trusted| {
+        let of = listeners.calls.iter().filter(|listener| listener.is_trusted() == trusted);
+        of.map(Listener::address).collect::<io::Result<Vec<_>>>()
+    };
+    let (listen, trusted) = (addresses(false)?, addresses(true)?);
+    let admin = listeners.admin.as_ref().map(Listener::address).transpose()?;
+    tracing::info!(
+        listen = listen.join(" "),
+        trusted_listen = Some(trusted.join(" ")).filter(|addresses| !addresses.is_empty()),
+        admin_listen = admin,
+        pairings,
+        "serving"
+    );
+    Ok(())
+}
+
+fn bind(settings: &Settings) -> io::Result<Listeners> {
+    let trusted = settings.trusted_listen.iter().map(|address| Ok(bind_one(address)?.trusted()));
+    let calls = settings.listen.iter().map(bind_one).chain(trusted).collect::<io::Result<_>>()?;
+    Ok(Listeners { calls, admin: settings.admin_listen.as_ref().map(bind_one).transpose()? })
+}
+
+fn bind_one(address: &Address) -> io::Result<Listener> {
+    let bound = match address {
+        Address::Tcp(address) => Listener::bind_tcp(*address),
+        Address::Unix(path) => Listener::bind_unix(path),
+    };
+    bound.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another process listens there, or name another address with --listen",
+            io::ErrorKind::PermissionDenied => "; ports under 1024 need a privilege",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))
+    })
+}
+
+/// What the server may take and how long it may last, if that many `files` may be open for connections.
+fn limits(settings: &Settings, files: Option<u64>) -> Limits {
+    let connections = files.map_or(u64::MAX, |files| files.max(1)).min(settings.max_connections.into());
+    Limits {
+        max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        max_connection_age: Duration::from_secs(settings.max_connection_age),
+        drain_delay: Duration::from_secs(settings.drain_delay),
+        drain_timeout: Duration::from_secs(settings.drain_timeout),
+    }
+}
+
+/// How many files the process may have open, after it asked for as many as it can get.
+fn file_descriptors() -> Option<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    let soft = limit.current;
+    limit.current = limit.maximum;
+    // A system that refuses leaves the process with what it had.
+    if setrlimit(Resource::Nofile, limit).is_ok() { limit.maximum } else { soft }
+        .map(|files| files.saturating_sub(OTHER_FILES))
+}
+
+fn log_format(format: LogFormat) -> logs::Format {
+    match format {
+        LogFormat::Text => logs::Format::Text,
+        LogFormat::Json => logs::Format::Json,
+    }
+}

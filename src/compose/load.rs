@@ -1,0 +1,134 @@
+//! Everything that is served from files, loaded and checked before a port is bound.
+
+use std::{path::PathBuf, sync::Arc};
+
+use thiserror::Error;
+
+use crate::{
+    callers::{self, Callers},
+    config::{Address, KeyringSettings, Settings},
+    files::{
+        ReadFile,
+        problem::{Problem, Refused},
+        reload::{Reloaded, Source},
+    },
+    keyring,
+    server::tls::{self, Tls, TlsFiles, TlsRefused},
+    telemetry::traces::BadTracing,
+};
+
+/// Settings that cannot be used.
+#[derive(Debug, Error)]
+pub enum BadSettings {
+    /// The keyring file is refused.
+    #[error("{0}")]
+    Keyring(#[from] Refused),
+    /// The sandbox keyring would be reachable from other machines.
+    #[error(
+        "other machines reach {0}, and the sandbox keyring's secrets are public: name a keyring with --keyring, listen on \
+         a loopback address, or say --sandbox to serve it all the same"
+    )]
+    SandboxExposed(Address),
+    /// The sandbox keyring would be served in what looks like production.
+    #[error(
+        "{0} is given without --keyring, and the sandbox keyring's secrets are public: name a keyring, or say --sandbox \
+         to serve it all the same"
+    )]
+    SandboxInProduction(&'static str),
+    /// The callers file is refused.
+    #[error("{0}")]
+    Callers(Refused),
+    /// Certificate, key or client CAs are refused.
+    #[error("{0}")]
+    Tls(#[from] TlsRefused),
+    /// The settings of OpenTelemetry cannot be used.
+    #[error("{0}")]
+    Tracing(#[from] BadTracing),
+    /// The embedded keyring is faulty.
+    #[error("the embedded keyring is faulty: {0:?}")]
+    Sandbox(Vec<Problem>),
+}
+
+/// What is served from files, loaded and fit.
+pub struct Loaded {
+    /// The pairings.
+    pub keyring: Arc<keyring::Served>,
+    /// Who may call.
+    pub callers: Option<Arc<callers::Served>>,
+    /// Certificate and key.
+    pub tls: Option<Arc<tls::Served>>,
+    /// What to look at, each with the file that it is about.
+    pub warnings: Vec<(PathBuf, Problem)>,
+}
+
+impl Loaded {
+    /// What is looked at again while the server runs.
+    pub(super) fn sources(&self) -> Vec<Arc<dyn Source>> {
+        let keyring = Some(Arc::clone(&self.keyring) as Arc<dyn Source>);
+        let callers = self.callers.clone().map(|callers| callers as Arc<dyn Source>);
+        let tls = self.tls.clone().map(|tls| tls as Arc<dyn Source>);
+        [keyring, callers, tls].into_iter().flatten().collect()
+    }
+}
+
+/// Checks what no single setting shows, and loads every file.
+///
+/// # Errors
+/// What makes the settings unfit.
+pub fn load(settings: &Settings) -> Result<Loaded, BadSettings> {
+    check_sandbox(settings)?;
+    let (keyring, found) = load_keyring(&settings.keyring)?;
+    let about = |file: &Option<PathBuf>, found: Vec<Problem>| {
+        let file = file.clone().unwrap_or_else(|| "embedded".into());
+        found.into_iter().map(move |problem| (file.clone(), problem))
+    };
+    let mut warnings: Vec<_> = about(&settings.keyring.keyring, found).collect();
+    let callers = settings.callers.clone().map(|path| {
+        Reloaded::load("callers", move |read| Callers::load_with(&path, read)).map_err(BadSettings::Callers)
+    });
+    let callers = callers.transpose()?.map(|(callers, found)| {
+        warnings.extend(about(&settings.callers, found));
+        Arc::new(callers)
+    });
+    let tls = tls_files(settings)
+        .map(|files| Reloaded::load("certificates", move |read| Tls::load(&files, read).map(|tls| (tls, Vec::new()))));
+    let tls = tls.transpose()?.map(|(tls, _)| Arc::new(tls));
+    Ok(Loaded { keyring: Arc::new(keyring), callers, tls, warnings })
+}
+
+/// The keyring with its warnings, or the sandbox one if no file is named.
+///
+/// # Errors
+/// If the file is refused.
+pub fn load_keyring(settings: &KeyringSettings) -> Result<(keyring::Served, Vec<Problem>), BadSettings> {
+    if let Some(path) = settings.keyring.clone() {
+        return Ok(Reloaded::load("keyring", move |read| keyring::load_with(&path, read))?);
+    }
+    let sandbox = |_: &ReadFile<'_>| keyring::sandbox().map(|keyring| (keyring, Vec::new()));
+    Reloaded::load("keyring", move |read| sandbox(read).map_err(BadSettings::Sandbox))
+}
+
+/// The sandbox keyring serves only if nothing looks like production, or if the operator insists.
+fn check_sandbox(settings: &Settings) -> Result<(), BadSettings> {
+    if !settings.is_sandbox() || settings.sandbox {
+        return Ok(());
+    }
+    let mut listening = settings.listen.iter().chain(&settings.trusted_listen);
+    if let Some(exposed) = listening.find(|address| !address.is_local()) {
+        return Err(BadSettings::SandboxExposed(exposed.clone()));
+    }
+    let production = [
+        ("--callers", settings.callers.is_some()),
+        ("--tls-cert", settings.tls_cert.is_some()),
+        ("--admin-listen", settings.admin_listen.is_some()),
+    ];
+    match production.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(BadSettings::SandboxInProduction(flag)),
+        None => Ok(()),
+    }
+}
+
+fn tls_files(settings: &Settings) -> Option<TlsFiles> {
+    let (cert, key) = (settings.tls_cert.clone()?, settings.tls_key.clone()?);
+    Some(TlsFiles { cert, key, client_ca: settings.tls_client_ca.clone() })
+}

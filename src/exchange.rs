@@ -1,0 +1,100 @@
+//! Opening and sealing one message: pairing, window, failure budget, keys, codec, verdict.
+//!
+//! The service and `inspect` both ask here, so they cannot disagree. [`Exchange::open`] tells every step of its decision;
+//! a [`Witness`] sees the steps as they are made and says whether to go on after a refusal.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    codec::{date::DateProblem, profile::Scheme, url::Leg},
+    keys::KdfPool,
+    memory::Budget,
+};
+
+mod message;
+mod open;
+mod pick;
+mod seal;
+mod tick;
+mod window;
+
+pub use message::Message;
+pub use open::{Failure, Opened, Question, Tried, Verdict, Witness};
+pub use pick::{Parties, pick};
+pub use seal::{MAX_URL, Sealing};
+pub use window::Window;
+
+use tick::Ticks;
+
+/// Opens and seals messages with the keys of one pool and the memory of one process.
+pub struct Exchange {
+    keys: Arc<KdfPool>,
+    budget: Arc<Budget>,
+    ticks: Ticks,
+}
+
+impl Exchange {
+    /// An exchange that derives keys in `keys` and counts failures in `budget`.
+    pub fn new(keys: Arc<KdfPool>, budget: Arc<Budget>) -> Self {
+        Self { keys, budget, ticks: Ticks::default() }
+    }
+
+    /// What derives its keys.
+    pub fn keys(&self) -> &Arc<KdfPool> {
+        &self.keys
+    }
+
+    /// Its failure budget.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+}
+
+/// Why a message is not opened or sealed. Holds no payload and no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The keyring has no such pairing, or none that may be used.
+    #[error("the keyring has no pairing for this sender and receiver")]
+    PairingUnknown,
+    /// Several pairings fit.
+    #[error("several pairings fit; name the other party")]
+    PairingAmbiguous,
+    /// The message has an `iv` and the pairing's scheme has none, or the other way round.
+    #[error("the message does not fit the pairing's scheme, {}", .0.name())]
+    SchemeMismatch(Scheme),
+    /// The date has no reading that the pairing admits.
+    #[error("{} {problem}", .leg.date_name())]
+    DateMalformed {
+        /// The leg, which names the date's parameter.
+        leg: Leg,
+        /// What is wrong with the date.
+        problem: DateProblem,
+    },
+    /// The date is older than the window; both in seconds.
+    #[error("the date is {age} s old, and the window is {max_age} s")]
+    DateExpired {
+        /// Now minus the date's instant.
+        age: i64,
+        /// The window.
+        max_age: i64,
+    },
+    /// The date is ahead of the window; both in seconds.
+    #[error("the date's age is {age} s, and the window is {max_age} s")]
+    DateInFuture {
+        /// Now minus the date's instant: negative.
+        age: i64,
+        /// The window.
+        max_age: i64,
+    },
+    /// Too many keys wait to be derived; try again after this time.
+    #[error("too many keys wait to be derived")]
+    Overloaded(Duration),
+    /// Anything that goes wrong once decryption has begun.
+    #[error("no secret of the pairing opens the message")]
+    Undecipherable,
+    /// The sealed message would not fit into a URL.
+    #[error("the message is too long for a URL")]
+    TooLong,
+}

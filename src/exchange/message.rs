@@ -1,0 +1,48 @@
+//! The two kinds of message: what opens them, and where they lead a browser.
+
+use crate::codec::{
+    self, Deviations, Envelope, Unopened,
+    kdf::Key,
+    members::{Callback, Redirect},
+    profile::Conventions,
+    url::Leg,
+};
+
+/// A message of one leg.
+pub trait Message: Sized {
+    /// Its leg.
+    const LEG: Leg;
+
+    /// Opens `envelope` with a key derived from a secret and the envelope's date.
+    ///
+    /// # Errors
+    /// Why the key does not open it.
+    fn open(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<(Self, Deviations), Unopened>;
+
+    /// The URL that the message would lead a browser to, if it names one.
+    fn target(&self) -> Option<&str>;
+}
+
+impl Message for Redirect {
+    const LEG: Leg = Leg::Request;
+
+    fn open(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<(Self, Deviations), Unopened> {
+        codec::open_redirect(envelope, key, conventions)
+    }
+
+    fn target(&self) -> Option<&str> {
+        Some(&self.redirect)
+    }
+}
+
+impl Message for Callback {
+    const LEG: Leg = Leg::Callback;
+
+    fn open(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<(Self, Deviations), Unopened> {
+        codec::open_callback(envelope, key, conventions)
+    }
+
+    fn target(&self) -> Option<&str> {
+        None
+    }
+}

@@ -1,0 +1,202 @@
+//! Opening a message with whichever secret of its pairing fits.
+
+use std::{sync::Arc, time::Instant};
+
+use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
+use thiserror::Error;
+
+use crate::{
+    codec::{Deviations, Envelope, Unopened, kdf::Key, profile::Scheme},
+    keyring::{Keyring, Pairing},
+    keys::Overloaded,
+    memory::Spent,
+};
+
+use super::{Exchange, Message, Parties, Refused, Window, pick};
+
+/// A message that was received, and what is asked of it.
+pub struct Question<'a> {
+    /// The pairings to look among.
+    pub keyring: &'a Keyring,
+    /// The message.
+    pub envelope: &'a Envelope,
+    /// The receiver's id; may be empty if one pairing fits the sender.
+    pub receiver: &'a str,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// Who watches while a message is opened.
+pub trait Witness: Sync {
+    /// Whether this pairing may be used.
+    fn may_use(&self, _pairing: &Pairing) -> bool {
+        true
+    }
+
+    /// The pairing is known.
+    fn pairing(&self, _pairing: &Pairing) {}
+
+    /// The date was read.
+    fn window(&self, _window: &Window) {}
+
+    /// Whether to open a message although its date is refused: for an operator's diagnosis, never for a caller.
+    fn goes_on(&self) -> bool {
+        false
+    }
+}
+
+/// What became of a message, with every step.
+pub struct Verdict<M> {
+    /// The pairing, once it was picked.
+    pub pairing: Option<Arc<Pairing>>,
+    /// Where the date lies, once it was read.
+    pub window: Option<Window>,
+    /// The secrets that were tried without success, in order.
+    pub tried: Vec<Tried>,
+    /// The message, if a secret opened it.
+    pub opened: Option<Opened<M>>,
+    /// The first reason for which a caller does not get the message.
+    pub refused: Option<Refused>,
+}
+
+/// A secret that did not open the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Its place among the pairing's secrets.
+    pub secret: usize,
+    /// Why; for operators alone.
+    pub why: Failure,
+}
+
+/// Why a secret does not open a message. For operators alone: to anyone else all of it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// The codec cannot open it.
+    #[error("{0}")]
+    Unopened(#[from] Unopened),
+    /// It opens, but leads to a forbidden host.
+    #[error("it opens, but the host of its redirect is not among the pairing's redirect_hosts")]
+    HostForbidden,
+}
+
+/// A message that was opened.
+pub struct Opened<M> {
+    /// The members.
+    pub message: M,
+    /// What had to be repaired.
+    pub deviations: Deviations,
+    /// The place of the secret that opened it among the pairing's secrets.
+    pub secret: usize,
+}
+
+impl<M> Verdict<M> {
+    fn new() -> Self {
+        Self { pairing: None, window: None, tried: Vec::new(), opened: None, refused: None }
+    }
+
+    fn refused(self, why: Refused) -> Self {
+        Self { refused: self.refused.or(Some(why)), ..self }
+    }
+}
+
+impl Exchange {
+    /// Opens a message: its pairing, scheme and date first, then with the key of each secret in order.
+    ///
+    /// What cannot be opened comes back at the next tick, when all its work is done and cleared away, so that the clock
+    /// does not tell one cause from another.
+    pub async fn open<M: Message>(&self, question: Question<'_>, witness: &impl Witness) -> Verdict<M> {
+        let Question { keyring, envelope, receiver, now } = question;
+        let mut verdict = Verdict::new();
+        let parties = Parties::of(M::LEG, &envelope.sender, receiver);
+        let pairing = match pick(keyring, M::LEG, parties, |pairing| witness.may_use(pairing)) {
+            Ok(pairing) => pairing,
+            Err(why) => return verdict.refused(why),
+        };
+        witness.pairing(&pairing);
+        verdict.pairing = Some(Arc::clone(&pairing));
+        let window = match Window::of(&pairing, envelope, M::LEG, now) {
+            Ok(window) => window,
+            Err(why) => return verdict.refused(why),
+        };
+        witness.window(&window);
+        verdict.window = Some(window);
+        if let Err(why) = window.check() {
+            verdict = verdict.refused(why);
+            if !witness.goes_on() {
+                return verdict;
+            }
+        }
+        self.decrypt(verdict, &pairing, envelope, &window, now).await
+    }
+
+    /// The part of an opening that needs keys.
+    async fn decrypt<M: Message>(
+        &self,
+        mut verdict: Verdict<M>,
+        pairing: &Arc<Pairing>,
+        envelope: &Envelope,
+        window: &Window,
+        now: DateTime<Utc>,
+    ) -> Verdict<M> {
+        let account = self.budget.account(pairing, envelope, &window.instants, now);
+        let attempt = match account.check() {
+            Ok(()) => {
+                // Side by side, since derivations are batched: two cost little more than one.
+                let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, envelope.date.text()));
+                let keys = match try_join_all(keys).await {
+                    Ok(keys) => keys,
+                    Err(why) => return verdict.refused(why),
+                };
+                account.begin().await.map(|attempt| (attempt, keys))
+            }
+            Err(Spent) => Err(Spent),
+        };
+        // The time until now depends on no plaintext. Ticks count from here: with a clock of their own a caller could
+        // choose when they come, and see on which side of one the work ends.
+        let begin = Instant::now();
+        if let Ok((attempt, keys)) = attempt {
+            let opened = try_keys(pairing, envelope, &keys, &mut verdict.tried);
+            // Dropped without success, the attempt is charged.
+            verdict.opened = opened.filter(|_| attempt.succeed().is_ok());
+        }
+        if verdict.opened.is_none() {
+            self.ticks.after(begin).await;
+            return verdict.refused(Refused::Undecipherable);
+        }
+        verdict
+    }
+
+    /// The key of a pairing's secret for `date`.
+    pub(super) async fn key(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Refused> {
+        match pairing.conventions.profile.scheme {
+            Scheme::HkdfIv => Ok(pairing.secrets[secret].derive(Scheme::HkdfIv, date)),
+            Scheme::Pbkdf2 => {
+                let derived = self.keys.derive(pairing, secret, date).await;
+                derived.map_err(|Overloaded(after)| Refused::Overloaded(after))
+            }
+        }
+    }
+}
+
+/// The message that the first fitting key opens. A forbidden host is a failure like any other.
+fn try_keys<M: Message>(
+    pairing: &Pairing,
+    envelope: &Envelope,
+    keys: &[Key],
+    tried: &mut Vec<Tried>,
+) -> Option<Opened<M>> {
+    keys.iter().enumerate().find_map(|(secret, key)| match M::open(envelope, key, &pairing.conventions) {
+        Ok((message, deviations)) => {
+            if message.target().is_none_or(|url| pairing.redirect_hosts.allow(url)) {
+                return Some(Opened { message, deviations, secret });
+            }
+            tried.push(Tried { secret, why: Failure::HostForbidden });
+            None
+        }
+        Err(why) => {
+            tried.push(Tried { secret, why: why.into() });
+            None
+        }
+    })
+}

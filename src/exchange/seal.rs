@@ -1,0 +1,74 @@
+//! Sealing a message, and the dates and keys for it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use zeroize::Zeroizing;
+
+use crate::{
+    codec::{self, RequestorType, Seal, Sealed, cipher::BLOCK, date, profile::Scheme, url::Leg},
+    keyring::Pairing,
+};
+
+use super::{Exchange, Refused};
+
+/// Bytes of a URL, `ecreq` or `ecres` at most.
+pub const MAX_URL: usize = 48 * 1024;
+
+/// What a message is sealed for.
+#[derive(Clone, Copy)]
+pub struct Sealing<'a> {
+    /// The leg.
+    pub leg: Leg,
+    /// The pairing.
+    pub pairing: &'a Arc<Pairing>,
+    /// The place of the secret among the pairing's secrets.
+    pub secret: usize,
+    /// The instant that the date names.
+    pub issue_time: DateTime<Utc>,
+    /// Who asks for the data; on the request leg only.
+    pub requestor_type: Option<RequestorType>,
+}
+
+impl Exchange {
+    /// Seals `plaintext`.
+    ///
+    /// # Errors
+    /// [`Refused::TooLong`] and [`Refused::Overloaded`].
+    pub async fn seal(&self, plaintext: Zeroizing<String>, sealing: &Sealing<'_>) -> Result<Sealed, Refused> {
+        let Sealing { leg, pairing, secret, issue_time, requestor_type } = *sealing;
+        // Base64 of whole blocks, before a key is spent on what cannot be sent.
+        let blocks = plaintext.len() / BLOCK + 1;
+        if (blocks * BLOCK).div_ceil(3) * 4 > MAX_URL {
+            return Err(Refused::TooLong);
+        }
+        let date = pairing.conventions.date.write(issue_time);
+        let key = self.key(pairing, secret, &date).await?;
+        let sender = match leg {
+            Leg::Request => &pairing.fiu,
+            Leg::Callback => &pairing.aa,
+        };
+        // A cryptographic generator of each thread, seeded by the system again and again: two calls to the system for each
+        // message cost a twentieth of its time.
+        let seal = Seal { sender, requestor_type, date, key: &key, random_iv: rand::random() };
+        Ok(codec::seal(plaintext, seal, &pairing.conventions))
+    }
+
+    /// The instant that a message of now names: `now`, or the one that the pairing's messages share for a while. The
+    /// key of the next shared one is derived ahead, so that nobody waits for it.
+    pub fn issue_time(&self, pairing: &Arc<Pairing>, secret: usize, now: DateTime<Utc>) -> DateTime<Utc> {
+        let (style, reuse) = (pairing.conventions.date, pairing.date_reuse);
+        if reuse.is_zero() || pairing.conventions.profile.scheme != Scheme::Pbkdf2 {
+            return now;
+        }
+        let next = date::shared_instant(style, now + reuse, reuse);
+        if secret == 0 && self.keys.is_first_ahead(pairing.primary(), next) {
+            let (keys, pairing) = (Arc::clone(&self.keys), Arc::clone(pairing));
+            tokio::spawn(async move {
+                // An overloaded pool leaves the derivation to the call that needs it.
+                drop(keys.derive(&pairing, secret, &style.write(next)).await);
+            });
+        }
+        date::shared_instant(style, now, reuse)
+    }
+}

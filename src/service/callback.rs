@@ -1,0 +1,132 @@
+//! The callback leg: `EncodeCallback` for an AA, `DecodeCallback` for an FIU.
+
+use crate::{
+    codec::{
+        Deviations, Envelope, errorcode, members,
+        url::{self, Leg, Parameters, Value},
+    },
+    exchange::{Parties, Question, Sealing, Witness, pick},
+    proto::{self, decode_callback_request::Source},
+};
+
+use super::{
+    Answered, Context, Fields, Redirects, Refusal,
+    convert::{self, duration, timestamp},
+    fields::check_length,
+    redirect::forbidden,
+    sealing_refused,
+};
+
+impl Redirects {
+    /// Seals the outcome of a request.
+    pub(super) async fn encode_callback(
+        &self,
+        context: &Context,
+        request: proto::EncodeCallbackRequest,
+    ) -> Result<proto::EncodeCallbackResponse, Refusal> {
+        let proto::EncodeCallbackRequest { fiu_id, aa_id, callback, redirect_url, issue_time, secret_id } = request;
+        let now = (self.clock)();
+        let mut fields = Fields::default();
+        fields.id("fiu_id", &fiu_id);
+        fields.id("aa_id", &aa_id);
+        let callback = fields.callback(callback);
+        fields.redirect_url(&redirect_url);
+        let chosen = fields.issue_time(issue_time);
+        let parties = Parties { fiu: &fiu_id, aa: &aa_id };
+        let picked = pick(&self.keyring.current(), Leg::Request, parties, |pairing| context.may_use(pairing));
+        let mut secret = 0;
+        if let Ok(pairing) = &picked {
+            if let Some(chosen) = chosen {
+                fields.window(chosen, now, &pairing.conventions);
+            }
+            if !secret_id.is_empty() {
+                match pairing.secret(&secret_id) {
+                    Some(named) => secret = named,
+                    None => {
+                        fields.refuse("secret_id", "must be one of the pairing's secrets, or empty for the primary one")
+                    }
+                }
+            }
+        }
+        fields.finish()?;
+        let pairing = &picked.map_err(|refused| Refusal::of(refused, parties))?;
+        context.pairing(pairing);
+        if !pairing.redirect_hosts.allow(&redirect_url) {
+            return Err(forbidden("redirect_url", pairing));
+        }
+        let issue_time = chosen.unwrap_or_else(|| self.exchange.issue_time(pairing, secret, now));
+        let plaintext = members::write_callback(&callback, pairing.conventions.lists);
+        let sealing = Sealing { leg: Leg::Callback, pairing, secret, issue_time, requestor_type: None };
+        let sealed = self.exchange.seal(plaintext, &sealing).await;
+        let sealed = sealed.map_err(|refused| sealing_refused(refused, "callback", pairing))?;
+        let query = sealed.query(Leg::Callback);
+        let url = url::append(&redirect_url, &query);
+        check_length("redirect_url", url.len())?;
+        Ok(proto::EncodeCallbackResponse {
+            url,
+            query,
+            params: Some(sealed.into()),
+            secret_id: pairing.secrets[secret].id.clone(),
+            issue_time: Some(timestamp(issue_time)),
+            expire_time: Some(timestamp(issue_time + pairing.conventions.max_age)),
+        })
+    }
+
+    /// Opens the callback that a browser brought.
+    pub(super) async fn decode_callback(
+        &self,
+        context: &Context,
+        request: proto::DecodeCallbackRequest,
+    ) -> Result<proto::DecodeCallbackResponse, Refusal> {
+        let proto::DecodeCallbackRequest { fiu_id, source, .. } = request;
+        let envelope = read(&fiu_id, source)?;
+        let keyring = self.keyring.current().clone();
+        let question = Question { keyring: &keyring, envelope: &envelope, receiver: &fiu_id, now: (self.clock)() };
+        let verdict = self.exchange.open::<members::Callback>(question, context).await;
+        let answered = Answered::of(verdict, context, Parties::of(Leg::Callback, &envelope.sender, &fiu_id))?;
+        Ok(proto::DecodeCallbackResponse {
+            fiu_id: answered.pairing.fiu.clone(),
+            aa_id: answered.pairing.aa.clone(),
+            secret_id: answered.secret_id(),
+            primary_secret: answered.opened.secret == 0,
+            error_message: errorcode::text(answered.opened.message.errorcode),
+            issue_time: Some(timestamp(answered.window.instants.issue)),
+            age: Some(duration(answered.window.age)),
+            deviations: convert::deviations(answered.opened.deviations),
+            replay_until: answered.window.end().map(timestamp),
+            callback: Some(answered.opened.message.into()),
+            ..Default::default()
+        })
+    }
+}
+
+/// The envelope of a callback, from whichever source the caller names.
+fn read(fiu_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
+    // A missing source is refused like an empty URL.
+    let source = source.unwrap_or_else(|| Source::Url(String::new()));
+    let mut fields = Fields::default();
+    fields.optional_id("fiu_id", fiu_id);
+    match &source {
+        Source::Url(url) => fields.url(url),
+        Source::Params(params) => {
+            fields.parameter("params.fi", &params.fi);
+            fields.parameter("params.resdate", &params.resdate);
+            fields.parameter("params.ecres", &params.ecres);
+        }
+    }
+    fields.finish()?;
+    let envelope = match &source {
+        Source::Url(url) => Envelope::from_url(url, Leg::Callback),
+        Source::Params(params) => {
+            let parameters = Parameters {
+                fi: Value::plain(&params.fi),
+                date: Value::plain(&params.resdate),
+                message: Value::plain(&params.ecres),
+                iv: Value::plain_or_none(&params.iv),
+                requestor_type: None,
+            };
+            Envelope::from_parameters(parameters, Leg::Callback, Deviations::default())
+        }
+    };
+    envelope.map_err(|malformed| Refusal::Malformed(Leg::Callback, malformed))
+}

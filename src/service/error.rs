@@ -1,0 +1,392 @@
+//! Why a call is refused, and the only place where that becomes a gRPC status.
+//!
+//! Every status carries one `google.rpc.ErrorInfo`: the reason never changes, the message may, and the metadata holds
+//! every variable of the message, in sorted order. No payload, user id, secret or URL is ever part of one.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use prost::Message;
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::pb;
+
+use crate::{
+    callers::Rpc,
+    codec::{
+        Malformed,
+        profile::Scheme,
+        url::{Leg, UrlProblem},
+    },
+    exchange::{Parties, Refused},
+    proto::ErrorReason,
+};
+
+use super::MAX_REQUEST;
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "aa.redirect.v1";
+/// Tells clients when to try again, in milliseconds; a negative number tells them not to (gRFC A6).
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// A request field that is missing or malformed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its path, such as `redirect.userid`.
+    pub field: &'static str,
+    /// What it must be, without an echo of what it was.
+    pub description: String,
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// All fields that are missing or malformed.
+    FieldInvalid(Vec<Violation>),
+    /// The URL, the date or another parameter of the leg cannot be read.
+    Malformed(Leg, Malformed),
+    /// The exchange refuses the message; an id that is not known is empty.
+    Exchange {
+        /// Why.
+        refused: Refused,
+        /// The FIU's id.
+        fiu: String,
+        /// The AA's id.
+        aa: String,
+    },
+    /// The host that a field leads to is not allowed.
+    RedirectForbidden {
+        /// The field's path.
+        field: &'static str,
+        /// The FIU's id.
+        fiu: String,
+        /// The AA's id.
+        aa: String,
+    },
+    /// No credentials, or none that the callers file has.
+    CallerUnknown,
+    /// The caller may not use this RPC.
+    CallerForbidden(Rpc),
+    /// The server is full; try again after this time.
+    Full(Duration),
+    /// The server ends before the call does.
+    NotReady,
+    /// The caller's deadline has passed.
+    TimedOut,
+    /// A bug, or a system that does not serve us; the detail goes to the log.
+    InternalFault,
+    /// The request is over [`MAX_REQUEST`].
+    RequestTooLarge,
+}
+
+/// What a caller reads of a refusal.
+struct Text {
+    message: String,
+    metadata: BTreeMap<String, String>,
+}
+
+/// `google.rpc.ErrorInfo` with its metadata in sorted order: equal refusals are equal bytes.
+#[derive(Clone, PartialEq, Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    metadata: BTreeMap<String, String>,
+}
+
+impl Refusal {
+    /// What the exchange refuses of a message between `parties`.
+    pub fn of(refused: Refused, parties: Parties<'_>) -> Self {
+        Self::Exchange { refused, fiu: parties.fiu.to_owned(), aa: parties.aa.to_owned() }
+    }
+
+    /// The reason that callers read.
+    pub fn reason(&self) -> ErrorReason {
+        match self {
+            Self::FieldInvalid(_) => ErrorReason::FieldInvalid,
+            Self::Malformed(_, Malformed::Url(_)) => ErrorReason::UrlMalformed,
+            Self::Malformed(_, Malformed::Date { .. }) => ErrorReason::DateMalformed,
+            Self::Malformed(_, Malformed::Parameter { .. }) => ErrorReason::ParameterMalformed,
+            Self::Exchange { refused, .. } => reason_of(*refused),
+            Self::RedirectForbidden { .. } => ErrorReason::RedirectForbidden,
+            Self::CallerUnknown => ErrorReason::CallerUnknown,
+            Self::CallerForbidden(_) => ErrorReason::CallerForbidden,
+            Self::Full(_) => ErrorReason::Overloaded,
+            Self::NotReady => ErrorReason::NotReady,
+            Self::TimedOut => ErrorReason::TimedOut,
+            Self::InternalFault => ErrorReason::InternalFault,
+            Self::RequestTooLarge => ErrorReason::RequestTooLarge,
+        }
+    }
+
+    /// What a caller reads: what is wrong, whose side, what to do.
+    pub fn message(&self) -> String {
+        self.text().message
+    }
+
+    /// The status of a call that is refused, under the call's request id.
+    pub fn status(&self, request_id: &str) -> Status {
+        let reason = self.reason();
+        let Text { message, metadata } = self.text();
+        let info = ErrorInfo { reason: reason_name(reason).to_owned(), domain: DOMAIN.to_owned(), metadata };
+        let mut details = vec![any("ErrorInfo", &info)];
+        if let Self::FieldInvalid(violations) = self {
+            details.push(any("BadRequest", &bad_request(violations)));
+        }
+        let after = self.retry_after();
+        if let Some(after) = after {
+            // A delay is seconds at most, far inside the range of the protobuf type.
+            let retry_delay = after.try_into().ok();
+            details.push(any("RetryInfo", &pb::RetryInfo { retry_delay }));
+        }
+        details.push(any(
+            "RequestInfo",
+            &pb::RequestInfo { request_id: request_id.to_owned(), serving_data: String::new() },
+        ));
+        let code = code_of(reason);
+        let details = pb::Status { code: code.into(), message: message.clone(), details }.encode_to_vec();
+        Status::with_details_and_metadata(code, message, details.into(), self.pushback(after))
+    }
+
+    /// When the call may be tried again, if the refusal says so.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full(after) | Self::Exchange { refused: Refused::Overloaded(after), .. } => Some(*after),
+            _ => None,
+        }
+    }
+
+    fn pushback(&self, after: Option<Duration>) -> MetadataMap {
+        let mut metadata = MetadataMap::new();
+        match after {
+            Some(after) => drop(metadata.insert(PUSHBACK, i64::try_from(after.as_millis()).unwrap_or(i64::MAX).into())),
+            None if matches!(self, Self::RequestTooLarge) => drop(metadata.insert(PUSHBACK, (-1).into())),
+            None => {}
+        }
+        metadata
+    }
+
+    fn text(&self) -> Text {
+        match self {
+            Self::FieldInvalid(violations) => field_invalid(violations),
+            Self::Malformed(leg, malformed) => malformed_text(*leg, *malformed),
+            Self::Exchange { refused, fiu, aa } => exchange_text(*refused, fiu, aa),
+            Self::RedirectForbidden { field, fiu, aa } => {
+                let message = format!(
+                    "the host of {field} is not among the pairing's redirect_hosts; \
+                     use an allowed host, or add this one to the keyring of the server"
+                );
+                Text::of(message, [("field", (*field).to_owned())]).with_ids(fiu, aa)
+            }
+            Self::CallerUnknown => Text::plain(
+                "the server does not know this caller: send a client certificate or a bearer token that its callers file \
+                 has",
+            ),
+            Self::CallerForbidden(rpc) => {
+                let message = format!("this caller may not call {rpc}; its `methods` in the callers file must name it");
+                Text::of(message, [("method", rpc.to_string())])
+            }
+            Self::Full(_) => Text::plain(OVERLOADED),
+            Self::NotReady => Text::plain("this server is shutting down; try again, best at another replica"),
+            Self::TimedOut => Text::plain(
+                "the call's deadline passed before the work was done; allow more time, or find out what is slow",
+            ),
+            Self::InternalFault => Text::plain("a fault of this service; its log has the detail under the request id"),
+            Self::RequestTooLarge => {
+                let message = format!("the request has over {MAX_REQUEST} bytes; no call needs that many");
+                Text::of(message, [("max_bytes", MAX_REQUEST.to_string())])
+            }
+        }
+    }
+}
+
+const OVERLOADED: &str = "too much work waits; try again after the delay in google.rpc.RetryInfo";
+
+impl Text {
+    fn of<const N: usize>(message: impl Into<String>, metadata: [(&str, String); N]) -> Self {
+        let metadata = metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { message: message.into(), metadata }
+    }
+
+    fn plain(message: &str) -> Self {
+        Self::of(message, [])
+    }
+
+    /// With the ids that are known.
+    fn with_ids(mut self, fiu: &str, aa: &str) -> Self {
+        for (name, id) in [("fiu_id", fiu), ("aa_id", aa)] {
+            if !id.is_empty() {
+                self.metadata.insert(name.to_owned(), id.to_owned());
+            }
+        }
+        self
+    }
+}
+
+/// The name of a reason as `ErrorInfo` has it, without the enum's prefix.
+pub fn reason_name(reason: ErrorReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
+fn reason_of(refused: Refused) -> ErrorReason {
+    match refused {
+        Refused::PairingUnknown => ErrorReason::PairingUnknown,
+        Refused::PairingAmbiguous => ErrorReason::PairingAmbiguous,
+        Refused::SchemeMismatch(_) => ErrorReason::SchemeMismatch,
+        Refused::DateMalformed { .. } => ErrorReason::DateMalformed,
+        Refused::DateExpired { .. } => ErrorReason::DateExpired,
+        Refused::DateInFuture { .. } => ErrorReason::DateInFuture,
+        Refused::Overloaded(_) => ErrorReason::Overloaded,
+        Refused::Undecipherable => ErrorReason::Undecipherable,
+        Refused::TooLong => ErrorReason::FieldInvalid,
+    }
+}
+
+/// The gRPC code of a reason (`api.md` of the interface, the comments of `ErrorReason`).
+fn code_of(reason: ErrorReason) -> Code {
+    match reason {
+        ErrorReason::FieldInvalid
+        | ErrorReason::UrlMalformed
+        | ErrorReason::ParameterMalformed
+        | ErrorReason::DateMalformed
+        | ErrorReason::PairingAmbiguous
+        | ErrorReason::Undecipherable => Code::InvalidArgument,
+        ErrorReason::DateExpired
+        | ErrorReason::DateInFuture
+        | ErrorReason::SchemeMismatch
+        | ErrorReason::AlreadyOpened
+        | ErrorReason::NotExpected => Code::FailedPrecondition,
+        ErrorReason::PairingUnknown => Code::NotFound,
+        ErrorReason::RedirectForbidden | ErrorReason::CallerForbidden => Code::PermissionDenied,
+        ErrorReason::CallerUnknown => Code::Unauthenticated,
+        ErrorReason::Overloaded | ErrorReason::RequestTooLarge => Code::ResourceExhausted,
+        ErrorReason::NotReady | ErrorReason::StoreUnavailable => Code::Unavailable,
+        ErrorReason::TimedOut => Code::DeadlineExceeded,
+        ErrorReason::InternalFault | ErrorReason::Unspecified => Code::Internal,
+    }
+}
+
+/// A detail of `google.rpc`, by its name there.
+fn any(name: &str, detail: &impl Message) -> prost_types::Any {
+    prost_types::Any { type_url: format!("type.googleapis.com/google.rpc.{name}"), value: detail.encode_to_vec() }
+}
+
+fn bad_request(violations: &[Violation]) -> pb::BadRequest {
+    let field_violations = violations
+        .iter()
+        .map(|Violation { field, description }| pb::bad_request::FieldViolation {
+            field: (*field).to_owned(),
+            description: description.clone(),
+            ..Default::default()
+        })
+        .collect();
+    pb::BadRequest { field_violations }
+}
+
+/// Names the first violation in words, and how many more there are.
+fn field_invalid(violations: &[Violation]) -> Text {
+    let fields: Vec<&str> = violations.iter().map(|violation| violation.field).collect();
+    let first = violations.first().map_or_else(String::new, |first| format!("{} {}", first.field, first.description));
+    let more = match violations.len() {
+        0 | 1 => String::new(),
+        2 => format!("; 1 more field is wrong: {}", fields[1]),
+        count => format!("; {} more fields are wrong: {}", count - 1, fields[1..].join(", ")),
+    };
+    Text::of(first + &more, [("fields", fields.join(", "))])
+}
+
+fn exchange_text(refused: Refused, fiu: &str, aa: &str) -> Text {
+    let text = match refused {
+        Refused::PairingUnknown => Text::plain(&pairing_unknown(fiu, aa)),
+        Refused::PairingAmbiguous => Text::plain(&pairing_ambiguous(fiu, aa)),
+        Refused::SchemeMismatch(scheme) => scheme_mismatch(scheme, fiu, aa),
+        Refused::DateMalformed { leg, problem } => date_malformed(leg, problem),
+        Refused::DateExpired { age, max_age } => dated(
+            format!(
+                "the date is {age} s old, more than the {max_age} s that the pairing allows: \
+                 a user who waited, a URL that was used again, or a wrong clock"
+            ),
+            age,
+            max_age,
+        ),
+        Refused::DateInFuture { age, max_age } => dated(
+            format!(
+                "the date lies {} s ahead, more than the {max_age} s that the pairing allows: \
+                 a wrong clock, or a sender that writes local time instead of UTC",
+                age.unsigned_abs()
+            ),
+            age,
+            max_age,
+        ),
+        Refused::Overloaded(_) => Text::plain(OVERLOADED),
+        Refused::Undecipherable => Text::plain(
+            "the message cannot be opened: a wrong secret, a changed message, or members that cannot be read; \
+             the operator who holds the secrets finds the cause with `aa-redirect inspect`",
+        ),
+        Refused::TooLong => Text::plain("the message is too long for a URL; shorten its members"),
+    };
+    text.with_ids(fiu, aa)
+}
+
+fn dated(message: String, age: i64, max_age: i64) -> Text {
+    Text::of(message, [("age_seconds", age.to_string()), ("max_age_seconds", max_age.to_string())])
+}
+
+fn scheme_mismatch(scheme: Scheme, fiu: &str, aa: &str) -> Text {
+    let problem = match scheme {
+        Scheme::HkdfIv => "needs an iv, and the message has none",
+        Scheme::Pbkdf2 => "has no iv, and the message has one",
+    };
+    let message = format!(
+        "the message was read as one of the pairing of {fiu} with {aa}, whose scheme {} {problem}: \
+         name the right party, or agree on one version of the guideline",
+        scheme.name()
+    );
+    Text::of(message, [("scheme", scheme.name().to_owned())])
+}
+
+fn pairing_unknown(fiu: &str, aa: &str) -> String {
+    let message = match (fiu, aa) {
+        (fiu, "") => {
+            format!("no pairing here has the FIU {fiu}, or none of its AAs lists the handle of redirect.userid")
+        }
+        ("", aa) => format!("no pairing here has the AA {aa}"),
+        (fiu, aa) => format!("no pairing here has the FIU {fiu} and the AA {aa}"),
+    };
+    message + "; ListPairings shows the pairings of this server"
+}
+
+fn pairing_ambiguous(fiu: &str, aa: &str) -> String {
+    if aa.is_empty() {
+        format!("several AAs here share a secret with the FIU {fiu}; name one in aa_id")
+    } else {
+        format!("several FIUs here share a secret with the AA {aa}; name one in fiu_id")
+    }
+}
+
+fn date_malformed(leg: Leg, problem: &str) -> Text {
+    let parameter = leg.date_name();
+    let message = format!("{parameter} {problem}; it must be ddmmyyyyhh24misss in UTC, such as 060420210510756");
+    Text::of(message, [("parameter", parameter.to_owned()), ("problem", problem.to_owned())])
+}
+
+fn malformed_text(leg: Leg, malformed: Malformed) -> Text {
+    let (parameter, problem, advice) = match malformed {
+        Malformed::Url(UrlProblem::Missing(parameter)) => (parameter, "is missing from the query of the URL", ""),
+        Malformed::Url(UrlProblem::Repeated(parameter)) => (parameter, "is there more than once", ""),
+        Malformed::Url(UrlProblem::OtherLeg(parameter)) => (
+            parameter,
+            "is missing from the query of the URL",
+            match leg {
+                Leg::Request => "; this is a callback, so call DecodeCallback",
+                Leg::Callback => "; this is a request, so call DecodeRedirect",
+            },
+        ),
+        Malformed::Date { problem, .. } => return date_malformed(leg, problem),
+        Malformed::Parameter { parameter, problem } => {
+            (parameter, problem, "; the sender, or something on the way, changed it")
+        }
+    };
+    let metadata = [("parameter", parameter.to_owned()), ("problem", problem.to_owned())];
+    Text::of(format!("{parameter} {problem}{advice}"), metadata)
+}

@@ -1,0 +1,140 @@
+//! The request leg: `EncodeRedirect` for an FIU, `DecodeRedirect` for an AA.
+
+use std::sync::Arc;
+
+use crate::{
+    codec::{
+        Deviations, Envelope, form, members,
+        url::{self, Leg, Parameters, Value},
+    },
+    exchange::{Parties, Question, Refused, Sealing, Witness, pick},
+    keyring::Pairing,
+    proto::{self, decode_redirect_request::Source},
+};
+
+use super::{
+    Answered, Context, Fields, Redirects, Refusal,
+    convert::{self, duration, timestamp},
+    sealing_refused,
+};
+
+impl Redirects {
+    /// Seals the members of a redirect.
+    pub(super) async fn encode_redirect(
+        &self,
+        context: &Context,
+        request: proto::EncodeRedirectRequest,
+    ) -> Result<proto::EncodeRedirectResponse, Refusal> {
+        let proto::EncodeRedirectRequest { fiu_id, aa_id, redirect, requestor_type, issue_time } = request;
+        let now = (self.clock)();
+        let mut fields = Fields::default();
+        fields.id("fiu_id", &fiu_id);
+        fields.optional_id("aa_id", &aa_id);
+        let mut redirect = fields.redirect(redirect);
+        let requestor_type = fields.requestor_type(requestor_type);
+        let chosen = fields.issue_time(issue_time);
+        let picked = self.receiver_of(context, &fiu_id, &aa_id, &redirect.userid);
+        if let (Ok(pairing), Some(chosen)) = (&picked, chosen) {
+            fields.window(chosen, now, &pairing.conventions);
+        }
+        fields.finish()?;
+        let pairing = &picked.map_err(|refused| Refusal::of(refused, Parties { fiu: &fiu_id, aa: &aa_id }))?;
+        context.pairing(pairing);
+        if !pairing.redirect_hosts.allow(&redirect.redirect) {
+            return Err(forbidden("redirect.redirect", pairing));
+        }
+        if redirect.txnid.is_empty() {
+            redirect.txnid = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
+        }
+        let issue_time = chosen.unwrap_or_else(|| self.exchange.issue_time(pairing, 0, now));
+        let plaintext = members::write_redirect(&redirect, pairing.conventions.lists);
+        let sealing = Sealing { leg: Leg::Request, pairing, secret: 0, issue_time, requestor_type };
+        let sealed = self.exchange.seal(plaintext, &sealing).await;
+        let sealed = sealed.map_err(|refused| sealing_refused(refused, "redirect", pairing))?;
+        let query = sealed.query(Leg::Request);
+        let url = pairing.webview.as_ref().map(|webview| url::append(webview, &query)).unwrap_or_default();
+        super::fields::check_length("redirect", url.len())?;
+        Ok(proto::EncodeRedirectResponse {
+            url,
+            query,
+            params: Some(sealed.into()),
+            txnid: std::mem::take(&mut redirect.txnid),
+            secret_id: pairing.primary().id.clone(),
+            issue_time: Some(timestamp(issue_time)),
+            expire_time: Some(timestamp(issue_time + pairing.conventions.max_age)),
+        })
+    }
+
+    /// The pairing of an FIU that names an AA, or a user whose handle leads to one.
+    fn receiver_of(&self, context: &Context, fiu: &str, aa: &str, userid: &str) -> Result<Arc<Pairing>, Refused> {
+        let keyring = self.keyring.current();
+        if !aa.is_empty() {
+            return pick(&keyring, Leg::Request, Parties { fiu, aa }, |pairing| context.may_use(pairing));
+        }
+        let handled = form::handle(userid).and_then(|handle| keyring.by_handle(fiu, handle));
+        handled.filter(|pairing| context.may_use(pairing)).map(Arc::clone).ok_or(Refused::PairingUnknown)
+    }
+
+    /// Opens the redirect that a browser brought.
+    pub(super) async fn decode_redirect(
+        &self,
+        context: &Context,
+        request: proto::DecodeRedirectRequest,
+    ) -> Result<proto::DecodeRedirectResponse, Refusal> {
+        let proto::DecodeRedirectRequest { aa_id, source, .. } = request;
+        let envelope = read(&aa_id, source)?;
+        let keyring = self.keyring.current().clone();
+        let question = Question { keyring: &keyring, envelope: &envelope, receiver: &aa_id, now: (self.clock)() };
+        let verdict = self.exchange.open::<members::Redirect>(question, context).await;
+        let answered = Answered::of(verdict, context, Parties::of(Leg::Request, &envelope.sender, &aa_id))?;
+        Ok(proto::DecodeRedirectResponse {
+            fiu_id: answered.pairing.fiu.clone(),
+            aa_id: answered.pairing.aa.clone(),
+            secret_id: answered.secret_id(),
+            primary_secret: answered.opened.secret == 0,
+            requestor_type: convert::requestor_type(envelope.requestor_type).into(),
+            issue_time: Some(timestamp(answered.window.instants.issue)),
+            age: Some(duration(answered.window.age)),
+            deviations: convert::deviations(answered.opened.deviations),
+            replay_until: answered.window.end().map(timestamp),
+            redirect: Some(answered.opened.message.into()),
+            ..Default::default()
+        })
+    }
+}
+
+/// The envelope of a request, from whichever source the caller names.
+fn read(aa_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
+    // A missing source is refused like an empty URL.
+    let source = source.unwrap_or_else(|| Source::Url(String::new()));
+    let mut fields = Fields::default();
+    fields.optional_id("aa_id", aa_id);
+    match &source {
+        Source::Url(url) => fields.url(url),
+        Source::Params(params) => {
+            fields.parameter("params.fi", &params.fi);
+            fields.parameter("params.reqdate", &params.reqdate);
+            fields.parameter("params.ecreq", &params.ecreq);
+        }
+    }
+    fields.finish()?;
+    let envelope = match &source {
+        Source::Url(url) => Envelope::from_url(url, Leg::Request),
+        Source::Params(params) => {
+            let parameters = Parameters {
+                fi: Value::plain(&params.fi),
+                date: Value::plain(&params.reqdate),
+                message: Value::plain(&params.ecreq),
+                iv: Value::plain_or_none(&params.iv),
+                requestor_type: Value::plain_or_none(&params.requestor_type),
+            };
+            Envelope::from_parameters(parameters, Leg::Request, Deviations::default())
+        }
+    };
+    envelope.map_err(|malformed| Refusal::Malformed(Leg::Request, malformed))
+}
+
+/// The host that `field` leads to is not allowed.
+pub(super) fn forbidden(field: &'static str, pairing: &Pairing) -> Refusal {
+    Refusal::RedirectForbidden { field, fiu: pairing.fiu.clone(), aa: pairing.aa.clone() }
+}
