@@ -18,9 +18,11 @@ use aa_redirect::{
         profile::{Conventions, PROFILES},
         url::Leg,
     },
+    exchange::Exchange,
     files::reload::Reloaded,
     keyring,
     keys::KdfPool,
+    memory::Budget,
     proto::{
         self, DecodeRedirectRequest, EncodeCallbackRequest, EncodeRedirectRequest, ListPairingsRequest, RedirectParams,
         decode_redirect_request::Source, redirect_service_server::RedirectService,
@@ -99,7 +101,8 @@ impl Bench {
         let file = folder.join("keyring.toml");
         fs::write(&file, text).unwrap();
         let (keyring, _) = Reloaded::load("keyring", move |read| keyring::load_with(&file, read)).unwrap();
-        let service = Redirects::new(Arc::new(keyring), Arc::new(KdfPool::new(1).unwrap()), system_clock());
+        let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Budget::default()));
+        let service = Redirects::new(Arc::new(keyring), Arc::new(exchange), system_clock());
         Self { service, telemetry: Telemetry::new(None) }
     }
 

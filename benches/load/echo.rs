@@ -4,14 +4,16 @@ use std::{future::pending, time::Duration};
 
 use aa_redirect::{
     codec::kdf,
-    config::LogFormat,
     proto::{
         self, DecodeCallbackRequest, DecodeCallbackResponse, DecodeRedirectRequest, DecodeRedirectResponse,
         EncodeCallbackRequest, EncodeCallbackResponse, EncodeRedirectRequest, EncodeRedirectResponse,
         ListPairingsRequest, ListPairingsResponse, redirect_service_server::RedirectService,
     },
     server::{Edges, Limits, Listener, Listeners, Services},
-    telemetry::{Telemetry, logs},
+    telemetry::{
+        Telemetry,
+        logs::{self, Format},
+    },
 };
 use tonic::{Request, Response, Status, async_trait};
 use tracing::level_filters::LevelFilter;
@@ -33,10 +35,10 @@ struct Echo {
 
 /// Serves on a free port and prints it.
 pub(crate) fn serve() {
-    let _log = logs::start(LogFormat::Text, LevelFilter::INFO).unwrap();
+    let _log = logs::start(Format::Text, LevelFilter::INFO).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         println!("{}", listener.address().unwrap());
         let services =
             Services::new(Echo::new(), Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();

@@ -170,15 +170,15 @@ fn inspect_names_the_step_that_failed_and_why() {
     let good = sender::request("iv", MILLIS, PLAIN);
     let query = good.request_query();
     for (url, answer, explanation) in [
-        ("https://iv.example/".to_owned(), "URL_MALFORMED", "has no `fi`"),
-        (format!("{query}&iv=x"), "URL_MALFORMED", "`iv` more than once"),
+        ("https://iv.example/".to_owned(), "URL_MALFORMED", "fi is missing from the query"),
+        (format!("{query}&iv=x"), "URL_MALFORMED", "iv is there more than once"),
         (query.replace(MILLIS, "310220261040756"), "DATE_MALFORMED", "names no day of the calendar"),
         (query.replace("ecreq=", "ecreq=x"), "PARAMETER_MALFORMED", "whole 16-byte blocks"),
-        (query.replace("fi=V", "fi=U"), "PAIRING_UNKNOWN", "no pairing of the keyring"),
+        (query.replace("fi=V", "fi=U"), "PAIRING_UNKNOWN", "no pairing here has the FIU"),
         (
             sender::request_with(b"another", "iv", MILLIS, PLAIN).request_query(),
             "UNDECIPHERABLE",
-            "no secret of the pairing opens",
+            "the message cannot be opened",
         ),
         (
             sender::request("hosts", MILLIS, PLAIN).request_query() + "&requestorType=AAAA",

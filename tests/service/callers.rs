@@ -171,13 +171,13 @@ async fn a_forwarded_certificate_counts_on_a_trusted_address_alone() {
 }
 
 #[tokio::test]
-async fn credentials_come_before_fields_fields_before_the_method_and_the_method_before_the_pairing() {
+async fn credentials_come_before_the_method_the_method_before_fields_and_fields_before_the_pairing() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     let first = |answer: Result<_, Status>| refusal(answer).unwrap().1;
     let incomplete = EncodeCallbackRequest::default();
     assert_eq!(first(client.encode_callback(incomplete.clone()).await.map(drop)), "CALLER_UNKNOWN");
-    assert_eq!(first(client.encode_callback(of(PAYER, incomplete)).await.map(drop)), "FIELD_INVALID");
+    assert_eq!(first(client.encode_callback(of(PAYER, incomplete)).await.map(drop)), "CALLER_FORBIDDEN");
     let malformed = decode("", "https://x.example/?fi=%FF");
     assert_eq!(first(client.decode_redirect(of(PAYER, malformed)).await.map(drop)), "URL_MALFORMED");
     let forbidden = client.encode_callback(of(PAYER, callback("fiu@nowhere", "iv"))).await.unwrap_err();
@@ -185,7 +185,7 @@ async fn credentials_come_before_fields_fields_before_the_method_and_the_method_
     let method = forbidden.get_details_error_info().unwrap().metadata.remove("method");
     assert_eq!(method.as_deref(), Some("EncodeCallback"));
     assert_eq!(first(client.list_pairings(of(PAYER, list(0, ""))).await.map(drop)), "CALLER_FORBIDDEN");
-    assert_eq!(first(client.list_pairings(of(PAYER, list(-1, ""))).await.map(drop)), "FIELD_INVALID");
+    assert_eq!(first(client.list_pairings(of(PAYER, list(-1, ""))).await.map(drop)), "CALLER_FORBIDDEN");
     assert_eq!(
         first(client.encode_redirect(of(PAYER, encode("fiu@nowhere", "iv"))).await.map(drop)),
         "PAIRING_UNKNOWN"

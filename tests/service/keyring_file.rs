@@ -93,6 +93,7 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
         ("seconds = 180", "seconds = 0", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
         ("seconds = 180", "seconds = 1000000001", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
         ("budget = 32", "budget = -1", "keyring.toml:18: `failure_budget` must be"),
+        ("budget = 32", "budget = 4097", "keyring.toml:18: `failure_budget` must be a number from 0 to 4096"),
         ("seconds = 0\n", "seconds = 1001\n", "keyring.toml:19: `date_reuse_milliseconds` must be"),
         ("padding =", "pading =", "keyring.toml:15: the key here is unknown; expected one of"),
         ("[[pairing]]", "[[pairings]]", "keyring.toml:1: the key here is unknown; expected `pairing`"),

@@ -8,7 +8,7 @@ use std::{
 use memchr::memmem;
 
 use crate::support::{
-    program::{Client, Files, Program, opened, pairing, sealed, text},
+    program::{Client, Files, Program, opened, sealed, text},
     sender,
 };
 

@@ -24,6 +24,7 @@ use aa_redirect::{
     telemetry::Telemetry,
 };
 use chrono::{DateTime, Utc};
+use prost::Message;
 use tokio::sync::oneshot;
 use tonic::{Status, transport::Channel};
 use tonic_types::StatusExt;
@@ -152,6 +153,15 @@ pub fn reason(status: &Status) -> String {
 /// A variable of a refusal.
 pub fn metadata(status: &Status, name: &str) -> Option<String> {
     status.get_details_error_info()?.metadata.get(name).cloned()
+}
+
+/// All that a refusal shows, except the request id, which differs from call to call.
+pub fn face(status: &Status) -> (i32, String, Vec<u8>) {
+    let mut details = tonic_types::pb::Status::decode(status.details()).unwrap();
+    let all = details.details.len();
+    details.details.retain(|detail| detail.type_url != "type.googleapis.com/google.rpc.RequestInfo");
+    assert_eq!(details.details.len(), all - 1, "one request id");
+    (status.code().into(), status.message().to_owned(), details.encode_to_vec())
 }
 
 /// The paths of the fields that a refusal names.

@@ -90,7 +90,7 @@ fn the_pairings_own_budget_counts_and_zero_is_none() {
     let budget = Budget::default();
     assert_eq!(fail(&account(&budget, &pairing("failure_budget = 1"), DATE, 1, now()), 100), 1);
     assert_eq!(fail(&account(&budget, &pairing("failure_budget = 0"), DATE, 1, now()), 10_000), 10_000);
-    assert_eq!(fail(&account(&budget, &pairing("failure_budget = 9000"), DATE, 2, now()), 10_000), 4095);
+    assert_eq!(fail(&account(&budget, &pairing("failure_budget = 4096"), DATE, 2, now()), 10_000), 4095);
 }
 
 #[test]
