@@ -36,6 +36,7 @@ pub use listener::Listener;
 use admin::Admin;
 use connections::Connections;
 use health::Readiness;
+use listener::Accepted;
 use workers::Workers;
 
 /// The services that health tells of.
@@ -159,19 +160,7 @@ impl<S: RedirectService> Services<S> {
             tokio::spawn(self.admin.serve(async move || listener.accept().await?.adopt()));
         }
         for listener in listeners.calls {
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                while !sender.is_closed() {
-                    match listener.accept().await {
-                        Ok(connection) => drop(sender.send((connection, listener.trusted)).await),
-                        Err(error) => {
-                            tracing::warn!(%error, "a connection was not accepted");
-                            // Out of file descriptors, most likely: one must be closed first.
-                            sleep(Duration::from_millis(50)).await;
-                        }
-                    }
-                }
-            });
+            tokio::spawn(accept(listener, sender.clone()));
         }
         let mut stop = std::pin::pin!(async {
             stop.await;
@@ -199,6 +188,20 @@ impl<S: RedirectService> Services<S> {
             let _ = timeout(LAST_WORDS.min(limits.drain_timeout), connections.all_closed()).await;
         }
         Ok(())
+    }
+}
+
+/// Hands over what `listener` accepts, until nobody takes it.
+async fn accept(listener: Listener, taker: mpsc::Sender<(Accepted, bool)>) {
+    while !taker.is_closed() {
+        match listener.accept().await {
+            Ok(connection) => drop(taker.send((connection, listener.trusted)).await),
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                // Out of file descriptors, most likely: one must be closed first.
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
 }
 

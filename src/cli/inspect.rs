@@ -53,6 +53,9 @@ struct Report {
     /// What the service would answer now: `OK` or a reason of its interface.
     answer: &'static str,
     explanation: String,
+    /// How far the message came with the pairing that the answer is from.
+    #[serde(skip)]
+    furthest: Option<u8>,
 }
 
 #[derive(Serialize)]
@@ -229,9 +232,12 @@ impl Report {
             secrets,
         });
         match refused {
-            // Where another pairing fits the scheme, its answer tells more.
-            Some(Refused::SchemeMismatch(_)) if !self.answer.is_empty() => {}
-            Some(refused) => self.refuse(&Refusal::of(refused, Parties { fiu: &pairing.fiu, aa: &pairing.aa })),
+            // The answer of the pairing that the message came furthest with tells the most.
+            Some(refused) if self.furthest >= Some(step(refused)) => {}
+            Some(refused) => {
+                self.furthest = Some(step(refused));
+                self.refuse(&Refusal::of(refused, Parties { fiu: &pairing.fiu, aa: &pairing.aa }));
+            }
             None => {
                 self.accepted = true;
                 self.answer = "OK";
@@ -249,6 +255,17 @@ impl Report {
 impl SecretReport {
     fn of(pairing: &Pairing, secret: usize, opened: bool, result: String) -> Self {
         Self { id: pairing.secrets[secret].id.clone(), primary: secret == 0, opened, result }
+    }
+}
+
+/// How far a message came that is refused.
+fn step(refused: Refused) -> u8 {
+    match refused {
+        Refused::PairingUnknown | Refused::PairingAmbiguous | Refused::TooLong => 0,
+        Refused::SchemeMismatch(_) => 1,
+        Refused::DateMalformed { .. } => 2,
+        Refused::DateExpired { .. } | Refused::DateInFuture { .. } => 3,
+        Refused::Overloaded(_) | Refused::Undecipherable => 4,
     }
 }
 

@@ -46,7 +46,7 @@ impl Ticks {
         let Some(grid) = self.grid() else { return tokio::time::sleep_until(tick.into()).await };
         // The remainder is below a million nanoseconds.
         let past = tick.saturating_duration_since(grid).as_nanos() % GRID.as_nanos();
-        let tick = tick + GRID - Duration::from_nanos_u128(past);
+        let tick = tick + Duration::from_nanos_u128(GRID.as_nanos() - past);
         let (wake, woken) = oneshot::channel();
         {
             let mut waiting = self.alarms.lock();

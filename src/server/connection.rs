@@ -91,19 +91,7 @@ async fn serve_until<S: RedirectService>(
         let (place, shared) = (Arc::clone(&place), Arc::clone(&shared));
         service_fn(move |request| call::answer(Arc::clone(&shared), Arc::clone(&peer), place.call(), request))
     };
-    let mut http = http2::Builder::new(TokioExecutor::new());
-    http.timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEADERS)
-        .max_frame_size(MAX_FRAME)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_pending_accept_reset_streams(MAX_RESETS)
-        .max_local_error_reset_streams(MAX_ERRORS)
-        .keep_alive_interval(KEEPALIVE.0)
-        .keep_alive_timeout(KEEPALIVE.1);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
+    let mut connection = pin!(protocol().serve_connection(TokioIo::new(io), service));
     let cause = tokio::select! {
         ended = connection.as_mut() => {
             let Err(error) = ended else { return Cause::Peer };
@@ -132,6 +120,23 @@ async fn serve_until<S: RedirectService>(
         }
     }
     cause
+}
+
+/// HTTP/2 within pinned limits.
+fn protocol() -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADERS)
+        .max_frame_size(MAX_FRAME)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_ERRORS)
+        .keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1);
+    http
 }
 
 /// A connection's age: up to a tenth more or less than `usual`, so that those opened together do not close together.

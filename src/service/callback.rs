@@ -43,7 +43,8 @@ impl Redirects {
                 match pairing.secret(&secret_id) {
                     Some(named) => secret = named,
                     None => {
-                        fields.refuse("secret_id", "must be one of the pairing's secrets, or empty for the primary one")
+                        fields
+                            .refuse("secret_id", "must be one of the pairing's secrets, or empty for the primary one");
                     }
                 }
             }

@@ -169,14 +169,16 @@ fn inspect_opens_step_by_step_what_the_service_refuses() {
 fn inspect_names_the_step_that_failed_and_why() {
     let good = sender::request("iv", MILLIS, PLAIN);
     let query = good.request_query();
+    let fresh = format!("{}756", chrono::Utc::now().format("%d%m%Y%H%M"));
     for (url, answer, explanation) in [
+        (query.clone(), "DATE_EXPIRED", "s old, more than the 180 s"),
         ("https://iv.example/".to_owned(), "URL_MALFORMED", "fi is missing from the query"),
         (format!("{query}&iv=x"), "URL_MALFORMED", "iv is there more than once"),
         (query.replace(MILLIS, "310220261040756"), "DATE_MALFORMED", "names no day of the calendar"),
         (query.replace("ecreq=", "ecreq=x"), "PARAMETER_MALFORMED", "whole 16-byte blocks"),
         (query.replace("fi=V", "fi=U"), "PAIRING_UNKNOWN", "no pairing here has the FIU"),
         (
-            sender::request_with(b"another", "iv", MILLIS, PLAIN).request_query(),
+            sender::request_with(b"another", "iv", &fresh, PLAIN).request_query(),
             "UNDECIPHERABLE",
             "the message cannot be opened",
         ),

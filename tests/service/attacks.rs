@@ -103,7 +103,7 @@ fn garbage(aa: &str, date: &str, first: u32, count: u32) -> impl Iterator<Item =
 
 /// A whole answer as it comes over HTTP/2: headers, body and trailers, less the date.
 async fn raw_answer(server: &Server, method: &str, request: &impl prost::Message) -> String {
-    let stream = tokio::net::TcpStream::connect(server.address.to_string()).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(&server.address).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
     let mut client = client.ready().await.unwrap();

@@ -179,7 +179,10 @@ async fn credentials_come_before_the_method_the_method_before_fields_and_fields_
     assert_eq!(first(client.encode_callback(incomplete.clone()).await.map(drop)), "CALLER_UNKNOWN");
     assert_eq!(first(client.encode_callback(of(PAYER, incomplete)).await.map(drop)), "CALLER_FORBIDDEN");
     let malformed = decode("", "https://x.example/?fi=%FF");
-    assert_eq!(first(client.decode_redirect(of(PAYER, malformed)).await.map(drop)), "URL_MALFORMED");
+    assert_eq!(first(client.decode_redirect(of(PAYER, malformed.clone())).await.map(drop)), "CALLER_FORBIDDEN");
+    assert_eq!(first(client.decode_redirect(of(OPERATOR, malformed)).await.map(drop)), "URL_MALFORMED");
+    let unnamed = EncodeRedirectRequest::default();
+    assert_eq!(first(client.encode_redirect(of(PAYER, unnamed)).await.map(drop)), "FIELD_INVALID");
     let forbidden = client.encode_callback(of(PAYER, callback("fiu@nowhere", "iv"))).await.unwrap_err();
     assert_eq!((forbidden.code(), &*reason(&forbidden)), (Code::PermissionDenied, "CALLER_FORBIDDEN"));
     let method = forbidden.get_details_error_info().unwrap().metadata.remove("method");

@@ -8,7 +8,7 @@ use aa_redirect::proto::{
     EncodeRedirectRequest, ListPairingsRequest, Pairing, Redirect, RedirectParams, RequestorType, Scheme, SecretState,
     redirect_service_client::RedirectServiceClient,
 };
-use tonic::{Code, Status};
+use tonic::Code;
 
 const TXNID: &str = "2d04747e-21c6-4c23-955b-d46c2f820140";
 const PLAIN: &str =

@@ -22,7 +22,7 @@ const LIST_PAIRINGS: &str = "http://test/aa.redirect.v1.RedirectService/ListPair
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn tcp(server: &Server) -> TcpStream {
-    TcpStream::connect(server.address.to_string()).await.unwrap()
+    TcpStream::connect(&server.address).await.unwrap()
 }
 
 type Client = (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>);

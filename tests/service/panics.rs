@@ -69,7 +69,7 @@ async fn a_panic_fails_its_own_call_alone_and_tells_the_log_its_request_id() {
     // The only server of this process: the other tests have the program in processes of its own.
     tracing_subscriber::fmt().json().flatten_event(true).with_writer(lines).init();
     let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = listener.address().unwrap().to_string();
+    let address = listener.address().unwrap();
     let buggy = Buggy::default();
     let edges = Edges { tls: None, callers: None, telemetry: Telemetry::new(None) };
     let services = Services::new(buggy.clone(), edges).unwrap();
