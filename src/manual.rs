@@ -9,7 +9,8 @@ macro_rules! chapters {
     ($($chapter:ident: $file:literal)*) => {$(
         #[doc = "[architecture]: self::architecture\n[attacks]: self::attacks\n[clients]: self::clients"]
         #[doc = "[errors]: self::errors\n[interop]: self::interop\n[keyring]: self::keyring"]
-        #[doc = "[operations]: self::operations\n[performance]: self::performance\n[security]: self::security\n"]
+        #[doc = "[operations]: self::operations\n[performance]: self::performance\n[runbook]: self::runbook"]
+        #[doc = "[security]: self::security\n"]
         #[doc = include_str!($file)]
         pub mod $chapter {}
     )*};
@@ -24,5 +25,6 @@ chapters! {
     keyring: "../docs/keyring.md"
     operations: "../docs/operations.md"
     performance: "../docs/performance.md"
+    runbook: "../docs/runbook.md"
     security: "../docs/security.md"
 }
