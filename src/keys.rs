@@ -125,7 +125,8 @@ impl KdfPool {
     /// Forgets the keys of secrets that were loaded before those of `keyring`, and remembers none of theirs any more.
     pub fn forget_before(&self, keyring: &Keyring) {
         let secrets = keyring.pairings().flat_map(|pairing| &pairing.secrets);
-        let oldest = secrets.map(|secret| secret.serial).min().unwrap_or_default();
+        // Without a secret there is no key to remember.
+        let oldest = secrets.map(|secret| secret.serial).min().unwrap_or(u64::MAX);
         self.oldest.store(oldest, Ordering::Relaxed);
         self.keys.retain(|(serial, _), _| *serial >= oldest);
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner).retain(|serial, _| *serial >= oldest);
@@ -196,9 +197,10 @@ impl Drop for KdfPool {
 }
 
 /// How long a key of `pairing` can be of use: a date is accepted from one window before it to one after it.
+#[expect(clippy::expect_used, reason = "the keyring takes no window below a second")]
 fn lifetime(pairing: &Pairing) -> Duration {
     let window = pairing.conventions.max_age * 2 + chrono::TimeDelta::seconds(60);
-    window.to_std().unwrap_or(MAX_REMEMBERED).min(MAX_REMEMBERED)
+    window.to_std().expect("a window is positive").min(MAX_REMEMBERED)
 }
 
 impl Shared {
@@ -254,6 +256,7 @@ fn input<'a>(secret: &'a Secret, date: &'a str) -> Input<'a> {
     Input { password: secret.expose(), salt: date.as_bytes() }
 }
 
+#[expect(clippy::expect_used, reason = "a kernel has 16 lanes at most")]
 fn work(shared: &Shared) {
     // A system that refuses leaves the thread as it is: slower for others, not wrong.
     let _ = rustix::process::nice(NICENESS);
@@ -264,7 +267,7 @@ fn work(shared: &Shared) {
         let mut keys = Zeroizing::new(vec![[0; 32]; inputs.len()]);
         shared.kernels.derive(&inputs, PBKDF2_ROUNDS, &mut keys);
         shared.derivations.fetch_add(keys.len() as u64, Ordering::Relaxed);
-        let took = begin.elapsed() / u32::try_from(jobs.len()).unwrap_or(1);
+        let took = begin.elapsed() / u32::try_from(jobs.len()).expect("no more jobs than lanes");
         shared.latest.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for (job, derived) in jobs.into_iter().zip(&*keys) {
             // A caller that has gone meanwhile needs no key.

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Measured against the system's: a tenth less processor time for each call.
+/// With the system's allocator in its place a call costs 8 % more processor time (`cargo bench --bench load -- --against
+/// PATH`, with a program that lacks these lines).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

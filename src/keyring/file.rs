@@ -118,6 +118,7 @@ impl Check<'_> {
     }
 
     /// The pairing that `raw` describes; none where a problem was noted.
+    #[expect(clippy::expect_used, reason = "`number` gives nothing out of range")]
     fn pairing(&mut self, raw: &RawPairing) -> Option<Pairing> {
         let problems = self.problems.len();
         self.id(&raw.fiu, "fiu");
@@ -148,8 +149,10 @@ impl Check<'_> {
             handles: raw.handles.iter().map(|handle| handle.get_ref().clone()).collect(),
             redirect_hosts,
             secrets,
-            failure_budget: failure_budget.and_then(|budget| budget.try_into().ok()).unwrap_or(DEFAULT_FAILURE_BUDGET),
-            date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or_default()),
+            failure_budget: failure_budget.map_or(DEFAULT_FAILURE_BUDGET, |budget| {
+                u32::try_from(budget).expect("between 0 and 4,096")
+            }),
+            date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or(0)),
         })
     }
 
@@ -220,10 +223,11 @@ impl Check<'_> {
 
     fn number(&mut self, at: Option<&Spanned<i64>>, field: &str, least: i64, most: i64) -> Option<i64> {
         let at = at?;
-        if !(least..=most).contains(at.get_ref()) {
-            self.refuse(at, format!("`{field}` must be a number from {least} to {most}"));
+        if (least..=most).contains(at.get_ref()) {
+            return Some(*at.get_ref());
         }
-        Some(*at.get_ref())
+        self.refuse(at, format!("`{field}` must be a number from {least} to {most}"));
+        None
     }
 
     fn webview(&mut self, webview: &Spanned<String>) {

@@ -9,11 +9,12 @@ use crate::{
     proto,
 };
 
+#[expect(clippy::expect_used, reason = "nanoseconds are cut to the range of the type")]
 pub(super) fn timestamp(instant: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: instant.timestamp(),
         // A leap second's nanoseconds pass the range of the protobuf type.
-        nanos: i32::try_from(instant.timestamp_subsec_nanos().min(999_999_999)).unwrap_or_default(),
+        nanos: i32::try_from(instant.timestamp_subsec_nanos().min(999_999_999)).expect("below 2^31"),
     }
 }
 

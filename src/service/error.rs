@@ -125,6 +125,7 @@ impl Refusal {
     }
 
     /// The status of a call that is refused, under the call's request id.
+    #[expect(clippy::expect_used, reason = "delays come from the queue, which is bounded")]
     pub fn status(&self, request_id: &str) -> Status {
         let reason = self.reason();
         let Text { message, metadata } = self.text();
@@ -135,9 +136,8 @@ impl Refusal {
         }
         let after = self.retry_after();
         if let Some(after) = after {
-            // A delay is seconds at most, far inside the range of the protobuf type.
-            let retry_delay = after.try_into().ok();
-            details.push(any("RetryInfo", &pb::RetryInfo { retry_delay }));
+            let retry_delay = after.try_into().expect("a delay is seconds at most, far inside the range of the type");
+            details.push(any("RetryInfo", &pb::RetryInfo { retry_delay: Some(retry_delay) }));
         }
         details.push(any(
             "RequestInfo",

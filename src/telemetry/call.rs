@@ -202,8 +202,9 @@ impl Call {
     }
 
     /// The request id as text.
+    #[expect(clippy::expect_used, reason = "`request_id` takes no other characters")]
     pub fn request_id_text(&self) -> &str {
-        self.request_id.to_str().unwrap_or_default()
+        self.request_id.to_str().expect("a request id is visible ASCII")
     }
 }
 
@@ -276,10 +277,11 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// A random UUID (RFC 9562, version 4) without its hyphens.
+#[expect(clippy::expect_used, reason = "hexadecimal digits are visible ASCII")]
 fn fresh_request_id() -> HeaderValue {
     let mut text = [0; 32];
     let text = uuid::Builder::from_random_bytes(rand::random()).into_uuid().simple().encode_lower(&mut text);
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    HeaderValue::from_str(text).expect("hexadecimal digits are a header's value")
 }
 
 #[cfg(test)]

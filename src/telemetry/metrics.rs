@@ -87,20 +87,17 @@ pub enum Cause {
     Drain,
     /// TLS or HTTP/2 did not come about.
     Handshake,
-    /// No call came for long.
-    Idle,
     /// It broke.
     Error,
 }
 
 impl Cause {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Peer, "peer"),
         (Self::Age, "age"),
         (Self::Cap, "cap"),
         (Self::Drain, "drain"),
         (Self::Handshake, "handshake"),
-        (Self::Idle, "idle"),
         (Self::Error, "error"),
     ];
 }

@@ -1,4 +1,8 @@
-//! A histogram whose observations are two atomic additions: the library's takes a lock that all threads share.
+//! A histogram whose observations are two atomic additions.
+//!
+//! Replaces the histogram of `prometheus-client`, which takes a lock that all threads share. With it and the library's
+//! `Family` in place of the pairings' counters, a call costs 4 to 10 % more processor time. To measure it, build the
+//! program with the library in its place and run `cargo bench --bench load -- --against PATH`.
 
 use std::{
     fmt,

@@ -1,4 +1,6 @@
 //! What is counted of each pairing. The keyring bounds the labels: only its pairings are ever named here.
+//!
+//! Replaces `Family` of `prometheus-client`, which hashes all labels for each count; [`super::histogram`] has the figures.
 
 use std::{
     collections::HashMap,
@@ -103,10 +105,11 @@ impl PairingCounts {
         }
     }
 
+    #[expect(clippy::expect_used, reason = "a day is far inside the range of nanoseconds")]
     pub(crate) fn date_skew(&self, skew: TimeDelta) {
         // A forged date may be centuries off.
         let bounded = skew.clamp(-TimeDelta::days(1), TimeDelta::days(1));
-        self.skew.observe(bounded.num_nanoseconds().unwrap_or_default());
+        self.skew.observe(bounded.num_nanoseconds().expect("a day has under 2^63 nanoseconds"));
     }
 
     pub(crate) fn secret(&self, id: &str) -> Arc<SecretUses> {
