@@ -14,9 +14,13 @@ use crate::proto::DESCRIPTORS;
 pub(super) fn set() -> Vec<u8> {
     let mut seen = HashSet::new();
     let mut all = FileDescriptorSet::default();
-    for set in [tonic_types::pb::FILE_DESCRIPTOR_SET, DESCRIPTORS] {
-        let files = decode(set).file.into_iter();
-        all.file.extend(files.filter(|file| seen.insert(file.name().to_owned())));
+    let mut rpc = decode(tonic_types::pb::FILE_DESCRIPTOR_SET).file;
+    for file in rpc.iter_mut().filter(|file| file.package() == "google.rpc" && !file.name().contains('/')) {
+        // The library compiled them in their own folder; everyone else imports them by their whole path.
+        file.name = Some(format!("google/rpc/{}", file.name()));
+    }
+    for files in [rpc, decode(DESCRIPTORS).file] {
+        all.file.extend(files.into_iter().filter(|file| seen.insert(file.name().to_owned())));
     }
     all.encode_to_vec()
 }

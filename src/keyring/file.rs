@@ -149,9 +149,8 @@ impl Check<'_> {
             handles: raw.handles.iter().map(|handle| handle.get_ref().clone()).collect(),
             redirect_hosts,
             secrets,
-            failure_budget: failure_budget.map_or(DEFAULT_FAILURE_BUDGET, |budget| {
-                u32::try_from(budget).expect("between 0 and 4,096")
-            }),
+            failure_budget: failure_budget
+                .map_or(DEFAULT_FAILURE_BUDGET, |budget| u32::try_from(budget).expect("between 0 and 4,096")),
             date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or(0)),
         })
     }
