@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_this_form_is_malformed() {
+    fn every_other_form_of_the_header_is_malformed() {
         for line in [
             "",
             " ",

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_or_has_no_names_gives_none() {
+    fn a_broken_certificate_or_one_without_names_gives_no_names() {
         assert_eq!(peer_sans(&certificate(&[])), []);
         let der = certificate(&[SanType::DnsName("a.example".try_into().unwrap())]);
         for length in 0..der.len() {
