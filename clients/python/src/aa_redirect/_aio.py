@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -18,24 +18,31 @@ from aa_redirect._retry import Effort
 from aa_redirect._types import (
     Callback,
     CallbackParams,
-    DecodedCallback,
-    DecodedRedirect,
     DeviationReport,
-    EncodedCallback,
-    EncodedRedirect,
     Expected,
     FrozenMap,
-    NotChecked,
+    NotCompared,
+    OpenedCallback,
+    OpenedRedirect,
     Pairing,
     Redirect,
     RedirectParams,
     RequestorType,
+    SealedCallback,
+    SealedRedirect,
 )
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Answer = TypeVar("Answer")
+
+
+def _is_cancelled(task: asyncio.Task[object] | None) -> bool:
+    # Python 3.10 cannot tell.
+    return bool(getattr(task, "cancelling", int)())
+
+
 _NO_OPTIONS = CallOptions()
 
 
@@ -51,8 +58,9 @@ class AsyncClient:
         address: str | Sequence[str],
         *,
         tls: Tls | None = None,
+        plaintext: bool = False,
         token: Token | None = None,
-        allow_plaintext_token: bool = False,
+        token_over_plaintext: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
         on_deviations: Callable[[DeviationReport], None] | None = None,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
@@ -62,7 +70,8 @@ class AsyncClient:
             address,
             tls=tls,
             token=token,
-            allow_plaintext_token=allow_plaintext_token,
+            plaintext=plaintext,
+            token_over_plaintext=token_over_plaintext,
             timeout=timeout,
             on_deviations=on_deviations,
         )
@@ -85,16 +94,17 @@ class AsyncClient:
         requestor_type: RequestorType = RequestorType.UNSPECIFIED,
         issue_time: datetime | None = None,
         options: CallOptions = _NO_OPTIONS,
-    ) -> EncodedRedirect:
+    ) -> SealedRedirect:
         """As `Client.encode_redirect`."""
         call = _calls.encode_redirect(fiu_id, aa_id, redirect, requestor_type, issue_time)
         return await self._run(call, options)
 
     async def decode_redirect(
         self, source: str | RedirectParams, *, aa_id: str, options: CallOptions = _NO_OPTIONS
-    ) -> DecodedRedirect:
+    ) -> OpenedRedirect:
         """As `Client.decode_redirect`."""
-        return await self._run(_calls.decode_redirect(source, aa_id, self._connection.on_deviations), options)
+        call = _calls.decode_redirect(source, aa_id, options.attempt_id, self._connection.on_deviations)
+        return await self._run(call, options)
 
     async def encode_callback(
         self,
@@ -106,20 +116,20 @@ class AsyncClient:
         secret_id: str = "",
         issue_time: datetime | None = None,
         options: CallOptions = _NO_OPTIONS,
-    ) -> EncodedCallback:
+    ) -> SealedCallback:
         """As `Client.encode_callback`."""
         call = _calls.encode_callback(fiu_id, aa_id, callback, redirect_url, secret_id=secret_id, issue_time=issue_time)
         return await self._run(call, options)
 
     async def answer_redirect(
         self,
-        opened: DecodedRedirect,
+        opened: OpenedRedirect,
         *,
         errorcode: int = 0,
         srcref: Sequence[str] | None = None,
         extra: Mapping[str, str] | None = None,
         options: CallOptions = _NO_OPTIONS,
-    ) -> EncodedCallback:
+    ) -> SealedCallback:
         """As `Client.answer_redirect`."""
         call = _calls.answer_redirect(opened, errorcode, srcref, FrozenMap(extra))
         return await self._run(call, options)
@@ -129,11 +139,11 @@ class AsyncClient:
         source: str | CallbackParams,
         *,
         fiu_id: str,
-        expected: Expected | NotChecked,
+        expected: Expected | NotCompared,
         options: CallOptions = _NO_OPTIONS,
-    ) -> DecodedCallback:
+    ) -> OpenedCallback:
         """As `Client.decode_callback`."""
-        call = _calls.decode_callback(source, fiu_id, expected, self._connection.on_deviations)
+        call = _calls.decode_callback(source, fiu_id, expected, options.attempt_id, self._connection.on_deviations)
         return await self._run(call, options)
 
     async def list_pairings(self, *, page_size: int = 0, options: CallOptions = _NO_OPTIONS) -> AsyncIterator[Pairing]:
@@ -150,20 +160,24 @@ class AsyncClient:
     async def _run(self, call: _calls.Call[Answer], options: CallOptions) -> Answer:
         request_id = options.checked_request_id()
         metadata = self._connection.metadata(request_id, options.checked_traceparent())
-        method = self._channel.unary_unary(
+        method: grpc.aio.UnaryUnaryMultiCallable[Any, bytes] = self._channel.unary_unary(
             call.path,
             request_serializer=type(call.message).SerializeToString,
-            response_deserializer=call.answer.FromString,
         )
-        effort = Effort(options.timeout or self._connection.timeout)
+        effort = Effort(call.method, request_id, options.timeout or self._connection.timeout)
         while True:
             if self._closed:
-                raise closed(request_id)
+                raise closed(effort.so_far())
             try:
                 answer = await method(call.message, timeout=effort.begin(), metadata=metadata)
                 break
+            except asyncio.CancelledError:
+                # Closing the client ends its calls in the same way as cancelling the task.
+                if self._closed and not _is_cancelled(asyncio.current_task()):
+                    raise closed(effort.so_far()) from None
+                raise
             except grpc.RpcError as error:
-                failure = read_error(error, request_id, effort.limit, effort.tries)
+                failure = read_error(error, effort.so_far())
                 pause = effort.pause(failure)
                 if pause is None:
                     raise failure from error
@@ -171,7 +185,7 @@ class AsyncClient:
         return call.read(answer, request_id)
 
     async def close(self) -> None:
-        """Ends the connection; calls in flight end with `Reason.CANCELLED`."""
+        """Ends the connection; calls in flight end with `Reason.LOCAL_CANCELLED`."""
         self._closed = True
         await self._channel.close()
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aa_redirect import _types as t
@@ -17,6 +19,7 @@ from aa_redirect._errors import Reason, RedirectError
 from aa_redirect._proto import redirect_pb2 as pb
 
 Answer = TypeVar("Answer")
+P = ParamSpec("P")
 Note = Callable[[t.DeviationReport], None] | None
 """What a client was given as `on_deviations`."""
 _log = logging.getLogger("aa_redirect")
@@ -29,8 +32,21 @@ class Call(Generic[Answer]):
     method: str
     message: Any
     answer: type[Any]
-    read: Callable[[Any, str], Answer]
-    """Reads the answer to the call of this request id."""
+    convert: Callable[[Any, str], Answer]
+
+    def read(self, answer: bytes, request_id: str) -> Answer:
+        """The answer to a call of this request id. Not gRPC's part: it would hide bytes that cannot be read."""
+        try:
+            message = self.answer.FromString(answer)
+        except DecodeError as error:
+            raise RedirectError(
+                Reason.LOCAL_UNEXPECTED_ANSWER,
+                f"not an answer of aa-redirect, so look at what is between: {error}",
+                request_id=request_id,
+                method=self.method,
+                tries=1,
+            ) from error
+        return self.convert(message, request_id)
 
     @property
     def path(self) -> str:
@@ -38,15 +54,34 @@ class Call(Generic[Answer]):
         return f"/aa.redirect.v1.RedirectService/{self.method}"
 
 
+def _sendable(build: Callable[P, Call[Answer]]) -> Callable[P, Call[Answer]]:
+    """Refuses a text that is no Unicode as the service would, since protobuf cannot send it to be refused there."""
+
+    @functools.wraps(build)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> Call[Answer]:
+        try:
+            return build(*args, **kwargs)
+        except UnicodeEncodeError:
+            # Without the cause, which holds the text.
+            raise RedirectError(
+                Reason.FIELD_INVALID,
+                "a text of the request has half of a surrogate pair, so that it is no Unicode and cannot be sent",
+                code=grpc.StatusCode.INVALID_ARGUMENT,
+            ) from None
+
+    return checked
+
+
 # --- encode -----------------------------------------------------------------------------------------------------------
 
 
+@_sendable
 def encode_redirect(
     fiu_id: str, aa_id: str, redirect: t.Redirect, requestor_type: t.RequestorType, issue_time: datetime | None
-) -> Call[t.EncodedRedirect]:
-    def read(answer: pb.EncodeRedirectResponse, _: str) -> t.EncodedRedirect:
-        return t.EncodedRedirect(
-            maybe_url=answer.url,
+) -> Call[t.SealedRedirect]:
+    def read(answer: pb.EncodeRedirectResponse, _: str) -> t.SealedRedirect:
+        return t.SealedRedirect(
+            maybe_location=answer.url,
             query=answer.query,
             params=t.RedirectParams(
                 fi=answer.params.fi,
@@ -84,12 +119,13 @@ def encode_redirect(
     return Call("EncodeRedirect", message, pb.EncodeRedirectResponse, read)
 
 
+@_sendable
 def encode_callback(
     fiu_id: str, aa_id: str, callback: t.Callback, redirect_url: str, *, secret_id: str, issue_time: datetime | None
-) -> Call[t.EncodedCallback]:
-    def read(answer: pb.EncodeCallbackResponse, _: str) -> t.EncodedCallback:
-        return t.EncodedCallback(
-            url=answer.url,
+) -> Call[t.SealedCallback]:
+    def read(answer: pb.EncodeCallbackResponse, _: str) -> t.SealedCallback:
+        return t.SealedCallback(
+            location=answer.url,
             query=answer.query,
             params=t.CallbackParams(
                 fi=answer.params.fi, resdate=answer.params.resdate, ecres=answer.params.ecres, iv=answer.params.iv
@@ -119,8 +155,8 @@ def encode_callback(
 
 
 def answer_redirect(
-    opened: t.DecodedRedirect, errorcode: int, srcref: Iterable[str] | None, extra: t.FrozenMap
-) -> Call[t.EncodedCallback]:
+    opened: t.OpenedRedirect, errorcode: int, srcref: Iterable[str] | None, extra: t.FrozenMap
+) -> Call[t.SealedCallback]:
     asked = opened.redirect
     if srcref is None:
         srcref = asked.srcref if errorcode == 0 else ()
@@ -141,11 +177,12 @@ def answer_redirect(
 # --- decode -----------------------------------------------------------------------------------------------------------
 
 
-def decode_redirect(source: str | t.RedirectParams, aa_id: str, note: Note) -> Call[t.DecodedRedirect]:
-    def read(answer: pb.DecodeRedirectResponse, request_id: str) -> t.DecodedRedirect:
+@_sendable
+def decode_redirect(source: str | t.RedirectParams, aa_id: str, attempt_id: str, note: Note) -> Call[t.OpenedRedirect]:
+    def read(answer: pb.DecodeRedirectResponse, request_id: str) -> t.OpenedRedirect:
         _report(note, t.Leg.REQUEST, answer, request_id)
         members = answer.redirect
-        return t.DecodedRedirect(
+        return t.OpenedRedirect(
             redirect=t.Redirect(
                 txnid=members.txnid,
                 sessionid=members.sessionid,
@@ -163,7 +200,7 @@ def decode_redirect(source: str | t.RedirectParams, aa_id: str, note: Note) -> C
             **_opened(answer),
         )
 
-    message = pb.DecodeRedirectRequest(aa_id=aa_id, attempt_id=str(uuid.uuid4()))
+    message = pb.DecodeRedirectRequest(aa_id=aa_id, attempt_id=attempt_id or str(uuid.uuid4()))
     if isinstance(source, t.RedirectParams):
         message.params.CopyFrom(pb.RedirectParams(**vars(source)))
     else:
@@ -171,15 +208,16 @@ def decode_redirect(source: str | t.RedirectParams, aa_id: str, note: Note) -> C
     return Call("DecodeRedirect", message, pb.DecodeRedirectResponse, read)
 
 
+@_sendable
 def decode_callback(
-    source: str | t.CallbackParams, fiu_id: str, expected: t.Expected | t.NotChecked, note: Note
-) -> Call[t.DecodedCallback]:
-    def read(answer: pb.DecodeCallbackResponse, request_id: str) -> t.DecodedCallback:
+    source: str | t.CallbackParams, fiu_id: str, expected: t.Expected | t.NotCompared, attempt_id: str, note: Note
+) -> Call[t.OpenedCallback]:
+    def read(answer: pb.DecodeCallbackResponse, request_id: str) -> t.OpenedCallback:
         if isinstance(expected, t.Expected):
             _compare(expected, answer, request_id)
         _report(note, t.Leg.CALLBACK, answer, request_id)
         members = answer.callback
-        return t.DecodedCallback(
+        return t.OpenedCallback(
             callback=t.Callback(
                 txnid=members.txnid,
                 sessionid=members.sessionid,
@@ -193,11 +231,11 @@ def decode_callback(
             **_opened(answer),
         )
 
-    message = pb.DecodeCallbackRequest(fiu_id=fiu_id, attempt_id=str(uuid.uuid4()))
+    message = pb.DecodeCallbackRequest(fiu_id=fiu_id, attempt_id=attempt_id or str(uuid.uuid4()))
     if isinstance(expected, t.Expected):
         message.expected.CopyFrom(pb.ExpectedCallback(**vars(expected)))
-    elif expected is not t.NOT_CHECKED:
-        raise TypeError("expected: give an `Expected`, or `NOT_CHECKED` to leave the comparison out")
+    elif expected is not t.NOT_COMPARED:
+        raise TypeError("expected: give an `Expected`, or `NOT_COMPARED` to leave the comparison out")
     if isinstance(source, t.CallbackParams):
         message.params.CopyFrom(pb.CallbackParams(**vars(source)))
     else:
@@ -220,6 +258,8 @@ def _compare(expected: t.Expected, answer: pb.DecodeCallbackResponse, request_id
             code=grpc.StatusCode.FAILED_PRECONDITION,
             metadata={"fields": fields, "fiu_id": answer.fiu_id, "aa_id": answer.aa_id},
             request_id=request_id,
+            method="DecodeCallback",
+            tries=1,
         )
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
@@ -17,18 +17,18 @@ from aa_redirect._retry import Effort
 from aa_redirect._types import (
     Callback,
     CallbackParams,
-    DecodedCallback,
-    DecodedRedirect,
     DeviationReport,
-    EncodedCallback,
-    EncodedRedirect,
     Expected,
     FrozenMap,
-    NotChecked,
+    NotCompared,
+    OpenedCallback,
+    OpenedRedirect,
     Pairing,
     Redirect,
     RedirectParams,
     RequestorType,
+    SealedCallback,
+    SealedRedirect,
 )
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class Client:
         address: str | Sequence[str],
         *,
         tls: Tls | None = None,
+        plaintext: bool = False,
         token: Token | None = None,
-        allow_plaintext_token: bool = False,
+        token_over_plaintext: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
         on_deviations: Callable[[DeviationReport], None] | None = None,
         interceptors: Sequence[grpc.UnaryUnaryClientInterceptor] = (),
@@ -65,9 +66,11 @@ class Client:
         Args:
             address: `host:port`, where all addresses of a DNS name are used in turn; `unix:path`; or several of
                 `IP:port`, used in turn.
-            tls: how to encrypt; without it, plain text.
-            token: the bearer token, or a function that gives it for each call.
-            allow_plaintext_token: without TLS a token goes to loopback and Unix sockets only; true insists.
+            tls: what to trust and to show. Without it, loopback and Unix sockets are called in plain text, and other
+                addresses over TLS with the roots that come with gRPC.
+            plaintext: plain text to other addresses too: behind a mesh that brings TLS.
+            token: a bearer token, or a function that gives it for each call.
+            token_over_plaintext: send the token in plain text to other addresses too.
             timeout: the time limit of a call in seconds, all its tries included.
             on_deviations: gets what the service repaired in a message; by default the logger `aa_redirect` warns.
             interceptors: of gRPC, such as those of OpenTelemetry.
@@ -76,7 +79,8 @@ class Client:
             address,
             tls=tls,
             token=token,
-            allow_plaintext_token=allow_plaintext_token,
+            plaintext=plaintext,
+            token_over_plaintext=token_over_plaintext,
             timeout=timeout,
             on_deviations=on_deviations,
         )
@@ -98,7 +102,7 @@ class Client:
         requestor_type: RequestorType = RequestorType.UNSPECIFIED,
         issue_time: datetime | None = None,
         options: CallOptions = _NO_OPTIONS,
-    ) -> EncodedRedirect:
+    ) -> SealedRedirect:
         """As the FIU: the URL to send the browser to. Keep `expected` of the result with the user's session.
 
         Args:
@@ -114,7 +118,7 @@ class Client:
 
     def decode_redirect(
         self, source: str | RedirectParams, *, aa_id: str, options: CallOptions = _NO_OPTIONS
-    ) -> DecodedRedirect:
+    ) -> OpenedRedirect:
         """As the AA: opens what a browser brought.
 
         Args:
@@ -122,7 +126,8 @@ class Client:
             aa_id: the AA's own id. Empty: whichever pairing of the service fits alone.
             options: of this call.
         """
-        return self._run(_calls.decode_redirect(source, aa_id, self._connection.on_deviations), options)
+        call = _calls.decode_redirect(source, aa_id, options.attempt_id, self._connection.on_deviations)
+        return self._run(call, options)
 
     def encode_callback(
         self,
@@ -134,7 +139,7 @@ class Client:
         secret_id: str = "",
         issue_time: datetime | None = None,
         options: CallOptions = _NO_OPTIONS,
-    ) -> EncodedCallback:
+    ) -> SealedCallback:
         """As the AA: the URL that sends the browser back. `answer_redirect` fills it in from the request.
 
         Args:
@@ -151,13 +156,13 @@ class Client:
 
     def answer_redirect(
         self,
-        opened: DecodedRedirect,
+        opened: OpenedRedirect,
         *,
         errorcode: int = 0,
         srcref: Sequence[str] | None = None,
         extra: Mapping[str, str] | None = None,
         options: CallOptions = _NO_OPTIONS,
-    ) -> EncodedCallback:
+    ) -> SealedCallback:
         """As the AA: `encode_callback` for an opened request, with its ids, members, return URL and secret.
 
         Args:
@@ -175,19 +180,19 @@ class Client:
         source: str | CallbackParams,
         *,
         fiu_id: str,
-        expected: Expected | NotChecked,
+        expected: Expected | NotCompared,
         options: CallOptions = _NO_OPTIONS,
-    ) -> DecodedCallback:
+    ) -> OpenedCallback:
         """As the FIU: opens what a browser brought back, and refuses what is not the answer to `expected`.
 
         Args:
             source: the whole URL as it arrived, its query string, or the parameters.
             fiu_id: the FIU's own id. Empty: whichever pairing of the service fits alone.
-            expected: what the user's session says, from `EncodedRedirect.expected`; or `NOT_CHECKED`, and then the
+            expected: what the user's session says, from `SealedRedirect.expected`; or `NOT_COMPARED`, and then the
                 caller compares: nothing else shows a callback that was made from two others.
             options: of this call.
         """
-        call = _calls.decode_callback(source, fiu_id, expected, self._connection.on_deviations)
+        call = _calls.decode_callback(source, fiu_id, expected, options.attempt_id, self._connection.on_deviations)
         return self._run(call, options)
 
     def list_pairings(self, *, page_size: int = 0, options: CallOptions = _NO_OPTIONS) -> Iterator[Pairing]:
@@ -208,20 +213,19 @@ class Client:
     def _run(self, call: _calls.Call[Answer], options: CallOptions) -> Answer:
         request_id = options.checked_request_id()
         metadata = self._connection.metadata(request_id, options.checked_traceparent())
-        method = self._calls.unary_unary(
+        method: grpc.UnaryUnaryMultiCallable[Any, bytes] = self._calls.unary_unary(
             call.path,
             request_serializer=type(call.message).SerializeToString,
-            response_deserializer=call.answer.FromString,
         )
-        effort = Effort(options.timeout or self._connection.timeout)
+        effort = Effort(call.method, request_id, options.timeout or self._connection.timeout)
         while True:
             if self._closed:
-                raise closed(request_id)
+                raise closed(effort.so_far())
             try:
                 answer = method(call.message, timeout=effort.begin(), metadata=metadata)
                 break
             except grpc.RpcError as error:
-                failure = read_error(error, request_id, effort.limit, effort.tries)
+                failure = read_error(error, effort.so_far())
                 pause = effort.pause(failure)
                 if pause is None:
                     raise failure from error
@@ -229,7 +233,7 @@ class Client:
         return call.read(answer, request_id)
 
     def close(self) -> None:
-        """Ends the connection; calls in flight end with `Reason.CANCELLED`."""
+        """Ends the connection; calls in flight end with `Reason.LOCAL_CANCELLED`."""
         self._closed = True
         self._channel.close()
 

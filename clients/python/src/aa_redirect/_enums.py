@@ -1,4 +1,4 @@
-"""The enumerations of the interface. A number that this version does not know survives as `UNRECOGNIZED_<number>`."""
+"""The enumerations of the interface. A number that this version does not know survives as `UNKNOWN_<number>`."""
 
 import enum
 
@@ -9,7 +9,7 @@ class _Open(enum.IntEnum):
         if not isinstance(value, int):
             return None
         member = int.__new__(cls, value)
-        member._name_ = f"UNRECOGNIZED_{value}"
+        member._name_ = f"UNKNOWN_{value}"
         member._value_ = value
         return member
 

@@ -64,22 +64,34 @@ class Reason(str, enum.Enum):
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     """What the service must remember has no room or no store; nothing was recorded."""
 
-    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    """Of this package: no answer within the time limit of the call."""
-    CONNECTION_FAILED = "CONNECTION_FAILED"
-    """Of this package: no server could be reached, or the connection broke."""
-    CANCELLED = "CANCELLED"
-    """Of this package: the client was closed, or the call was cancelled, before the answer."""
-    NO_WEBVIEW = "NO_WEBVIEW"
-    """Of this package: the pairing has no web view, so there is no URL."""
-    NOT_FROM_SERVICE = "NOT_FROM_SERVICE"
-    """Of this package: something between client and service answered; `code` is all that is known."""
-    UNRECOGNIZED = "UNRECOGNIZED"
-    """Of this package: a reason of a newer service; `reason_name` has it."""
+    LOCAL_DEADLINE_EXCEEDED = "LOCAL_DEADLINE_EXCEEDED"
+    """No answer within the time limit of the call."""
+    LOCAL_UNREACHABLE = "LOCAL_UNREACHABLE"
+    """No connection (refused, TLS failed), or it was lost before the answer."""
+    LOCAL_CANCELLED = "LOCAL_CANCELLED"
+    """The call was cancelled, or the client closed, before the answer."""
+    LOCAL_UNEXPECTED_ANSWER = "LOCAL_UNEXPECTED_ANSWER"
+    """An answer that is not of aa-redirect: something between answered, or the address is wrong."""
+    LOCAL_WEBVIEW_MISSING = "LOCAL_WEBVIEW_MISSING"
+    """The URL of a pairing without a web view was asked for: build it from `query`."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Reason | None:
+        """A reason that this version does not know is a member all the same, of the same name and value."""
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = value
+        member._value_ = value
+        return member
 
-_LOCAL = frozenset(list(Reason)[list(Reason).index(Reason.DEADLINE_EXCEEDED) :])
-SERVICE_REASONS = {reason.value: reason for reason in Reason if reason not in _LOCAL}
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
+        return type(self), (self.value,)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this package gives the reason, and not the service."""
+        return self.value.startswith("LOCAL_")
 
 
 @dataclass(frozen=True)
@@ -97,8 +109,6 @@ class RedirectError(Exception):
 
     reason: Reason
     """Why. Decide by this."""
-    reason_name: str
-    """The reason as it was sent, for `Reason.UNRECOGNIZED`; else the name of `reason`."""
     message: str
     """What is wrong, whose side it is on, and what to do, for people."""
     code: grpc.StatusCode
@@ -108,75 +118,93 @@ class RedirectError(Exception):
     violations: tuple[FieldViolation, ...]
     """All fields at fault, for `Reason.FIELD_INVALID`."""
     request_id: str
-    """The id under which the service logged the call; empty if there was no call."""
+    """The id under which the service logged the call; empty if none is known."""
     retry_delay: timedelta | None
     """After how long the service wants to be asked again."""
+    method: str
+    """The method that was called, such as `DecodeRedirect`."""
+    tries: int
+    """How often it was tried."""
 
     def __init__(
         self,
         reason: Reason,
         message: str,
         *,
-        reason_name: str = "",
         code: grpc.StatusCode = grpc.StatusCode.UNKNOWN,
         metadata: Mapping[str, str] | None = None,
         violations: Iterable[FieldViolation] = (),
         request_id: str = "",
         retry_delay: timedelta | None = None,
+        method: str = "",
+        tries: int = 0,
     ) -> None:
         # These two are `args`, from which unpickling makes the error anew; the rest is in `__dict__`.
         super().__init__(reason, message)
         self.reason = reason
-        self.reason_name = reason_name or reason.value
         self.message = message
         self.code = code
         self.metadata = dict(sorted((metadata or {}).items()))
         self.violations = tuple(violations)
         self.request_id = request_id
         self.retry_delay = retry_delay
+        self.method = method
+        self.tries = tries
 
     @property
     def hint(self) -> str:
-        """The usual mistake that would explain this refusal, such as `LOCAL_TIME`; empty: none is known."""
+        """The usual mistake that would explain this refusal, such as `LOCAL_TIME`; empty if none is known."""
         return self.metadata.get("hint", "")
 
-    @property
-    def is_local(self) -> bool:
-        """Whether this package gave the reason, and not the service."""
-        return self.reason in _LOCAL and self.reason is not Reason.UNRECOGNIZED
-
     def __str__(self) -> str:
-        parts = [f"{self.reason_name}: {self.message}"]
-        parts += [f"{violation.field}: {violation.description}" for violation in self.violations]
-        text = "; ".join(parts) + (f" (request id {self.request_id})" if self.request_id else "")
+        """One line for a log: reason, message, violations; in brackets method, metadata, request id and tries."""
+        what = [f"{self.reason.value}: {self.message}"]
+        what += [f"{violation.field}: {violation.description}" for violation in self.violations]
+        where = [self.method] if self.method else []
+        said = {"fields"} if self.violations else set()
+        where += [f"{name}={value}" for name, value in self.metadata.items() if name not in said]
+        where += [f"request_id={self.request_id}"] if self.request_id else []
+        where += [f"tries={self.tries}"]
         # One line: what a proxy sends must not begin a line of its own in a log.
-        return "".join(c if c.isprintable() else " " for c in text)
+        return "".join(c if c.isprintable() else " " for c in f"{'; '.join(what)} [{' '.join(where)}]")
 
     def __repr__(self) -> str:
         return f"RedirectError({self})"
 
 
-def read_error(error: grpc.RpcError, request_id: str, limit: float, tries: int) -> RedirectError:
-    """What became of a call; `limit` is its time limit in seconds, `tries` how often it was tried so far."""
+@dataclass(frozen=True)
+class Attempted:
+    """What this side knows of a failed call."""
+
+    method: str
+    request_id: str
+    limit: float
+    tries: int
+
+
+def read_error(error: grpc.RpcError, attempted: Attempted) -> RedirectError:
+    """What became of a call."""
     # Every error that a call raises is a Call as well; the type of RpcError does not say so.
     call: Any = error
-    code: grpc.StatusCode = call.code()
-    details = _details(call.trailing_metadata() or ())
+    trailers = tuple(call.trailing_metadata() or ())
+    details = _details(trailers)
     info = details.get(error_details_pb2.ErrorInfo)
     if info is None or info.domain != DOMAIN:
-        return _foreign(code, call.details() or "", request_id, limit, tries)
+        return _foreign(call.code(), call.details() or "", attempted)
     bad = details.get(error_details_pb2.BadRequest, error_details_pb2.BadRequest())
     retry = details.get(error_details_pb2.RetryInfo)
     logged = details.get(error_details_pb2.RequestInfo)
+    headers = dict(trailers) | dict(call.initial_metadata() or ())
     return RedirectError(
-        SERVICE_REASONS.get(info.reason, Reason.UNRECOGNIZED),
+        Reason(info.reason),
         call.details() or "",
-        reason_name=info.reason,
-        code=code,
+        code=call.code(),
         metadata=info.metadata,
         violations=(FieldViolation(v.field, v.description) for v in bad.field_violations),
-        request_id=logged.request_id if logged else request_id,
-        retry_delay=retry.retry_delay.ToTimedelta() if retry else _pushback(call.trailing_metadata() or ()),
+        request_id=logged.request_id if logged else str(headers.get("x-request-id", attempted.request_id)),
+        retry_delay=_pushback(trailers, retry.retry_delay.ToTimedelta() if retry else None),
+        method=attempted.method,
+        tries=attempted.tries,
     )
 
 
@@ -207,31 +235,31 @@ _KINDS: tuple[Any, ...] = (
 )
 
 
-def _pushback(trailers: Iterable[tuple[str, str | bytes]]) -> timedelta | None:
-    """`grpc-retry-pushback-ms` (gRFC A6); a negative one means never."""
+def _pushback(trailers: Iterable[tuple[str, str | bytes]], named: timedelta | None) -> timedelta | None:
+    """The delay of `grpc-retry-pushback-ms` (gRFC A6), else that of RetryInfo. A negative one means never."""
     for key, value in trailers:
-        if key == "grpc-retry-pushback-ms" and isinstance(value, str) and value.isdecimal():
-            return timedelta(milliseconds=int(value))
-    return None
+        if key == "grpc-retry-pushback-ms" and isinstance(value, str):
+            return timedelta(milliseconds=int(value)) if value.isdecimal() else None
+    return named
 
 
-def _foreign(code: grpc.StatusCode, details: str, request_id: str, limit: float, tries: int) -> RedirectError:
+def _foreign(code: grpc.StatusCode, details: str, attempted: Attempted) -> RedirectError:
     """An error that carries no reason of the service: of this process, the network or a proxy."""
-    times = "1 try" if tries == 1 else f"{tries} tries"
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        reason, message = Reason.DEADLINE_EXCEEDED, f"no answer within {limit:g} s ({times})"
-    elif code is grpc.StatusCode.UNAVAILABLE:
-        reason, message = Reason.CONNECTION_FAILED, f"the service cannot be reached, or went away ({times}): {details}"
-    elif code is grpc.StatusCode.CANCELLED:
-        reason, message = Reason.CANCELLED, "the client was closed, or the call was cancelled, before the answer came"
-    else:
-        reason = Reason.NOT_FROM_SERVICE
-        message = f"{code.name} without a reason of {DOMAIN}, so not from the service itself: {details}"
-    return RedirectError(reason, message, code=code, request_id=request_id)
-
-
-def closed(request_id: str) -> RedirectError:
-    """The error of a call on a client that was closed."""
+    match code:
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            reason, message = Reason.LOCAL_DEADLINE_EXCEEDED, f"no answer within {attempted.limit:g} s"
+        case grpc.StatusCode.UNAVAILABLE:
+            reason, message = Reason.LOCAL_UNREACHABLE, f"no connection to the service, or it was lost: {details}"
+        case grpc.StatusCode.CANCELLED:
+            reason, message = Reason.LOCAL_CANCELLED, "the call was cancelled, or the client closed, before the answer"
+        case _:
+            reason = Reason.LOCAL_UNEXPECTED_ANSWER
+            message = f"not an answer of aa-redirect, so look at what is between: {code.name}: {details}"
     return RedirectError(
-        Reason.CANCELLED, "the client is closed", code=grpc.StatusCode.CANCELLED, request_id=request_id
+        reason, message, code=code, request_id=attempted.request_id, method=attempted.method, tries=attempted.tries
     )
+
+
+def closed(attempted: Attempted) -> RedirectError:
+    """The error of a call on a client that was closed."""
+    return _foreign(grpc.StatusCode.CANCELLED, "", attempted)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -64,9 +63,11 @@ class CallOptions:
     timeout: float | None = None
     """The time limit in seconds, for all tries together; `None`: the client's."""
     request_id: str = ""
-    """`x-request-id`. One that has not the form `[A-Za-z0-9._-]{1,64}` is replaced by a new one."""
+    """`x-request-id`, of the form `[A-Za-z0-9._-]{1,64}`. One of another form is not sent."""
     traceparent: str = ""
     """The W3C trace context. One of another form is not sent."""
+    attempt_id: str = ""
+    """The name of a decode call, the same in each repetition; empty: a new one, right unless you repeat it yourself."""
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
@@ -82,12 +83,12 @@ class CallOptions:
         )
 
     def checked_request_id(self) -> str:
-        """The id of the call: the given one, or a new one."""
-        return self.request_id if _REQUEST_ID.fullmatch(self.request_id) else str(uuid.uuid4())
+        """The id, or an empty text in place of one of another form."""
+        return self.request_id if _REQUEST_ID.fullmatch(self.request_id) else ""
 
-    def checked_traceparent(self) -> str | None:
-        """The trace context, if it has its form."""
-        return self.traceparent if _TRACEPARENT.fullmatch(self.traceparent) else None
+    def checked_traceparent(self) -> str:
+        """The trace context, or an empty text in place of one of another form."""
+        return self.traceparent if _TRACEPARENT.fullmatch(self.traceparent) else ""
 
 
 def check_timeout(timeout: float) -> float:
@@ -108,69 +109,87 @@ class Connection:
     timeout: float
     on_deviations: Callable[[DeviationReport], None] | None
 
-    def metadata(self, request_id: str, traceparent: str | None) -> tuple[tuple[str, str | bytes], ...]:
+    def metadata(self, request_id: str, traceparent: str) -> tuple[tuple[str, str | bytes], ...]:
         """What goes with each try of a call."""
-        metadata = {"x-request-id": request_id}
-        if traceparent:
-            metadata["traceparent"] = traceparent
-        if self.token is not None:
-            token = self.token if isinstance(self.token, str) else self.token()
-            metadata["authorization"] = f"Bearer {check_token(token)}"
-        return tuple(metadata.items())
+        token = self.token if self.token is None or isinstance(self.token, str) else self.token()
+        headers = {
+            "x-request-id": request_id,
+            "traceparent": traceparent,
+            "authorization": "" if token is None else f"Bearer {check_token(token)}",
+        }
+        return tuple((name, value) for name, value in headers.items() if value)
 
 
 def connection(
     address: str | Sequence[str],
     *,
     tls: Tls | None,
+    plaintext: bool,
     token: Token | None,
-    allow_plaintext_token: bool,
+    token_over_plaintext: bool,
     timeout: float,
     on_deviations: Callable[[DeviationReport], None] | None,
 ) -> Connection:
     """Checks the options of a client."""
     addresses = (address,) if isinstance(address, str) else tuple(address)
     target, hosts = _target(addresses)
-    options: list[tuple[str, str | int]] = [
-        ("grpc.primary_user_agent", f"aa-redirect-python/{version('aa-redirect')}"),
-        # All addresses of a name, in turn.
-        ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
-        # The retries are this package's own: gRPC's would hide why the last one failed.
-        ("grpc.enable_retries", 0),
-        # gRPC waits up to two minutes before it tries a server again that was away.
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1_000),
-        # A peer that vanished without a word is noticed while calls wait for it.
-        ("grpc.keepalive_time_ms", 10_000),
-        ("grpc.keepalive_timeout_ms", 5_000),
-    ]
-    if tls is not None:
-        if len(addresses) > 1 and not tls.server_name:
-            raise ValueError("several addresses with TLS need `server_name`: the name that all their certificates have")
-        if tls.server_name:
-            options += [
-                ("grpc.ssl_target_name_override", tls.server_name),
-                ("grpc.default_authority", tls.server_name),
-            ]
-    elif len(addresses) > 1:
-        # gRPC would make an `:authority` of all addresses with their commas, which HTTP/2 servers refuse.
-        options.append(("grpc.default_authority", "localhost" if hosts[0] is None else addresses[0]))
+    local = all(map(_is_local, hosts))
+    if tls is not None and plaintext:
+        raise ValueError("tls and plaintext exclude each other")
+    if tls is None and not plaintext and not local:
+        tls = Tls()
     if isinstance(token, str):
         check_token(token)
-    if token is not None and tls is None and not allow_plaintext_token and not all(map(_is_loopback, hosts)):
-        raise ValueError(
-            "a token over plain text can be read on the way: give `tls`, or `allow_plaintext_token=True` "
-            "where something else encrypts (a mesh)"
-        )
+    if token is not None and tls is None and not local and not token_over_plaintext:
+        raise ValueError("the token would travel in plain text: use tls, or insist with token_over_plaintext")
     return Connection(
         target=target,
-        channel_options=tuple(options),
+        channel_options=_CHANNEL_OPTIONS + tuple(_authority(addresses, hosts, tls)),
         credentials=None if tls is None else grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate),
         token=token,
         timeout=check_timeout(timeout),
         on_deviations=on_deviations,
     )
+
+
+_CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
+    ("grpc.primary_user_agent", f"aa-redirect-python/{version('aa-redirect')}"),
+    # All addresses, in turn.
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    # A service config in DNS would change that.
+    ("grpc.service_config_disable_resolution", 1),
+    # `_retry` retries.
+    ("grpc.enable_retries", 0),
+    # A server that is back is found within a second.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A connection that a firewall has dropped is noticed before a user waits for it.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Clients of one process do not share a connection, and with it the server's limit of calls on each.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def _authority(
+    addresses: Sequence[str], hosts: Sequence[str | None], tls: Tls | None
+) -> Iterator[tuple[str, str | int]]:
+    """`:authority` and the name that the certificate must have, where the target does not give them."""
+    if tls is not None and hosts[0] is None:
+        raise ValueError("the service speaks no TLS on a Unix socket")
+    if tls is not None and tls.server_name:
+        yield "grpc.ssl_target_name_override", tls.server_name
+        yield "grpc.default_authority", tls.server_name
+    elif hosts[0] is None:
+        # gRPC would take the path, which is no authority, and servers of HTTP/2 refuse it.
+        yield "grpc.default_authority", "localhost"
+    elif len(addresses) > 1:
+        if tls is not None:
+            raise ValueError("several addresses with TLS need `server_name`: the name that all their certificates have")
+        # gRPC would take all addresses with their commas, which is no authority either.
+        yield "grpc.default_authority", addresses[0]
 
 
 def check_token(token: str) -> str:
@@ -180,43 +199,44 @@ def check_token(token: str) -> str:
     return token
 
 
-def _target(addresses: Sequence[str]) -> tuple[str, list[str | None]]:
+def _target(addresses: Sequence[str]) -> tuple[str, Sequence[str | None]]:
     """The name of the addresses in gRPC, and the host of each; a Unix socket has none."""
     if not addresses:
-        raise ValueError("no address: give `host:port` or `unix:path`, or several IP addresses with ports")
+        raise ValueError("no address: give one or more of `host:port` and `unix:path`")
     sockets = [address.removeprefix("unix:") for address in addresses if address.startswith("unix:")]
     if sockets:
         if len(sockets) < len(addresses) or not all(sockets) or any("," in path for path in sockets):
-            raise ValueError("Unix sockets (`unix:path`, no comma) do not mix with other addresses")
+            raise ValueError("Unix sockets (`unix:path`, no comma) do not go with other addresses")
         return "unix:" + ",".join(sockets), [None] * len(sockets)
-    hosts = [_host(address) for address in addresses]
-    versions = {_ip_version(host) for host in hosts}
-    if len(addresses) == 1 and versions == {None}:
-        return f"dns:///{addresses[0]}", list(hosts)
-    if None in versions:
-        raise ValueError(
-            "several addresses are IP addresses; give one DNS name instead, and all its addresses are used"
-        )
-    if len(versions) > 1:
-        raise ValueError("several addresses are all IPv4 or all IPv6")
-    return f"ipv{versions.pop()}:{','.join(addresses)}", list(hosts)
+    split = [_split(address) for address in addresses]
+    hosts = [host for host, _ in split]
+    if len(addresses) == 1:
+        return f"dns:///{addresses[0]}", hosts
+    # gRPC's lists have IP addresses of one version: an IPv4 one is written as IPv6 where both come (RFC 4291, 2.5.5.2).
+    ips = [_ip("127.0.0.1" if host == "localhost" else host) for host in hosts]
+    if None in ips:
+        raise ValueError("several addresses must be IP addresses: for one DNS name, all its addresses are used in turn")
+    if all(isinstance(ip, ipaddress.IPv4Address) for ip in ips):
+        return "ipv4:" + ",".join(f"{ip}:{port}" for ip, (_, port) in zip(ips, split, strict=True)), hosts
+    mapped = [f"::ffff:{ip}" if isinstance(ip, ipaddress.IPv4Address) else str(ip) for ip in ips]
+    return "ipv6:" + ",".join(f"[{ip}]:{port}" for ip, (_, port) in zip(mapped, split, strict=True)), hosts
 
 
-def _host(address: str) -> str:
+def _split(address: str) -> tuple[str, int]:
     match = _HOST_PORT.fullmatch(address)
     if not match or not 0 < int(match["port"]) < 65_536:
-        raise ValueError(f"{address!r} is no address: give `host:port`, `[IPv6]:port` or `unix:path`")
-    return match["host"].strip("[]")
+        raise ValueError(f"address {address!r} is neither host:port nor unix:path")
+    return match["host"].strip("[]"), int(match["port"])
 
 
-def _ip_version(host: str) -> int | None:
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).version
+        return ipaddress.ip_address(host)
     except ValueError:
         return None
 
 
-def _is_loopback(host: str | None) -> bool:
-    if host is None or host == "localhost":
-        return True
-    return _ip_version(host) is not None and ipaddress.ip_address(host).is_loopback
+def _is_local(host: str | None) -> bool:
+    """Whether nothing leaves this machine on the way; a Unix socket has no host."""
+    ip = None if host is None else _ip(host)
+    return host is None or host == "localhost" or (ip is not None and ip.is_loopback)

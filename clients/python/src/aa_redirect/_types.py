@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import grpc
+
 from aa_redirect._enums import (
     Authentication,
     CallbackStatus,
@@ -25,28 +27,28 @@ from aa_redirect._errors import Reason, RedirectError
 from aa_redirect._frozen import FrozenMap
 
 __all__ = [
-    "NOT_CHECKED",
+    "NOT_COMPARED",
     "Authentication",
     "Callback",
     "CallbackParams",
     "CallbackStatus",
-    "DecodedCallback",
-    "DecodedRedirect",
     "Deviation",
     "DeviationDetail",
     "DeviationReport",
-    "EncodedCallback",
-    "EncodedRedirect",
     "Expected",
     "FrozenMap",
     "Leg",
-    "NotChecked",
+    "NotCompared",
+    "OpenedCallback",
+    "OpenedRedirect",
     "Pairing",
     "Redirect",
     "RedirectParams",
     "Reopen",
     "RequestorType",
     "Scheme",
+    "SealedCallback",
+    "SealedRedirect",
     "Secret",
     "SecretState",
 ]
@@ -156,13 +158,13 @@ class Expected:
         return f"Expected(aa_id={self.aa_id!r}, members not shown)"
 
 
-class NotChecked(enum.Enum):
-    """The type of `NOT_CHECKED`."""
+class NotCompared(enum.Enum):
+    """The type of `NOT_COMPARED`."""
 
-    NOT_CHECKED = "not checked"
+    NOT_COMPARED = "not compared"
 
 
-NOT_CHECKED = NotChecked.NOT_CHECKED
+NOT_COMPARED = NotCompared.NOT_COMPARED
 """In place of an `Expected`: the caller compares `txnid`, `sessionid`, `userid` and `aa_id` itself."""
 
 
@@ -194,17 +196,16 @@ class DeviationReport:
 
     def __str__(self) -> str:
         details = ", ".join(map(str, self.details))
-        return (
-            f"{self.leg.value} from {self.sender!r} deviates from the format: {details} (request id {self.request_id})"
-        )
+        under = f" (request id {self.request_id})" if self.request_id else ""
+        return f"{self.leg.value} from {self.sender!r} deviates from the format: {details}{under}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodedRedirect:
+class SealedRedirect:
     """A redirect to send the browser to."""
 
-    maybe_url: str = field(repr=False)
-    """The whole URL; empty for a pairing without a web view."""
+    maybe_location: str = field(repr=False)
+    """`location`, but empty for a pairing without a web view."""
     query: str = field(repr=False)
     """The parameters as a query string without `?`."""
     params: RedirectParams = field(repr=False)
@@ -221,23 +222,25 @@ class EncodedRedirect:
     """What to keep with the user's session, and to hand to `decode_callback`. Its `aa_id` is that of the call."""
 
     @property
-    def url(self) -> str:
+    def location(self) -> str:
         """The whole URL, for the `Location` of a 303 with `Cache-Control: no-store`.
 
         Raises:
-            RedirectError: with `Reason.NO_WEBVIEW`, if the pairing has no web view; `query` is there all the same.
+            RedirectError: with `Reason.LOCAL_WEBVIEW_MISSING`, if the pairing has no web view; `query` is there anyway.
         """
-        if not self.maybe_url:
+        if not self.maybe_location:
             raise RedirectError(
-                Reason.NO_WEBVIEW,
-                "the keyring has no `webview` for this pairing, so there is no URL to send the browser to; "
-                "add one, or append `query` to the AA's URL",
+                Reason.LOCAL_WEBVIEW_MISSING,
+                "the pairing has no web view URL: name one in the keyring, or build the URL from `query`",
+                code=grpc.StatusCode.FAILED_PRECONDITION,
+                method="EncodeRedirect",
+                tries=1,
             )
-        return self.maybe_url
+        return self.maybe_location
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodedRedirect:
+class OpenedRedirect:
     """An opened redirect. Unless `authenticated`, nothing in it is proven."""
 
     fiu_id: str
@@ -270,10 +273,10 @@ class DecodedRedirect:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodedCallback:
+class SealedCallback:
     """A callback that sends the browser back."""
 
-    url: str = field(repr=False)
+    location: str = field(repr=False)
     """The whole URL, for the `Location` of a 303 with `Cache-Control: no-store`."""
     query: str = field(repr=False)
     """The parameters as a query string without `?`."""
@@ -288,7 +291,7 @@ class EncodedCallback:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodedCallback:
+class OpenedCallback:
     """An opened callback. It is a hint to ask the AA, server to server, and no proof of a consent."""
 
     fiu_id: str
