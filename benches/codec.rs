@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use ::base64::Engine;
 use aa_redirect::codec::{
-    self, Envelope, Seal, base64, cipher, kdf,
+    self, Envelope, Parties, Seal, base64, cipher, kdf,
     members::{self, Redirect},
     profile::{Conventions, ListSyntax, PROFILES},
     url::{self, Leg},
@@ -22,6 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SECRET: &[u8] = b"nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
 const DATE: &str = "060420210510756";
 const IV: [u8; 16] = [0xfb; 16];
+const PARTIES: Parties<'_> = Parties { fiu: "fiu@example", aa: "aa@example" };
 
 /// 260 bytes of members.
 fn redirect() -> Redirect {
@@ -42,7 +43,14 @@ fn hkdf_iv(criterion: &mut Criterion) {
     let encode = |redirect: &Redirect| {
         let plaintext = members::write_redirect(redirect, ListSyntax::Repeated);
         let key = kdf::hkdf(SECRET, DATE);
-        let seal = Seal { sender: "fiu@example", requestor_type: None, date: DATE.into(), key: &key, random_iv: IV };
+        let seal = Seal {
+            leg: Leg::Request,
+            parties: PARTIES,
+            requestor_type: None,
+            date: DATE.into(),
+            key: &key,
+            random_iv: IV,
+        };
         let sealed = codec::seal(plaintext, seal, &conventions);
         let query = sealed.query(Leg::Request);
         (url::append("https://aa.example/webview", &query), query, sealed)
@@ -64,7 +72,7 @@ fn hkdf_iv(criterion: &mut Criterion) {
         bencher.iter(|| {
             let envelope = Envelope::from_url(black_box(&url), Leg::Request).unwrap();
             let key = kdf::hkdf(SECRET, envelope.date.text());
-            codec::open_redirect(&envelope, &key, &conventions).unwrap()
+            codec::open_redirect(&envelope, &key, &conventions, PARTIES).unwrap()
         });
     });
     group.bench_function("decode primitives", |bencher| {

@@ -12,7 +12,7 @@ use std::{fmt::Write, fs, path::Path, sync::Arc};
 
 use aa_redirect::{
     codec::{
-        self, Seal, base64,
+        self, Parties, Seal, base64,
         date::DateStyle,
         kdf, mask,
         profile::{Conventions, PROFILES},
@@ -194,7 +194,14 @@ const TARGET: &str = "&redirect=https://fiu.example/cb";
 fn sealed_text(text: String) -> Vec<u8> {
     let date = date();
     let key = kdf::hkdf(SECRET.as_bytes(), &date);
-    let seal = Seal { sender: FIU, requestor_type: None, date, key: &key, random_iv: [7; 16] };
+    let seal = Seal {
+        leg: Leg::Request,
+        parties: Parties { fiu: FIU, aa: "aa@bench" },
+        requestor_type: None,
+        date,
+        key: &key,
+        random_iv: [7; 16],
+    };
     let sealed = codec::seal(Zeroizing::new(text), seal, &Conventions::of(&PROFILES[0]));
     decode(sealed.query(Leg::Request))
 }

@@ -22,7 +22,7 @@ mod window;
 
 pub use message::Message;
 pub use open::{Failure, Opened, Question, Tried, Verdict, Witness};
-pub use pick::{Parties, pick};
+pub use pick::pick;
 pub use seal::{MAX_URL, Sealing};
 pub use window::Window;
 

@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     callers::Caller,
-    exchange::{Exchange, Opened, Parties, Refused, Verdict, Window, Witness},
+    codec::Parties,
+    exchange::{Exchange, Opened, Refused, Verdict, Window, Witness},
     keyring::{Pairing, Served},
     telemetry::call::Call,
 };
@@ -81,7 +82,7 @@ impl<M> Answered<M> {
         let (Some(pairing), Some(window), Some(opened)) = (pairing, window, opened) else {
             return Err(Refusal::InternalFault);
         };
-        context.call.note_opened(&pairing.secrets[opened.secret].id, opened.deviations);
+        context.call.note_opened(&pairing.secrets[opened.secret].id, &opened.deviations);
         Ok(Self { pairing, window, opened })
     }
 

@@ -1,5 +1,4 @@
-//! What operators see of the calls: metrics, one log event for each call, trace spans. Never a payload, a user id or a
-//! secret.
+//! What operators see of the calls: metrics, one log event a call, trace spans. Never a payload, a user id or a secret.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +11,7 @@ pub mod traces;
 use metrics::Metrics;
 use traces::Tracer;
 
-/// Takes the records of calls.
+/// Where the records of calls go.
 pub struct Telemetry {
     /// The metrics of this process.
     pub metrics: Metrics,
@@ -20,12 +19,12 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// With new metrics, and with spans if there is a tracer.
+    /// With fresh metrics, and spans where there is a tracer.
     pub fn new(tracer: Option<Tracer>) -> Arc<Self> {
         Arc::new(Self { metrics: Metrics::new(), tracer })
     }
 
-    /// Exports the waiting spans. Blocks for at most `bound`.
+    /// Exports the spans that wait; blocks for `bound` at most.
     pub fn shutdown(&self, bound: Duration) {
         if let Some(tracer) = &self.tracer {
             tracer.shutdown(bound);

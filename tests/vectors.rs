@@ -1,7 +1,9 @@
-//! Every vector of `tests/vectors/vectors.json`, a test each: made by running the published Java samples of both schemes.
+//! Vectors, a test each. Those of `tests/vectors/vectors.json` were made by running the published Java samples of both
+//! schemes: the codec seals and opens them byte for byte with the received date as salt and mask, and the service reads them
+//! as `tests/vectors/readings.json` says, with members and deviations, or not at all.
 //!
-//! The codec seals and opens it byte for byte with the received date as salt and mask, and the service reads it as
-//! `tests/vectors/readings.json` says: members and deviations, or not at all.
+//! Those of `tests/vectors/wild.json` are messages as senders' libraries write them, each one case of a kind: the service
+//! reads them as they were meant, with the deviations that they have.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -14,7 +16,7 @@ use aa_redirect::codec::{
     kdf::{self, Key},
     mask,
 };
-use aa_redirect::proto::{Callback, CallbackParams, Redirect, RedirectParams};
+use aa_redirect::proto::{Callback, CallbackParams, CallbackStatus, Redirect, RedirectParams};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -48,13 +50,45 @@ impl Vector {
     }
 }
 
+/// A message of `tests/vectors/wild.json`.
+#[derive(Clone, Deserialize)]
+struct Wild {
+    name: String,
+    leg: String,
+    secret: String,
+    url: String,
+    /// Members by name, or `reason`.
+    want: BTreeMap<String, Value>,
+    deviations: Vec<String>,
+    requestor_type: Option<i32>,
+}
+
+/// The parties of all of them.
+const WILD: (&str, &str) = ("fiu@wild", "alpha-aa");
+
 fn main() {
     let vectors: Vec<Vector> = read_json("tests/vectors/vectors.json");
     let readings: BTreeMap<String, Value> = read_json("tests/vectors/readings.json");
     let runtime = Arc::new(Runtime::new().unwrap());
-    let server = runtime.block_on(support::start_with(&keyring(&vectors)));
+    let wild: Vec<Wild> = read_json("tests/vectors/wild.json");
+    let server = runtime.block_on(support::start_with(&keyring(&vectors, &wild[0].secret)));
     let server = Arc::new(Mutex::new(server));
-    let trials = vectors.into_iter().enumerate().map(|(number, vector)| {
+    let mut trials: Vec<Trial> = wild
+        .into_iter()
+        .map(|case| {
+            let (runtime, server) = (Arc::clone(&runtime), Arc::clone(&server));
+            Trial::test(format!("wild::{}", case.name), move || {
+                let got = runtime.block_on(async { read_wild(&mut *server.lock().await, &case).await });
+                let want = json!({
+                    "want": case.want,
+                    "deviations": case.deviations,
+                    "requestor_type": case.requestor_type.unwrap_or_default(),
+                });
+                equal("reading", &got, &want)
+            })
+        })
+        .collect();
+    trials.extend(vectors.into_iter().enumerate().map(|(number, vector)| {
         let reading = readings.get(&vector.title()).cloned();
         let (runtime, server) = (Arc::clone(&runtime), Arc::clone(&server));
         Trial::test(vector.title(), move || {
@@ -66,8 +100,8 @@ fn main() {
             let got = runtime.block_on(async { read(&mut *server.lock().await, &vector, number).await });
             equal("reading", &got, &expected)
         })
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> T {
@@ -75,8 +109,8 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> T {
 }
 
 /// A keyring with a pairing for each vector, whose other party is named by the vector's number; its window reaches back
-/// to the oldest of them.
-fn keyring(vectors: &[Vector]) -> std::path::PathBuf {
+/// to the oldest of them. The wild ones have one pairing, with `wild` as its secret.
+fn keyring(vectors: &[Vector], wild: &str) -> std::path::PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vectors");
     fs::create_dir_all(&folder).unwrap();
     let mut keyring = String::new();
@@ -95,6 +129,14 @@ fn keyring(vectors: &[Vector]) -> std::path::PathBuf {
         )
         .unwrap();
     }
+    fs::write(folder.join("wild"), wild).unwrap();
+    let (fiu, aa) = WILD;
+    writeln!(
+        keyring,
+        "[[pairing]]\nfiu = {fiu:?}\naa = {aa:?}\nprofile = \"v1.5\"\nmax_age_seconds = 1000000000\n\
+         secrets = [{{ id = \"a\", file = \"wild\" }}]"
+    )
+    .unwrap();
     fs::write(folder.join("keyring.toml"), keyring).unwrap();
     folder.join("keyring.toml")
 }
@@ -118,6 +160,52 @@ async fn read(server: &mut support::Server, vector: &Vector, number: usize) -> V
         Ok((members, deviations)) => json!({ "members": members, "deviations": support::names(&deviations) }),
         Err(refused) => json!({ "reason": support::reason(&refused) }),
     }
+}
+
+/// What the service makes of a wild message, in the words of its vector.
+async fn read_wild(server: &mut support::Server, case: &Wild) -> Value {
+    let (fiu, aa) = WILD;
+    let read = if case.leg == "callback" {
+        let opened = server.decode_callback_for(fiu, &case.url).await;
+        opened.map(|opened| (by_name(callback_members(&opened.callback.unwrap()), &CALLBACK), opened.deviations, 0))
+    } else {
+        let opened = server.decode_redirect_for(aa, &case.url).await;
+        opened.map(|opened| {
+            let members = by_name(redirect_members(&opened.redirect.unwrap()), &REDIRECT);
+            (members, opened.deviations, opened.requestor_type)
+        })
+    };
+    match read {
+        Ok((want, deviations, requestor_type)) => {
+            let names = support::names(&deviations).into_iter().map(|name| name.trim_start_matches("DEVIATION_"));
+            let deviations: Vec<_> = names.collect();
+            json!({ "want": want, "deviations": deviations, "requestor_type": requestor_type })
+        }
+        Err(refused) => {
+            json!({ "want": { "reason": support::reason(&refused) }, "deviations": [], "requestor_type": 0 })
+        }
+    }
+}
+
+const REDIRECT: [&str; 11] =
+    ["txnid", "sessionid", "userid", "redirect", "srcref", "fipid", "email", "pan", "dob", "isoLanguageCode", "extra"];
+const CALLBACK: [&str; 7] = ["txnid", "sessionid", "userid", "status", "errorcode", "srcref", "extra"];
+
+/// Members as a wild vector has them: by name, the status as it is written, numbers as text, absent optional ones left out.
+fn by_name(members: Value, names: &[&str]) -> Value {
+    let values = members.as_array().unwrap().iter().cloned();
+    let named = names.iter().zip(values).map(|(name, value)| match *name {
+        "status" => (*name, json!(if value == json!(i32::from(CallbackStatus::Success)) { "S" } else { "F" })),
+        "errorcode" => (*name, json!(value.to_string())),
+        _ => (*name, value),
+    });
+    let is_absent = |name: &str, value: &Value| match name {
+        "fipid" => value == &json!([]),
+        "email" | "pan" | "dob" | "isoLanguageCode" => value == &json!(""),
+        "extra" => value == &json!({}),
+        _ => false,
+    };
+    named.filter(|(name, value)| !is_absent(name, value)).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn redirect_members(redirect: &Redirect) -> Value {

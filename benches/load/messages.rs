@@ -4,7 +4,7 @@ use std::{fmt::Write, ops::Range};
 
 use aa_redirect::{
     codec::{
-        self, Seal,
+        self, Parties, Seal,
         date::DateStyle,
         kdf::{Key, PBKDF2_ROUNDS},
         members::{self, Redirect},
@@ -32,6 +32,8 @@ pub(crate) const DECODE: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect"
 pub(crate) const SECRET: &str = "nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
 pub(crate) const OLD_SECRET: &str = "0123456789abcdefghijklmnopqrstuv";
 const FIU: &str = "fiu@bench";
+/// The AA is not sent.
+const PARTIES: Parties<'_> = Parties { fiu: FIU, aa: "" };
 
 /// `count` pairings at least: one of each kind that is measured, the rest to fill the keyring.
 pub(crate) fn keyring(count: usize) -> String {
@@ -121,7 +123,8 @@ impl Messages {
         let keys = derive(&Kernels::best(), &dates);
         let sealed = |(date, key): (String, Key)| {
             let plaintext = members::write_redirect(&members(), ListSyntax::Repeated);
-            let seal = Seal { sender: FIU, requestor_type: None, date, key: &key, random_iv: [0; 16] };
+            let seal =
+                Seal { leg: Leg::Request, parties: PARTIES, requestor_type: None, date, key: &key, random_iv: [0; 16] };
             decode(aa, codec::seal(plaintext, seal, &conventions).query(Leg::Request))
         };
         dates.into_iter().zip(keys).map(sealed).collect()
@@ -149,9 +152,9 @@ fn derive(kernels: &Kernels, dates: &[String]) -> Vec<Key> {
 
 /// A query with a message that no secret opens, dated `age` ago.
 pub(crate) fn unopened(age: TimeDelta) -> String {
-    let (date, key) = (DateStyle::Full.write(Utc::now() - age), Key::default());
+    let (date, key) = (DateStyle::Full.write(Utc::now() - age), Key::new([0; 32]));
     let plaintext = members::write_redirect(&members(), ListSyntax::Repeated);
-    let seal = Seal { sender: FIU, requestor_type: None, date, key: &key, random_iv: [0; 16] };
+    let seal = Seal { leg: Leg::Request, parties: PARTIES, requestor_type: None, date, key: &key, random_iv: [0; 16] };
     codec::seal(plaintext, seal, &Conventions::of(&PROFILES[3])).query(Leg::Request)
 }
 

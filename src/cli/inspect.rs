@@ -1,7 +1,7 @@
 //! `inspect`: opens a message offline, step by step, for the operator who holds the secrets.
 //!
-//! Says what the service must not say. Control characters in values are escaped, since the user of the browser may have
-//! chosen the values.
+//! Says what the service must not say. Values are printed with control characters escaped, since whoever sits at the
+//! browser chose them.
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     codec::{
-        self, Deviations, Envelope,
+        self, Envelope, Parties,
         date::Freshness,
         errorcode,
         members::{Callback, Redirect},
@@ -18,7 +18,7 @@ use crate::{
     },
     compose,
     config::KeyringSettings,
-    exchange::{Exchange, Message, Parties, Question, Refused, Tried, Verdict, Window, Witness},
+    exchange::{Exchange, Message, Question, Refused, Tried, Verdict, Window, Witness},
     keyring::{Keyring, Pairing},
     keys::KdfPool,
     memory::Budget,
@@ -27,7 +27,7 @@ use crate::{
 
 use super::Failure;
 
-/// Everything that was found. What was not reached is absent.
+/// All that was found; what was not reached is absent.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 struct Report {
@@ -112,7 +112,7 @@ pub(super) fn run(settings: &KeyringSettings, url: &str, json: bool) -> Result<(
     if report.accepted { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// Opens a message even if its date is refused: this is for an operator.
+/// An operator opens a message although its date is refused.
 struct Operator;
 
 impl Witness for Operator {
@@ -138,7 +138,7 @@ async fn inspect(exchange: &Exchange, keyring: &Keyring, url: &str, now: DateTim
         }
     };
     report.envelope(&envelope, now);
-    // Each pairing of the sender is tried, so that one answer never hides another.
+    // Each pairing of the sender by itself, so that one answer never hides another.
     let receivers = keyring.pairings().filter_map(|pairing| match leg {
         Leg::Request => (pairing.fiu == envelope.sender).then_some(&*pairing.aa),
         Leg::Callback => (pairing.aa == envelope.sender).then_some(&*pairing.fiu),
@@ -202,7 +202,7 @@ impl Report {
         self.requestor_type = envelope.requestor_type.map(codec::RequestorType::name);
         self.has_iv = Some(envelope.iv.is_some());
         self.ciphertext_bytes = Some(envelope.ciphertext.len());
-        self.deviations = envelope.deviations.iter().map(codec::Deviation::name).collect();
+        self.deviations = envelope.deviations.kinds().map(codec::Deviation::name).collect();
     }
 
     /// What a caller of the service would read.
@@ -247,7 +247,7 @@ impl Report {
         let Some(opened) = opened else { return false };
         self.members = Some(opened.message.members());
         self.error_message = opened.message.error_message();
-        self.deviations = Deviations::iter(opened.deviations).map(codec::Deviation::name).collect();
+        self.deviations = opened.deviations.kinds().map(codec::Deviation::name).collect();
         true
     }
 }

@@ -10,7 +10,7 @@ use base64::{
     },
 };
 
-use super::{Deviation, Deviations, url::Value};
+use super::{Deviation, url::Value};
 
 /// The standard alphabet with or without padding; trailing bits must be zero.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
@@ -37,40 +37,72 @@ pub fn url_safe(bytes: &[u8], padding: bool) -> String {
     if padding { URL_SAFE.encode(bytes) } else { URL_SAFE_NO_PAD.encode(bytes) }
 }
 
-/// Reads a parameter that should be in `alphabet` and decode to what `accept` takes; what was repaired is added to
-/// `deviations`. `None` where no repair makes it so.
+/// Reads a parameter that should be in `alphabet` and decode to what `accept` takes, and says what was repaired. `None`
+/// where no repair makes it so.
 ///
 /// The order: percent-decoding, again while `%` is left; line ends dropped; each blank is a `+`; where that is no Base64
 /// of something acceptable, outer blanks are dropped instead.
-pub fn read<T>(
+pub(super) fn read<T>(
     value: Value<'_>,
     alphabet: Alphabet,
     mut accept: impl FnMut(Vec<u8>) -> Option<T>,
-    deviations: &mut Deviations,
-) -> Option<T> {
-    let mut found = Deviations::default();
-    found.note(Deviation::PlusAsSpace, value.from_url && value.text.contains('+'));
-    let mut bytes = value.decoded(&mut found);
+) -> Option<(T, Vec<Deviation>)> {
+    let mut repairs = Vec::new();
+    if value.from_url && value.text.contains('+') {
+        repairs.push(Deviation::PlusAsSpace);
+    }
+    let (mut bytes, twice) = value.decoded();
+    if twice {
+        repairs.push(Deviation::DoubleEncoded);
+    }
     // What a careful sender writes.
     let strict = match alphabet {
         Alphabet::Standard => STANDARD.decode(&bytes),
         Alphabet::UrlSafe => URL_SAFE.decode(&bytes),
     };
     if let Some(accepted) = strict.ok().and_then(&mut accept) {
-        deviations.extend(found);
-        return Some(accepted);
+        return Some((accepted, repairs));
     }
-    if bytes.iter().any(|&byte| is_line_end(byte)) {
-        found.note(Deviation::Whitespace, true);
-        bytes = Cow::Owned(bytes.iter().copied().filter(|&byte| !is_line_end(byte)).collect());
+    if bytes.iter().any(is_line_end) {
+        repairs.push(Deviation::Whitespace);
+        bytes = Cow::Owned(bytes.iter().filter(|byte| !is_line_end(byte)).copied().collect());
     }
-    let accepted = decode(&bytes, alphabet, &mut accept, &mut found).or_else(|| {
+    let tolerant = decode(&bytes, alphabet, &mut accept).or_else(|| {
         let trimmed = bytes.trim_ascii();
-        found.note(Deviation::Whitespace, true);
-        if trimmed.len() < bytes.len() { decode(trimmed, alphabet, &mut accept, &mut found) } else { None }
-    })?;
-    deviations.extend(found);
-    Some(accepted)
+        repairs.push(Deviation::Whitespace);
+        if trimmed.len() < bytes.len() { decode(trimmed, alphabet, &mut accept) } else { None }
+    });
+    let (accepted, found) = tolerant?;
+    repairs.extend(found);
+    Some((accepted, repairs))
+}
+
+/// The characters of `value` that count, where all of them are hexadecimal digits.
+pub(super) fn hexadecimal(value: Value<'_>) -> Option<String> {
+    // Escapes consist of such digits too; hardly any Base64 gets past its first characters.
+    let may_be = |byte: u8| byte.is_ascii_hexdigit() || byte == b'%' || byte.is_ascii_whitespace();
+    if !value.text.bytes().all(may_be) {
+        return None;
+    }
+    let (bytes, _) = value.decoded();
+    let digits = bytes.trim_ascii();
+    digits.iter().all(u8::is_ascii_hexdigit).then(|| digits.iter().copied().map(char::from).collect())
+}
+
+/// The number of Base64 symbols in `value`, where it has nothing else but padding, blanks and what a cut leaves of an
+/// escape at its end.
+pub(super) fn symbols(value: Value<'_>) -> Option<usize> {
+    let (bytes, _) = value.decoded();
+    let mut rest = bytes.trim_ascii();
+    if let [before @ .., b'%'] | [before @ .., b'%', _] = rest {
+        rest = before;
+    }
+    while let [before @ .., b'='] = rest {
+        rest = before;
+    }
+    let is_symbol = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_ ".contains(byte);
+    let mut symbols = rest.iter().filter(|byte| !is_line_end(byte));
+    symbols.clone().all(is_symbol).then(|| symbols.by_ref().count())
 }
 
 /// Decodes `bytes` with each blank as a `+`, in either alphabet, padded or not.
@@ -78,9 +110,7 @@ fn decode<T>(
     bytes: &[u8],
     alphabet: Alphabet,
     accept: impl FnMut(Vec<u8>) -> Option<T>,
-    deviations: &mut Deviations,
-) -> Option<T> {
-    let mut found = Deviations::default();
+) -> Option<(T, Vec<Deviation>)> {
     let mut foreign = false;
     let standard: Vec<u8> = bytes
         .iter()
@@ -97,15 +127,16 @@ fn decode<T>(
             }
         })
         .collect();
-    found.note(Deviation::Base64Alphabet, foreign);
-    found.note(Deviation::Base64Unpadded, !standard.len().is_multiple_of(4));
-    found.note(Deviation::PlusAsSpace, bytes.contains(&b' '));
+    let repairs = [
+        (foreign, Deviation::Base64Alphabet),
+        (!standard.len().is_multiple_of(4), Deviation::Base64Unpadded),
+        (bytes.contains(&b' '), Deviation::PlusAsSpace),
+    ];
     let accepted = TOLERANT.decode(standard).ok().and_then(accept)?;
-    deviations.extend(found);
-    Some(accepted)
+    Some((accepted, repairs.into_iter().filter(|(seen, _)| *seen).map(|(_, repair)| repair).collect()))
 }
 
 /// Line ends, and the tabs that fold a line.
-fn is_line_end(byte: u8) -> bool {
+fn is_line_end(byte: &u8) -> bool {
     matches!(byte, b'\r' | b'\n' | b'\t')
 }

@@ -7,18 +7,21 @@ use aes::cipher::{
 };
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 
-use super::{kdf::Key, wipe};
+use zeroize::Zeroize;
+
+use super::kdf::Key;
 
 /// Bytes of a block and of an IV.
 pub const BLOCK: usize = 16;
 
 /// `AES-256-CBC-Encrypt(key, iv, PKCS7(text))`, in place: with room for a block behind `text`, no copy of it is left.
+#[expect(clippy::expect_used, reason = "what was not encrypted would be the text itself")]
 pub fn encrypt(key: &Key, iv: &[u8; BLOCK], mut text: Vec<u8>) -> Vec<u8> {
     let length = text.len();
     text.resize((length / BLOCK + 1) * BLOCK, 0);
-    let padded =
-        cbc::Encryptor::<Aes256>::new((&**key).into(), iv.into()).encrypt_padded::<Pkcs7>(&mut text, length).is_ok();
-    debug_assert!(padded, "there is room for the padding");
+    cbc::Encryptor::<Aes256>::new((&**key).into(), iv.into())
+        .encrypt_padded::<Pkcs7>(&mut text, length)
+        .expect("there is room for the padding");
     text
 }
 
@@ -53,7 +56,7 @@ pub fn decrypt(key: &Key, iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Decrypt
 
 impl Drop for Decrypted {
     fn drop(&mut self) {
-        wipe(&mut self.bytes);
+        self.bytes.zeroize();
     }
 }
 
@@ -75,7 +78,7 @@ mod tests {
 
     #[test]
     fn padding_is_read_as_the_library_reads_it() {
-        let (key, iv) = (&Key::default(), [7; BLOCK]);
+        let (key, iv) = (&Key::new([0; 32]), [7; BLOCK]);
         let cipher = || cbc::Decryptor::<Aes256>::new((&**key).into(), (&iv).into());
         for length in 0..=255_u8 {
             // The last round has no fault.
@@ -98,17 +101,17 @@ mod tests {
     fn a_text_may_end_in_the_byte_that_pads_it() {
         for length in 1..=16_u8 {
             let text = vec![length; 2 * BLOCK - usize::from(length)];
-            let sealed = encrypt(&Key::default(), &[7; BLOCK], text.clone());
+            let sealed = encrypt(&Key::new([0; 32]), &[7; BLOCK], text.clone());
             let opened =
-                decrypt(&Key::default(), &[7; BLOCK], &sealed).and_then(|opened| opened.text().map(<[u8]>::to_vec));
+                decrypt(&Key::new([0; 32]), &[7; BLOCK], &sealed).and_then(|opened| opened.text().map(<[u8]>::to_vec));
             assert_eq!(opened, Some(text), "{length}");
         }
     }
 
     #[test]
-    fn a_ciphertext_of_broken_blocks_is_refused() {
+    fn what_is_no_whole_number_of_blocks_is_refused() {
         for length in [0, 1, 15, 17, 31] {
-            assert!(decrypt(&Key::default(), &[0; BLOCK], &vec![0; length]).is_none(), "{length}");
+            assert!(decrypt(&Key::new([0; 32]), &[0; BLOCK], &vec![0; length]).is_none(), "{length}");
         }
     }
 }

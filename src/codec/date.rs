@@ -6,6 +6,10 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 
+mod clock_fault;
+
+pub use clock_fault::{ClockFault, clock_fault};
+
 /// The last digits that a pairing writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateStyle {
@@ -63,8 +67,12 @@ pub enum ReadDate {
 enum Tail {
     /// 14 digits: seconds.
     Second(u32),
+    /// 14 digits of a sender whose milliseconds are not padded to three.
+    NoSecond,
     /// 15 digits: milliseconds, or seconds and tenths.
     Three(u32),
+    /// 16 digits: seconds, then two digits that mean nothing.
+    Sixteen(u32),
     /// 17 digits: seconds and milliseconds.
     Full(u32, u32),
 }
@@ -75,6 +83,7 @@ pub struct WireDate {
     text: String,
     minute: DateTime<Utc>,
     tail: Tail,
+    zero_lost: bool,
 }
 
 /// Why a text is no date; fit for an error message.
@@ -103,47 +112,58 @@ pub enum Freshness {
 }
 
 impl WireDate {
-    /// Reads `text` less its outer blanks: 14, 15 or 17 ASCII digits that name a minute of the calendar.
+    /// Reads `text` without its outer blanks: 14 to 17 ASCII digits that name a minute of the years 2000 to 2999. Where
+    /// they do not, but would with a `0` in front, the sender has lost it.
     ///
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, DateProblem> {
         let text = text.trim_ascii();
+        Self::exact(text.to_owned()).or_else(|problem| {
+            let whole = Self::exact(format!("0{text}")).map_err(|_| problem)?;
+            Ok(Self { zero_lost: true, ..whole })
+        })
+    }
+
+    fn exact(text: String) -> Result<Self, DateProblem> {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("holds something other than ASCII digits");
         }
-        if !matches!(text.len(), 14 | 15 | 17) {
-            return Err("has not 14, 15 or 17 digits");
+        if !matches!(text.len(), 14..=17) {
+            return Err("does not have 14 to 17 digits");
         }
-        let number =
-            |from: usize, to: usize| text.as_bytes()[from..to].iter().fold(0, |n, d| n * 10 + u32::from(d - b'0'));
-        let year = i32::try_from(number(4, 8)).map_err(|_| "names no day of the calendar")?;
-        // The range of google.protobuf.Timestamp.
-        if year == 0 {
-            return Err("names no year");
+        let number = |from, to| number(&text[from..to]);
+        if !(2000..=2999).contains(&number(4, 8)) {
+            return Err("names no year from 2000 to 2999");
         }
-        let day = NaiveDate::from_ymd_opt(year, number(2, 4), number(0, 2)).ok_or("names no day of the calendar")?;
+        let day = day(number(4, 8), number(2, 4), number(0, 2)).ok_or("names no day of the calendar")?;
         let minute = day.and_hms_opt(number(8, 10), number(10, 12), 0).ok_or("names no hour and minute of a day")?;
-        let tail = match text.len() {
-            14 => Tail::Second(number(12, 14)),
-            15 => Tail::Three(number(12, 15)),
-            _ => Tail::Full(number(12, 14), number(14, 17)),
+        let minute = minute.and_utc();
+        let tail = match (text.len(), number(12, 14)) {
+            (14, second @ 0..60) => Tail::Second(second),
+            (14, _) => Tail::NoSecond,
+            (15, _) => Tail::Three(number(12, 15)),
+            (_, 60..) => return Err("names no second of a minute"),
+            (16, second) => Tail::Sixteen(second),
+            (_, second) => Tail::Full(second, number(14, 17)),
         };
-        if matches!(tail, Tail::Second(60..) | Tail::Full(60.., _)) {
-            return Err("names no second of a minute");
-        }
-        Ok(Self { text: text.to_owned(), minute: minute.and_utc(), tail })
+        Ok(Self { text, minute, tail, zero_lost: false })
     }
 
-    /// The received characters less outer blanks: salt and mask.
+    /// The received characters without outer blanks, with the leading zero that a sender lost: salt and mask.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether the digits are those of 14 or 17 where the pairing does not write such dates itself.
+    /// Whether the sender lost the leading zero.
+    pub fn zero_lost(&self) -> bool {
+        self.zero_lost
+    }
+
+    /// Whether the digits are 14, 16 or 17 where the pairing does not write such dates itself.
     pub(super) fn deviates(&self, written: DateStyle) -> bool {
         match self.tail {
-            Tail::Second(_) => true,
+            Tail::Second(_) | Tail::NoSecond | Tail::Sixteen(_) => true,
             Tail::Three(_) => false,
             Tail::Full(..) => written != DateStyle::Full,
         }
@@ -156,7 +176,8 @@ impl WireDate {
     /// Every way to read the digits, each by name; unknown seconds as 0.
     pub fn readings(&self) -> Vec<(&'static str, DateTime<Utc>)> {
         match self.tail {
-            Tail::Second(second) => vec![("seconds", self.at(second, 0))],
+            Tail::Second(second) | Tail::Sixteen(second) => vec![("seconds", self.at(second, 0))],
+            Tail::NoSecond => vec![("milliseconds, seconds unknown", self.minute)],
             Tail::Full(second, millisecond) => vec![("seconds and milliseconds", self.at(second, millisecond))],
             Tail::Three(digits) => {
                 let millis = ("milliseconds, seconds unknown", self.at(0, digits));
@@ -177,8 +198,9 @@ impl WireDate {
     pub fn instants(&self, written: DateStyle, read: ReadDate) -> Result<Instants, DateProblem> {
         let named = |issue| Instants { issue, first: issue, last: issue };
         let (millis, tenths) = match self.tail {
-            Tail::Second(second) => return Ok(named(self.at(second, 0))),
+            Tail::Second(second) | Tail::Sixteen(second) => return Ok(named(self.at(second, 0))),
             Tail::Full(second, millisecond) => return Ok(named(self.at(second, millisecond))),
+            Tail::NoSecond => return Ok(Instants { issue: self.minute, ..self.whole_minute() }),
             Tail::Three(digits) => (self.at(0, digits), self.tenths(digits)),
         };
         if read == ReadDate::Tenths {
@@ -189,8 +211,22 @@ impl WireDate {
             (DateStyle::Tenths, Some(tenths)) => tenths,
             _ => millis,
         };
-        Ok(Instants { issue, first: self.minute, last: self.minute + TimeDelta::seconds(60) })
+        Ok(Instants { issue, ..self.whole_minute() })
     }
+
+    fn whole_minute(&self) -> Instants {
+        Instants { issue: self.minute, first: self.minute, last: self.minute + TimeDelta::seconds(60) }
+    }
+}
+
+/// The number that ASCII `digits` write.
+fn number(digits: &str) -> u32 {
+    digits.bytes().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+}
+
+/// A day of the calendar.
+fn day(year: u32, month: u32, day: u32) -> Option<NaiveDate> {
+    NaiveDate::from_ymd_opt(year.try_into().ok()?, month, day)
 }
 
 impl Instants {
@@ -264,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_date_is_refused() {
+    fn what_is_no_date_is_refused() {
         for text in [
             "",
             "010100000000000",
@@ -272,12 +308,14 @@ mod tests {
             "011320240000000",
             "010120242400000",
             "010120240060000",
-            "01012024000060",
             "01012024000060000",
             "0101202400000a0",
             "０60420210510756",
-            "0604202105107560",
+            "0604202105107560999",
             "06042021051",
+            "010119990000000",
+            "010130000000000",
+            "0101202400006000",
             "0604 20210510756",
             "+60420210510756",
         ] {
@@ -286,8 +324,54 @@ mod tests {
     }
 
     #[test]
-    fn outer_blanks_of_a_date_are_not_part_of_salt_and_mask() {
+    fn outer_blanks_are_no_part_of_salt_and_mask() {
         assert_eq!(WireDate::parse(" 060420210510756\r\n").map(|date| date.text), Ok("060420210510756".to_owned()));
+    }
+
+    #[test]
+    fn a_zero_that_the_sender_lost_is_put_back_and_belongs_to_salt_and_mask() {
+        for (text, whole) in [
+            ("21020240351040", "021020240351040"),
+            ("2102024035104", "02102024035104"),
+            ("210202403510400", "0210202403510400"),
+            ("2102024035104000", "02102024035104000"),
+        ] {
+            let date = WireDate::parse(text).expect("a date without its zero");
+            assert_eq!((date.text(), date.zero_lost()), (whole, true));
+        }
+        let date = WireDate::parse("021020240351040").expect("a whole date");
+        assert_eq!((date.text(), date.zero_lost()), ("021020240351040", false));
+        // A date of the year 2202 too, if a zero were put in front: what is a date already is left alone.
+        let date = WireDate::parse("310320210510756").expect("a whole date");
+        assert!(!date.zero_lost());
+        for text in ["2102024035104000 0", "12102024035104x", "02102024035104000123", "210202403510"] {
+            assert!(WireDate::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sixteen_digits_name_a_second_and_fourteen_one_or_a_minute() {
+        let read = |text| {
+            let date = WireDate::parse(text).expect("a date");
+            let Instants { issue, first, last } = date.instants(DateStyle::Tenths, ReadDate::Any).expect("any reading");
+            [issue, first, last].map(|instant| instant.format("%H:%M:%S%.3f").to_string())
+        };
+        assert_eq!(read("0604202105105999"), ["05:10:59.000"; 3]);
+        assert_eq!(read("06042021051059"), ["05:10:59.000"; 3]);
+        assert_eq!(read("06042021051060"), ["05:10:00.000", "05:10:00.000", "05:11:00.000"]);
+        assert_eq!(read("06042021051099"), ["05:10:00.000", "05:10:00.000", "05:11:00.000"]);
+    }
+
+    #[test]
+    fn the_years_are_those_from_2000_to_2999() {
+        for (text, is_date) in [
+            ("311219992359999", false),
+            ("010120000000000", true),
+            ("311229992359999", true),
+            ("010130000000000", false),
+        ] {
+            assert_eq!(WireDate::parse(text).is_ok(), is_date, "{text}");
+        }
     }
 
     #[test]

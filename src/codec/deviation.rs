@@ -1,26 +1,27 @@
-//! What a sender did that the format does not have and that was repaired, each kind once.
+//! What a sender did that the format does not have and that was repaired, and where (wire format, section 7).
+
+use std::collections::BTreeSet;
 
 /// A repair that reading needed; the names are those of the interface (`DEVIATION_…`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deviation {
     /// The standard Base64 alphabet in `ecreq` or `ecres`, or the URL-safe one in `fi`, `iv` or `requestorType`.
-    Base64Alphabet = 1,
+    Base64Alphabet,
     /// Base64 without its padding.
     Base64Unpadded,
     /// A `+` of Base64 sent raw in a URL, or already turned into a space.
     PlusAsSpace,
-    /// A parameter, or the member `redirect`, percent-encoded more than once.
+    /// A parameter, a member or the whole text, percent-encoded once more than the format has it.
     DoubleEncoded,
-    /// Line ends in a value, or blanks around it.
+    /// Line ends or blanks around a value, or line ends in it.
     Whitespace,
-    /// A date of 14 or 17 digits, where the pairing does not write such dates itself.
+    /// A date of 14, 16 or 17 digits, where the pairing does not write such dates itself.
     DateDigits,
     /// A second `?` where an `&` belongs.
     SecondQuestionMark,
     /// A list in another syntax than repeated members or the pairing's own.
     ListSyntax,
-    /// A `redirect` with a query of its own that was not escaped.
+    /// A `redirect` with a query or fragment of its own that was not escaped.
     RedirectUnescaped,
     /// A `txnid` that is no UUID.
     TxnidNotUuid,
@@ -30,11 +31,29 @@ pub enum Deviation {
     BlankOptional,
     /// Status `S` with an error code other than 0, or `F` with 0.
     StatusMismatch,
+    /// A byte order mark or `?` in front of the members, or an empty piece between or beside `&`.
+    StrayCharacters,
+    /// A known name in another case of its letters.
+    NameCase,
+    /// A `%` without two hexadecimal digits behind it.
+    InvalidEscape,
+    /// A member or parameter more than once, always with the same value.
+    Repeated,
+    /// `&amp;` between parameters.
+    HtmlEscaped,
+    /// Parameters behind `#`.
+    InFragment,
+    /// A `requestorType` that is unknown or not masked.
+    RequestorType,
+    /// A date without its leading zero.
+    DateZeroLost,
+    /// A byte above 0x7E that is not percent-encoded.
+    RawNonAscii,
 }
 
 impl Deviation {
     /// Every deviation, in the order of the interface.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::Base64Alphabet,
         Self::Base64Unpadded,
         Self::PlusAsSpace,
@@ -48,6 +67,15 @@ impl Deviation {
         Self::ExtraMember,
         Self::BlankOptional,
         Self::StatusMismatch,
+        Self::StrayCharacters,
+        Self::NameCase,
+        Self::InvalidEscape,
+        Self::Repeated,
+        Self::HtmlEscaped,
+        Self::InFragment,
+        Self::RequestorType,
+        Self::DateZeroLost,
+        Self::RawNonAscii,
     ];
 
     /// The name without its prefix, such as `PLUS_AS_SPACE`.
@@ -66,33 +94,66 @@ impl Deviation {
             Self::ExtraMember => "EXTRA_MEMBER",
             Self::BlankOptional => "BLANK_OPTIONAL",
             Self::StatusMismatch => "STATUS_MISMATCH",
+            Self::StrayCharacters => "STRAY_CHARACTERS",
+            Self::NameCase => "NAME_CASE",
+            Self::InvalidEscape => "INVALID_ESCAPE",
+            Self::Repeated => "REPEATED",
+            Self::HtmlEscaped => "HTML_ESCAPED",
+            Self::InFragment => "IN_FRAGMENT",
+            Self::RequestorType => "REQUESTOR_TYPE",
+            Self::DateZeroLost => "DATE_ZERO_LOST",
+            Self::RawNonAscii => "RAW_NON_ASCII",
         }
     }
 }
 
-/// A set of deviations.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Deviations(u16);
+/// Where a repair was made: the name of a parameter or member, [`WHOLE`] or [`EXTRA`].
+pub type Place = &'static str;
+
+/// The whole URL, or the whole text of members.
+pub const WHOLE: Place = "";
+
+/// A member that the guideline does not have; its name is the sender's own and is not repeated.
+pub const EXTRA: Place = "extra";
+
+/// Deviations with their places, each pair once. Empty for a clean message, which then allocates nothing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Deviations(BTreeSet<(Deviation, Place)>);
 
 impl Deviations {
-    /// Adds `deviation` where `seen` holds.
-    pub fn note(&mut self, deviation: Deviation, seen: bool) {
-        self.0 |= u16::from(seen) << deviation as u8;
+    /// Adds `deviation` at `place`.
+    pub fn note(&mut self, deviation: Deviation, place: Place) {
+        self.0.insert((deviation, place));
+    }
+
+    /// Adds `deviation` at `place` where `seen` holds.
+    pub fn note_if(&mut self, seen: bool, deviation: Deviation, place: Place) {
+        if seen {
+            self.note(deviation, place);
+        }
     }
 
     /// Adds all of `others`.
     pub fn extend(&mut self, others: Self) {
-        self.0 |= others.0;
+        self.0.extend(others.0);
     }
 
-    /// The deviations in the order of the interface.
-    pub fn iter(self) -> impl Iterator<Item = Deviation> {
-        Deviation::ALL.into_iter().filter(move |&deviation| self.0 & 1 << deviation as u8 != 0)
+    /// Each kind of deviation once, in the order of the interface.
+    pub fn kinds(&self) -> impl Iterator<Item = Deviation> {
+        let mut last = None;
+        self.0
+            .iter()
+            .filter_map(move |&(deviation, _)| (last.replace(deviation) != Some(deviation)).then_some(deviation))
+    }
+
+    /// Each deviation with its place: in the order of the interface, then of the places' names.
+    pub fn details(&self) -> impl Iterator<Item = (Deviation, Place)> {
+        self.0.iter().copied()
     }
 }
 
 impl std::fmt::Debug for Deviations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
+        f.debug_set().entries(self.details()).finish()
     }
 }

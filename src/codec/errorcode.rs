@@ -1,34 +1,31 @@
 //! The guideline's texts for `errorcode` (wire format, section 4).
 
-/// Codes 0 to 20 of guidelines v1.2.1 and later, each up to its colon; 21 to 23 are proposed and not released.
-const TEXTS: [&str; 24] = [
-    "Success",
+/// Codes 0 to 20 of guidelines v1.2.1 and later. 21 to 23 are proposed and not released.
+const TEXTS: [&str; 21] = [
+    "Success: the user accepted",
     "Consent is rejected",
     "Consent not available",
     "Invalid request",
     "User authentication failed",
     "Consent in pending state",
     "Session timeout",
-    "Account not discovered",
-    "Account not discovered",
-    "Account not discovered",
-    "Account not linked",
-    "Account not linked",
-    "Account link OTP not attempted",
-    "Account link OTP not attempted",
-    "Account link OTP authentication failed",
-    "Account link OTP authentication failed",
+    "Account not discovered: the FIP given has no account",
+    "Account not discovered: the FIP given failed",
+    "Account not discovered: nothing at any FIP",
+    "Account not linked: timeout",
+    "Account not linked: cancelled",
+    "Account link OTP not attempted: cancelled",
+    "Account link OTP not attempted: timeout",
+    "Account link OTP authentication failed: cancelled",
+    "Account link OTP authentication failed: timeout",
     "Account link failed",
-    "Account link OTP authentication failed for some accounts",
-    "Account link OTP authentication failed for some accounts",
+    "Account link OTP authentication failed for some accounts: cancelled",
+    "Account link OTP authentication failed for some accounts: timeout",
     "Account link failed for some accounts",
     "Unknown error",
-    "proposed",
-    "proposed",
-    "proposed",
 ];
 
-/// The text of `code`, up to its colon; `Unlisted error code N` for one that the table does not have.
+/// The whole text of `code`, which tells 7, 8 and 9 apart; `Unlisted error code N` for any other.
 pub fn text(code: u32) -> String {
     usize::try_from(code)
         .ok()

@@ -2,40 +2,65 @@
 
 use chrono::NaiveDate;
 
+use super::members::Member;
+
 /// The languages of `isoLanguageCode` (guidelines v1.5.0).
 pub const LANGUAGES: [&str; 13] = [
     "en-IN", "hi-IN", "bn-IN", "mr-IN", "te-IN", "ta-IN", "gu-IN", "ur-IN", "kn-IN", "or-IN", "ml-IN", "pa-IN", "as-IN",
 ];
 
+/// Bytes of a `txnid` or `userid` at most: a longer one gives room to move blocks of other messages into.
+pub const MAX_NAME: usize = 128;
+
 /// Schemes whose URLs run code or reach into the user's machine instead of leading back to an FIU.
-const FORBIDDEN_SCHEMES: [&str; 5] = ["javascript", "data", "vbscript", "file", "blob"];
+const FORBIDDEN_SCHEMES: [&str; 6] = ["javascript", "data", "vbscript", "file", "blob", "about"];
+
+/// What languages write for a value that is not there, as the whole of an optional member.
+const ABSENT_WORDS: [&str; 5] = ["null", "undefined", "None", "nil", "NaN"];
 
 /// Whether `text` is a UUID in its hyphenated form of 36 characters (RFC 9562).
 pub fn is_uuid(text: &str) -> bool {
     text.len() == uuid::fmt::Hyphenated::LENGTH && uuid::Uuid::try_parse(text).is_ok()
 }
 
-/// Whether `text` is `<something>@<something>` without blanks.
+/// Whether `text` can be a `txnid`: at most [`MAX_NAME`] bytes without control characters.
+pub fn is_txnid(text: &str) -> bool {
+    text.len() <= MAX_NAME && !text.contains(char::is_control)
+}
+
+/// Whether `text` is something, the last `@` and something, without blanks and control characters, of at most
+/// [`MAX_NAME`] bytes.
 pub fn is_userid(text: &str) -> bool {
-    handle(text).is_some_and(|handle| !handle.is_empty())
-        && !text.starts_with('@')
-        && !text.contains(char::is_whitespace)
+    text.rsplit_once('@').is_some_and(|(name, handle)| !name.is_empty() && !handle.is_empty())
+        && text.len() <= MAX_NAME
+        && !text.contains(|c: char| c == ' ' || c.is_control())
 }
 
-/// The AA's handle in a user id: what follows its last `@`.
-pub fn handle(userid: &str) -> Option<&str> {
-    userid.rsplit_once('@').map(|(_, handle)| handle)
+/// The AA's handle in a user id: what follows its last `@`, in lower case, since handles are compared without regard to
+/// the case of ASCII letters.
+pub fn handle(userid: &str) -> Option<String> {
+    userid.rsplit_once('@').map(|(_, handle)| handle.to_ascii_lowercase())
 }
 
-/// Whether `text` begins with a scheme and `://`, and has something after them.
+/// The scheme of a URL (RFC 3986, 3.1: a letter, then letters, digits, `+`, `-` and `.`) and what follows its `:`.
+pub(super) fn split_scheme(url: &str) -> Option<(&str, &str)> {
+    let is_scheme = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    };
+    url.split_once(':').filter(|(scheme, _)| is_scheme(scheme))
+}
+
+/// Whether `text` is an absolute URL: a scheme, `:` and the rest. Behind `http` and `https` stands `//` and a host, behind
+/// other schemes `//` and anything; those with a dot, which belong to apps (RFC 8252, 7.1), do without `//`.
 pub fn is_absolute_url(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, rest)| !rest.is_empty() && is_scheme(scheme))
-}
-
-/// Whether `text` is the scheme of a URL (RFC 3986, 3.1): a letter, then letters, digits, `+`, `-` and `.`.
-pub(super) fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    let Some((scheme, rest)) = split_scheme(text) else { return false };
+    let after_slashes = rest.strip_prefix("//");
+    if ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) {
+        let host = after_slashes.and_then(|rest| rest.split(['/', '?', '#']).next());
+        return host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'));
+    }
+    after_slashes.map_or(scheme.contains('.') && !rest.is_empty(), |rest| !rest.is_empty())
 }
 
 /// Whether a user's browser may be sent to `url`.
@@ -43,25 +68,25 @@ pub(super) fn is_scheme(text: &str) -> bool {
 /// # Errors
 /// What `url` would have to be, without an echo of it.
 pub fn check_redirect(url: &str) -> Result<(), &'static str> {
-    if url.contains(|c: char| c == '\\' || c.is_whitespace() || c.is_control()) {
+    if url.contains(|c: char| c == '\\' || c == ' ' || c.is_control()) {
         return Err("must hold no backslash, blank or control character; percent-encode it");
     }
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     if FORBIDDEN_SCHEMES.iter().any(|forbidden| scheme.eq_ignore_ascii_case(forbidden)) {
-        return Err("must not have the scheme javascript, data, vbscript, file or blob");
+        return Err("must not have the scheme javascript, data, vbscript, file, blob or about");
     }
     if !is_absolute_url(url) {
-        return Err("must be an absolute URL: a scheme, `://` and the rest");
+        return Err("must be an absolute URL: https, `://`, a host and the rest, or the URL of an app");
     }
     Ok(())
 }
 
-/// Whether `text` is a permanent account number: five letters, four digits, one letter.
+/// Whether `text` is a permanent account number: five upper-case letters, four digits, one upper-case letter.
 pub fn is_pan(text: &str) -> bool {
     text.len() == 10
         && text.bytes().enumerate().all(|(at, byte)| match at {
             5..=8 => byte.is_ascii_digit(),
-            _ => byte.is_ascii_alphabetic(),
+            _ => byte.is_ascii_uppercase(),
         })
 }
 
@@ -77,15 +102,29 @@ pub fn is_dob(text: &str) -> bool {
         && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
-/// Whether `item` can stand in a list of any syntax.
-pub fn is_list_item(item: &str) -> bool {
-    !item.is_empty() && item.trim().len() == item.len() && !item.contains([',', '{', '}', '[', ']', '"', '&'])
+/// Whether `text`, as the whole value of an optional member, means that the member is absent.
+pub fn is_absent_word(text: &str) -> bool {
+    ABSENT_WORDS.contains(&text)
 }
 
-/// Whether `name` can name an extra member: `[A-Za-z][A-Za-z0-9_.-]*`.
+/// Whether `item` can stand in a list of any syntax: not empty, none of `, { } [ ] " ' \ &`, no control character, no
+/// outer blanks, and no word that would read as an absent list.
+pub fn is_list_item(item: &str) -> bool {
+    !item.is_empty()
+        && !item.starts_with(' ')
+        && !item.ends_with(' ')
+        && !item
+            .contains(|c: char| matches!(c, ',' | '{' | '}' | '[' | ']' | '"' | '\'' | '\\' | '&') || c.is_control())
+        && !is_absent_word(item)
+}
+
+/// Whether `name` can name an extra member: `[A-Za-z][A-Za-z0-9_.-]*`, and in any case of its letters neither a member of
+/// either leg nor `mac`. A request with the members of a callback would open as one.
 pub fn is_extra_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        && !Member::ALL.iter().any(|member| member.name().eq_ignore_ascii_case(name))
+        && !name.eq_ignore_ascii_case("mac")
 }
 
 #[cfg(test)]
@@ -94,7 +133,16 @@ mod tests {
 
     #[test]
     fn a_redirect_cannot_run_code_or_hide_its_host() {
-        for url in ["https://fiu.example/cb?a=1#b", "myapp://done", "HTTPS://x", "https://सत्र.example/"] {
+        for url in [
+            "https://fiu.example/cb?a=1#b",
+            "myapp://done",
+            "myapp:///done",
+            "com.fiu.app:/aa-callback",
+            "com.fiu.app:x",
+            "HTTPS://x",
+            "https://x?a",
+            "https://सत्र.example/",
+        ] {
             assert_eq!(check_redirect(url), Ok(()), "{url}");
         }
         for url in [
@@ -110,6 +158,14 @@ mod tests {
             "vbscript://x",
             "file:///etc",
             "blob://x",
+            "about://x",
+            "https:///x",
+            "https://?x",
+            "https://#x",
+            "http://:80/",
+            "myapp://",
+            "myapp:/x",
+            "com.fiu.app:",
             "https://evil.test\\@ok.test/",
             "https://x/a b",
             "https://x/\n",
@@ -121,10 +177,10 @@ mod tests {
 
     #[test]
     fn a_user_id_is_something_at_something() {
-        for text in ["9999988888@aa", "a@b@c"] {
+        for text in ["9999988888@aa", "a@b@c", "@a@b", "a\u{a0}b@aa"] {
             assert!(is_userid(text), "{text}");
         }
-        for text in ["", "@", "a@", "@aa", "a b@aa", "a@aa\n", "9999988888"] {
+        for text in ["", "@", "a@", "@aa", "a b@aa", "a@aa\n", "a\u{85}@aa", "9999988888"] {
             assert!(!is_userid(text), "{text}");
         }
     }

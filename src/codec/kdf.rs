@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// A 256-bit AES key, zeroed when its last owner drops it. It stays where it was derived: a value that moved through
 /// channels, caches and futures would leave a copy behind in each.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key(Arc<Zeroizing<[u8; 32]>>);
 
 impl Key {
@@ -18,13 +18,11 @@ impl Key {
     }
 
     /// The key that `write` writes to the place where it stays.
+    #[expect(clippy::expect_used, reason = "a key that nobody wrote would be zeros")]
     pub(crate) fn written_by(write: impl FnOnce(&mut [u8; 32])) -> Self {
-        let mut key = Self::default();
-        // Nobody shares it yet.
-        if let Some(bytes) = Arc::get_mut(&mut key.0) {
-            write(bytes);
-        }
-        key
+        let mut key = Arc::new(Zeroizing::new([0; 32]));
+        write(Arc::get_mut(&mut key).expect("a new key has one owner"));
+        Self(key)
     }
 }
 
@@ -42,10 +40,17 @@ pub const PBKDF2_ROUNDS: u32 = 65_536;
 /// `HKDF-SHA256(IKM = secret, salt = date, info = "", L = 32)`, RFC 5869. Under a microsecond. Published vectors have salts
 /// of any bytes.
 pub fn hkdf(secret: &[u8], date: &(impl AsRef<[u8]> + ?Sized)) -> Key {
-    Key::written_by(|key| {
-        let expanded = Hkdf::<Sha256>::new(Some(date.as_ref()), secret).expand(&[], key);
-        debug_assert!(expanded.is_ok(), "32 bytes are less than 255 blocks");
-    })
+    expanded(&Hkdf::new(Some(date.as_ref()), secret), b"")
+}
+
+/// `HKDF-SHA256(IKM = key, salt = "", info = "aa-redirect v1 mac", L = 32)`: the key of the tag.
+pub(super) fn mac_key(key: &Key) -> Key {
+    expanded(&Hkdf::new(None, &key[..]), b"aa-redirect v1 mac")
+}
+
+#[expect(clippy::expect_used, reason = "a key that nobody wrote would be zeros")]
+fn expanded(hkdf: &Hkdf<Sha256>, info: &[u8]) -> Key {
+    Key::written_by(|key| hkdf.expand(info, key).expect("32 bytes are under 255 blocks of SHA-256"))
 }
 
 /// `PBKDF2-HMAC-SHA256(P = secret, S = date, c = 65,536, dkLen = 32)`, RFC 8018. 6 to 16 ms: never on an async thread.

@@ -2,22 +2,104 @@
 
 use std::collections::BTreeMap;
 
-use super::wipe;
+use zeroize::Zeroize;
+
+use super::url::Leg;
 
 mod escape;
 mod list;
+mod pieces;
 mod read;
+mod text;
 mod write;
 
 pub use read::{Unreadable, read_callback, read_redirect};
 pub use write::{write_callback, write_redirect};
 
-/// The names of `ecreq`'s members, in the order in which they are written.
-pub const REDIRECT_NAMES: [&str; 10] =
-    ["txnid", "sessionid", "userid", "redirect", "srcref", "fipid", "email", "pan", "dob", "isoLanguageCode"];
+/// A member that the guideline has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Member {
+    /// `txnid`
+    Txnid,
+    /// `sessionid`
+    Sessionid,
+    /// `userid`
+    Userid,
+    /// `redirect`
+    Redirect,
+    /// `srcref`
+    Srcref,
+    /// `fipid`
+    Fipid,
+    /// `email`
+    Email,
+    /// `pan`
+    Pan,
+    /// `dob`
+    Dob,
+    /// `isoLanguageCode`
+    IsoLanguageCode,
+    /// `status`
+    Status,
+    /// `errorcode`
+    Errorcode,
+}
 
-/// The names of `ecres`'s members, in the order in which they are written.
-pub const CALLBACK_NAMES: [&str; 6] = ["txnid", "sessionid", "userid", "status", "errorcode", "srcref"];
+impl Member {
+    /// Every member of either leg.
+    pub const ALL: [Self; 12] = [
+        Self::Txnid,
+        Self::Sessionid,
+        Self::Userid,
+        Self::Redirect,
+        Self::Srcref,
+        Self::Fipid,
+        Self::Email,
+        Self::Pan,
+        Self::Dob,
+        Self::IsoLanguageCode,
+        Self::Status,
+        Self::Errorcode,
+    ];
+
+    /// The members of `leg`, in the order in which they are written.
+    pub fn of(leg: Leg) -> &'static [Self] {
+        const REQUEST: &[Member] = Member::ALL.split_at(10).0;
+        const CALLBACK: &[Member] =
+            &[Member::Txnid, Member::Sessionid, Member::Userid, Member::Status, Member::Errorcode, Member::Srcref];
+        match leg {
+            Leg::Request => REQUEST,
+            Leg::Callback => CALLBACK,
+        }
+    }
+
+    /// The name in the text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Txnid => "txnid",
+            Self::Sessionid => "sessionid",
+            Self::Userid => "userid",
+            Self::Redirect => "redirect",
+            Self::Srcref => "srcref",
+            Self::Fipid => "fipid",
+            Self::Email => "email",
+            Self::Pan => "pan",
+            Self::Dob => "dob",
+            Self::IsoLanguageCode => "isoLanguageCode",
+            Self::Status => "status",
+            Self::Errorcode => "errorcode",
+        }
+    }
+
+    fn is_list(self) -> bool {
+        matches!(self, Self::Srcref | Self::Fipid)
+    }
+
+    /// Whether a request may leave it out.
+    fn is_optional(self) -> bool {
+        matches!(self, Self::Fipid | Self::Email | Self::Pan | Self::Dob | Self::IsoLanguageCode)
+    }
+}
 
 /// The members of `ecreq` (wire format, section 3); empty means absent. Zeroed when dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -80,19 +162,15 @@ impl Drop for Redirect {
         let Self { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, iso_language_code, extra } =
             self;
         let texts = [txnid, sessionid, userid, redirect, email, pan, dob, iso_language_code].into_iter();
-        texts.chain(srcref).chain(fipid).chain(extra.values_mut()).for_each(wipe_text);
+        texts.chain(srcref).chain(fipid).chain(extra.values_mut()).for_each(Zeroize::zeroize);
     }
 }
 
 impl Drop for Callback {
     fn drop(&mut self) {
         let Self { txnid, sessionid, userid, success: _, errorcode: _, srcref, extra } = self;
-        [txnid, sessionid, userid].into_iter().chain(srcref).chain(extra.values_mut()).for_each(wipe_text);
+        [txnid, sessionid, userid].into_iter().chain(srcref).chain(extra.values_mut()).for_each(Zeroize::zeroize);
     }
-}
-
-fn wipe_text(text: &mut String) {
-    wipe(&mut std::mem::take(text).into_bytes());
 }
 
 impl std::fmt::Debug for Redirect {

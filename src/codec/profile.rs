@@ -32,19 +32,17 @@ pub struct Profile {
     pub scheme: Scheme,
     /// The date style that is written where the pairing does not say.
     pub date: DateStyle,
-    /// Whether a `+` inside a member's value is a space (form encoding, from 1.2 on) or itself.
-    pub plus_is_space: bool,
 }
 
 /// Every profile, in the order of their versions.
 pub const PROFILES: [Profile; 7] = [
-    Profile { name: "iv", scheme: Scheme::HkdfIv, date: DateStyle::Millis, plus_is_space: false },
-    Profile { name: "v1.0", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: false },
-    Profile { name: "v1.1", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: false },
-    Profile { name: "v1.2", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: true },
-    Profile { name: "v1.3", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: true },
-    Profile { name: "v1.4", scheme: Scheme::Pbkdf2, date: DateStyle::Millis, plus_is_space: true },
-    Profile { name: "v1.5", scheme: Scheme::Pbkdf2, date: DateStyle::Tenths, plus_is_space: true },
+    Profile { name: "iv", scheme: Scheme::HkdfIv, date: DateStyle::Millis },
+    Profile { name: "v1.0", scheme: Scheme::Pbkdf2, date: DateStyle::Millis },
+    Profile { name: "v1.1", scheme: Scheme::Pbkdf2, date: DateStyle::Millis },
+    Profile { name: "v1.2", scheme: Scheme::Pbkdf2, date: DateStyle::Millis },
+    Profile { name: "v1.3", scheme: Scheme::Pbkdf2, date: DateStyle::Millis },
+    Profile { name: "v1.4", scheme: Scheme::Pbkdf2, date: DateStyle::Millis },
+    Profile { name: "v1.5", scheme: Scheme::Pbkdf2, date: DateStyle::Tenths },
 ];
 
 /// How a list of more than one item is written.
@@ -58,6 +56,28 @@ pub enum ListSyntax {
     Braces,
     /// `srcref=["a","b"]`
     Json,
+}
+
+/// What becomes of the tag (wire format, section 8), with which a message proves who sealed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// Neither written nor looked for; a member `mac` is an extra one.
+    Off,
+    /// Written, and checked where it is present.
+    Write,
+    /// Written, and a message without a right one is not opened.
+    Require,
+}
+
+impl Authentication {
+    /// The name in the keyring file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Write => "write",
+            Self::Require => "require",
+        }
+    }
 }
 
 /// How a pairing writes and reads: its profile and its departures from it.
@@ -77,6 +97,8 @@ pub struct Conventions {
     pub max_age: TimeDelta,
     /// Whether the window holds for `resdate` too.
     pub check_resdate: bool,
+    /// What becomes of the tag.
+    pub authentication: Authentication,
 }
 
 impl Conventions {
@@ -90,6 +112,7 @@ impl Conventions {
             padding: true,
             max_age: TimeDelta::seconds(180),
             check_resdate: true,
+            authentication: Authentication::Off,
         }
     }
 }

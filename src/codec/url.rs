@@ -1,13 +1,19 @@
-//! The parameters of a redirect in a URL: found as real senders place them, written so that everyone finds them.
+//! The parameters of a redirect in a URL: which there are, how they are written, and where a URL names them. `read` finds
+//! them as real senders place them.
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, percent_encode_byte};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode_byte};
 
-use super::{Deviation, Deviations, form, split_at_ampersands, split_at_first};
+mod read;
+
+pub use read::{leg_of, names_any_parameter, names_parameter, read};
 
 /// What stays as it is in a parameter value: RFC 3986's unreserved characters.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The names of both legs' parameters.
+pub const PARAMETERS: [&str; 7] = ["fi", "reqdate", "ecreq", "iv", "requestorType", "resdate", "ecres"];
 
 /// Percent-decodings of one value at most, so that escapes of escapes cost no more than that many passes; what still has
 /// a `%` after them is neither a date nor Base64.
@@ -39,7 +45,15 @@ impl Leg {
         }
     }
 
-    /// Every parameter of the leg, in the order in which they are written.
+    /// The other direction.
+    fn other(self) -> Self {
+        match self {
+            Self::Request => Self::Callback,
+            Self::Callback => Self::Request,
+        }
+    }
+
+    /// Every parameter of the leg.
     fn names(self) -> &'static [&'static str] {
         match self {
             Self::Request => &["fi", "reqdate", "ecreq", "iv", "requestorType"],
@@ -63,24 +77,25 @@ impl<'a> Value<'a> {
         Self { text, from_url: false }
     }
 
-    /// The bytes after percent-decoding, which is done again while a `%` is left.
-    pub(super) fn decoded(self, deviations: &mut Deviations) -> Cow<'a, [u8]> {
+    /// A value that the caller has taken out of its URL, where an empty one means none.
+    pub fn plain_or_none(text: &'a str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::plain(text))
+    }
+
+    /// The bytes after percent-decoding, which is done again while a `%` is left, and whether that was once too often.
+    pub(super) fn decoded(self) -> (Cow<'a, [u8]>, bool) {
         let mut bytes = Cow::Borrowed(self.text.as_bytes());
+        let mut twice = false;
         for round in 0..MOST_DECODINGS {
             // Base64's escapes stand at its end, so that most of a value is skipped at once.
             let Some(first) = memchr::memchr(b'%', &bytes) else { break };
-            deviations.note(Deviation::DoubleEncoded, round > 0 || !self.from_url);
+            twice |= round > 0 || !self.from_url;
             let mut decoded = Vec::with_capacity(bytes.len());
             decoded.extend_from_slice(&bytes[..first]);
             decoded.extend(percent_decode(&bytes[first..]));
             bytes = Cow::Owned(decoded);
         }
-        bytes
-    }
-
-    /// A value that the caller has taken out of its URL, where an empty one means none.
-    pub fn plain_or_none(text: &'a str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self::plain(text))
+        (bytes, twice)
     }
 }
 
@@ -93,79 +108,21 @@ pub struct Parameters<'a> {
     pub date: Value<'a>,
     /// `ecreq` or `ecres`.
     pub message: Value<'a>,
-    /// The IV; none where it is absent or empty.
+    /// The IV; `None` if it is absent or empty.
     pub iv: Option<Value<'a>>,
-    /// The masked requestor type; none where it is absent or empty.
+    /// The masked requestor type; `None` if it is absent or empty.
     pub requestor_type: Option<Value<'a>>,
 }
 
 /// Why the parameters cannot be taken from a URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlProblem {
-    /// The named parameter is not there.
-    Missing(&'static str),
-    /// The named parameter is there more than once.
-    Repeated(&'static str),
-    /// The parameters are those of the other leg.
-    OtherLeg(&'static str),
-}
-
-/// Takes the parameters of `leg` from a whole URL or from a query string with or without its `?`.
-///
-/// # Errors
-/// Where one is missing or repeated.
-pub fn read<'a>(url: &'a str, leg: Leg, deviations: &mut Deviations) -> Result<Parameters<'a>, UrlProblem> {
-    let names = leg.names();
-    let mut values: [Option<&str>; 5] = [None; 5];
-    deviations.note(Deviation::Whitespace, url.starts_with(|first: char| first.is_ascii_whitespace()));
-    let query = query_of(url);
-    let second_question_mark = memchr::memchr_iter(b'?', query.as_bytes()).any(|at| begins(&query[at + 1..], names));
-    deviations.note(Deviation::SecondQuestionMark, second_question_mark);
-    let mut take = |segment: &'a str| {
-        let Some((name, value)) = split_at_first(segment, b'=') else { return Ok(()) };
-        let Some(slot) = position(names, name) else { return Ok(()) };
-        deviations.note(Deviation::Whitespace, name != names[slot] && has_outer_blanks(name));
-        match values[slot].replace(value) {
-            None => Ok(()),
-            Some(_) => Err(UrlProblem::Repeated(names[slot])),
-        }
-    };
-    if second_question_mark {
-        segments(query, names).try_for_each(&mut take)?;
-    } else {
-        split_at_ampersands(query).try_for_each(&mut take)?;
-    }
-    let given = |slot: usize| values[slot].map(|text| Value { text, from_url: true });
-    let missing = |slot: usize| {
-        let other = match leg {
-            Leg::Request => Leg::Callback,
-            Leg::Callback => Leg::Request,
-        };
-        let carries = |name| names_any(query, &[name]);
-        if carries(other.date_name()) && carries(other.message_name()) {
-            UrlProblem::OtherLeg(names[slot])
-        } else {
-            UrlProblem::Missing(names[slot])
-        }
-    };
-    Ok(Parameters {
-        fi: given(0).ok_or_else(|| missing(0))?,
-        date: given(1).ok_or_else(|| missing(1))?,
-        message: given(2).ok_or_else(|| missing(2))?,
-        iv: given(3).filter(|value| !value.text.is_empty()),
-        requestor_type: given(4).filter(|value| !value.text.is_empty()),
-    })
-}
-
-/// The leg that the parameters of `url` belong to: the callback leg where it names `ecres` or `resdate`.
-pub fn leg_of(url: &str) -> Leg {
-    let callback = names_any(query_of(url), &[Leg::Callback.date_name(), Leg::Callback.message_name()]);
-    if callback { Leg::Callback } else { Leg::Request }
-}
-
-/// Whether the query of `url` names a parameter of `leg`, as a tolerant reader finds them.
-pub fn names_parameter(url: &str, leg: Leg) -> bool {
-    names_any(query_of(url), leg.names())
+    /// All required parameters that are not there, in the order in which they are written.
+    Missing(Vec<&'static str>),
+    /// The same, but the URL has the parameters of the other leg.
+    OtherLeg(Vec<&'static str>),
+    /// All parameters that are there more than once with different values.
+    Repeated(Vec<&'static str>),
 }
 
 /// `parameters` as a query string, every value percent-encoded. Values are Base64 or digits, so that `+`, `/` and `=` are
@@ -198,66 +155,4 @@ pub fn append(url: &str, query: &str) -> String {
         Some(_) => "&",
     };
     [base, joint, query, fragment].concat()
-}
-
-/// The query of a URL, or a query string itself; a fragment is dropped.
-fn query_of(url: &str) -> &str {
-    let url = url.trim_ascii_start();
-    let url = split_at_first(url, b'#').map_or(url, |(before, _)| before);
-    match split_at_first(url, b'?') {
-        // A `=` before the first `?` belongs to a query string, unless a scheme tells that a path stands there.
-        Some((before, query))
-            if !before.contains('=') || before.split_once(':').is_some_and(|(scheme, _)| form::is_scheme(scheme)) =>
-        {
-            query
-        }
-        _ => url,
-    }
-}
-
-/// Whether `rest` begins with a parameter of one of `names`.
-fn begins(rest: &str, names: &[&str]) -> bool {
-    names.iter().any(|name| rest.strip_prefix(name).is_some_and(|value| value.starts_with('=')))
-}
-
-/// The segments of `query` between `&`, and between each later `?` that a parameter of one of `names` follows.
-fn segments<'a>(query: &'a str, names: &[&str]) -> impl Iterator<Item = &'a str> {
-    let mut rest = Some(query);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let end = text.bytes().enumerate().position(|(at, byte)| match byte {
-            b'&' => true,
-            b'?' => begins(&text[at + 1..], names),
-            _ => false,
-        });
-        rest = end.map(|end| &text[end + 1..]);
-        Some(end.map_or(text, |end| &text[..end]))
-    })
-}
-
-/// Whether `query` has a parameter of one of `names`, behind an `&` or any `?`.
-fn names_any(query: &str, names: &[&'static str]) -> bool {
-    query.split(['&', '?']).any(|segment| {
-        let name = segment.split_once('=').map_or(segment, |(name, _)| name);
-        position(names, name).is_some()
-    })
-}
-
-/// The place of `name`, less outer blanks and percent-encoding, among `names`.
-fn position(names: &[&'static str], name: &str) -> Option<usize> {
-    if let Some(place) = names.iter().position(|known| *known == name) {
-        return Some(place);
-    }
-    if !name.bytes().any(|byte| byte == b'%' || byte.is_ascii_whitespace()) {
-        return None;
-    }
-    let decoded: Cow<'_, [u8]> = percent_decode_str(name).into();
-    let decoded = decoded.trim_ascii();
-    names.iter().position(|known| known.as_bytes() == decoded)
-}
-
-/// Whether `name` has outer blanks, raw or percent-encoded.
-fn has_outer_blanks(name: &str) -> bool {
-    let decoded: Cow<'_, [u8]> = percent_decode_str(name).into();
-    decoded.trim_ascii().len() < decoded.len()
 }

@@ -1,7 +1,7 @@
 //! The two kinds of message: what opens them, and where they lead a browser.
 
 use crate::codec::{
-    self, Deviations, Envelope, Unopened,
+    self, Envelope, Opened, Parties, Unopened,
     kdf::Key,
     members::{Callback, Redirect},
     profile::Conventions,
@@ -17,7 +17,12 @@ pub trait Message: Sized {
     ///
     /// # Errors
     /// Why the key does not open it.
-    fn open(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<(Self, Deviations), Unopened>;
+    fn open(
+        envelope: &Envelope,
+        key: &Key,
+        conventions: &Conventions,
+        parties: Parties<'_>,
+    ) -> Result<Opened<Self>, Unopened>;
 
     /// The URL that the message would lead a browser to, if it names one.
     fn target(&self) -> Option<&str>;
@@ -26,8 +31,13 @@ pub trait Message: Sized {
 impl Message for Redirect {
     const LEG: Leg = Leg::Request;
 
-    fn open(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<(Self, Deviations), Unopened> {
-        codec::open_redirect(envelope, key, conventions)
+    fn open(
+        envelope: &Envelope,
+        key: &Key,
+        conventions: &Conventions,
+        parties: Parties<'_>,
+    ) -> Result<Opened<Self>, Unopened> {
+        codec::open_redirect(envelope, key, conventions, parties)
     }
 
     fn target(&self) -> Option<&str> {
@@ -38,8 +48,13 @@ impl Message for Redirect {
 impl Message for Callback {
     const LEG: Leg = Leg::Callback;
 
-    fn open(envelope: &Envelope, key: &Key, conventions: &Conventions) -> Result<(Self, Deviations), Unopened> {
-        codec::open_callback(envelope, key, conventions)
+    fn open(
+        envelope: &Envelope,
+        key: &Key,
+        conventions: &Conventions,
+        parties: Parties<'_>,
+    ) -> Result<Opened<Self>, Unopened> {
+        codec::open_callback(envelope, key, conventions, parties)
     }
 
     fn target(&self) -> Option<&str> {

@@ -7,13 +7,13 @@ use futures_util::future::try_join_all;
 use thiserror::Error;
 
 use crate::{
-    codec::{Deviations, Envelope, Unopened, kdf::Key, profile::Scheme},
+    codec::{self, Deviations, Envelope, Parties, Unopened, kdf::Key, profile::Scheme},
     keyring::{Keyring, Pairing},
     keys::Overloaded,
     memory::Spent,
 };
 
-use super::{Exchange, Message, Parties, Refused, Window, pick};
+use super::{Exchange, Message, Refused, Window, pick};
 
 /// A message that was received, and what is asked of it.
 pub struct Question<'a> {
@@ -86,6 +86,8 @@ pub struct Opened<M> {
     pub message: M,
     /// What had to be repaired.
     pub deviations: Deviations,
+    /// Whether it carried a right tag.
+    pub authenticated: bool,
     /// The place of the secret that opened it among the pairing's secrets.
     pub secret: usize,
 }
@@ -186,10 +188,11 @@ fn try_keys<M: Message>(
     keys: &[Key],
     tried: &mut Vec<Tried>,
 ) -> Option<Opened<M>> {
-    keys.iter().enumerate().find_map(|(secret, key)| match M::open(envelope, key, &pairing.conventions) {
-        Ok((message, deviations)) => {
+    let parties = Parties { fiu: &pairing.fiu, aa: &pairing.aa };
+    keys.iter().enumerate().find_map(|(secret, key)| match M::open(envelope, key, &pairing.conventions, parties) {
+        Ok(codec::Opened { message, deviations, authenticated }) => {
             if message.target().is_none_or(|url| pairing.redirect_hosts.allow(url)) {
-                return Some(Opened { message, deviations, secret });
+                return Some(Opened { message, deviations, authenticated, secret });
             }
             tried.push(Tried { secret, why: Failure::HostForbidden });
             None

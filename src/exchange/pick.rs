@@ -3,30 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    codec::url::Leg,
+    codec::{Parties, url::Leg},
     keyring::{Keyring, Pairing, Unpicked},
 };
 
 use super::Refused;
-
-/// The two parties of a message, as far as they are known; an id that is not known is empty.
-#[derive(Clone, Copy, Debug)]
-pub struct Parties<'a> {
-    /// The FIU's id.
-    pub fiu: &'a str,
-    /// The AA's id.
-    pub aa: &'a str,
-}
-
-impl<'a> Parties<'a> {
-    /// The parties of a message of `leg` that `sender` wrote to `receiver`.
-    pub fn of(leg: Leg, sender: &'a str, receiver: &'a str) -> Self {
-        match leg {
-            Leg::Request => Self { fiu: sender, aa: receiver },
-            Leg::Callback => Self { fiu: receiver, aa: sender },
-        }
-    }
-}
 
 /// The pairing of `parties` in a message of `leg`, among those that are `usable`. The receiver may be empty if one
 /// pairing fits the sender.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
 use crate::{
-    codec::{self, RequestorType, Seal, Sealed, cipher::BLOCK, date, profile::Scheme, url::Leg},
+    codec::{self, Parties, RequestorType, Seal, Sealed, date, profile::Scheme, url::Leg},
     keyring::Pairing,
 };
 
@@ -38,19 +38,15 @@ impl Exchange {
     pub async fn seal(&self, plaintext: Zeroizing<String>, sealing: &Sealing<'_>) -> Result<Sealed, Refused> {
         let Sealing { leg, pairing, secret, issue_time, requestor_type } = *sealing;
         // Base64 of whole blocks, before a key is spent on what cannot be sent.
-        let blocks = plaintext.len() / BLOCK + 1;
-        if (blocks * BLOCK).div_ceil(3) * 4 > MAX_URL {
+        if codec::ciphertext_length(plaintext.len(), &pairing.conventions).div_ceil(3) * 4 > MAX_URL {
             return Err(Refused::TooLong);
         }
         let date = pairing.conventions.date.write(issue_time);
         let key = self.key(pairing, secret, &date).await?;
-        let sender = match leg {
-            Leg::Request => &pairing.fiu,
-            Leg::Callback => &pairing.aa,
-        };
+        let parties = Parties { fiu: &pairing.fiu, aa: &pairing.aa };
         // A cryptographic generator of each thread, seeded by the system again and again: two calls to the system for each
         // message cost a twentieth of its time.
-        let seal = Seal { sender, requestor_type, date, key: &key, random_iv: rand::random() };
+        let seal = Seal { leg, parties, requestor_type, date, key: &key, random_iv: rand::random() };
         Ok(codec::seal(plaintext, seal, &pairing.conventions))
     }
 

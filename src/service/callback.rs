@@ -2,10 +2,10 @@
 
 use crate::{
     codec::{
-        Deviations, Envelope, errorcode, members,
+        Envelope, Parties, errorcode, members,
         url::{self, Leg, Parameters, Value},
     },
-    exchange::{Parties, Question, Sealing, Witness, pick},
+    exchange::{Question, Sealing, Witness, pick},
     proto::{self, decode_callback_request::Source},
 };
 
@@ -93,7 +93,9 @@ impl Redirects {
             error_message: errorcode::text(answered.opened.message.errorcode),
             issue_time: Some(timestamp(answered.window.instants.issue)),
             age: Some(duration(answered.window.age)),
-            deviations: convert::deviations(answered.opened.deviations),
+            deviations: convert::deviations(&answered.opened.deviations),
+            deviation_details: convert::details(&answered.opened.deviations),
+            authenticated: answered.opened.authenticated,
             replay_until: answered.window.end().map(timestamp),
             callback: Some(answered.opened.message.into()),
             ..Default::default()
@@ -126,7 +128,7 @@ fn read(fiu_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
                 iv: Value::plain_or_none(&params.iv),
                 requestor_type: None,
             };
-            Envelope::from_parameters(parameters, Leg::Callback, Deviations::default())
+            Envelope::from_parameters(parameters, Leg::Callback)
         }
     };
     envelope.map_err(|malformed| Refusal::Malformed(Leg::Callback, malformed))

@@ -5,7 +5,7 @@ use std::mem::take;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    codec::{Deviation, Deviations, RequestorType, Sealed, members},
+    codec::{Deviation, Deviations, Place, RequestorType, Sealed, members},
     proto,
 };
 
@@ -31,8 +31,22 @@ pub(super) fn requestor_type(kind: Option<RequestorType>) -> proto::RequestorTyp
     }
 }
 
-pub(super) fn deviations(deviations: Deviations) -> Vec<i32> {
-    let convert = |deviation| match deviation {
+/// Each kind of deviation once.
+pub(super) fn deviations(deviations: &Deviations) -> Vec<i32> {
+    deviations.kinds().map(|kind| deviation(kind).into()).collect()
+}
+
+/// Each deviation with its place.
+pub(super) fn details(deviations: &Deviations) -> Vec<proto::DeviationDetail> {
+    let detail = |(kind, place): (_, Place)| proto::DeviationDetail {
+        deviation: deviation(kind).into(),
+        place: place.to_owned(),
+    };
+    deviations.details().map(detail).collect()
+}
+
+fn deviation(deviation: Deviation) -> proto::Deviation {
+    match deviation {
         Deviation::Base64Alphabet => proto::Deviation::Base64Alphabet,
         Deviation::Base64Unpadded => proto::Deviation::Base64Unpadded,
         Deviation::PlusAsSpace => proto::Deviation::PlusAsSpace,
@@ -46,8 +60,16 @@ pub(super) fn deviations(deviations: Deviations) -> Vec<i32> {
         Deviation::ExtraMember => proto::Deviation::ExtraMember,
         Deviation::BlankOptional => proto::Deviation::BlankOptional,
         Deviation::StatusMismatch => proto::Deviation::StatusMismatch,
-    };
-    deviations.iter().map(|deviation| convert(deviation).into()).collect()
+        Deviation::StrayCharacters => proto::Deviation::StrayCharacters,
+        Deviation::NameCase => proto::Deviation::NameCase,
+        Deviation::InvalidEscape => proto::Deviation::InvalidEscape,
+        Deviation::Repeated => proto::Deviation::Repeated,
+        Deviation::HtmlEscaped => proto::Deviation::HtmlEscaped,
+        Deviation::InFragment => proto::Deviation::InFragment,
+        Deviation::RequestorType => proto::Deviation::RequestorType,
+        Deviation::DateZeroLost => proto::Deviation::DateZeroLost,
+        Deviation::RawNonAscii => proto::Deviation::RawNonAscii,
+    }
 }
 
 impl From<Sealed> for proto::RedirectParams {

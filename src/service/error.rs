@@ -12,11 +12,11 @@ use tonic_types::pb;
 use crate::{
     callers::Rpc,
     codec::{
-        Malformed,
+        Malformed, Parties,
         profile::Scheme,
         url::{Leg, UrlProblem},
     },
-    exchange::{Parties, Refused},
+    exchange::Refused,
     proto::ErrorReason,
 };
 
@@ -169,7 +169,7 @@ impl Refusal {
     fn text(&self) -> Text {
         match self {
             Self::FieldInvalid(violations) => field_invalid(violations),
-            Self::Malformed(leg, malformed) => malformed_text(*leg, *malformed),
+            Self::Malformed(leg, malformed) => malformed_text(*leg, malformed),
             Self::Exchange { refused, fiu, aa } => exchange_text(*refused, fiu, aa),
             Self::RedirectForbidden { field, fiu, aa } => {
                 let message = format!(
@@ -338,8 +338,8 @@ fn scheme_mismatch(scheme: Scheme, fiu: &str, aa: &str) -> Text {
         Scheme::Pbkdf2 => "has no iv, and the message has one",
     };
     let message = format!(
-        "the pairing of {fiu} with {aa} was chosen, and its scheme {} {problem}: if the other party is a different one, \
-         name it in the call; else the two sides follow different versions of the guideline",
+        "the message was read as one of the pairing of {fiu} with {aa}, whose scheme {} {problem}: \
+         name the right party, or agree on one version of the guideline",
         scheme.name()
     );
     Text::of(message, [("scheme", scheme.name().to_owned())])
@@ -370,23 +370,35 @@ fn date_malformed(leg: Leg, problem: &str) -> Text {
     Text::of(message, [("parameter", parameter.to_owned()), ("problem", problem.to_owned())])
 }
 
-fn malformed_text(leg: Leg, malformed: Malformed) -> Text {
-    let (parameter, problem, advice) = match malformed {
-        Malformed::Url(UrlProblem::Missing(parameter)) => (parameter, "is missing from the query of the URL", ""),
-        Malformed::Url(UrlProblem::Repeated(parameter)) => (parameter, "is there more than once", ""),
-        Malformed::Url(UrlProblem::OtherLeg(parameter)) => (
-            parameter,
-            "is missing from the query of the URL",
-            match leg {
+fn malformed_text(leg: Leg, malformed: &Malformed) -> Text {
+    let (parameter, problem, advice, hint) = match malformed {
+        Malformed::Url(UrlProblem::Missing(names)) => (names.join(", "), missing(names), "", None),
+        Malformed::Url(UrlProblem::Repeated(names)) => {
+            (names.join(", "), format!("{} there more than once, with different values", verb(names)), "", None)
+        }
+        Malformed::Url(UrlProblem::OtherLeg(names)) => {
+            let advice = match leg {
                 Leg::Request => "; this is a callback, so call DecodeCallback",
                 Leg::Callback => "; this is a request, so call DecodeRedirect",
-            },
-        ),
+            };
+            (names.join(", "), missing(names), advice, None)
+        }
         Malformed::Date { problem, .. } => return date_malformed(leg, problem),
-        Malformed::Parameter { parameter, problem } => {
-            (parameter, problem, "; the sender, or something on the way, changed it")
+        Malformed::Parameter { parameter, problem, .. } => {
+            let advice = "; the sender, or something on the way, changed it";
+            ((*parameter).to_owned(), problem.to_string(), advice, problem.hint())
         }
     };
-    let metadata = [("parameter", parameter.to_owned()), ("problem", problem.to_owned())];
-    Text::of(format!("{parameter} {problem}{advice}"), metadata)
+    let message = format!("{parameter} {problem}{advice}");
+    let mut text = Text::of(message, [("parameter", parameter), ("problem", problem)]);
+    text.metadata.extend(hint.map(|hint| ("hint".to_owned(), hint.to_owned())));
+    text
+}
+
+fn missing(names: &[&str]) -> String {
+    format!("{} missing from the query of the URL", verb(names))
+}
+
+fn verb(names: &[&str]) -> &'static str {
+    if names.len() == 1 { "is" } else { "are" }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     codec::{
-        Deviations, Envelope, form, members,
+        Envelope, Parties, form, members,
         url::{self, Leg, Parameters, Value},
     },
-    exchange::{Parties, Question, Refused, Sealing, Witness, pick},
+    exchange::{Question, Refused, Sealing, Witness, pick},
     keyring::Pairing,
     proto::{self, decode_redirect_request::Source},
 };
@@ -71,7 +71,7 @@ impl Redirects {
         if !aa.is_empty() {
             return pick(&keyring, Leg::Request, Parties { fiu, aa }, |pairing| context.may_use(pairing));
         }
-        let handled = form::handle(userid).and_then(|handle| keyring.by_handle(fiu, handle));
+        let handled = form::handle(userid).and_then(|handle| keyring.by_handle(fiu, &handle));
         handled.filter(|pairing| context.may_use(pairing)).map(Arc::clone).ok_or(Refused::PairingUnknown)
     }
 
@@ -95,7 +95,9 @@ impl Redirects {
             requestor_type: convert::requestor_type(envelope.requestor_type).into(),
             issue_time: Some(timestamp(answered.window.instants.issue)),
             age: Some(duration(answered.window.age)),
-            deviations: convert::deviations(answered.opened.deviations),
+            deviations: convert::deviations(&answered.opened.deviations),
+            deviation_details: convert::details(&answered.opened.deviations),
+            authenticated: answered.opened.authenticated,
             replay_until: answered.window.end().map(timestamp),
             redirect: Some(answered.opened.message.into()),
             ..Default::default()
@@ -128,7 +130,7 @@ fn read(aa_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
                 iv: Value::plain_or_none(&params.iv),
                 requestor_type: Value::plain_or_none(&params.requestor_type),
             };
-            Envelope::from_parameters(parameters, Leg::Request, Deviations::default())
+            Envelope::from_parameters(parameters, Leg::Request)
         }
     };
     envelope.map_err(|malformed| Refusal::Malformed(Leg::Request, malformed))

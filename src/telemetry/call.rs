@@ -102,10 +102,10 @@ impl Call {
     }
 
     /// Notes the secret of the noted pairing that opened a message, and the repairs that it took.
-    pub fn note_opened(&self, secret_id: &str, deviations: Deviations) {
+    pub fn note_opened(&self, secret_id: &str, deviations: &Deviations) {
         self.note(|notes| {
             notes.secret = notes.pairing.as_ref().map(|pairing| pairing.secret(secret_id));
-            notes.deviations = deviations;
+            notes.deviations.clone_from(deviations);
         });
     }
 
@@ -141,7 +141,7 @@ impl Call {
         {
             pairing.decoded(leg, outcome);
             if outcome == Outcome::Opened {
-                pairing.deviated(notes.deviations);
+                pairing.deviated(&notes.deviations);
                 if let Some(secret) = &notes.secret {
                     secret.count.fetch_add(1, Relaxed);
                 }
@@ -221,7 +221,7 @@ impl Notes {
 
     /// The names joined with commas.
     fn deviation_names(&self) -> Option<String> {
-        let mut names = self.deviations.iter().map(Deviation::name);
+        let mut names = self.deviations.kinds().map(Deviation::name);
         names.next().map(|first| {
             names.fold(first.to_owned(), |mut all, name| {
                 all.push(',');

@@ -86,6 +86,10 @@ fn kept(meaning: &Meaning, opened: &Meaning, untouched: &[&str]) -> Result<(), T
         let prefix = format!("{name}=");
         untouched.iter().any(|segment| segment.starts_with(&prefix))
     };
+    // It says how all the others were written.
+    if !is_whole("userid") {
+        return Ok(());
+    }
     let single = [
         ("txnid", &meaning.txnid, &opened.txnid),
         ("sessionid", &meaning.sessionid, &opened.sessionid),

@@ -6,18 +6,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
 mod damage;
+mod list;
 mod meaning;
 mod round_trip;
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses a part")]
 #[path = "../support/sender.rs"]
 mod sender;
+mod text;
 mod tolerance;
 mod writer;
 
 use aa_redirect::codec::{
     date::{DateStyle, ReadDate},
     kdf::{self, Key},
-    profile::{Conventions, ListSyntax, PROFILES},
+    profile::{Authentication, Conventions, ListSyntax, PROFILES},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::{prelude::*, sample::select, test_runner::contextualize_config};
@@ -48,13 +50,14 @@ fn conventions() -> impl Strategy<Value = Conventions> {
             padding,
             max_age: TimeDelta::seconds(180),
             check_resdate: true,
+            authentication: Authentication::Off,
         },
     )
 }
 
-/// Instants of the years 1 to 9999.
+/// Instants of the years 2000 to 2999.
 fn instant() -> impl Strategy<Value = DateTime<Utc>> {
-    (-62_135_596_800_000..=253_402_300_799_999_i64)
+    (946_684_800_000..=32_503_679_999_999_i64)
         .prop_map(|milliseconds| DateTime::from_timestamp_millis(milliseconds).unwrap())
 }
 

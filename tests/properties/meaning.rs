@@ -120,7 +120,7 @@ pub(crate) fn text(size: impl Into<SizeRange>) -> impl Strategy<Value = String> 
     vec(character, size).prop_map(String::from_iter)
 }
 
-/// What [`text`] gives, less what `unfit` says.
+/// What [`text`] gives, without what is `unfit`.
 fn text_without(size: impl Into<SizeRange>, unfit: fn(char) -> bool) -> impl Strategy<Value = String> + Clone {
     text(size).prop_map(move |text| text.replace(unfit, ""))
 }
@@ -133,14 +133,15 @@ fn uuid() -> impl Strategy<Value = String> {
 }
 
 fn userid() -> impl Strategy<Value = String> {
-    let name = text_without(0..12, char::is_whitespace);
-    let handle = text_without(0..6, |c| c.is_whitespace() || c == '@');
+    let unfit: fn(char) -> bool = |c| c == ' ' || c.is_control();
+    let name = text_without(0..12, unfit);
+    let handle = text_without(0..6, |c| c == ' ' || c.is_control() || c == '@');
     (name, handle).prop_map(|(name, handle)| format!("9{name}@a{handle}"))
 }
 
 /// A URL that a browser may be sent to, often with a query.
 fn redirect() -> impl Strategy<Value = String> {
-    let unfit = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    let unfit = |c: char| c == ' ' || c.is_control() || c == '\\';
     let scheme = select(vec!["https", "HTTPS", "http", "myapp", "com.fiu+app"]);
     let free = (scheme, text_without(0..20, unfit)).prop_map(|(scheme, rest)| format!("{scheme}://h{rest}"));
     let value = vec(select(vec!["1", "x", "%20", "%2F", "%26", "%25", "+", "=", "?", "/", "सत्र", "#"]), 0..4);
@@ -155,9 +156,11 @@ fn redirect() -> impl Strategy<Value = String> {
 /// What can stand in a list of any syntax.
 fn item() -> impl Strategy<Value = String> {
     text(1..10).prop_filter_map("is no item", |text| {
-        let text = text.replace([',', '{', '}', '[', ']', '"', '&'], "");
-        let item = text.trim();
-        (!item.is_empty()).then(|| item.to_owned())
+        let unfit = |c: char| ",{}[]\"'\\&".contains(c) || c.is_control();
+        let text = text.replace(unfit, "");
+        let item = text.trim_matches(' ');
+        let words = ["null", "undefined", "None", "nil", "NaN"];
+        (!item.is_empty() && !words.contains(&item)).then(|| item.to_owned())
     })
 }
 
@@ -166,9 +169,11 @@ fn extra_name() -> impl Strategy<Value = String> + Clone {
     let rest: Vec<char> = letters.iter().copied().chain("0123456789_.-".chars()).collect();
     let random = (select(letters), vec(select(rest), 0..6))
         .prop_map(|(first, rest)| format!("{first}{}", String::from_iter(rest)));
-    let known = select(vec!["fi", "account", "mobile", "ecreq", "Txnid", "srcref2"]).prop_map(str::to_owned);
+    let known = select(vec!["fi", "account", "mobile", "ecreq", "srcref2", "redirecturl"]).prop_map(str::to_owned);
     prop_oneof![random, known].prop_filter("a member of the guideline", |name| {
-        ![Leg::Request, Leg::Callback].iter().any(|&leg| Meaning::names(leg).contains(&&**name))
+        let is_known = |known: &&str| known.eq_ignore_ascii_case(name);
+        ![Leg::Request, Leg::Callback].into_iter().any(|leg| Meaning::names(leg).iter().any(is_known))
+            && !name.eq_ignore_ascii_case("mac")
     })
 }
 

@@ -1,7 +1,7 @@
 //! What the codec seals it opens again, member for member, with nothing to repair.
 
 use aa_redirect::codec::{
-    self, Deviation, Deviations, Envelope, RequestorType, Seal, Sealed, Unopened, members,
+    self, Deviation, Deviations, Envelope, Opened, Parties, RequestorType, Seal, Sealed, Unopened, members,
     profile::Conventions,
     url::{self, Leg, Parameters, Value},
 };
@@ -27,11 +27,12 @@ pub(crate) fn open(
     conventions: &Conventions,
 ) -> Result<(Meaning, Deviations), Unopened> {
     let key = key(envelope.date.text());
+    let parties = Parties::of(leg, &envelope.sender, "another");
     match leg {
-        Leg::Request => codec::open_redirect(envelope, &key, conventions)
-            .map(|(opened, deviations)| (Meaning::from(&opened), deviations)),
-        Leg::Callback => codec::open_callback(envelope, &key, conventions)
-            .map(|(opened, deviations)| (Meaning::from(&opened), deviations)),
+        Leg::Request => codec::open_redirect(envelope, &key, conventions, parties)
+            .map(|Opened { message, deviations, .. }| (Meaning::from(&message), deviations)),
+        Leg::Callback => codec::open_callback(envelope, &key, conventions, parties)
+            .map(|Opened { message, deviations, .. }| (Meaning::from(&message), deviations)),
     }
 }
 
@@ -69,19 +70,26 @@ proptest! {
         let sealed = seal(
             leg,
             &meaning,
-            Seal { sender: &sender, requestor_type, date: date.clone(), key: &key(&date), random_iv },
+            Seal {
+                leg,
+                parties: Parties::of(leg, &sender, "another"),
+                requestor_type,
+                date: date.clone(),
+                key: &key(&date),
+                random_iv,
+            },
             &conventions,
         );
         let url = url::append(target, &sealed.query(leg));
-        let plain = Envelope::from_parameters(parameters(&sealed), leg, Deviations::default());
+        let plain = Envelope::from_parameters(parameters(&sealed), leg);
         for envelope in [Envelope::from_url(&url, leg), plain] {
             let envelope = envelope.unwrap();
             prop_assert_eq!((&envelope.sender, envelope.requestor_type), (&sender, requestor_type));
             let mut expected = Deviations::default();
-            expected.note(Deviation::ExtraMember, !meaning.extra.is_empty());
+            expected.note_if(!meaning.extra.is_empty(), Deviation::ExtraMember, "extra");
             // Reported whatever the pairing writes: padding that is missing may have been cut off on the way.
             let unpadded = !conventions.padding && !envelope.ciphertext.len().is_multiple_of(3);
-            expected.note(Deviation::Base64Unpadded, unpadded);
+            expected.note_if(unpadded, Deviation::Base64Unpadded, leg.message_name());
             prop_assert_eq!(open(leg, &envelope, &conventions), Ok((meaning.clone(), expected)));
         }
     }

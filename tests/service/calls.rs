@@ -36,7 +36,7 @@ fn difficult() -> Redirect {
         sessionid: "&=%+# \r\n\tसत्र-१🏦\u{0}é".into(),
         userid: "उपयोगकर्ता+%@iv".into(),
         redirect: "https://fiu.example/cb?a=b%20c&d=+&e=%F0#frag?x=1".into(),
-        srcref: vec!["a".into(), "b|c=%+d".into(), "\\e".into()],
+        srcref: vec!["a".into(), "b|c=%+d".into(), "e".into()],
         fipid: vec!["HDFC".into(), "ICICI".into()],
         email: "a.b+aa@example.in".into(),
         pan: "ABCDE1234F".into(),
@@ -146,12 +146,12 @@ async fn members_are_written_for_readers_of_every_kind() {
             "{begin}%26%3D%25%2B%23%20%0D%0A%09%E0%A4%B8%E0%A4%A4%E0%A5%8D%E0%A4%B0-%E0%A5%A7%F0%9F%8F%A6%00%C3%A9\
              &userid=%E0%A4%89%E0%A4%AA%E0%A4%AF%E0%A5%8B%E0%A4%97%E0%A4%95%E0%A4%B0%E0%A5%8D%E0%A4%A4%E0%A4%BE%2B%25@iv\
              &redirect=https%3A%2F%2Ffiu.example%2Fcb%3Fa%3Db%2520c%26d%3D%2B%26e%3D%25F0%23frag%3Fx%3D1\
-             &srcref=a&srcref=b|c%3D%25%2Bd&srcref=\\e&fipid=HDFC&fipid=ICICI\
+             &srcref=a&srcref=b|c%3D%25%2Bd&srcref=e&fipid=HDFC&fipid=ICICI\
              &email=a.b%2Baa@example.in&pan=ABCDE1234F&dob=2000-02-29&isoLanguageCode=hi-IN&chid=&x-y.z_1=%26redirect%3Devil"
         )
     );
-    let lists = Redirect { srcref: vec!["a".into(), "b\\".into()], sessionid: String::new(), ..redirect() };
-    for (aa, list) in [("comma", "srcref=a,b\\"), ("braces", "srcref={a,b\\}"), ("json", r#"srcref=["a","b\\"]"#)] {
+    let lists = Redirect { srcref: vec!["a".into(), "b".into()], sessionid: String::new(), ..redirect() };
+    for (aa, list) in [("comma", "srcref=a,b"), ("braces", "srcref={a,b}"), ("json", r#"srcref=["a","b"]"#)] {
         let request = encode_redirect(aa, lists.clone());
         let params = server.client.encode_redirect(request).await.unwrap().into_inner().params.unwrap();
         let padding = (4 - params.ecreq.len() % 4) % 4;
@@ -182,7 +182,7 @@ async fn the_specifications_example_date_is_written() {
 }
 
 #[tokio::test]
-async fn the_handle_selects_the_aa_and_a_given_aa_id_overrides_it() {
+async fn the_handle_of_the_user_id_picks_the_aa_and_a_given_aa_beats_it() {
     let mut server = start().await;
     for (aa_id, userid, expected) in [("", "u@v1.2", "v1.2"), ("iv", "u@v1.2", "iv"), ("iv", "u@elsewhere", "iv")] {
         let request = encode_redirect(aa_id, Redirect { userid: userid.into(), ..redirect() });
@@ -242,7 +242,7 @@ async fn an_old_secret_opens_and_answers_but_does_not_encode() {
 }
 
 #[tokio::test]
-async fn the_answer_has_issue_time_age_and_replay_until() {
+async fn the_answer_says_when_a_message_was_issued_and_how_long_it_can_be_replayed() {
     let mut server = start().await;
     for (aa, date, issued, age, replay_until) in [
         ("iv", MILLIS, "2026-11-21T10:40:00.756Z", (23, 0), "2026-11-21T10:44:00Z"),
@@ -282,7 +282,7 @@ async fn a_date_is_refused_only_where_every_reading_lies_outside_the_window() {
 }
 
 #[tokio::test]
-async fn a_pairing_can_turn_the_check_of_resdate_off() {
+async fn a_pairing_may_leave_resdate_unchecked() {
     let mut server = start().await;
     let outcome = "txnid=t&userid=u@iv&status=F&errorcode=1";
     server.set_now("2030-01-01T00:00:00Z");
@@ -293,7 +293,7 @@ async fn a_pairing_can_turn_the_check_of_resdate_off() {
 }
 
 #[tokio::test]
-async fn all_violations_of_a_request_are_reported_at_once() {
+async fn every_violation_of_a_request_is_told_at_once() {
     let mut server = start().await;
     let refused = server.client.encode_redirect(EncodeRedirectRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
@@ -388,22 +388,22 @@ async fn refusal(server: &mut Server, url: &str) -> (String, Code, Option<String
 }
 
 #[tokio::test]
-async fn problems_that_need_no_key_have_their_own_reasons() {
+async fn what_needs_no_key_to_see_is_told_apart() {
     let mut server = start().await;
     let message = sender::request("iv", MILLIS, PLAIN);
     let query = message.request_query();
     let escaped = sender::escape(&message.sealed);
     let cases: &[(String, &str, &str)] = &[
-        ("https://iv.example/webview".into(), "URL_MALFORMED", "fi"),
-        ("nonsense".into(), "URL_MALFORMED", "fi"),
-        (format!("https://x/#?{query}"), "URL_MALFORMED", "fi"),
-        (query.replace("reqdate", "resdate").replace("ecreq", "ecres"), "URL_MALFORMED", "reqdate"),
+        ("https://iv.example/webview".into(), "URL_MALFORMED", "fi, reqdate, ecreq"),
+        ("nonsense".into(), "URL_MALFORMED", "fi, reqdate, ecreq"),
+        (format!("https://x/?iv=#?{query}"), "URL_MALFORMED", "fi, reqdate, ecreq"),
+        (query.replace("reqdate", "resdate").replace("ecreq", "ecres"), "URL_MALFORMED", "reqdate, ecreq"),
         (query.replace("&ecreq", "&other"), "URL_MALFORMED", "ecreq"),
         (format!("{query}&fi=AAAA"), "URL_MALFORMED", "fi"),
         (format!("{query}&%66i=AAAA"), "URL_MALFORMED", "fi"),
-        (format!("{query}&requestorType=a&requestorType=a"), "URL_MALFORMED", "requestorType"),
+        (format!("{query}&requestorType=a&requestorType=b"), "URL_MALFORMED", "requestorType"),
         (query.replace(MILLIS, "310220261040756"), "DATE_MALFORMED", "reqdate"),
-        (query.replace(MILLIS, "2111202610407560"), "DATE_MALFORMED", "reqdate"),
+        (query.replace(MILLIS, "211120261040756000"), "DATE_MALFORMED", "reqdate"),
         (query.replace(MILLIS, "21112026104075%FF"), "DATE_MALFORMED", "reqdate"),
         (query.replace(MILLIS, "２１112026104075"), "DATE_MALFORMED", "reqdate"),
         (query.replace(MILLIS, ""), "DATE_MALFORMED", "reqdate"),
@@ -412,7 +412,6 @@ async fn problems_that_need_no_key_have_their_own_reasons() {
         (query.replace(&sender::escape(&message.fi), "_w%3D%3D"), "PARAMETER_MALFORMED", "fi"),
         (query.replace(&sender::escape(&message.fi), "Mg%3D%3D"), "PARAMETER_MALFORMED", "fi"),
         (query.replace(&sender::escape(&message.fi), ""), "PARAMETER_MALFORMED", "fi"),
-        (format!("{query}&requestorType=AAAA"), "PARAMETER_MALFORMED", "requestorType"),
         (query.replace("&iv=", "&iv=AAAA"), "PARAMETER_MALFORMED", "iv"),
         (query.replace(&escaped, &escaped[..escaped.len() - 7]), "PARAMETER_MALFORMED", "ecreq"),
         (query.replace(&escaped, ""), "PARAMETER_MALFORMED", "ecreq"),
@@ -425,7 +424,7 @@ async fn problems_that_need_no_key_have_their_own_reasons() {
 }
 
 #[tokio::test]
-async fn an_id_over_128_bytes_is_malformed() {
+async fn an_id_of_over_128_bytes_is_no_parameter() {
     let mut server = start().await;
     let message = sender::request("iv", MILLIS, PLAIN);
     for (length, expected) in [(128, "PAIRING_UNKNOWN"), (129, "PARAMETER_MALFORMED")] {
@@ -438,7 +437,7 @@ async fn an_id_over_128_bytes_is_malformed() {
 }
 
 #[tokio::test]
-async fn unknown_and_ambiguous_pairings_have_their_own_reasons() {
+async fn pairings_that_do_not_fit_are_told_apart() {
     let mut server = start().await;
     let query = sender::request("iv", MILLIS, PLAIN).request_query();
     let refused = server.decode_redirect_for("elsewhere", &query).await.unwrap_err();
@@ -451,7 +450,7 @@ async fn unknown_and_ambiguous_pairings_have_their_own_reasons() {
 }
 
 #[tokio::test]
-async fn a_message_of_the_other_scheme_is_refused_before_any_key_is_derived() {
+async fn a_message_of_the_other_scheme_is_told_before_any_key_is_derived() {
     let mut server = start().await;
     for (aa, query) in [
         ("v1.0", sender::request("iv", MILLIS, PLAIN).request_query()),
@@ -466,7 +465,7 @@ async fn a_message_of_the_other_scheme_is_refused_before_any_key_is_derived() {
 }
 
 #[tokio::test]
-async fn a_pairing_with_read_date_tenths_refuses_digits_that_are_no_tenths() {
+async fn a_pinned_reading_refuses_digits_that_are_none() {
     let query = sender::request("tenths", "211120261040631", PLAIN).request_query();
     let refused = start().await.decode_redirect_for("tenths", &query).await.unwrap_err();
     assert_eq!(reason(&refused), "DATE_MALFORMED");
@@ -589,7 +588,7 @@ async fn no_debug_output_holds_a_payload() {
 }
 
 #[tokio::test]
-async fn messages_of_a_span_share_a_date_if_the_pairing_reuses_dates() {
+async fn messages_of_a_span_share_a_date_where_the_pairing_reuses_it() {
     let mut server = start().await;
     let mut date = async |now: &str| {
         server.set_now(now);

@@ -121,8 +121,12 @@ impl Server {
     }
 
     pub async fn decode_callback(&mut self, url: &str) -> Result<DecodeCallbackResponse, Status> {
+        self.decode_callback_for("fiu@test", url).await
+    }
+
+    pub async fn decode_callback_for(&mut self, fiu_id: &str, url: &str) -> Result<DecodeCallbackResponse, Status> {
         let source = Some(decode_callback_request::Source::Url(url.to_owned()));
-        let request = DecodeCallbackRequest { fiu_id: "fiu@test".to_owned(), source, ..Default::default() };
+        let request = DecodeCallbackRequest { fiu_id: fiu_id.to_owned(), source, ..Default::default() };
         self.client.decode_callback(request).await.map(tonic::Response::into_inner)
     }
 

@@ -1,11 +1,11 @@
 //! Percent-encoding of members: written so that readers that decode and readers that do not both understand most
-//! values, read by the pairing's rule for `+`.
+//! values, decoded without refusing anything.
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::codec::{holds, url::RESERVED};
+use crate::codec::{scan::holds, url::RESERVED};
 
 /// What a value cannot carry raw. Control characters include 0x7F; bytes above it are always encoded.
 const VALUE: &AsciiSet = &CONTROLS.add(b'%').add(b'&').add(b'=').add(b'+').add(b'#').add(b' ');
@@ -15,31 +15,45 @@ pub(super) fn push_value(text: &mut String, value: &str) {
     text.extend(utf8_percent_encode(value, VALUE));
 }
 
-/// Appends the URL `value`; one with a query or a fragment is escaped whole, or a reader would take those for members.
+/// Appends the URL `value`: raw where no reader could take anything of it for an escape or for members, else escaped
+/// whole, so that a raw `scheme:` always means a URL that nobody escaped.
 pub(super) fn push_redirect(text: &mut String, value: &str) {
-    let set = if value.contains(['?', '#']) { RESERVED } else { VALUE };
-    text.extend(utf8_percent_encode(value, set));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@".contains(&byte);
+    if value.bytes().all(is_plain) {
+        text.push_str(value);
+    } else {
+        text.extend(utf8_percent_encode(value, RESERVED));
+    }
 }
 
-/// Decodes `value`; `None` for an invalid escape or for what is no UTF-8.
-pub(super) fn decode(value: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    let raw = !holds(value, b'%') && (!plus_is_space || !holds(value, b'+'));
-    if raw {
-        return Some(Cow::Borrowed(value));
-    }
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut bytes = value.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => nibble(bytes.next()?)? << 4 | nibble(bytes.next()?)?,
-            b'+' if plus_is_space => b' ',
-            other => other,
-        });
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
+/// A decoded text.
+pub(super) struct Decoded<'a> {
+    pub(super) text: Cow<'a, str>,
+    /// Whether a `%` without two hexadecimal digits behind it stood for itself.
+    pub(super) invalid_escape: bool,
 }
 
-/// The value of a hexadecimal digit.
-fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+/// Decodes `text` once; `None` for bytes that are no UTF-8 then.
+pub(super) fn decode(text: &str) -> Option<Decoded<'_>> {
+    if !holds(text, b'%') {
+        return Some(Decoded { text: Cow::Borrowed(text), invalid_escape: false });
+    }
+    let bytes: Cow<'_, [u8]> = percent_decode_str(text).into();
+    let decoded = match bytes {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
+    };
+    Some(Decoded { text: decoded, invalid_escape: has_invalid_escape(text) })
+}
+
+fn has_invalid_escape(text: &str) -> bool {
+    let mut bytes = text.as_bytes();
+    while let Some(at) = memchr::memchr(b'%', bytes) {
+        bytes = &bytes[at + 1..];
+        match bytes {
+            [high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => bytes = rest,
+            _ => return true,
+        }
+    }
+    false
 }

@@ -1,17 +1,18 @@
-//! The syntaxes of `srcref` and `fipid`.
+//! The syntaxes of `srcref` and `fipid` (wire format, section 5 and section 6, rule 7).
 
-use crate::codec::{Deviation, Deviations, holds, profile::ListSyntax};
+use crate::codec::{Deviation, form, profile::ListSyntax, scan::holds};
 
-use super::escape;
+use super::{
+    Member, escape,
+    read::{Reader, Unreadable},
+};
 
-/// Appends `items` as the member `name` in `syntax`; nothing for no item.
+/// Appends `items` as the member `name` in `syntax`; nothing for no item. No item holds what would need an escape of JSON.
 pub(super) fn push(text: &mut String, name: &str, items: &[String], syntax: ListSyntax) {
     let (open, quote, close) = match syntax {
         ListSyntax::Repeated => {
             for item in items {
-                text.push('&');
-                text.push_str(name);
-                text.push('=');
+                push_name(text, name);
                 escape::push_value(text, item);
             }
             return;
@@ -22,18 +23,13 @@ pub(super) fn push(text: &mut String, name: &str, items: &[String], syntax: List
     };
     for (at, item) in items.iter().enumerate() {
         if at == 0 {
-            text.push('&');
-            text.push_str(name);
-            text.push('=');
+            push_name(text, name);
             text.push_str(open);
         } else {
             text.push(',');
         }
         text.push_str(quote);
-        match syntax {
-            ListSyntax::Json => escape::push_value(text, &json_escaped(item)),
-            _ => escape::push_value(text, item),
-        }
+        escape::push_value(text, item);
         text.push_str(quote);
     }
     if !items.is_empty() {
@@ -41,70 +37,85 @@ pub(super) fn push(text: &mut String, name: &str, items: &[String], syntax: List
     }
 }
 
-/// Adds the items of one decoded `value` of the member `name` to `items`; a syntax other than the pairing's `own` is
-/// added to `deviations`. Items lose outer blanks, empty ones are dropped.
-pub(super) fn read(name: &str, value: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &mut Deviations) {
-    deviations.note(Deviation::BlankOptional, value.is_empty());
-    let trimmed = value.trim();
-    deviations.note(Deviation::Whitespace, trimmed.len() < value.len());
-    if !holds(trimmed, b'&') {
-        read_part(trimmed, own, items, deviations);
-        return;
-    }
-    // A sender that escapes the joined repetition: `a%26srcref%3Db`.
-    let joint = ["&", name, "="].concat();
-    deviations.note(Deviation::ListSyntax, trimmed.contains(&joint));
-    for part in trimmed.split(&joint) {
-        read_part(part.trim(), own, items, deviations);
-    }
+fn push_name(text: &mut String, name: &str) {
+    text.push('&');
+    text.push_str(name);
+    text.push('=');
 }
 
-fn read_part(part: &str, own: ListSyntax, items: &mut Vec<String>, deviations: &mut Deviations) {
-    let bracketed = |open, close| part.strip_prefix(open).and_then(|rest: &str| rest.strip_suffix(close));
-    let mut push = |item: &str| {
-        let item = item.trim();
-        if !item.is_empty() {
-            items.push(item.to_owned());
+impl Reader<'_> {
+    /// Adds the items of one decoded `value` of the list `member` to `items`.
+    pub(super) fn read_list(&mut self, member: Member, value: &str, items: &mut Vec<String>) -> Result<(), Unreadable> {
+        let name = member.name();
+        if value.contains(char::is_control) {
+            return Err(Unreadable::Malformed(name, "holds a control character"));
         }
-    };
-    let (syntax, inner) = if let Some(inner) = bracketed('[', ']') {
-        if let Ok(strings) = serde_json::from_str::<Vec<String>>(part) {
-            for item in &strings {
-                push(item);
+        if value.is_empty() || member.is_optional() && form::is_absent_word(value) {
+            self.deviations.note(Deviation::BlankOptional, name);
+            return Ok(());
+        }
+        let trimmed = value.trim_matches(' ');
+        self.deviations.note_if(trimmed.len() < value.len(), Deviation::Whitespace, name);
+        if !holds(trimmed, b'&') {
+            self.read_part(name, trimmed, items);
+            return Ok(());
+        }
+        let parts = split_at_joints(name, trimmed);
+        self.deviations.note_if(parts.len() > 1, Deviation::ListSyntax, name);
+        for part in parts {
+            self.read_part(name, part.trim_matches(' '), items);
+        }
+        Ok(())
+    }
+
+    /// Adds the items of a value that is no join.
+    fn read_part(&mut self, name: &'static str, part: &str, items: &mut Vec<String>) {
+        let between = |open, close| part.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        let (syntax, inner, separator) = if let Some(inner) = between('{', '}') {
+            (Some(ListSyntax::Braces), inner, ',')
+        } else if let Some(inner) = between('[', ']') {
+            match inner.is_empty() || inner.contains([',', '"', '\'']) {
+                true => (Some(ListSyntax::Json), inner, ','),
+                // As Go prints a slice.
+                false => (None, inner, ' '),
             }
-            deviations.note(Deviation::ListSyntax, own != ListSyntax::Json);
-            return;
+        } else if holds(part, b',') {
+            (Some(ListSyntax::Comma), part, ',')
+        } else {
+            (Some(ListSyntax::Repeated), part, ',')
+        };
+        let quote = (syntax == Some(ListSyntax::Json)).then_some('"');
+        let mut own = syntax == Some(ListSyntax::Repeated) || syntax == Some(self.conventions.lists);
+        for item in inner.split(separator).map(|item| item.trim_matches(' ')).filter(|item| !item.is_empty()) {
+            let (item, quoted_with) = unquoted(item);
+            own &= quoted_with == quote;
+            if !item.is_empty() {
+                items.push(item.to_owned());
+            }
         }
-        // Brackets without JSON's quotes: no pairing's own syntax.
-        (None, inner)
-    } else if let Some(inner) = bracketed('{', '}') {
-        (Some(ListSyntax::Braces), inner)
-    } else if holds(part, b',') {
-        (Some(ListSyntax::Comma), part)
-    } else {
-        push(part);
-        return;
-    };
-    deviations.note(Deviation::ListSyntax, syntax != Some(own));
-    // No item holds `"`. Python prints lists and sets with `'`, which an item of the pairing's own syntax may hold.
-    let foreign = syntax != Some(own);
-    let unquoted = |item| match syntax {
-        None | Some(ListSyntax::Braces) => between(item, '"').or_else(|| between(item, '\'').filter(|_| foreign)),
-        Some(_) => None,
-    };
-    for item in inner.split(',') {
-        let item = item.trim();
-        push(unquoted(item).unwrap_or(item));
+        self.deviations.note_if(!own, Deviation::ListSyntax, name);
     }
 }
 
-/// What stands between two `quote` in `item`.
-fn between(item: &str, quote: char) -> Option<&str> {
-    item.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
+/// `value` where a sender has escaped the join of repeated members: `a%26srcref%3Db`, the name in any case.
+fn split_at_joints<'a>(name: &str, value: &'a str) -> Vec<&'a str> {
+    let mut parts = Vec::new();
+    let mut begin = 0;
+    for at in memchr::memchr_iter(b'&', value.as_bytes()) {
+        let (found, rest) = value[at + 1..].split_once('=').unwrap_or_default();
+        if at >= begin && found.eq_ignore_ascii_case(name) {
+            parts.push(&value[begin..at]);
+            begin = value.len() - rest.len();
+        }
+    }
+    parts.push(&value[begin..]);
+    parts
 }
 
-/// `item` as the inside of a JSON string.
-fn json_escaped(item: &str) -> String {
-    let quoted = serde_json::Value::from(item).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
+/// `item` without one pair of outer quotes, and which they were.
+fn unquoted(item: &str) -> (&str, Option<char>) {
+    ['"', '\'']
+        .into_iter()
+        .find_map(|quote| Some((item.strip_prefix(quote)?.strip_suffix(quote)?, Some(quote))))
+        .unwrap_or((item, None))
 }

@@ -1,33 +1,57 @@
-//! Members from text, as real senders write them (wire format, section 6); every repair is noted.
+//! Members from text, as real senders write them (wire format, section 6); every repair is noted. How a text was written
+//! shows in the text itself: no rule depends on the pairing's profile.
 //!
 //! What is wrong is told to the operator's `inspect` only: the service answers all of it alike.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
+};
 
 use thiserror::Error;
+use zeroize::Zeroize;
 
-use crate::codec::{Deviation, Deviations, form, holds, profile::Conventions, split_at_ampersands, split_at_first};
+use crate::codec::{
+    Deviation, Deviations,
+    deviation::{EXTRA, Place},
+    form,
+    profile::{Authentication, Conventions},
+    scan::holds,
+    url::Leg,
+};
 
-use super::{CALLBACK_NAMES, Callback, REDIRECT_NAMES, Redirect, escape, list};
+use super::{
+    Callback, Member, Redirect, escape,
+    pieces::{Name, Piece, is_raw_url},
+};
 
 /// Why a decrypted text is no message. Names members, never values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
-    /// Not UTF-8.
+    /// Not UTF-8, or not when percent-decoded as a whole.
     #[error("the text is no UTF-8")]
     NotUtf8,
-    /// An `&&`, an `&` at either end, a member without `=` or without a name.
+    /// U+0000 to U+001F or U+007F, not percent-encoded.
+    #[error("the text has a raw control character")]
+    ControlCharacter,
+    /// A member without `=` or without a name.
     #[error("member {0} (counted from 1) has no name or no `=`")]
     NotAMember(usize),
-    /// A `%` without two hexadecimal digits, or bytes that are no UTF-8.
-    #[error("member {0} (counted from 1) has an invalid `%` escape or is no UTF-8")]
+    /// Bytes that are no UTF-8 once they are percent-decoded, in a name.
+    #[error("the name of member {0} (counted from 1) is no UTF-8 when percent-decoded")]
     BadEscape(usize),
-    /// A member that is no list, twice.
-    #[error("the member `{0}` is there twice")]
+    /// Bytes that are no UTF-8 once they are percent-decoded.
+    #[error("the member `{0}` is no UTF-8 when percent-decoded")]
+    BadValue(Place),
+    /// A member that is no list, twice with different values.
+    #[error("the member `{0}` is there twice with different values")]
     Repeated(&'static str),
-    /// An extra member, twice.
-    #[error("a member that the guideline does not have is there twice")]
+    /// An extra member, twice with different values.
+    #[error("a member that the guideline does not have is there twice with different values")]
     ExtraRepeated,
+    /// A member `mac` that is not the tag at the text's end.
+    #[error("a member `mac` is not the tag at the text's end, which alone may have that name in this pairing")]
+    MisplacedTag,
     /// Absent or empty.
     #[error("the member `{0}` is missing or empty")]
     Missing(&'static str),
@@ -36,176 +60,232 @@ pub enum Unreadable {
     Malformed(&'static str, &'static str),
 }
 
-/// The members of a text by name, decoded.
-struct Members<const N: usize> {
-    values: [Option<String>; N],
-    lists: [Vec<String>; N],
-    extra: BTreeMap<String, String>,
-}
-
 /// Reads the plaintext of `ecreq`.
 ///
 /// # Errors
 /// What makes the text unreadable.
-pub fn read_redirect(
-    text: &[u8],
-    conventions: &Conventions,
-    deviations: &mut Deviations,
-) -> Result<Redirect, Unreadable> {
-    let mut members = Members::read(text, &REDIRECT_NAMES, conventions, deviations)?;
-    let mut redirect = Redirect {
-        txnid: members.take(0),
-        sessionid: members.take(1),
-        userid: members.take(2),
-        redirect: members.take(3),
-        srcref: members.list(4),
-        fipid: members.list(5),
-        email: members.take(6),
-        pan: members.take(7),
-        dob: members.take(8),
-        iso_language_code: members.take(9),
-        extra: std::mem::take(&mut members.extra),
+pub fn read_redirect(text: &[u8], conventions: &Conventions) -> Result<(Redirect, Deviations), Unreadable> {
+    let mut reader = Reader::new(Leg::Request, conventions);
+    let mut values = reader.values(text)?;
+    let redirect = Redirect {
+        txnid: values.take(Member::Txnid),
+        sessionid: values.take(Member::Sessionid),
+        userid: values.take(Member::Userid),
+        redirect: values.take(Member::Redirect),
+        srcref: std::mem::take(&mut values.srcref),
+        fipid: std::mem::take(&mut values.fipid),
+        email: values.take(Member::Email),
+        pan: values.take(Member::Pan),
+        dob: values.take(Member::Dob),
+        iso_language_code: values.take(Member::IsoLanguageCode),
+        extra: std::mem::take(&mut values.extra),
     };
-    if !form::is_absolute_url(&redirect.redirect)
-        && let Some(once_more) = escape::decode(&redirect.redirect, false).filter(|url| form::is_absolute_url(url))
-    {
-        deviations.note(Deviation::DoubleEncoded, true);
-        redirect.redirect = once_more.into_owned();
-    }
-    required("txnid", &redirect.txnid)?;
-    required("userid", &redirect.userid)?;
-    required("redirect", &redirect.redirect)?;
+    reader.check_names(&redirect.txnid, &redirect.userid)?;
+    required(Member::Redirect, &redirect.redirect)?;
     if redirect.srcref.is_empty() {
-        return Err(Unreadable::Missing("srcref"));
+        return Err(Unreadable::Missing(Member::Srcref.name()));
     }
-    if !form::is_userid(&redirect.userid) {
-        return Err(Unreadable::Malformed("userid", "is not `<something>@<something>` without blanks"));
-    }
-    form::check_redirect(&redirect.redirect).map_err(|problem| Unreadable::Malformed("redirect", problem))?;
-    deviations.note(Deviation::TxnidNotUuid, !form::is_uuid(&redirect.txnid));
-    Ok(redirect)
+    form::check_redirect(&redirect.redirect)
+        .map_err(|problem| Unreadable::Malformed(Member::Redirect.name(), problem))?;
+    Ok((redirect, reader.deviations))
 }
 
 /// Reads the plaintext of `ecres`.
 ///
 /// # Errors
 /// What makes the text unreadable.
-pub fn read_callback(
-    text: &[u8],
-    conventions: &Conventions,
-    deviations: &mut Deviations,
-) -> Result<Callback, Unreadable> {
-    let mut members = Members::read(text, &CALLBACK_NAMES, conventions, deviations)?;
-    let (status, errorcode) = (members.take(3), members.take(4));
-    let callback = Callback {
-        txnid: members.take(0),
-        sessionid: members.take(1),
-        userid: members.take(2),
-        success: match &*status {
-            "S" => true,
-            "F" => false,
-            "" => return Err(Unreadable::Missing("status")),
-            _ => return Err(Unreadable::Malformed("status", "is neither S nor F")),
-        },
-        errorcode: match errorcode.parse() {
-            Ok(code) if errorcode.bytes().all(|byte| byte.is_ascii_digit()) => code,
-            _ if errorcode.is_empty() => return Err(Unreadable::Missing("errorcode")),
-            _ => return Err(Unreadable::Malformed("errorcode", "is no decimal number of 32 bits")),
-        },
-        srcref: members.list(5),
-        extra: std::mem::take(&mut members.extra),
+pub fn read_callback(text: &[u8], conventions: &Conventions) -> Result<(Callback, Deviations), Unreadable> {
+    let mut reader = Reader::new(Leg::Callback, conventions);
+    let mut values = reader.values(text)?;
+    let success = match &*values.take(Member::Status) {
+        "S" => true,
+        "F" => false,
+        "" => return Err(Unreadable::Missing(Member::Status.name())),
+        _ => return Err(Unreadable::Malformed(Member::Status.name(), "is neither S nor F")),
     };
-    required("txnid", &callback.txnid)?;
-    required("userid", &callback.userid)?;
-    deviations.note(Deviation::TxnidNotUuid, !form::is_uuid(&callback.txnid));
-    deviations.note(Deviation::StatusMismatch, callback.success != (callback.errorcode == 0));
-    Ok(callback)
+    let callback = Callback {
+        success,
+        errorcode: error_code(&values.take(Member::Errorcode))?,
+        txnid: values.take(Member::Txnid),
+        sessionid: values.take(Member::Sessionid),
+        userid: values.take(Member::Userid),
+        srcref: std::mem::take(&mut values.srcref),
+        extra: std::mem::take(&mut values.extra),
+    };
+    reader.check_names(&callback.txnid, &callback.userid)?;
+    let fits = callback.success == (callback.errorcode == 0);
+    reader.deviations.note_if(!fits, Deviation::StatusMismatch, Member::Status.name());
+    Ok((callback, reader.deviations))
 }
 
-fn required(name: &'static str, value: &str) -> Result<(), Unreadable> {
-    if value.is_empty() { Err(Unreadable::Missing(name)) } else { Ok(()) }
+fn error_code(text: &str) -> Result<u32, Unreadable> {
+    required(Member::Errorcode, text)?;
+    let code = text.parse().ok().filter(|_| text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    code.ok_or(Unreadable::Malformed(Member::Errorcode.name(), "is no number of 1 to 10 digits up to 4294967295"))
 }
 
-impl<const N: usize> Members<N> {
-    /// Splits and decodes `text`, whose known members are `names`.
-    fn read(
-        text: &[u8],
-        names: &[&'static str; N],
-        conventions: &Conventions,
-        deviations: &mut Deviations,
-    ) -> Result<Self, Unreadable> {
-        let text = std::str::from_utf8(text).map_err(|_| Unreadable::NotUtf8)?;
-        let plus_is_space = conventions.profile.plus_is_space;
-        let mut members: Self =
-            Self { values: [const { None }; N], lists: [const { Vec::new() }; N], extra: BTreeMap::new() };
-        // The place of a `redirect` whose raw query may go on in the members after it, and its text as it was received.
-        let mut open_redirect: Option<(usize, Option<&str>)> = None;
-        for (number, segment) in (1..).zip(split_at_ampersands(text)) {
-            let (name, raw) = split_at_first(segment, b'=').ok_or(Unreadable::NotAMember(number))?;
-            let name = escape::decode(name, plus_is_space).ok_or(Unreadable::BadEscape(number))?;
-            let place = names.iter().position(|known| *known == name);
-            if let (None, Some((redirect, first))) = (place, &mut open_redirect) {
-                let redirect: &mut String = members.values[*redirect].get_or_insert_default();
-                // Who lets `&` stand has escaped nothing: the escapes before it are the URL's own, as those behind it are.
-                if let Some(first) = first.take() {
-                    first.clone_into(redirect);
-                }
-                redirect.extend(["&", segment]);
-                continue;
-            }
-            open_redirect = None;
-            if name.is_empty() {
-                return Err(Unreadable::NotAMember(number));
-            }
-            // A blank cannot stand in a URL, so a `+` in one that was not escaped is its own.
-            let raw_redirect = name == "redirect" && place.is_some() && holds(raw, b'?');
-            let value = escape::decode(raw, plus_is_space && !raw_redirect).ok_or(Unreadable::BadEscape(number))?;
-            if raw_redirect {
-                deviations.note(Deviation::RedirectUnescaped, true);
-                open_redirect = place.map(|place| (place, Some(raw)));
-            }
-            members.insert(names, place, name, value, conventions, deviations)?;
-        }
-        Ok(members)
+fn required(member: Member, value: &str) -> Result<(), Unreadable> {
+    if value.is_empty() { Err(Unreadable::Missing(member.name())) } else { Ok(()) }
+}
+
+/// Reads one text: what it goes by, and what it has repaired so far.
+pub(super) struct Reader<'a> {
+    pub(super) leg: Leg,
+    pub(super) conventions: &'a Conventions,
+    pub(super) deviations: Deviations,
+    /// Whether a `+` of the text is a space: a form encoder wrote it.
+    plus_is_space: bool,
+    /// Whether every member but `redirect` was percent-encoded twice.
+    twice: bool,
+}
+
+/// The members of a text, decoded. Zeroed when dropped, so that a text that turns out to be none leaves nothing.
+#[derive(Default)]
+struct Values {
+    single: BTreeMap<Member, String>,
+    srcref: Vec<String>,
+    fipid: Vec<String>,
+    extra: BTreeMap<String, String>,
+}
+
+impl Values {
+    /// The value of a member that is no list; an absent one reads as an empty one.
+    fn take(&mut self, member: Member) -> String {
+        self.single.remove(&member).unwrap_or_default()
+    }
+}
+
+impl Drop for Values {
+    fn drop(&mut self) {
+        let Self { single, srcref, fipid, extra } = self;
+        let texts = single.values_mut().chain(srcref).chain(fipid).chain(extra.values_mut());
+        texts.for_each(Zeroize::zeroize);
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(leg: Leg, conventions: &'a Conventions) -> Self {
+        Self { leg, conventions, deviations: Deviations::default(), plus_is_space: false, twice: false }
     }
 
-    fn insert(
-        &mut self,
-        names: &[&'static str; N],
-        place: Option<usize>,
-        name: Cow<'_, str>,
-        value: Cow<'_, str>,
-        conventions: &Conventions,
-        deviations: &mut Deviations,
-    ) -> Result<(), Unreadable> {
-        let Some(place) = place else {
-            deviations.note(Deviation::ExtraMember, true);
-            return match self.extra.insert(name.into_owned(), value.into_owned()) {
-                None => Ok(()),
-                Some(_) => Err(Unreadable::ExtraRepeated),
-            };
+    fn values(&mut self, text: &[u8]) -> Result<Values, Unreadable> {
+        let text = self.members_of(text)?;
+        let pieces = self.pieces(&text)?;
+        self.look_at_userid(&pieces)?;
+        let mut values = Values::default();
+        for piece in pieces {
+            self.read_piece(piece, &mut values)?;
+        }
+        Ok(values)
+    }
+
+    /// The first `userid` shows how all was written: only a form encoder escapes its `@`.
+    fn look_at_userid(&mut self, pieces: &[Piece<'_>]) -> Result<(), Unreadable> {
+        let userid = Name::Known(Member::Userid);
+        let Some(Piece { raw, .. }) = pieces.iter().find(|piece| piece.name == userid) else {
+            return Err(Unreadable::Missing(Member::Userid.name()));
         };
-        let name = names[place];
-        if matches!(name, "srcref" | "fipid") {
-            list::read(name, &value, conventions.lists, &mut self.lists[place], deviations);
-            return Ok(());
+        self.plus_is_space = !holds(raw, b'@');
+        if self.plus_is_space {
+            let once = escape::decode(raw).ok_or(Unreadable::BadValue(Member::Userid.name()))?.text;
+            // The bytes before and behind the `@` may be no UTF-8, which is seen when they are read.
+            let again: Cow<'_, [u8]> = percent_encoding::percent_decode_str(&once).into();
+            self.twice = !holds(&once, b'@') && again.contains(&b'@');
         }
-        deviations.note(
-            Deviation::BlankOptional,
-            value.is_empty() && matches!(name, "email" | "pan" | "dob" | "isoLanguageCode"),
-        );
-        match self.values[place].replace(value.into_owned()) {
-            None => Ok(()),
-            Some(_) => Err(Unreadable::Repeated(name)),
+        Ok(())
+    }
+
+    fn read_piece(&mut self, Piece { name, raw }: Piece<'_>, values: &mut Values) -> Result<(), Unreadable> {
+        let place = name.place();
+        let value =
+            if name.is_redirect(self.leg) { self.redirect(place, raw)? } else { self.value(place, raw)?.into_owned() };
+        match name {
+            Name::Known(Member::Srcref) => self.read_list(Member::Srcref, &value, &mut values.srcref),
+            Name::Known(Member::Fipid) => self.read_list(Member::Fipid, &value, &mut values.fipid),
+            Name::Known(member) => {
+                let value = self.present(member, value);
+                self.insert(values.single.entry(member), value, place).ok_or(Unreadable::Repeated(place))
+            }
+            Name::Extra(name) => {
+                if self.conventions.authentication != Authentication::Off && name.eq_ignore_ascii_case("mac") {
+                    return Err(Unreadable::MisplacedTag);
+                }
+                self.deviations.note(Deviation::ExtraMember, EXTRA);
+                self.insert(values.extra.entry(name.into_owned()), value, place).ok_or(Unreadable::ExtraRepeated)
+            }
         }
     }
 
-    /// The value at `place` of the names; empty where it is absent.
-    fn take(&mut self, place: usize) -> String {
-        self.values[place].take().unwrap_or_default()
+    /// Inserts `value`, or finds it there; `None` for another one that is there.
+    fn insert<K: Ord>(&mut self, entry: Entry<'_, K, String>, value: String, place: Place) -> Option<()> {
+        match entry {
+            Entry::Vacant(free) => {
+                free.insert(value);
+            }
+            Entry::Occupied(there) if *there.get() == value => self.deviations.note(Deviation::Repeated, place),
+            Entry::Occupied(_) => return None,
+        }
+        Some(())
     }
 
-    fn list(&mut self, place: usize) -> Vec<String> {
-        std::mem::take(&mut self.lists[place])
+    /// `value`, or an empty one where it means that an optional member is absent.
+    fn present(&mut self, member: Member, value: String) -> String {
+        if !member.is_optional() || !value.is_empty() && !form::is_absent_word(&value) {
+            return value;
+        }
+        self.deviations.note(Deviation::BlankOptional, member.name());
+        String::new()
+    }
+
+    /// A value, decoded as the whole text shows that it was written.
+    fn value<'t>(&mut self, place: Place, raw: &'t str) -> Result<Cow<'t, str>, Unreadable> {
+        let raw = if self.plus_is_space && holds(raw, b'+') { Cow::Owned(raw.replace('+', " ")) } else { raw.into() };
+        let once = self.decoded(place, raw)?;
+        if !self.twice || !holds(&once, b'%') {
+            return Ok(once);
+        }
+        let again = self.decoded(place, Cow::Borrowed(&*once))?.into_owned();
+        self.deviations.note_if(again != once, Deviation::DoubleEncoded, place);
+        Ok(Cow::Owned(again))
+    }
+
+    fn decoded<'t>(&mut self, place: Place, text: Cow<'t, str>) -> Result<Cow<'t, str>, Unreadable> {
+        if !holds(&text, b'%') {
+            return Ok(text);
+        }
+        let decoded = escape::decode(&text).ok_or(Unreadable::BadValue(place))?;
+        self.deviations.note_if(decoded.invalid_escape, Deviation::InvalidEscape, place);
+        Ok(Cow::Owned(decoded.text.into_owned()))
+    }
+
+    /// The value of `redirect`: as it was received where nobody escaped it, else decoded until it is a URL.
+    fn redirect(&mut self, place: Place, raw: &str) -> Result<String, Unreadable> {
+        if is_raw_url(raw) {
+            return Ok(raw.to_owned());
+        }
+        let once = self.decoded(place, Cow::Borrowed(raw))?;
+        if !form::is_absolute_url(&once)
+            && let Some(again) = escape::decode(&once).filter(|again| form::is_absolute_url(&again.text))
+        {
+            self.deviations.note(Deviation::DoubleEncoded, place);
+            self.deviations.note_if(again.invalid_escape, Deviation::InvalidEscape, place);
+            return Ok(again.text.into_owned());
+        }
+        Ok(once.into_owned())
+    }
+
+    /// The forms that both legs ask for.
+    fn check_names(&mut self, txnid: &str, userid: &str) -> Result<(), Unreadable> {
+        required(Member::Txnid, txnid)?;
+        required(Member::Userid, userid)?;
+        if !form::is_txnid(txnid) {
+            return Err(Unreadable::Malformed("txnid", "has over 128 bytes or a control character"));
+        }
+        if !form::is_userid(userid) {
+            let problem = "is not something, `@` and something, of at most 128 bytes without blanks";
+            return Err(Unreadable::Malformed("userid", problem));
+        }
+        self.deviations.note_if(!form::is_uuid(txnid), Deviation::TxnidNotUuid, Member::Txnid.name());
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The shape of the keyring file as TOML. Its values are checked later.
+//! The shape of the keyring file as TOML, before anything of it is checked.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -27,6 +27,7 @@ pub(super) struct RawPairing {
     pub(super) padding: Option<bool>,
     pub(super) max_age_seconds: Option<Spanned<i64>>,
     pub(super) check_resdate: Option<bool>,
+    pub(super) authentication: Option<Spanned<String>>,
     pub(super) failure_budget: Option<Spanned<i64>>,
     pub(super) date_reuse_milliseconds: Option<Spanned<i64>>,
 }

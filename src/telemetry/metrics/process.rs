@@ -1,4 +1,4 @@
-//! The process, under the names that every Prometheus client uses, read on request.
+//! The process by the names that every Prometheus client uses, read when asked.
 
 use std::{
     fmt, fs,
@@ -55,7 +55,7 @@ fn resident_bytes() -> Option<f64> {
 }
 
 fn open_descriptors() -> Option<f64> {
-    // Listing the folder opens one more file.
+    // The listing holds one open itself.
     let open = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
     u32::try_from(open).ok().map(f64::from)
 }

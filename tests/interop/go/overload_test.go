@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	redirectv1 "aa/redirect/v1"
+	"aa-redirect/tests/interop/go/gen/redirectv1"
 )
 
 func startSlowServer(t *testing.T) *server {

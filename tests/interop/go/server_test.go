@@ -1,7 +1,4 @@
-// Package interop checks the service from a Go client's side: a codec that shares no code with it seals what the service
-// opens and opens what it seals, and every refusal is provoked and read.
-//
-// Here: the servers and pairings that the tests share: the release binary with a keyring and random secrets made for this run.
+// The servers and pairings that the tests share: the release binary with a keyring and random secrets made for this run.
 package interop
 
 import (
@@ -24,8 +21,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"aa-redirect/tests/interop/go/gen/redirectv1"
 	"aa-redirect/tests/interop/go/wire"
-	redirectv1 "aa/redirect/v1"
 )
 
 const (
@@ -321,7 +318,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer connection.Close()
-	client, address = newPackaged(connection), s.address
+	client, address = redirectv1.NewRedirectServiceClient(connection), s.address
 	return m.Run()
 }
 

@@ -1,0 +1,284 @@
+//! All of a received message that needs no key to read.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{
+    Deviation, Deviations, MAX_ID, RequestorType,
+    base64::{self, Alphabet},
+    cipher::BLOCK,
+    date::{DateProblem, WireDate},
+    mask::mask,
+    url::{self, Leg, Parameters, UrlProblem, Value},
+};
+
+/// Digits from which on a text that has nothing else is hexadecimal: one of 10¹⁵ Base64 texts of that length looks so.
+const HEXADECIMAL: usize = 2 * BLOCK;
+
+/// Why the parameters of a message cannot be read; needs no key to see. Its text names parameters, never values.
+#[derive(Clone, PartialEq, Eq, Error)]
+pub enum Malformed {
+    /// Parameters are missing or contradict themselves.
+    #[error("the URL's parameters cannot be read")]
+    Url(UrlProblem),
+    /// The date is none.
+    #[error("{parameter} {problem}")]
+    Date {
+        /// `reqdate` or `resdate`.
+        parameter: &'static str,
+        /// What is wrong with it.
+        problem: DateProblem,
+        /// What was received, percent-decoded, for [`super::date::clock_fault`].
+        text: String,
+    },
+    /// Another parameter cannot be read.
+    #[error("{parameter} {problem}")]
+    Parameter {
+        /// Its name.
+        parameter: &'static str,
+        /// What is wrong with it.
+        problem: ParameterProblem,
+        /// What `fi` decodes to without the mask, if it is text: an id of the keyring if its sender did not mask it.
+        unmasked: Option<String>,
+    },
+}
+
+impl fmt::Debug for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(problem) => f.debug_tuple("Url").field(problem).finish(),
+            Self::Date { parameter, problem, .. } => f.debug_tuple("Date").field(parameter).field(problem).finish(),
+            Self::Parameter { parameter, problem, .. } => {
+                f.debug_tuple("Parameter").field(parameter).field(problem).finish()
+            }
+        }
+    }
+}
+
+/// What is wrong with `fi`, `iv`, `ecreq` or `ecres`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ParameterProblem {
+    /// There, but without a value.
+    #[error("is empty")]
+    Empty,
+    /// Other characters than Base64's.
+    #[error("is no Base64")]
+    NotBase64,
+    /// Hexadecimal digits in place of Base64.
+    #[error("is hexadecimal; it must be Base64")]
+    Hexadecimal,
+    /// Base64 of a length that it cannot have, most likely because it lacks its end.
+    #[error("has an impossible length; its end may have been cut off")]
+    CutShort,
+    /// Base64 of more than 16 bytes where an IV must be.
+    #[error("is Base64 of more than 16 bytes")]
+    TooLong,
+    /// An id that is no text, most likely because the date is another one than the sender masked it with.
+    #[error("unmasks to no UTF-8")]
+    NotUtf8,
+    /// An id that is no readable text.
+    #[error("unmasks to control characters")]
+    ControlCharacters,
+    /// An id of over [`MAX_ID`] bytes.
+    #[error("unmasks to over 128 bytes")]
+    LongId,
+}
+
+impl ParameterProblem {
+    /// The hint that the interface has for it.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Hexadecimal => Some("HEXADECIMAL"),
+            Self::CutShort => Some("CUT_SHORT"),
+            _ => None,
+        }
+    }
+}
+
+/// All of a received message that needs no key to read.
+pub struct Envelope {
+    /// The date.
+    pub date: WireDate,
+    /// The sender's id, unmasked from `fi`: the FIU's on the request leg, the AA's on the callback leg. Anyone can forge
+    /// it. At most [`MAX_ID`] bytes without control characters, not empty.
+    pub sender: String,
+    /// What `requestorType` said.
+    pub requestor_type: Option<RequestorType>,
+    /// The IV; `None` if it was absent or empty.
+    pub iv: Option<[u8; BLOCK]>,
+    /// The ciphertext: whole blocks, at least one.
+    pub ciphertext: Vec<u8>,
+    /// What had to be repaired so far.
+    pub deviations: Deviations,
+}
+
+impl Envelope {
+    /// Reads a whole URL, or a query string with or without its `?`.
+    ///
+    /// # Errors
+    /// The first of URL, date and other parameters that cannot be read.
+    pub fn from_url(url: &str, leg: Leg) -> Result<Self, Malformed> {
+        let (parameters, deviations) = url::read(url, leg).map_err(Malformed::Url)?;
+        Reader { leg, deviations }.read(parameters)
+    }
+
+    /// Reads parameters that the caller has taken out of their URL.
+    ///
+    /// # Errors
+    /// The first of date and other parameters that cannot be read.
+    pub fn from_parameters(parameters: Parameters<'_>, leg: Leg) -> Result<Self, Malformed> {
+        Reader { leg, deviations: Deviations::default() }.read(parameters)
+    }
+
+    /// What `fi` decodes to without the mask, if it is text: an id of the keyring if its sender did not mask it.
+    pub fn unmasked_sender(&self) -> Option<String> {
+        String::from_utf8(mask(self.sender.as_bytes(), self.date.text())).ok()
+    }
+}
+
+/// Reads one message: what it has repaired so far.
+struct Reader {
+    leg: Leg,
+    deviations: Deviations,
+}
+
+impl Reader {
+    fn read(mut self, parameters: Parameters<'_>) -> Result<Envelope, Malformed> {
+        let date = self.date(parameters.date)?;
+        let sender = self.sender(parameters.fi, &date)?;
+        let requestor_type = parameters.requestor_type.and_then(|value| self.requestor_type(value, &date));
+        let iv = parameters.iv.map(|value| self.iv(value)).transpose()?;
+        let ciphertext = self.message(parameters.message)?;
+        Ok(Envelope { date, sender, requestor_type, iv, ciphertext, deviations: self.deviations })
+    }
+
+    fn date(&mut self, value: Value<'_>) -> Result<WireDate, Malformed> {
+        let parameter = self.leg.date_name();
+        let (bytes, twice) = value.decoded();
+        let text = String::from_utf8_lossy(&bytes);
+        let date = WireDate::parse(&text).map_err(|problem| Malformed::Date {
+            parameter,
+            problem,
+            text: text.clone().into_owned(),
+        })?;
+        self.deviations.note_if(twice, Deviation::DoubleEncoded, parameter);
+        self.deviations.note_if(text.trim_ascii().len() < text.len(), Deviation::Whitespace, parameter);
+        self.deviations.note_if(date.zero_lost(), Deviation::DateZeroLost, parameter);
+        Ok(date)
+    }
+
+    /// Unmasks `fi`. Of a value that is Base64 in two ways, the one is meant that unmasks to an id.
+    fn sender(&mut self, value: Value<'_>, date: &WireDate) -> Result<String, Malformed> {
+        let mut problem = None;
+        let mut unmasked = None;
+        let accept = |masked: Vec<u8>| {
+            let read = id(&masked, date).map_err(|why| problem.get_or_insert(why));
+            if read.is_err() {
+                unmasked = String::from_utf8(masked).ok();
+            }
+            read.ok()
+        };
+        if let Some(sender) = self.base64("fi", value, Alphabet::Standard, accept) {
+            return Ok(sender);
+        }
+        let hexadecimal = base64::hexadecimal(value).and_then(|digits| from_hexadecimal(&digits));
+        let problem = match (hexadecimal, problem) {
+            (Some(masked), _) if id(&masked, date).is_ok() => ParameterProblem::Hexadecimal,
+            (_, Some(problem)) => problem,
+            _ => broken(value),
+        };
+        Err(Malformed::Parameter { parameter: "fi", problem, unmasked })
+    }
+
+    /// An unknown value is none, and does not keep the message from being read: the text says that more will come.
+    fn requestor_type(&mut self, value: Value<'_>, date: &WireDate) -> Option<RequestorType> {
+        let masked = |bytes: Vec<u8>| RequestorType::named(&mask(&bytes, date.text()));
+        let known = self.base64("requestorType", value, Alphabet::Standard, masked);
+        if known.is_none() {
+            self.deviations.note(Deviation::RequestorType, "requestorType");
+        }
+        known.or_else(|| RequestorType::named(value.decoded().0.trim_ascii()))
+    }
+
+    fn iv(&mut self, value: Value<'_>) -> Result<[u8; BLOCK], Malformed> {
+        let problem = if is_hexadecimal(value) {
+            ParameterProblem::Hexadecimal
+        } else {
+            match self.base64("iv", value, Alphabet::Standard, |bytes| bytes.try_into().ok()) {
+                Some(iv) => return Ok(iv),
+                None if base64::symbols(value).is_some_and(|symbols| symbols > BLOCK.div_ceil(3) * 4) => {
+                    ParameterProblem::TooLong
+                }
+                None => broken(value),
+            }
+        };
+        Err(Malformed::Parameter { parameter: "iv", problem, unmasked: None })
+    }
+
+    fn message(&mut self, value: Value<'_>) -> Result<Vec<u8>, Malformed> {
+        let parameter = self.leg.message_name();
+        // Hexadecimal digits are Base64 symbols too, and half of all such texts would decode to whole blocks.
+        let problem = if is_hexadecimal(value) {
+            ParameterProblem::Hexadecimal
+        } else {
+            let whole_blocks =
+                |bytes: Vec<u8>| (!bytes.is_empty() && bytes.len().is_multiple_of(BLOCK)).then_some(bytes);
+            match self.base64(parameter, value, Alphabet::UrlSafe, whole_blocks) {
+                Some(ciphertext) => return Ok(ciphertext),
+                None => broken(value),
+            }
+        };
+        Err(Malformed::Parameter { parameter, problem, unmasked: None })
+    }
+
+    /// The value of `parameter` that `accept` takes, with a note of what was repaired.
+    fn base64<T>(
+        &mut self,
+        parameter: &'static str,
+        value: Value<'_>,
+        alphabet: Alphabet,
+        accept: impl FnMut(Vec<u8>) -> Option<T>,
+    ) -> Option<T> {
+        let (accepted, repairs) = base64::read(value, alphabet, accept)?;
+        for repair in repairs {
+            self.deviations.note(repair, parameter);
+        }
+        Some(accepted)
+    }
+}
+
+/// The id that `masked` carries.
+fn id(masked: &[u8], date: &WireDate) -> Result<String, ParameterProblem> {
+    let id = String::from_utf8(mask(masked, date.text())).map_err(|_| ParameterProblem::NotUtf8)?;
+    match &id {
+        id if id.is_empty() => Err(ParameterProblem::Empty),
+        id if id.contains(char::is_control) => Err(ParameterProblem::ControlCharacters),
+        id if id.len() > MAX_ID => Err(ParameterProblem::LongId),
+        _ => Ok(id),
+    }
+}
+
+/// Why a value is not the Base64 that it must be, as its characters show.
+fn broken(value: Value<'_>) -> ParameterProblem {
+    match base64::symbols(value) {
+        Some(0) => ParameterProblem::Empty,
+        Some(_) => ParameterProblem::CutShort,
+        None => ParameterProblem::NotBase64,
+    }
+}
+
+fn is_hexadecimal(value: Value<'_>) -> bool {
+    base64::hexadecimal(value).is_some_and(|digits| {
+        let has = |kind: fn(&u8) -> bool| digits.bytes().any(|digit| kind(&digit));
+        // Zero bytes are the Base64 symbols `AAAA`: letters alone do not tell.
+        digits.len() >= HEXADECIMAL
+            && has(u8::is_ascii_digit)
+            && !(has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
+    })
+}
+
+fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
+    let pairs = (0..digits.len()).step_by(2).map(|at| digits.get(at..at + 2));
+    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+}

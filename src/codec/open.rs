@@ -1,0 +1,121 @@
+//! Opening: from an envelope and a key to members.
+
+use thiserror::Error;
+
+use super::{
+    Deviation, Deviations, Envelope, Parties,
+    cipher::{self, BLOCK},
+    kdf::Key,
+    members::{self, Callback, Redirect, Unreadable},
+    profile::{Authentication, Conventions, Scheme},
+    tag::{self, Scope},
+    url::Leg,
+};
+
+/// A message that was opened.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened<T> {
+    /// Its members.
+    pub message: T,
+    /// All that had to be repaired, in the envelope and in the members.
+    pub deviations: Deviations,
+    /// Whether it carried a right tag.
+    pub authenticated: bool,
+}
+
+/// Why a message cannot be opened with a key. For the operator alone: whoever sits at the browser must not be able to tell
+/// one from another, since CBC without a MAC would be a padding oracle then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unopened {
+    /// The message has an IV that the scheme lacks, or lacks one that it needs.
+    #[error("the `iv` does not fit the scheme")]
+    Scheme,
+    /// The padding is wrong, most likely because the secret is.
+    #[error("the padding is wrong: another secret or date, or a changed message")]
+    Padding,
+    /// The tag is wrong.
+    #[error("decrypted, but the tag `mac` is wrong: a changed message, or other ids than the sender's")]
+    WrongTag,
+    /// The pairing requires a tag, and there is none at the end of the text.
+    #[error("decrypted, but there is no tag `mac` at the end, and the pairing requires one")]
+    NoTag,
+    /// The decrypted text is no message.
+    #[error("decrypted, but {0}")]
+    Members(#[from] Unreadable),
+}
+
+/// Opens `ecreq` with a key derived from a secret and [`Envelope::date`].
+///
+/// # Errors
+/// Why the key does not open it.
+pub fn open_redirect(
+    envelope: &Envelope,
+    key: &Key,
+    conventions: &Conventions,
+    parties: Parties<'_>,
+) -> Result<Opened<Redirect>, Unopened> {
+    open(envelope, Leg::Request, key, conventions, parties, members::read_redirect)
+}
+
+/// Opens `ecres` with a key derived from a secret and [`Envelope::date`].
+///
+/// # Errors
+/// Why the key does not open it.
+pub fn open_callback(
+    envelope: &Envelope,
+    key: &Key,
+    conventions: &Conventions,
+    parties: Parties<'_>,
+) -> Result<Opened<Callback>, Unopened> {
+    open(envelope, Leg::Callback, key, conventions, parties, members::read_callback)
+}
+
+fn open<T>(
+    envelope: &Envelope,
+    leg: Leg,
+    key: &Key,
+    conventions: &Conventions,
+    parties: Parties<'_>,
+    read: impl Fn(&[u8], &Conventions) -> Result<(T, Deviations), Unreadable>,
+) -> Result<Opened<T>, Unopened> {
+    let iv = envelope.iv_for(conventions.profile.scheme).ok_or(Unopened::Scheme)?;
+    let decrypted = cipher::decrypt(key, &iv, &envelope.ciphertext).ok_or(Unopened::Padding)?;
+    let text = decrypted.text().ok_or(Unopened::Padding)?;
+    let scope = Scope { leg, parties, date: envelope.date.text() };
+    let (text, authenticated) = authenticated(text, key, scope, conventions.authentication)?;
+    let (message, found) = read(text, conventions)?;
+    let mut deviations = envelope.deviations.clone();
+    deviations.note_if(envelope.date.deviates(conventions.date), Deviation::DateDigits, leg.date_name());
+    deviations.extend(found);
+    Ok(Opened { message, deviations, authenticated })
+}
+
+/// `text` without its tag, and whether that is right.
+fn authenticated<'a>(
+    text: &'a [u8],
+    key: &Key,
+    scope: Scope<'_>,
+    authentication: Authentication,
+) -> Result<(&'a [u8], bool), Unopened> {
+    let tagged = match authentication {
+        Authentication::Off => return Ok((text, false)),
+        Authentication::Write | Authentication::Require => tag::split(text),
+    };
+    match tagged {
+        Some((covered, tag)) if tag::is_right(tag, key, scope, covered) => Ok((covered, true)),
+        Some(_) => Err(Unopened::WrongTag),
+        None if authentication == Authentication::Require => Err(Unopened::NoTag),
+        None => Ok((text, false)),
+    }
+}
+
+impl Envelope {
+    /// The IV to decrypt with, where the message fits `scheme`.
+    pub fn iv_for(&self, scheme: Scheme) -> Option<[u8; BLOCK]> {
+        match (scheme, self.iv) {
+            (Scheme::HkdfIv, Some(iv)) => Some(iv),
+            (Scheme::Pbkdf2, None) => Some([0; BLOCK]),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Parameters found in a URL as real senders place them (wire format, section 6).
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::codec::{
+    Deviation, Deviations, WHOLE, form,
+    scan::{split_at_ampersands, split_at_first},
+};
+
+use super::{Leg, PARAMETERS, Parameters, UrlProblem, Value};
+
+/// Takes the parameters of `leg` from a whole URL or from a query string with or without its `?`, and says what had to be
+/// repaired for it.
+///
+/// # Errors
+/// Where some are missing or are there twice with different values.
+pub fn read(url: &str, leg: Leg) -> Result<(Parameters<'_>, Deviations), UrlProblem> {
+    let mut deviations = Deviations::default();
+    let trimmed = url.trim_ascii_start();
+    deviations.note_if(trimmed.len() < url.len(), Deviation::Whitespace, WHOLE);
+    // Pages that route by the fragment have the query there: `https://fiu.example/#/cb?fi=…`. One in its place goes first.
+    let mut parts = trimmed.split('#').map(query_of);
+    let mut finder = Finder::new(leg, deviations);
+    finder.read(parts.next().unwrap_or_default());
+    if finder.found.is_empty() {
+        for fragment in parts {
+            finder.read(fragment);
+            if !finder.found.is_empty() {
+                finder.deviations.note(Deviation::InFragment, WHOLE);
+                break;
+            }
+        }
+    }
+    finder.finish(url)
+}
+
+/// The parameters that were found so far.
+#[derive(Default)]
+struct Found<'a> {
+    fi: Option<&'a str>,
+    date: Option<&'a str>,
+    message: Option<&'a str>,
+    iv: Option<&'a str>,
+    requestor_type: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    /// Where the value of the parameter `name` belongs.
+    fn slot(&mut self, name: &str) -> &mut Option<&'a str> {
+        match name {
+            "fi" => &mut self.fi,
+            "iv" => &mut self.iv,
+            "requestorType" => &mut self.requestor_type,
+            "reqdate" | "resdate" => &mut self.date,
+            _ => &mut self.message,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self { fi: None, date: None, message: None, iv: None, requestor_type: None })
+    }
+}
+
+struct Finder<'a> {
+    leg: Leg,
+    found: Found<'a>,
+    /// The names of those that came twice with different values.
+    contradicted: Vec<&'static str>,
+    deviations: Deviations,
+}
+
+impl<'a> Finder<'a> {
+    fn new(leg: Leg, deviations: Deviations) -> Self {
+        Self { leg, found: Found::default(), contradicted: Vec::new(), deviations }
+    }
+
+    /// Takes what `query` has.
+    fn read(&mut self, query: &'a str) {
+        let names = self.leg.names();
+        let begins = |at: usize| begins(&query[at + 1..], names);
+        if memchr::memchr_iter(b'?', query.as_bytes()).any(begins) {
+            self.deviations.note(Deviation::SecondQuestionMark, WHOLE);
+            pieces(query, names).for_each(|piece| self.take(piece));
+        } else {
+            split_at_ampersands(query).for_each(|piece| self.take(piece));
+        }
+    }
+
+    fn take(&mut self, piece: &'a str) {
+        let Some((written, value)) = split_at_first(piece, b'=') else { return };
+        let Some(found) = find(self.leg.names(), written) else { return };
+        let name = found.name;
+        self.deviations.note_if(found.html_escaped, Deviation::HtmlEscaped, WHOLE);
+        self.deviations.note_if(found.outer_blanks, Deviation::Whitespace, name);
+        self.deviations.note_if(found.other_case, Deviation::NameCase, name);
+        let slot = self.found.slot(name);
+        let Some(first) = *slot else {
+            *slot = Some(value);
+            return;
+        };
+        if given(first).decoded().0 == given(value).decoded().0 {
+            self.deviations.note(Deviation::Repeated, name);
+        } else if !self.contradicted.contains(&name) {
+            self.contradicted.push(name);
+        }
+    }
+
+    fn finish(self, url: &str) -> Result<(Parameters<'a>, Deviations), UrlProblem> {
+        let Self { leg, found, contradicted, deviations } = self;
+        if !contradicted.is_empty() {
+            return Err(UrlProblem::Repeated(contradicted));
+        }
+        let Found { fi: Some(fi), date: Some(date), message: Some(message), iv, requestor_type } = found else {
+            let required = [("fi", found.fi), (leg.date_name(), found.date), (leg.message_name(), found.message)];
+            let missing = required.into_iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+            let other = leg.other();
+            let carries = |name| queries(url).any(|query| names_any(query, &[name]));
+            return Err(if carries(other.date_name()) && carries(other.message_name()) {
+                UrlProblem::OtherLeg(missing)
+            } else {
+                UrlProblem::Missing(missing)
+            });
+        };
+        let optional = |value: Option<&'a str>| value.filter(|text| !text.is_empty()).map(given);
+        let parameters = Parameters {
+            fi: given(fi),
+            date: given(date),
+            message: given(message),
+            iv: optional(iv),
+            requestor_type: optional(requestor_type),
+        };
+        Ok((parameters, deviations))
+    }
+}
+
+fn given(text: &str) -> Value<'_> {
+    Value { text, from_url: true }
+}
+
+/// The leg that the parameters of `url` belong to: the callback leg where it names `ecres` or `resdate`.
+pub fn leg_of(url: &str) -> Leg {
+    let callback = [Leg::Callback.date_name(), Leg::Callback.message_name()];
+    // The first part that names a parameter is the one that is read.
+    let query = queries(url).find(|query| names_any(query, &PARAMETERS));
+    if query.is_some_and(|query| names_any(query, &callback)) { Leg::Callback } else { Leg::Request }
+}
+
+/// Whether the query of `url` names a parameter of `leg`, as a tolerant reader finds them.
+pub fn names_parameter(url: &str, leg: Leg) -> bool {
+    queries(url).next().is_some_and(|query| names_any(query, leg.names()))
+}
+
+/// Whether the query of `url` names a parameter of either leg, as a tolerant reader finds them: no callback could be
+/// appended to such a `redirect`.
+pub fn names_any_parameter(url: &str) -> bool {
+    queries(url).next().is_some_and(|query| names_any(query, &PARAMETERS))
+}
+
+/// The query of `url`, then what its fragments have of one.
+fn queries(url: &str) -> impl Iterator<Item = &str> {
+    url.trim_ascii_start().split('#').map(query_of)
+}
+
+/// The query of a URL without fragment, or a query string itself.
+fn query_of(url: &str) -> &str {
+    match split_at_first(url, b'?') {
+        // A `=` before the first `?` belongs to a query string, unless a path stands there.
+        Some((before, query)) if is_path(before) => query,
+        _ => url,
+    }
+}
+
+/// Whether `before` leads up to a query: it has no `=`, or a `/` or a scheme before that.
+fn is_path(before: &str) -> bool {
+    before.split_once('=').is_none_or(|(begin, _)| begin.contains('/')) || form::split_scheme(before).is_some()
+}
+
+/// Whether `rest` begins with a parameter of one of `names`.
+fn begins(rest: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| {
+        rest.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+            && rest[name.len()..].starts_with('=')
+    })
+}
+
+/// The pieces of `query` between `&`, and between each later `?` that a parameter of one of `names` follows.
+fn pieces<'a>(query: &'a str, names: &[&str]) -> impl Iterator<Item = &'a str> {
+    let mut rest = Some(query);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.bytes().enumerate().position(|(at, byte)| match byte {
+            b'&' => true,
+            b'?' => begins(&text[at + 1..], names),
+            _ => false,
+        });
+        rest = end.map(|end| &text[end + 1..]);
+        Some(end.map_or(text, |end| &text[..end]))
+    })
+}
+
+/// Whether `query` has a parameter of one of `names`, behind an `&` or any `?`.
+fn names_any(query: &str, names: &[&'static str]) -> bool {
+    query.split(['&', '?']).any(|piece| {
+        let name = piece.split_once('=').map_or(piece, |(name, _)| name);
+        find(names, name).is_some()
+    })
+}
+
+/// A parameter's name and how it was written.
+struct Named {
+    name: &'static str,
+    /// Behind `&amp;`.
+    html_escaped: bool,
+    outer_blanks: bool,
+    other_case: bool,
+}
+
+/// Which of `names` was `written`, in any case, with outer blanks or percent-encoded.
+fn find(names: &[&'static str], written: &str) -> Option<Named> {
+    if let Some(name) = names.iter().find(|name| **name == written) {
+        return Some(Named { name, html_escaped: false, outer_blanks: false, other_case: false });
+    }
+    let rest = written.strip_prefix("amp;").unwrap_or(written);
+    let decoded: Cow<'_, [u8]> = percent_decode_str(rest).into();
+    let trimmed = decoded.trim_ascii();
+    let name = names.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(trimmed))?;
+    Some(Named {
+        name,
+        html_escaped: rest.len() < written.len(),
+        outer_blanks: trimmed.len() < decoded.len(),
+        other_case: name.as_bytes() != trimmed,
+    })
+}
