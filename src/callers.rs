@@ -1,4 +1,4 @@
-//! Who may call: callers by their client certificate or bearer token, and what each of them may use.
+//! Who may call: identifies callers by client certificate or bearer token, and says what each may use.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,14 +30,14 @@ pub use san::{San, peer_sans};
 /// Callers that are served while their file changes.
 pub type Served = Reloaded<Callers>;
 
-/// Headers that carry credentials in no form that is known; such a caller is unknown.
+/// The headers with credentials are malformed, so the caller is unknown.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the headers that carry credentials are malformed")]
 pub struct Malformed;
 
 /// Somebody who may call.
 pub struct Caller {
-    /// For logs; 1 to 128 bytes without control characters, and no other caller's.
+    /// A unique name for logs: 1 to 128 bytes without control characters.
     pub name: Arc<str>,
     methods: Option<Vec<Rpc>>,
     fiu: Option<HashSet<String>>,
@@ -62,7 +62,7 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// Everybody who may call.
+/// All callers.
 #[derive(Default)]
 pub struct Callers {
     by_san: HashMap<San, Arc<Caller>>,
@@ -71,10 +71,10 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Reads the callers file at `path`. Beside the callers come warnings.
+    /// Reads the callers file at `path`. Returns the callers and warnings.
     ///
     /// # Errors
-    /// Everything that makes the file unfit, at once.
+    /// All problems of the file at once.
     pub fn load(path: &Path) -> Result<(Self, Vec<Problem>), Refused> {
         Self::load_with(path, &read_file)
     }
@@ -87,15 +87,15 @@ impl Callers {
         file::load(path, read)
     }
 
-    /// The caller whose certificate has `sans`: that of the first one which is any caller's.
+    /// The caller whose certificate has `sans`: the first name that belongs to a caller decides.
     pub fn by_sans(&self, sans: &[San]) -> Option<&Arc<Caller>> {
         sans.iter().find_map(|san| self.by_san.get(san))
     }
 
-    /// The caller with this bearer token. How long this takes does not tell how much of a token was right.
+    /// The caller with this bearer token. The time that this takes says nothing about the token.
     pub fn by_token(&self, token: &[u8]) -> Option<&Arc<Caller>> {
         let given = Sha256::digest(token);
-        // Every caller is compared, whichever fits.
+        // Compares all callers, even after one fits.
         self.by_token.iter().fold(
             None,
             |found, (sha256, caller)| {
@@ -111,12 +111,12 @@ impl fmt::Debug for Callers {
     }
 }
 
-/// The bearer token of a call (RFC 6750, 2.1); none where it has no `authorization`.
+/// The bearer token of a call (RFC 6750, 2.1). `None` if the call has no `authorization`.
 ///
-/// Whether the connection is one that a token may travel on (TLS, a Unix socket, loopback) is for the server to see.
+/// The server checks whether a token may travel on the connection (TLS, a Unix socket, loopback).
 ///
 /// # Errors
-/// For several `authorization` headers, another scheme, or no token behind it.
+/// If there are several `authorization` headers, another scheme, or no token.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Malformed> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let Some(line) = lines.next() else { return Ok(None) };
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_stands_behind_the_word_bearer_in_the_only_authorization() {
+    fn a_token_is_read_from_a_single_bearer_authorization() {
         let read = |lines: &[&'static str]| {
             let headers: HeaderMap = lines.iter().map(|line| (AUTHORIZATION, line.parse().unwrap())).collect();
             bearer(&headers).map(|token| token.map(<[u8]>::to_vec))

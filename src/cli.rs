@@ -28,7 +28,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Encodes and decodes the browser redirects between FIUs and Account Aggregators, over gRPC.
 ///
-/// Without a subcommand it serves; without a keyring it serves the embedded sandbox keyring, on loopback only.
+/// Without a subcommand it serves. Without a keyring it serves the built-in sandbox keyring, on loopback only.
 #[derive(Parser)]
 #[command(name = "aa-redirect", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -45,29 +45,29 @@ enum Command {
         #[command(flatten)]
         settings: Settings,
     },
-    /// Read settings and keyring, print the pairings without secrets, and exit 64 with the reason on a bad one
+    /// Check the settings and every file, and print the pairings without secrets. Exits 64 if anything is wrong
     Check {
         #[command(flatten)]
         settings: Settings,
     },
-    /// Open a redirect or callback URL with the keyring, offline, and say step by step what was read or what failed
+    /// Open a request or callback URL offline, and say step by step what was read or why it failed
     ///
-    /// For the operator who holds the secrets: it says what the service must not, and it prints the members. Exits 0
-    /// where the service would accept the message now, else 1.
+    /// For the operator who holds the secrets: it prints the members, and the cause that the service must not tell.
+    /// Exits 0 if the service would accept the message now, else 1.
     Inspect {
         #[command(flatten)]
         keyring: KeyringSettings,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
-        /// The URL or query string; `-` reads it from standard input, since arguments show in ps
+        /// The URL or query string. `-` reads it from standard input: an argument is visible in ps
         url: String,
     },
     /// Write the descriptor set of the service to standard output, with the messages of google.rpc in its errors
     Descriptor,
-    /// Print a new secret: 32 characters of the specification's alphabet, from the system's randomness
+    /// Print a new secret: 32 random characters
     Keygen,
-    /// Ask a server whether it serves: exits 0 if it does, else 1
+    /// Ask a server without TLS whether it serves. Exits 0 if it does, else 1
     Health {
         /// The server's address, host:port or unix:path
         #[arg(value_name = "ADDR", default_value = DEFAULT_LISTEN)]
@@ -107,7 +107,7 @@ pub fn run() -> ExitCode {
     let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
-            // Where the stream is closed, nobody reads the message.
+            // If the stream is closed, nobody reads the message.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(BAD_SETTINGS) } else { ExitCode::SUCCESS };
         }
@@ -137,6 +137,6 @@ fn read_url(argument: String) -> Result<String, Failure> {
     }
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
-    // The line end that a shell's echo adds is no part of the URL.
+    // The line end that `echo` adds is not part of the URL.
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -86,7 +86,9 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
 
 fn tell_settings(settings: &Settings, keys: &KdfPool, limits: &Limits) {
     if settings.is_sandbox() {
-        tracing::warn!("SANDBOX KEYRING: its secrets are public, nothing is protected; name your own with --keyring");
+        tracing::warn!(
+            "SANDBOX KEYRING: its secrets are public and protect nothing; name your own keyring with --keyring"
+        );
     }
     let named = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     tracing::info!(
@@ -135,8 +137,8 @@ fn bind_one(address: &Address) -> io::Result<Listener> {
     };
     bound.map_err(|error| {
         let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "; another process listens there, or name another address with --listen",
-            io::ErrorKind::PermissionDenied => "; ports under 1024 need a privilege",
+            io::ErrorKind::AddrInUse => "; another process listens there: stop it, or name another address",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: name a higher port",
             _ => "",
         };
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))

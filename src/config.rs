@@ -14,13 +14,13 @@ use tracing::level_filters::LevelFilter;
 
 /// Loopback only, so that a first start exposes nothing.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
-/// As long as a caller usually waits; Kubernetes kills after 30 seconds.
+/// As long as callers commonly wait. Kubernetes kills after 30 seconds.
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
-/// None: who routes by health needs one, who runs it by hand does not want to wait.
+/// No delay: a load balancer that routes by health needs one, and a person at a terminal does not want to wait.
 const DEFAULT_DRAIN_DELAY: u64 = 0;
-/// More than a mesh opens; some 400 MiB where each is idle.
+/// More than a mesh opens. About 400 MiB if each is idle.
 const DEFAULT_MAX_CONNECTIONS: u32 = 10_000;
-/// Half an hour: callers then spread over the replicas of a rollout within that time.
+/// Half an hour: within this time callers spread over the replicas of a rollout.
 const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;
 /// A hundred years, so that no sum of times overflows.
 const MAX_SECONDS: u64 = 100 * 365 * 86_400;
@@ -98,18 +98,19 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// What `serve` and `check` can be told.
+/// The settings of `serve` and `check`.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Where to listen, host:port or unix:path; may be given several times
+    /// The address for calls, host:port or unix:path. May be given several times
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_LISTEN", value_delimiter = ',', default_value = DEFAULT_LISTEN)]
     pub listen: Vec<Address>,
 
-    /// Where a mesh's proxy alone connects, without TLS: the identity in its x-forwarded-client-cert counts there
+    /// An address without TLS that only the proxy of a mesh can reach: the identity in its x-forwarded-client-cert
+    /// counts
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_TRUSTED_LISTEN", value_delimiter = ',')]
     pub trusted_listen: Vec<Address>,
 
-    /// Where to answer /livez, /readyz, /metrics and gRPC health, without TLS or credentials
+    /// The address for /livez, /readyz, /metrics and gRPC health, without TLS and credentials
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_ADMIN_LISTEN")]
     pub admin_listen: Option<Address>,
 
@@ -117,11 +118,11 @@ pub struct Settings {
     #[allow(missing_docs, reason = "clap would take a doc comment for the help of the whole group")]
     pub keyring: KeyringSettings,
 
-    /// The file of those who may call; without it everybody who can connect may
+    /// The file that lists who may call. Without it everybody who can connect may call
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_CALLERS")]
     pub callers: Option<PathBuf>,
 
-    /// The server's certificate chain, in PEM; TCP other than that of --trusted-listen then speaks TLS
+    /// The server's certificate chain, in PEM. With it every TCP address of --listen speaks TLS
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_CERT", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
@@ -129,35 +130,35 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// The CAs of clients' certificates, in PEM; each client must then show one
+    /// The CAs of client certificates, in PEM. With it each client must present a certificate of these CAs
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_CLIENT_CA", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// Serve the sandbox keyring even on an address that other machines reach
+    /// Serve the sandbox keyring, whose secrets are public, even if other machines can reach the address
     #[arg(long, env = "AA_REDIRECT_SANDBOX", conflicts_with = "keyring", value_parser = FalseyValueParser::new())]
     pub sandbox: bool,
 
-    /// Threads that derive PBKDF2 keys [default: one fewer than cores]
+    /// The number of threads that derive PBKDF2 keys [default: the number of cores minus one]
     #[arg(long, value_name = "N", env = "AA_REDIRECT_KDF_THREADS", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub kdf_threads: Option<u32>,
 
-    /// How long calls in flight may take to end after that
+    /// At shutdown: how long calls in flight have to finish after --drain-delay
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_TIMEOUT", default_value_t = DEFAULT_DRAIN_TIMEOUT, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
     pub drain_timeout: u64,
 
-    /// How long to go on serving after SIGTERM, as not ready, before connections are told to end
+    /// At shutdown: how long to serve on, with health NOT_SERVING, before connections are told to go away
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_DELAY", default_value_t = DEFAULT_DRAIN_DELAY, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
     pub drain_delay: u64,
 
-    /// Connections at a time; at this many the longest-idle one makes room for a new one
+    /// The most connections at a time. For one more, the connection that is idle for longest makes room
     #[arg(long, value_name = "N", env = "AA_REDIRECT_MAX_CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 
-    /// How old a connection gets, give or take a tenth, so that callers find new replicas
+    /// The age at which a connection is told to go away, plus or minus a tenth, so that callers find new replicas
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_CONNECTION_AGE", default_value_t = DEFAULT_MAX_CONNECTION_AGE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     pub max_connection_age: u64,
 
-    /// Which log lines are written: those of this level and above
+    /// Write log lines of this level and above
     #[arg(long, value_name = "LEVEL", env = "AA_REDIRECT_LOG_LEVEL", default_value = "info")]
     pub log_level: LogLevel,
 
@@ -169,18 +170,19 @@ pub struct Settings {
 /// Which keyring.
 #[derive(Args, Clone, Debug)]
 pub struct KeyringSettings {
-    /// The keyring file; without it the embedded sandbox keyring is used
+    /// The keyring file. Without it the built-in sandbox keyring is used
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_KEYRING")]
     pub keyring: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Whether the embedded keyring is served.
+    /// Whether the built-in sandbox keyring is served.
     pub fn is_sandbox(&self) -> bool {
         self.keyring.keyring.is_none()
     }
 
-    /// Threads for key derivation: as told, else one fewer than cores, so that calls without PBKDF2 find one free.
+    /// The threads for key derivation: as set, else the number of cores minus one, so that other calls find a free
+    /// core.
     pub fn kdf_threads(&self) -> u32 {
         let cores =
             || thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));

@@ -1,4 +1,4 @@
-//! Files are read whole and through one door, so that it can be told later whether what was read has changed.
+//! Reads files whole, and notes what was read, so that a later check can tell whether it has changed.
 
 use std::{
     cell::RefCell,
@@ -12,25 +12,25 @@ use zeroize::Zeroizing;
 pub mod problem;
 pub mod reload;
 
-/// Reads a file whole; the bytes are zeroed when dropped.
+/// Reads a file whole. The bytes are zeroed when dropped.
 pub type ReadFile<'a> = dyn Fn(&Path) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
 
-/// The usual [`ReadFile`].
+/// Reads a file from disk, as a [`ReadFile`].
 ///
 /// # Errors
-/// What the system has against it.
+/// If the system cannot read the file.
 pub fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     fs::read(path).map(Zeroizing::new)
 }
 
-/// Which files were read, in which order, and the SHA-256 of what came of it. No byte of them is kept.
+/// Which files were read, in which order, and the SHA-256 of the results. No byte of a file is kept.
 pub(crate) struct Reading {
     files: Vec<PathBuf>,
     sha256: [u8; 32],
 }
 
 impl Reading {
-    /// What `load` makes of the files, and what it read: the very bytes that were handed to it.
+    /// The result of `load`, and what it read.
     pub(crate) fn of<T>(load: impl FnOnce(&ReadFile<'_>) -> T) -> (T, Self) {
         let noted = RefCell::new((Vec::new(), Sha256::new()));
         let loaded = load(&|path| {
@@ -56,14 +56,14 @@ impl Reading {
         (loaded, Self { files, sha256: sha256.finalize().into() })
     }
 
-    /// Whether the files, read once more, give the same.
+    /// Whether the files, read again, give the same.
     pub(crate) fn is_current(&self) -> bool {
-        // What each reading gives is in the sum, errors too.
+        // The sum has the result of each read, errors too.
         let again = Self::of(|read| self.files.iter().for_each(|file| drop(read(file)))).1;
         self.is_same(&again)
     }
 
-    /// Whether both found the same in the same files.
+    /// Whether both read the same from the same files.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.sha256 == other.sha256
     }

@@ -1,4 +1,4 @@
-//! The pairings and their secrets: who shares what with whom, and which pairing a message belongs to.
+//! The pairings and their secrets, and the search for the pairing of a message.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -43,21 +43,21 @@ pub struct Pairing {
     pub aa: String,
     /// How the pairing writes and reads.
     pub conventions: Conventions,
-    /// Where the AA's web view is; an absolute URL.
+    /// The absolute URL of the AA's web view.
     pub webview: Option<String>,
     /// The user-id handles that the AA serves.
     pub handles: Vec<String>,
-    /// Where a redirect may lead.
+    /// The hosts that a redirect may lead to.
     pub redirect_hosts: HostRules,
-    /// At least one; the first is the primary one.
+    /// At least one. The first is the primary one.
     pub secrets: Vec<Secret>,
-    /// Failures of one date and last block before such messages are refused without decrypting; 0: no budget at all.
+    /// The failures of one date and last block before such messages are refused undecrypted. 0: no limit.
     pub failure_budget: u32,
-    /// For how long one date may be written in several messages; zero: never.
+    /// For how long one date may be written in several messages. Zero: never.
     pub date_reuse: TimeDelta,
 }
 
-/// Tells secrets apart for as long as the process lives, across reloads.
+/// Identifies a secret for the life of the process, across reloads.
 static NEXT_SECRET: AtomicU64 = AtomicU64::new(0);
 
 /// A shared secret, zeroed when dropped and hidden from `Debug`.
@@ -67,7 +67,7 @@ pub struct Secret {
     pub id: String,
     /// Whether it only decodes.
     pub decode_only: bool,
-    /// Names the secret in caches: no other one of this process has it.
+    /// Names the secret in caches: no other secret of this process has it.
     pub(crate) serial: u64,
     value: SecretSlice<u8>,
 }
@@ -78,7 +78,7 @@ impl Secret {
         Self { id, decode_only, serial, value: value.into() }
     }
 
-    /// The bytes of the secret: for key derivation alone.
+    /// The bytes of the secret, for key derivation only.
     pub(crate) fn expose(&self) -> &[u8] {
         self.value.expose_secret()
     }
@@ -98,13 +98,13 @@ impl Pairing {
         &self.secrets[0]
     }
 
-    /// The place of the secret with this id among [`Pairing::secrets`].
+    /// The index in [`Pairing::secrets`] of the secret with this id.
     pub fn secret(&self, id: &str) -> Option<usize> {
         self.secrets.iter().position(|secret| secret.id == id)
     }
 }
 
-/// Why no pairing can be picked.
+/// Why no single pairing fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpicked {
     /// None fits.
@@ -113,7 +113,7 @@ pub enum Unpicked {
     Ambiguous,
 }
 
-/// All pairings of a server, by the ids and handles that pick them. A look-up costs the same for ten and ten thousand.
+/// All pairings of a server, by ids and handles. A look-up costs the same for ten and ten thousand.
 #[derive(Debug, Default)]
 pub struct Keyring {
     /// By FIU id and AA id, in that order.
@@ -162,12 +162,12 @@ impl Keyring {
         self.by_fiu.get(fiu)?.by_handle.get(handle)
     }
 
-    /// Whether a pairing of this FIU and AA is held.
+    /// Whether the keyring has a pairing of this FIU and AA.
     pub fn holds(&self, fiu: &str, aa: &str) -> bool {
         self.by_fiu.get(fiu).is_some_and(|fiu| fiu.by_other.contains_key(aa))
     }
 
-    /// The pairing of `fiu` with `aa`, or its only one where `aa` is empty, among those that are `usable`.
+    /// The pairing of `fiu` with `aa` among those that are `usable`. If `aa` is empty, the only pairing of `fiu`.
     ///
     /// # Errors
     /// Where none or several fit.
@@ -175,7 +175,7 @@ impl Keyring {
         pick(&self.by_fiu, fiu, aa, usable)
     }
 
-    /// The pairing of `aa` with `fiu`, or its only one where `fiu` is empty, among those that are `usable`.
+    /// The pairing of `aa` with `fiu` among those that are `usable`. If `fiu` is empty, the only pairing of `aa`.
     ///
     /// # Errors
     /// Where none or several fit.

@@ -1,11 +1,11 @@
 //! The messages and the service of `proto/aa/redirect/v1/redirect.proto`, with a `Debug` that hides payloads.
 
-// Generated code; its comments are those of the proto file.
+// Generated code, with the comments of the proto file.
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 
 tonic::include_proto!("aa.redirect.v1");
 
-/// The descriptors of every file that the service needs, for reflection.
+/// The descriptors of all proto files, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 macro_rules! hide {
@@ -18,7 +18,7 @@ macro_rules! hide {
     )*};
 }
 
-// Members, user ids and whole URLs: none of them may reach a log.
+// These hide members, user ids and whole URLs, which must never reach a log.
 hide!(
     Redirect,
     Callback,

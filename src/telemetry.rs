@@ -1,4 +1,5 @@
-//! What operators see of the calls: metrics, one log event a call, trace spans. Never a payload, a user id or a secret.
+//! What operators see of the calls: metrics, one log event for each call, trace spans. Never a payload, a user id or a
+//! secret.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ pub mod traces;
 use metrics::Metrics;
 use traces::Tracer;
 
-/// Where the records of calls go.
+/// Takes the records of calls.
 pub struct Telemetry {
     /// The metrics of this process.
     pub metrics: Metrics,
@@ -19,12 +20,12 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// With fresh metrics, and spans where there is a tracer.
+    /// With new metrics, and with spans if there is a tracer.
     pub fn new(tracer: Option<Tracer>) -> Arc<Self> {
         Arc::new(Self { metrics: Metrics::new(), tracer })
     }
 
-    /// Exports the spans that wait; blocks for `bound` at most.
+    /// Exports the waiting spans. Blocks for at most `bound`.
     pub fn shutdown(&self, bound: Duration) {
         if let Some(tracer) = &self.tracer {
             tracer.shutdown(bound);

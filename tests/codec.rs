@@ -145,7 +145,7 @@ fn what_is_sealed_opens_with_every_profile_and_list_syntax() {
 }
 
 #[test]
-fn a_message_goes_with_its_scheme_and_key_alone() {
+fn a_message_opens_only_with_its_own_scheme_and_key() {
     let [iv, v1] = [&PROFILES[0], &PROFILES[1]].map(Conventions::of);
     assert_eq!((iv.profile.scheme.name(), v1.profile.scheme.name()), ("hkdf-iv", "pbkdf2"));
     let text = write_redirect(&redirect(), ListSyntax::Repeated);
@@ -194,7 +194,7 @@ fn a_query_is_appended_before_the_fragment_and_after_what_is_there() {
 }
 
 #[test]
-fn parameters_are_found_in_whatever_holds_a_query() {
+fn parameters_are_found_in_a_url_and_in_a_query_string() {
     let query = query();
     for url in [
         query.clone(),
@@ -294,7 +294,7 @@ fn the_leg_of_a_url_is_told_by_its_parameters() {
 }
 
 #[test]
-fn a_parameter_that_is_none_is_named_before_any_key() {
+fn a_malformed_parameter_is_named_before_any_key_is_derived() {
     let whole = seal_text("", &Conventions::of(&PROFILES[0]));
     let date = |text: &str| matches!(WireDate::parse(text), Err(problem) if !problem.is_empty());
     assert!(date("310220260510756") && date("") && !date(DATE));
@@ -341,7 +341,7 @@ fn a_sender_has_at_most_128_bytes_and_no_control_character() {
 }
 
 #[test]
-fn eight_percent_decodings_are_tried_and_no_more() {
+fn a_value_is_percent_decoded_at_most_eight_times() {
     let sealed = seal_text("", &Conventions::of(&PROFILES[1]));
     let mut message = sealed.message.clone();
     for round in 1..=9 {
@@ -390,7 +390,7 @@ fn the_second_that_is_inserted_is_written_as_the_last_millisecond_before_it() {
 }
 
 #[test]
-fn forms_end_where_the_guideline_ends_them() {
+fn forms_have_the_limits_of_the_guideline() {
     assert!(form::is_uuid(TXNID) && form::is_uuid(&TXNID.to_uppercase()));
     for text in ["", "T1234", &TXNID.replace('-', ""), &format!("{{{TXNID}}}"), &TXNID.replace('d', "g")] {
         assert!(!form::is_uuid(text), "{text}");

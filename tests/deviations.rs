@@ -148,7 +148,7 @@ async fn escaped_blanks_around_a_name_are_reported_as_raw_ones_are() {
 }
 
 #[tokio::test]
-async fn blanks_around_fi_are_dropped_even_where_as_many_plus_would_be_base64() {
+async fn blanks_around_fi_are_dropped_even_if_as_many_plus_signs_would_be_base64() {
     for blanks in ["%20%20%20%20", "    "] {
         for (from, to) in [("fi=", format!("fi={blanks}")), ("&reqdate=", format!("{blanks}&reqdate="))] {
             let found = changed(|m| with(&m.request_query(), from, &to)).await;
@@ -176,7 +176,7 @@ async fn a_pairings_own_date_style_is_no_deviation() {
 }
 
 #[tokio::test]
-async fn a_second_question_mark_is_read_where_one_of_our_parameters_follows() {
+async fn a_second_question_mark_is_read_if_one_of_our_parameters_follows() {
     let query = sender::callback("iv", MILLIS, OUTCOME).callback_query();
     let mut server = start().await;
     let opened = server.decode_callback(&format!("https://fiu.example/cb?x=1?{query}")).await.unwrap();

@@ -1,4 +1,4 @@
-//! The callers file: read, checked and refused as a whole.
+//! Reads and checks the callers file. A file with any problem is refused as a whole.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +19,7 @@ use crate::{
 
 use super::{Caller, Callers, Rpc, San};
 
-/// Bytes of a caller's name at most.
+/// The most bytes of a caller's name.
 const MAX_NAME: usize = 128;
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ struct RawCaller {
 
 type List = Spanned<Vec<Spanned<String>>>;
 
-/// What a caller is known by.
+/// What identifies a caller.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Identity {
     San(San),
@@ -53,7 +53,7 @@ enum Identity {
 pub(super) fn load(path: &Path, read: &ReadFile<'_>) -> Result<(Callers, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
     let unreadable = |error: &dyn fmt::Display| {
-        let text = format!("cannot be read: {error}; name another file with --callers");
+        let text = format!("cannot be read: {error}; fix that, or name another file with --callers");
         refused(vec![Problem { line: None, text }])
     };
     let bytes = read(path).map_err(|error| unreadable(&error))?;
@@ -61,7 +61,7 @@ pub(super) fn load(path: &Path, read: &ReadFile<'_>) -> Result<(Callers, Vec<Pro
     parse(text).map_err(refused)
 }
 
-/// What has been found while one file is checked.
+/// What the check of one file has found.
 struct Check<'a> {
     lines: Lines,
     problems: Vec<Problem>,
@@ -81,7 +81,7 @@ fn parse(text: &str) -> Result<(Callers, Vec<Problem>), Vec<Problem>> {
         identities: HashMap::new(),
     };
     if file.caller.is_empty() {
-        let text = "has no [[caller]]; write at least one, or leave --callers out to let everybody call";
+        let text = "has no [[caller]]: write at least one, or leave --callers out to let everybody call";
         check.problems.push(Problem { line: None, text: text.into() });
     }
     let mut callers = Callers::default();
@@ -104,13 +104,13 @@ impl<'a> Check<'a> {
         self.problems.push(self.problem(at, text));
     }
 
-    /// The caller that `raw` describes; where a problem was noted, it is not used.
+    /// The caller that `raw` describes. It is not used if the file has a problem.
     fn caller(&mut self, raw: &'a RawCaller) -> Option<(Identity, Arc<Caller>)> {
         self.name(&raw.name);
         let san = raw.san.as_ref().and_then(|san| self.san(san));
         let token = raw.token_sha256.as_ref().and_then(|token| self.token(token));
         if raw.san.is_some() == raw.token_sha256.is_some() {
-            self.refuse(&raw.name, "a caller needs `san` or `token_sha256`, and only one of them");
+            self.refuse(&raw.name, "a caller needs either `san` or `token_sha256`: write one of them");
         }
         let caller = Caller {
             name: raw.name.get_ref().as_str().into(),
@@ -124,9 +124,9 @@ impl<'a> Check<'a> {
     fn name(&mut self, name: &'a Spanned<String>) {
         let text = name.get_ref();
         if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
-            self.refuse(name, format!("`name` must have 1 to {MAX_NAME} bytes, no control characters"));
+            self.refuse(name, format!("`name` must have 1 to {MAX_NAME} bytes and no control characters"));
         } else if let Some(first) = self.names.insert(text, self.lines.at(name.span().start)) {
-            self.refuse(name, format!("the caller on line {first} has the same `name`; each needs its own"));
+            self.refuse(name, format!("the caller on line {first} has the same `name`: give each its own"));
         }
     }
 
@@ -151,7 +151,7 @@ impl<'a> Check<'a> {
                 "`token_sha256` must be the SHA-256 of the token, 64 hex digits: printf %s \"$TOKEN\" | sha256sum",
             );
         } else if sha256 == Some(Sha256::digest(b"").into()) {
-            self.refuse(at, "`token_sha256` is the SHA-256 of nothing; was the token's variable empty?");
+            self.refuse(at, "`token_sha256` is the SHA-256 of an empty text: was the variable of the token empty?");
         }
         Some(self.unique(at, Identity::Token(sha256?)))
     }
@@ -159,20 +159,24 @@ impl<'a> Check<'a> {
     fn unique(&mut self, at: &Spanned<String>, identity: Identity) -> Identity {
         let line = self.lines.at(at.span().start);
         if let Some(first) = self.identities.insert(identity.clone(), line) {
-            self.refuse(at, format!("the caller on line {first} is known by the same; keep one of them"));
+            self.refuse(at, format!("the caller on line {first} has the same `san` or token: keep one of them"));
         }
         identity
     }
 
     fn methods(&mut self, list: &List) -> Vec<Rpc> {
         if list.get_ref().is_empty() {
-            self.refuse(list, "`methods` is empty, so that this caller can call nothing; drop it to allow all");
+            self.refuse(
+                list,
+                "`methods` is empty, so this caller can call nothing: name methods, or remove it to allow all",
+            );
         }
         let mut methods = Vec::new();
         for at in list.get_ref() {
             match Rpc::of_name(at.get_ref()) {
                 Some(rpc) => methods.push(rpc),
-                None => self.refuse(at, format!("`methods` takes {}", Rpc::ALL.map(Rpc::name).join(", "))),
+                None => self
+                    .refuse(at, format!("an entry of `methods` must be one of {}", Rpc::ALL.map(Rpc::name).join(", "))),
             }
         }
         methods
@@ -181,14 +185,16 @@ impl<'a> Check<'a> {
     /// The ids of `list`; none where it allows all.
     fn ids(&mut self, list: &List, field: &str) -> Option<HashSet<String>> {
         if list.get_ref().is_empty() {
-            self.refuse(list, format!("`{field}` is empty, so that no pairing fits; drop it to allow all"));
+            self.refuse(list, format!("`{field}` is empty, so no pairing fits: name ids, or remove it to allow all"));
         }
         for at in list.get_ref() {
             let id = at.get_ref();
             if id.is_empty() || id.len() > MAX_ID || id.chars().any(char::is_control) {
-                self.refuse(at, format!("`{field}` takes ids of 1 to {MAX_ID} bytes, no control characters, or \"*\""));
+                let text = format!("an entry of `{field}` must have 1 to {MAX_ID} bytes and no control characters");
+                self.refuse(at, text);
             } else if id.contains('*') && id != "*" {
-                let text = format!("this id of `{field}` is taken letter by letter; only a lone \"*\" stands for all");
+                let text =
+                    format!("`*` inside an id of `{field}` is an ordinary character: only \"*\" alone stands for all");
                 self.warnings.push(self.problem(at, text));
             }
         }
@@ -197,10 +203,10 @@ impl<'a> Check<'a> {
     }
 }
 
-/// The 32 bytes that `text` writes in 64 hex digits of either case.
+/// The 32 bytes of `text`, which has 64 hexadecimal digits of either case.
 fn read_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` would accept a sign.
     if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }

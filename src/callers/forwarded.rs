@@ -1,7 +1,7 @@
-//! `x-forwarded-client-cert`: the client certificate that a mesh's proxy has verified (Envoy, "HTTP header
+//! Reads `x-forwarded-client-cert`: the client certificate that the proxy of a mesh has verified (Envoy, "HTTP header
 //! manipulation").
 //!
-//! Whoever reaches a listener can write this header, so that it counts only where the proxy alone does.
+//! Everybody who reaches a listener can write this header, so it counts only on addresses that only the proxy reaches.
 
 use http::HeaderMap;
 
@@ -9,15 +9,15 @@ use super::{Malformed, San};
 
 /// The header.
 const HEADER: &str = "x-forwarded-client-cert";
-/// The keys of an element; their case does not count.
+/// The keys of an element, without regard to case.
 const KEYS: [&str; 7] = ["By", "Hash", "Cert", "Chain", "Subject", "URI", "DNS"];
 
-/// The DNS names and SPIFFE IDs of the last element, which is the one that the nearest proxy wrote; none where the
-/// header is absent. Names of another form are left out.
+/// The DNS names and SPIFFE IDs of the last element, which the nearest proxy wrote. `None` if the header is absent.
+/// Names of another form are left out.
 ///
 /// # Errors
-/// Where the header stands there twice, or any of its elements is malformed: a quote that an earlier hop left open could
-/// swallow the last one.
+/// If the header comes twice, or any of its elements is malformed: a quote that an earlier hop left open could hide the
+/// last element.
 pub fn sans(headers: &HeaderMap) -> Result<Option<Vec<San>>, Malformed> {
     let mut lines = headers.get_all(HEADER).iter();
     let Some(line) = lines.next() else { return Ok(None) };
@@ -34,7 +34,7 @@ pub fn sans(headers: &HeaderMap) -> Result<Option<Vec<San>>, Malformed> {
     }
 }
 
-/// The names of the element that `text` begins with, and what is behind its comma.
+/// The names of the first element of `text`, and the rest behind its comma.
 fn element(text: &str) -> Result<(Vec<San>, Option<&str>), Malformed> {
     let mut sans = Vec::new();
     let mut rest = text.trim_start_matches([' ', '\t']);
@@ -57,7 +57,7 @@ fn element(text: &str) -> Result<(Vec<San>, Option<&str>), Malformed> {
     }
 }
 
-/// The value that `text` begins with, unquoted, and what is behind it.
+/// The first value of `text`, unquoted, and the rest behind it.
 fn value(text: &str) -> Result<(String, &str), Malformed> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ';', '=', '"']).unwrap_or(text.len());
@@ -102,13 +102,13 @@ mod tests {
             ("URI=;DNS=", vec![]),
             ("URI=\"spiffe://m/a\";DNS=\"a.example\"", vec!["spiffe://m/a", "a.example"]),
             ("Cert=\"-----BEGIN%20CERTIFICATE-----%0AMII=,;\";Chain=\"x\";URI=spiffe://m/a", vec!["spiffe://m/a"]),
-            // What stands in quotes is no separator, and a backslash takes what follows it out of the syntax.
+            // A separator in quotes does not separate, and neither does one behind a backslash.
             (r#"URI=spiffe://m/a;Subject="O=x,URI=spiffe://m/b;DNS=b.example""#, vec!["spiffe://m/a"]),
             (r#"Subject="CN=\",URI=spiffe://m/b,\"";URI=spiffe://m/a"#, vec!["spiffe://m/a"]),
             (r#"Subject="CN=x\\";URI=spiffe://m/a"#, vec!["spiffe://m/a"]),
             (r#"Subject="CN=\\\"";URI=spiffe://m/a"#, vec!["spiffe://m/a"]),
             (r#"Subject="CN=a\, b;c=d";URI=spiffe://m/a"#, vec!["spiffe://m/a"]),
-            // A name of one kind does not pass for the other.
+            // A name of one kind does not count as the other kind.
             ("URI=a.example;DNS=spiffe://m/a", vec![]),
             ("URI=https://m/a;URI=SPIFFE://m/a;DNS=*.example;DNS=127.0.0.1", vec![]),
         ] {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_this_form_is_malformed() {
+    fn every_other_form_of_the_header_is_malformed() {
         for line in [
             "",
             " ",
@@ -146,7 +146,7 @@ mod tests {
             "Subject=\"\"\";URI=spiffe://m/a",
             "Subject=\"\\",
             "URI=spiffe://m/é",
-            // An earlier hop that leaves a quote open, or closes it in a proxy's own words.
+            // An earlier hop leaves a quote open, or closes it inside the text of the proxy.
             "Subject=\",By=spiffe://m/us;Hash=00;URI=spiffe://m/a",
             "Subject=\",By=spiffe://m/us;Hash=00;Subject=\"\";URI=spiffe://m/a",
             "Subject=\",By=spiffe://m/us;Hash=00;Subject=\"CN=x\";URI=spiffe://m/a",

@@ -1,24 +1,24 @@
-//! The subject alternative names that callers are known by: DNS names and SPIFFE IDs, kept apart.
+//! The subject alternative names that identify callers: DNS names and SPIFFE IDs, kept apart.
 
 use rustls_pki_types::{CertificateDer, DnsName};
 use webpki::EndEntityCert;
 
-/// Bytes of a SPIFFE ID at most (SPIFFE ID standard, 2.3).
+/// The most bytes of a SPIFFE ID (SPIFFE ID standard, 2.3).
 const MAX_SPIFFE: usize = 2048;
-/// Bytes of its trust domain at most (2.1).
+/// The most bytes of its trust domain (2.1).
 const MAX_TRUST_DOMAIN: usize = 255;
 
-/// A name that a certificate vouches for. A URI never equals a DNS name, whatever its text.
+/// A name that a certificate proves. A URI never equals a DNS name, even if the text is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum San {
-    /// A DNS name without wildcard, in lower case: its letters' case does not count (RFC 4343).
+    /// A DNS name without wildcard, in lower case, since its case has no meaning (RFC 4343).
     Dns(String),
     /// The SPIFFE ID of a workload, compared byte for byte.
     Spiffe(String),
 }
 
 impl San {
-    /// `text` as the DNS name of one host; none for a wildcard, an IP address or a name that ends with a dot.
+    /// `text` as the DNS name of one host. `None` for a wildcard, an IP address or a name that ends with a dot.
     pub fn dns(text: &str) -> Option<Self> {
         let name = DnsName::try_from(text).ok().filter(|_| !text.ends_with('.'))?;
         Some(Self::Dns(name.to_lowercase_owned().as_ref().to_owned()))
@@ -39,8 +39,8 @@ impl San {
     }
 }
 
-/// The DNS names and SPIFFE IDs of an X.509 certificate (DER) that TLS has verified; its other names are left out, and
-/// a certificate that cannot be read has none.
+/// The DNS names and SPIFFE IDs of an X.509 certificate (DER) that TLS has verified. Other names are left out. A
+/// certificate that cannot be read has no names.
 pub fn peer_sans(der: &[u8]) -> Vec<San> {
     let der = CertificateDer::from(der);
     let Ok(certificate) = EndEntityCert::try_from(&der) else { return Vec::new() };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_or_has_no_names_gives_none() {
+    fn a_broken_certificate_or_one_without_names_gives_no_names() {
         assert_eq!(peer_sans(&certificate(&[])), []);
         let der = certificate(&[SanType::DnsName("a.example".try_into().unwrap())]);
         for length in 0..der.len() {

@@ -34,7 +34,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     }
     let source = match &settings.keyring.keyring {
         Some(path) => path.display().to_string(),
-        None => "the embedded sandbox keyring".to_owned(),
+        None => "the built-in sandbox keyring".to_owned(),
     };
     println!("\n{source} can be served; pairings: {}", rows.len());
     Ok(())

@@ -1,4 +1,4 @@
-//! `health`: asks a server, for probes that have no client of their own.
+//! `health`: asks a server for its health, for probes that have no gRPC client of their own.
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;

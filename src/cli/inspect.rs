@@ -1,7 +1,7 @@
 //! `inspect`: opens a message offline, step by step, for the operator who holds the secrets.
 //!
-//! Says what the service must not say. Values are printed with control characters escaped, since whoever sits at the
-//! browser chose them.
+//! Says what the service must not say. Control characters in values are escaped, since the user of the browser may have
+//! chosen the values.
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
@@ -27,7 +27,7 @@ use crate::{
 
 use super::Failure;
 
-/// All that was found; what was not reached is absent.
+/// Everything that was found. What was not reached is absent.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 struct Report {
@@ -112,7 +112,7 @@ pub(super) fn run(settings: &KeyringSettings, url: &str, json: bool) -> Result<(
     if report.accepted { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// An operator opens a message although its date is refused.
+/// Opens a message even if its date is refused: this is for an operator.
 struct Operator;
 
 impl Witness for Operator {
@@ -138,7 +138,7 @@ async fn inspect(exchange: &Exchange, keyring: &Keyring, url: &str, now: DateTim
         }
     };
     report.envelope(&envelope, now);
-    // Each pairing of the sender by itself, so that one answer never hides another.
+    // Each pairing of the sender is tried, so that one answer never hides another.
     let receivers = keyring.pairings().filter_map(|pairing| match leg {
         Leg::Request => (pairing.fiu == envelope.sender).then_some(&*pairing.aa),
         Leg::Callback => (pairing.aa == envelope.sender).then_some(&*pairing.fiu),

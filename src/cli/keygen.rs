@@ -1,10 +1,10 @@
-//! `keygen`: a secret from the specification's alphabet and the system's randomness.
+//! `keygen`: makes a secret from the alphabet of the specification and the randomness of the system.
 
 use super::Failure;
 
 /// The specification's alphabet of secrets.
 const ALPHABET: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_!#$%&*?@^~";
-/// Characters of a secret.
+/// The number of characters of a secret.
 const LENGTH: usize = 32;
 
 /// A new secret, each of its characters equally likely.
@@ -13,7 +13,8 @@ pub(super) fn secret() -> Result<String, Failure> {
     while secret.len() < LENGTH {
         let mut bytes = [0; 2 * LENGTH];
         getrandom::fill(&mut bytes).map_err(|error| Failure::Other(format!("no random bytes: {error}")))?;
-        // Of 256 values only a multiple of the alphabet's length keeps the characters equally likely.
+        // Bytes at or above the largest multiple of the alphabet's length are dropped: they would make some characters
+        // more likely.
         let fair = 256 / ALPHABET.len() * ALPHABET.len();
         let characters = bytes.into_iter().map(usize::from).filter(|&byte| byte < fair);
         secret.extend(characters.map(|byte| char::from(ALPHABET[byte % ALPHABET.len()])));

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_number_of_blocks_is_refused() {
+    fn a_ciphertext_of_broken_blocks_is_refused() {
         for length in [0, 1, 15, 17, 31] {
             assert!(decrypt(&Key::new([0; 32]), &[0; BLOCK], &vec![0; length]).is_none(), "{length}");
         }

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn a_text_that_is_no_date_is_refused() {
         for text in [
             "",
             "010100000000000",
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn outer_blanks_are_no_part_of_salt_and_mask() {
+    fn outer_blanks_of_a_date_are_not_part_of_salt_and_mask() {
         assert_eq!(WireDate::parse(" 060420210510756\r\n").map(|date| date.text), Ok("060420210510756".to_owned()));
     }
 

@@ -44,12 +44,12 @@ pub enum BadSettings {
     /// The settings of OpenTelemetry cannot be used.
     #[error("{0}")]
     Tracing(#[from] BadTracing),
-    /// The embedded keyring is faulty.
-    #[error("the embedded keyring is faulty: {0:?}")]
+    /// The built-in sandbox keyring is faulty.
+    #[error("the built-in sandbox keyring is faulty: {0:?}; this is a bug of the program")]
     Sandbox(Vec<Problem>),
 }
 
-/// What is served from files, loaded and fit.
+/// What is served from files, loaded and checked.
 pub struct Loaded {
     /// The pairings.
     pub keyring: Arc<keyring::Served>,
@@ -57,12 +57,12 @@ pub struct Loaded {
     pub callers: Option<Arc<callers::Served>>,
     /// Certificate and key.
     pub tls: Option<Arc<tls::Served>>,
-    /// What to look at, each with the file that it is about.
+    /// What an operator should look at, each with its file.
     pub warnings: Vec<(PathBuf, Problem)>,
 }
 
 impl Loaded {
-    /// What is looked at again while the server runs.
+    /// What is reloaded while the server runs.
     pub(super) fn sources(&self) -> Vec<Arc<dyn Source>> {
         let keyring = Some(Arc::clone(&self.keyring) as Arc<dyn Source>);
         let callers = self.callers.clone().map(|callers| callers as Arc<dyn Source>);
@@ -71,10 +71,10 @@ impl Loaded {
     }
 }
 
-/// Checks what no single setting shows, and loads every file.
+/// Checks the settings together, and loads every file.
 ///
 /// # Errors
-/// What makes the settings unfit.
+/// If the settings cannot be used.
 pub fn load(settings: &Settings) -> Result<Loaded, BadSettings> {
     check_sandbox(settings)?;
     let (keyring, found) = load_keyring(&settings.keyring)?;

@@ -1,23 +1,23 @@
-//! What the checked files (keyring, callers) have in common: a file is refused as a whole, with line and what to mend;
-//! all problems at once.
+//! What checked files (keyring, callers) have in common: a file with any problem is refused as a whole, all problems at
+//! once, each with its line and what to fix.
 //!
-//! No message of a refusal carries a value that could be a secret written into the wrong place.
+//! No message repeats a value of the file that could be a secret in the wrong place.
 
 use std::{fmt, path::PathBuf};
 
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// Why a file is refused; or, as a warning, what to look at in one that is not.
+/// A reason to refuse a file, or a warning about one that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, counted from 1; none where the file itself is the problem.
+    /// The line, counted from 1. `None` if the problem is the file itself.
     pub line: Option<usize>,
     /// What is wrong and what to do.
     pub text: String,
 }
 
-/// A refused file: every problem with the file's name and line, one in a line of text.
+/// A refused file: every problem with name and line, one on each line of text.
 #[derive(Debug, Error)]
 pub struct Refused {
     pub(crate) file: PathBuf,
@@ -40,14 +40,14 @@ impl fmt::Display for Refused {
     }
 }
 
-/// `text` in its shape as TOML, before anything of it is checked; or what keeps it from having that shape.
+/// Parses `text` as TOML of this shape. Its values are checked later.
 pub(crate) fn shaped<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
     toml::from_str(text).map_err(|error| {
         vec![Problem { line: error.span().map(|span| Lines::of(text).at(span.start)), text: describe(&error) }]
     })
 }
 
-/// Where the lines of a text begin, so that finding a line costs the same in a large file as in a small one.
+/// Where the lines of a text begin, so that finding a line costs the same in a large file and in a small one.
 pub(crate) struct Lines(Vec<usize>);
 
 impl Lines {
@@ -62,10 +62,10 @@ impl Lines {
     }
 }
 
-/// What TOML or its shape has against the file, without the keys and values that the library's message may quote.
+/// The problem that the TOML library reports, without the keys and values that its message may quote.
 fn describe(error: &toml::de::Error) -> String {
     let message = error.message();
-    // The last one: a quoted value may hold the word too.
+    // The last occurrence: a quoted value may contain the word too.
     match message.rsplit_once("expected ") {
         Some((before, expected)) if before.contains("invalid") => format!("the value here should be {expected}"),
         Some((before, expected)) if before.contains("unknown field") => {

@@ -1,6 +1,6 @@
-//! What is served while its files change: read, checked and swapped as a whole; a broken file changes nothing.
+//! Reloads what is served from files: read, checked and replaced as a whole. A broken file changes nothing.
 //!
-//! Content counts, not times or names of files: swapped symlinks of mounted volumes are seen, a mere `touch` is not.
+//! Content counts, not the time or name of a file: it sees swapped symlinks of mounted volumes, and ignores `touch`.
 
 use std::{
     fmt, io,
@@ -21,24 +21,24 @@ use tokio::{
 
 use super::{ReadFile, Reading, problem::Problem};
 
-/// How often files are looked at: short beside the minute that Kubernetes takes to bring a change to a volume, and
-/// reading some hundred small files that often costs next to nothing.
+/// How often files are checked: short compared with the minute that Kubernetes takes to update a volume, and cheap for
+/// hundreds of small files.
 pub const POLL: Duration = Duration::from_secs(5);
-/// For how long changed files must stay as they are: a file may be half written, a key be there before its certificate.
+/// How long changed files must stay unchanged: a file may be half written, or a key may come before its certificate.
 const SETTLE: Duration = Duration::from_millis(200);
-/// How often at most that is waited for; files that change for longer count as they were read last.
+/// The most such waits. Files that change for longer count as they were read last.
 const SETTLE_ROUNDS: usize = 5;
 
-/// What a look at the files of one source found.
+/// What a check of the files of one source found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// What is served is what the files hold.
+    /// The files have not changed.
     Unchanged,
-    /// What the files hold is served from now on; with warnings.
+    /// The new content is served from now on, with these warnings.
     Applied(Vec<Problem>),
-    /// The files have changed and cannot be used, for this reason; what was served before still is.
+    /// The files have changed and cannot be used, for this reason. The old content is served on.
     Refused(String),
-    /// As before: the files are refused, for this reason that was told already.
+    /// The files are still refused, for this reason, which was reported before.
     StillRefused(String),
 }
 
@@ -47,15 +47,15 @@ pub trait Source: Send + Sync {
     /// Its name in logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Reads the files and, where they have changed and are good, serves what they hold from now on.
+    /// Reads the files. If they have changed and are good, serves their content from now on.
     ///
-    /// Blocks: reads files, and waits up to a second until changed ones stay as they are.
+    /// Blocks: reads files, and waits up to a second until changed files stay unchanged.
     fn check(&self) -> Outcome;
 }
 
 type Load<T> = dyn Fn(&ReadFile<'_>) -> Result<(T, Vec<Problem>), String> + Send + Sync;
 
-/// A `T` that is served from files. Whoever holds one keeps it, whatever becomes of the files.
+/// A `T` that is served from files. A holder of one `T` keeps it, even if the files change.
 pub struct Reloaded<T> {
     name: &'static str,
     served: ArcSwap<T>,
@@ -70,8 +70,8 @@ struct Last {
 }
 
 impl<T> Reloaded<T> {
-    /// Loads what `name` serves first, with its warnings. `load` reads files through its argument and in no other way;
-    /// what else it depends on counts as unchanging.
+    /// Loads the first content of `name`, with its warnings. `load` must read files only through its argument.
+    /// Everything else that it depends on counts as constant.
     ///
     /// # Errors
     /// Those of `load`.
@@ -90,7 +90,7 @@ impl<T> Reloaded<T> {
         Ok((reloaded, warnings))
     }
 
-    /// What is served now. For a call that waits, clone the `Arc` in it: few guards at a time are cheap.
+    /// What is served now. A call that waits should clone the `Arc` in it: only a few guards at a time are cheap.
     pub fn current(&self) -> Guard<Arc<T>> {
         self.served.load()
     }
@@ -103,7 +103,7 @@ impl<T: Send + Sync> Source for Reloaded<T> {
 
     fn check(&self) -> Outcome {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is refused is loaded anew each time: a certificate may have become valid.
+        // Refused files are loaded again each time: a certificate may have become valid.
         if last.refused.is_none() && last.reading.is_current() {
             return Outcome::Unchanged;
         }
@@ -121,7 +121,7 @@ impl<T: Send + Sync> Source for Reloaded<T> {
         let same = reading.is_same(&last.reading);
         let before = std::mem::replace(&mut *last, Last { reading, refused: loaded.as_ref().err().cloned() });
         match loaded {
-            // Changed and changed back.
+            // The files changed, and changed back.
             Ok(_) if same && before.refused.is_none() => Outcome::Unchanged,
             Ok((value, warnings)) => {
                 self.served.store(Arc::new(value));
@@ -133,17 +133,17 @@ impl<T: Send + Sync> Source for Reloaded<T> {
     }
 }
 
-/// Each SIGHUP from now on, which ends the process no more.
+/// Each SIGHUP from now on. The signal no longer ends the process.
 ///
 /// # Errors
-/// Where the signal cannot be listened to.
+/// If the system cannot deliver the signal.
 pub fn hangups() -> io::Result<impl Stream<Item = ()>> {
     let mut hangups = signal(SignalKind::hangup())?;
     Ok(stream::poll_fn(move |context| hangups.poll_recv(context)))
 }
 
-/// Checks all `sources` each time that `every` has passed and at each of `hangups`, logs what is new, and hands each
-/// outcome with its source's name to `report`. Never ends.
+/// Checks all `sources` at every interval `every` and at each of `hangups`, logs what is new, and gives each outcome
+/// with the name of its source to `report`. Never ends.
 pub async fn watch(
     sources: Vec<Arc<dyn Source>>,
     hangups: impl Stream<Item = ()>,
@@ -162,14 +162,14 @@ pub async fn watch(
             let checked = Arc::clone(source);
             let outcome = spawn_blocking(move || checked.check())
                 .await
-                .unwrap_or_else(|_| Outcome::Refused("the check broke off: a fault of this program".into()));
+                .unwrap_or_else(|_| Outcome::Refused("the check panicked: a bug of this program".into()));
             log(source.name(), &outcome, asked);
             report(source.name(), &outcome);
         }
     }
 }
 
-/// Logs what is new; where somebody `asked` by a signal, what is not, too.
+/// Logs what is new. If somebody `asked` by a signal, logs what is unchanged too.
 fn log(source: &'static str, outcome: &Outcome, asked: bool) {
     match outcome {
         Outcome::Unchanged if asked => tracing::info!(source, "files unchanged"),
@@ -182,7 +182,7 @@ fn log(source: &'static str, outcome: &Outcome, asked: bool) {
             }
         }
         Outcome::Refused(problem) | Outcome::StillRefused(problem) => {
-            tracing::error!(source, "not reloaded, what was served before still is: {problem}");
+            tracing::error!(source, "not reloaded, the old content is served on: {problem}");
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The keyring file: read, checked and refused as a whole, with line and what to mend; all problems at once.
+//! Reads and checks the keyring file. A file with any problem is refused as a whole: all problems at once, each with
+//! its line and what to fix.
 //!
-//! No message of a refusal carries a value that could be a secret written into the wrong place.
+//! No message repeats a value of the file that could be a secret in the wrong place.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,23 +31,23 @@ mod shape;
 use super::{HostRules, Keyring, Pairing, Secret};
 use shape::{RawFile, RawPairing, RawSecret};
 
-/// Secrets of a pairing at most: each may cost a key derivation on decode.
+/// The most secrets of a pairing: each may cost a key derivation on decode.
 const MAX_SECRETS: usize = 4;
-/// Characters of a secret that the specification asks for; a shorter one is a warning.
+/// The characters of a secret that the specification asks for. A shorter one is a warning.
 const USUAL_SECRET: usize = 32;
-/// `max_age_seconds` at most, some 31 years.
+/// The most `max_age_seconds`: about 31 years.
 const MAX_AGE: i64 = 1_000_000_000;
-/// `date_reuse_milliseconds` at most.
+/// The most `date_reuse_milliseconds`.
 const MAX_DATE_REUSE: i64 = 1000;
-/// `failure_budget` if the file does not name one.
+/// The default of `failure_budget`.
 const DEFAULT_FAILURE_BUDGET: u32 = 32;
-/// `failure_budget` at most: the budget of a date bounds failures beyond.
+/// The most `failure_budget`: the budget of a date limits failures beyond it.
 const MAX_FAILURE_BUDGET: i64 = 4096;
 
-/// Reads the keyring file at `path` and the secrets that it names. Beside the keyring come warnings.
+/// Reads the keyring file at `path` and the secrets that it names. Returns the keyring and warnings.
 ///
 /// # Errors
-/// Everything that makes the file unfit, at once.
+/// All problems of the file at once.
 pub fn load(path: &Path) -> Result<(Keyring, Vec<Problem>), Refused> {
     load_with(path, &read_file)
 }
@@ -58,7 +59,7 @@ pub fn load(path: &Path) -> Result<(Keyring, Vec<Problem>), Refused> {
 pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
     let unreadable = |error: &dyn fmt::Display| {
-        let text = format!("cannot be read: {error}; name another file with --keyring");
+        let text = format!("cannot be read: {error}; fix that, or name another file with --keyring");
         refused(vec![Problem { line: None, text }])
     };
     let bytes = read(path).map_err(|error| unreadable(&error))?;
@@ -71,7 +72,7 @@ pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Probl
 /// Reads the bytes of a secret file, named as in the keyring.
 type ReadSecret<'a> = dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String> + 'a;
 
-/// What has been found while one file is checked.
+/// What the check of one file has found.
 struct Check<'a> {
     lines: Lines,
     read: &'a ReadSecret<'a>,
@@ -96,7 +97,7 @@ pub(crate) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<P
         secrets: HashMap::new(),
     };
     if file.pairing.is_empty() {
-        check.problems.push(Problem { line: None, text: "has no [[pairing]]; write at least one".into() });
+        check.problems.push(Problem { line: None, text: "has no [[pairing]]: write at least one".into() });
     }
     let pairings = file.pairing.iter().filter_map(|raw| check.pairing(raw)).collect();
     if check.problems.is_empty() { Ok((Keyring::new(pairings), check.warnings)) } else { Err(check.problems) }
@@ -117,7 +118,7 @@ impl Check<'_> {
         self.warnings.push(Problem { line, text: text.into() });
     }
 
-    /// The pairing that `raw` describes; none where a problem was noted.
+    /// The pairing that `raw` describes. `None` if it has a problem.
     #[expect(clippy::expect_used, reason = "`number` gives nothing out of range")]
     fn pairing(&mut self, raw: &RawPairing) -> Option<Pairing> {
         let problems = self.problems.len();
@@ -125,7 +126,7 @@ impl Check<'_> {
         self.id(&raw.aa, "aa");
         self.unique_pairing(raw);
         let profile = self.choice(&raw.profile, "profile", &PROFILES.each_ref().map(|profile| (profile.name, profile)));
-        // Under a profile that is none, the departures are checked all the same.
+        // The other settings are checked even if the profile is unknown.
         let conventions = self.conventions(raw, profile.unwrap_or(&PROFILES[0]));
         if let Some(webview) = &raw.webview {
             self.webview(webview);
@@ -158,12 +159,9 @@ impl Check<'_> {
     fn id(&mut self, id: &Spanned<String>, field: &str) {
         let text = id.get_ref();
         if text.is_empty() {
-            self.refuse(id, format!("`{field}` is empty; write the id that `fi` carries"));
+            self.refuse(id, format!("`{field}` is empty: write the id that `fi` carries"));
         } else if text.len() > MAX_ID || text.chars().any(char::is_control) {
-            self.refuse(
-                id,
-                format!("`{field}` is over {MAX_ID} bytes or has control characters; no `fi` carries that"),
-            );
+            self.refuse(id, format!("`{field}` must have 1 to {MAX_ID} bytes and no control characters"));
         }
     }
 
@@ -171,10 +169,7 @@ impl Check<'_> {
         let line = self.line(&raw.fiu.span());
         let pairing = (raw.fiu.get_ref().clone(), raw.aa.get_ref().clone());
         if let Some(first) = self.pairings.insert(pairing, line) {
-            self.refuse(
-                &raw.fiu,
-                format!("this pairing of `fiu` and `aa` stands on line {first} too; keep one of them"),
-            );
+            self.refuse(&raw.fiu, format!("line {first} has the same pairing of `fiu` and `aa`: keep one of them"));
         }
     }
 
@@ -213,7 +208,10 @@ impl Check<'_> {
         if let (Some(read_date), DateStyle::Millis, ReadDate::Tenths) =
             (&raw.read_date, conventions.date, conventions.read_date)
         {
-            self.warn(read_date, "this pairing writes milliseconds, which its own `read_date` cannot read");
+            self.warn(
+                read_date,
+                "this pairing writes milliseconds, and its own `read_date` cannot read them: set `date`",
+            );
         }
         conventions
     }
@@ -232,7 +230,7 @@ impl Check<'_> {
         if (least..=most).contains(at.get_ref()) {
             return Some(*at.get_ref());
         }
-        self.refuse(at, format!("`{field}` must be a number from {least} to {most}"));
+        self.refuse(at, format!("`{field}` must be a whole number from {least} to {most}"));
         None
     }
 
@@ -251,23 +249,23 @@ impl Check<'_> {
                 _ => false,
             });
         if !fits {
-            self.refuse(webview, "`webview` must be an absolute https URL (http only to a loopback host)");
+            self.refuse(webview, "`webview` must be an absolute https URL; http only to a loopback host");
         } else if names_parameter(text, Leg::Request) {
-            self.refuse(webview, "`webview` must not name a parameter of the redirect in its query; drop it");
+            self.refuse(webview, "the query of `webview` names a parameter of the redirect: remove it");
         }
     }
 
     fn handle(&mut self, fiu: &str, handle: &Spanned<String>) {
         let text = handle.get_ref();
         if text.is_empty() || text.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control()) {
-            self.refuse(handle, "a handle must be what follows the `@` of a user id, without blanks");
+            self.refuse(handle, "a handle is the part of a user id behind its `@`: not empty, without `@` and blanks");
             return;
         }
         let line = self.line(&handle.span());
         if let Some(first) = self.handles.insert((fiu.to_owned(), text.to_ascii_lowercase()), line) {
             self.refuse(
                 handle,
-                format!("this FIU has the handle on line {first} too; it must lead to one AA, so keep one of them"),
+                format!("line {first} has the same handle for this FIU: a handle leads to one AA, so keep one of them"),
             );
         }
     }
@@ -275,10 +273,14 @@ impl Check<'_> {
     fn redirect_hosts(&mut self, entries: Option<&[Spanned<String>]>) -> HostRules {
         let Some(entries) = entries else { return HostRules::any() };
         if entries.is_empty() {
-            self.warnings.push(Problem { line: None, text: "an empty `redirect_hosts` forbids every redirect".into() });
+            let text = "an empty `redirect_hosts` forbids every redirect: list hosts, or remove it to allow all";
+            self.warnings.push(Problem { line: None, text: text.into() });
         }
         HostRules::of(entries.iter().map(|entry| entry.get_ref().as_str())).unwrap_or_else(|at| {
-            self.refuse(&entries[at], "`redirect_hosts` takes hosts such as fiu.example or *.fiu.example, no URLs");
+            self.refuse(
+                &entries[at],
+                "an entry of `redirect_hosts` must be a host such as fiu.example or *.fiu.example",
+            );
             HostRules::any()
         })
     }
@@ -286,7 +288,7 @@ impl Check<'_> {
     fn secrets(&mut self, raw: &Spanned<Vec<RawSecret>>) -> Vec<Secret> {
         let entries = raw.get_ref();
         if entries.is_empty() || entries.len() > MAX_SECRETS {
-            self.refuse(raw, format!("`secrets` must have 1 to {MAX_SECRETS} entries; the first one encodes"));
+            self.refuse(raw, format!("`secrets` must have 1 to {MAX_SECRETS} entries: the first one encodes"));
             return Vec::new();
         }
         let mut ids = HashSet::new();
@@ -294,13 +296,14 @@ impl Check<'_> {
         for (at, entry) in entries.iter().enumerate() {
             let id = entry.id.get_ref();
             if id.is_empty() || id.len() > MAX_ID || id.chars().any(char::is_control) {
-                self.refuse(&entry.id, format!("a secret's `id` must have 1 to {MAX_ID} bytes, no control characters"));
+                let text = format!("the `id` of a secret must have 1 to {MAX_ID} bytes and no control characters");
+                self.refuse(&entry.id, text);
             } else if !ids.insert(id) {
-                self.refuse(&entry.id, "another secret of this pairing has the same `id`; each needs its own");
+                self.refuse(&entry.id, "another secret of this pairing has the same `id`: give each its own");
             }
             match &entry.usage {
                 Some(usage) if at == 0 => {
-                    self.refuse(usage, "the first secret is the primary one and encodes; drop its `use`");
+                    self.refuse(usage, "the first secret is the primary one and encodes: remove its `use`");
                 }
                 Some(usage) => drop(self.choice(usage, "use", &[("decode", "")])),
                 None => {}
@@ -312,14 +315,14 @@ impl Check<'_> {
         secrets
     }
 
-    /// The bytes of a secret, without one trailing line end.
+    /// The bytes of a secret, without one line end at the end.
     fn secret_value(&mut self, entry: &RawSecret) -> Option<Zeroizing<Vec<u8>>> {
         let value = match (&entry.file, &entry.env) {
             (Some(file), None) => (self.read)(file).map_err(|error| format!("the secret file {error}")),
             (None, Some(name)) => env::var(name)
                 .map(|value| Zeroizing::new(value.into_bytes()))
-                .map_err(|_| "the environment variable of the secret is not set, or is not UTF-8".to_owned()),
-            _ => Err("a secret needs `file` or `env`, and only one of them".to_owned()),
+                .map_err(|_| "the environment variable of the secret is not set, or not UTF-8: set it".to_owned()),
+            _ => Err("a secret needs either `file` or `env`: write one of them".to_owned()),
         };
         let mut value = match value {
             Ok(value) => value,
@@ -336,25 +339,26 @@ impl Check<'_> {
             }
         }
         if value.is_empty() {
-            self.refuse(&entry.id, "the secret is empty; `aa-redirect keygen` makes one");
+            self.refuse(&entry.id, "the secret is empty: `aa-redirect keygen` makes one");
             return None;
         }
         Some(value)
     }
 
-    /// Warns of a secret that is short or that another pairing, whose secrets stand on another line, has too.
+    /// Warns about a secret that is short, or that another pairing (on another line) has too.
     fn weigh(&mut self, entry: &RawSecret, value: &[u8], pairing: usize) {
         if String::from_utf8_lossy(value).chars().count() < USUAL_SECRET {
-            let text = format!("the secret has under {USUAL_SECRET} characters; `aa-redirect keygen` makes one");
+            let text =
+                format!("the secret has fewer than {USUAL_SECRET} characters: `aa-redirect keygen` makes a new one");
             self.warn(&entry.id, text);
         }
         if value.trim_ascii().len() < value.len() || value.starts_with("\u{feff}".as_bytes()) {
-            let text = "the secret begins or ends with a blank, a line end or a byte order mark, which are part of it";
+            let text = "the secret begins or ends with a blank, line end or byte order mark, which is part of it: is that meant?";
             self.warn(&entry.id, text);
         }
         let first = *self.secrets.entry(Sha256::digest(value).into()).or_insert(pairing);
         if first != pairing {
-            self.warn(&entry.id, format!("the secret is one of line {first} too; give each pairing its own"));
+            self.warn(&entry.id, format!("a pairing on line {first} has the same secret: give each pairing its own"));
         }
     }
 }

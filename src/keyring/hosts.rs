@@ -1,4 +1,4 @@
-//! `redirect_hosts`: where a redirect may lead, compared as a browser resolves hosts (WHATWG URL).
+//! `redirect_hosts`: the hosts that a redirect may lead to, compared as a browser resolves hosts (WHATWG URL).
 
 use url::{Host, Url};
 
@@ -8,14 +8,14 @@ pub struct HostRules(Option<Vec<Rule>>);
 
 #[derive(Debug)]
 enum Rule {
-    /// This host and no other.
+    /// Only this host.
     Exact(String),
-    /// Any host below: `.fiu.example` for `*.fiu.example`.
+    /// Any host below a domain: `.fiu.example` for `*.fiu.example`.
     Below(String),
 }
 
-/// Bytes of user, host and port that are looked at: a name has 253 characters at most (RFC 1035), each up to twelve
-/// bytes where it is escaped and beyond ASCII, in practice far fewer. Punycode takes the square of a label's length.
+/// The most bytes of user, host and port: a URL with more is refused unread. A name has at most 253 characters (RFC
+/// 1035), in practice far fewer than this many bytes. Punycode takes time in the square of a label's length.
 const MAX_AUTHORITY: usize = 1024;
 
 impl HostRules {
@@ -24,12 +24,12 @@ impl HostRules {
         Self(None)
     }
 
-    /// Only hosts that one of `entries` names, each a host or `*.` and a domain.
+    /// Only the hosts in `entries`. An entry is a host, or `*.` and a domain.
     ///
     /// # Errors
-    /// The place of the first entry that is neither.
+    /// The index of the first entry that is neither.
     pub fn of<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, usize> {
-        // A `*` is a character of hosts to WHATWG; here it stands for labels, and only in front.
+        // WHATWG allows `*` in a host. Here it stands for labels, and only in front.
         let host = |text: &str| Host::parse(text).ok().filter(|_| !text.contains('*'));
         let rule = |entry: &str| match entry.strip_prefix("*.") {
             Some(domain) => match host(domain) {
@@ -46,8 +46,8 @@ impl HostRules {
             .map(|rules| Self(Some(rules)))
     }
 
-    /// Whether a browser that is sent to `url` ends at an allowed host; what the host of a scheme other than `http` and
-    /// `https` means is up to the app that has the scheme.
+    /// Whether a browser that is sent to `url` goes to an allowed host. The host of a scheme other than `http` and
+    /// `https` means what the app of that scheme makes of it.
     pub fn allow(&self, url: &str) -> bool {
         let Some(rules) = &self.0 else { return true };
         let (_, rest) = url.split_once("://").unwrap_or_default();
@@ -56,11 +56,11 @@ impl HostRules {
             return false;
         }
         let Ok(url) = Url::parse(url) else { return false };
-        // Its fragment says where it ends, whatever its host is (Android's intents in Chrome).
+        // The fragment says where an Android intent leads, not the host.
         if url.scheme() == "intent" {
             return false;
         }
-        // The host of a scheme that WHATWG does not call special is left as it was written.
+        // WHATWG leaves the host of other schemes as it was written.
         let Some(host) = url.host_str().map(str::to_ascii_lowercase) else { return false };
         rules.iter().any(|rule| match rule {
             Rule::Exact(exact) => host == *exact,
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_no_name_is_as_long_as_is_none() {
+    fn a_host_that_is_longer_than_any_name_is_refused() {
         let rules = HostRules::of(["*.ok.test"]).unwrap();
         let allows = |slashes: &str, length: usize| {
             rules.allow(&format!(
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_host_is_refused() {
+    fn an_entry_that_is_not_a_host_is_refused() {
         for entry in ["", "*", "*.", "https://ok.test", "ok.test/", "a b", "*.*.ok.test"] {
             assert_eq!(HostRules::of(["fine.test", entry]).err(), Some(1), "{entry}");
         }

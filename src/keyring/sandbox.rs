@@ -1,4 +1,4 @@
-//! The embedded keyring for a first look: `sandbox/` of the repository. Its secrets are public.
+//! The built-in sandbox keyring: `sandbox/` of the repository. Its secrets are public.
 
 use zeroize::Zeroizing;
 
@@ -13,7 +13,7 @@ macro_rules! secrets {
     };
 }
 
-/// The secret files, by the names that the keyring file has for them.
+/// The secret files, by their names in the keyring file.
 const SECRETS: [(&str, &[u8]); 9] = secrets![
     "fiu-alpha-2026-11",
     "fiu-alpha-2026-05",
@@ -29,7 +29,7 @@ const SECRETS: [(&str, &[u8]); 9] = secrets![
 /// The sandbox keyring.
 ///
 /// # Errors
-/// Never, as a test shows: it is part of the program.
+/// Never: it is part of the program, and a test loads it.
 pub fn sandbox() -> Result<Keyring, Vec<Problem>> {
     let read = |file: &str| {
         let secret = SECRETS.iter().find(|(name, _)| *name == file);

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn two_greedy_owners_give_way_to_a_third() {
+    fn two_owners_with_long_queues_make_room_for_a_third() {
         let mut queue = Queue::new(8);
         for job in 0..8 {
             assert_eq!(queue.push(1, job), Ok(()));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_that_nobody_wants_make_room() {
+    fn jobs_that_no_caller_waits_for_make_room() {
         let mut queue = Queue::new(4);
         for (owner, job) in [(1, 10), (1, 11), (2, 20), (3, 30)] {
             assert_eq!(queue.push(owner, job), Ok(()));

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn livez_is_ok_whatever_readiness_says() {
+    async fn livez_is_ok_even_if_not_ready() {
         let (_admin, address, readiness) = admin(LONG).await;
         let changes: [fn(&Readiness); 4] =
             [|_| (), |it| it.set_serving(true), |it| it.set_serving(false), Readiness::end_watches];
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_pages_are_there_over_http2_too() {
+    async fn the_admin_pages_answer_over_http2_too() {
         let (_admin, address, _) = admin(LONG).await;
         let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<String>();
         for (method, path, status, bodiless) in [
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_is_slow_with_its_headers_holds_up_nobody_and_is_cut() {
+    async fn a_client_that_sends_headers_slowly_delays_nobody_and_is_disconnected() {
         let (_admin, address, _) = admin([2_000, 600_000, 600_000]).await;
         let mut slow = Vec::new();
         for part in ["", "PRI * HTTP/2.0", "GET /livez HTTP/1.1\r\nHost:"] {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_http_is_closed() {
+    async fn a_peer_that_speaks_no_http_is_disconnected() {
         let (_admin, address, _) = admin(LONG).await;
         for garbage in [
             "\u{16}\u{3}\u{1}\0\u{5}\u{1}\0\0\r\n\r\n",
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_lives_its_time_and_not_for_ever() {
+    async fn a_connection_ends_at_its_age() {
         let (_admin, address, _) = admin([3_000, 100, 100]).await;
         let mut watch = client(address).await.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
         assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_connections_end_with_it() {
+    async fn connections_end_with_their_server() {
         let (task, address, _) = admin(LONG).await;
         let mut watch = client(address).await.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
         assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_the_cap_the_longest_idle_connection_makes_room() {
+    fn at_the_limit_the_longest_idle_connection_makes_room() {
         let connections = Connections::new(2);
         let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
         first.activity.idle_since.store(20, Ordering::Relaxed);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connection_that_holds_the_most_is_cut_where_too_much_is_held() {
+    fn above_the_memory_limit_the_connection_that_holds_the_most_is_closed() {
         let connections = Connections::new(3);
         let (small, large, other) =
             (connections.enter().unwrap(), connections.enter().unwrap(), connections.enter().unwrap());

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn check_follows_readiness_from_the_start_to_the_drain() {
+    async fn health_check_follows_readiness_from_start_to_drain() {
         let readiness = Readiness::new();
         let mut client = client(&readiness).await;
         for (serving, expected) in [
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ten_thousand_watches_end_together() {
+    async fn ten_thousand_health_watches_end_together_at_a_drain() {
         let readiness = Readiness::new();
         let statuses = Statuses { readiness: readiness.clone(), services: vec![] };
         let mut watches = Vec::new();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_tells_a_start_from_a_drain() {
+    fn readyz_says_whether_the_server_starts_or_drains() {
         let readiness = Readiness::new();
         readiness.set_serving(false);
         assert_eq!(readiness.reason(), Some("starting: no keyring is loaded yet"));

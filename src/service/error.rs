@@ -338,8 +338,8 @@ fn scheme_mismatch(scheme: Scheme, fiu: &str, aa: &str) -> Text {
         Scheme::Pbkdf2 => "has no iv, and the message has one",
     };
     let message = format!(
-        "the message was read as one of the pairing of {fiu} with {aa}, whose scheme {} {problem}: \
-         name the right party, or agree on one version of the guideline",
+        "the pairing of {fiu} with {aa} was chosen, and its scheme {} {problem}: if the other party is a different one, \
+         name it in the call; else the two sides follow different versions of the guideline",
         scheme.name()
     );
     Text::of(message, [("scheme", scheme.name().to_owned())])

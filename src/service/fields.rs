@@ -1,4 +1,4 @@
-//! Request fields into domain types: every field is checked and every violation collected, so that a caller learns of
+//! Turns request fields into domain types. Checks every field and collects all violations, so that a caller learns of
 //! all of them at once.
 
 use chrono::{DateTime, Utc};
@@ -15,18 +15,18 @@ use crate::{
 
 use super::error::{Refusal, Violation};
 
-/// Bytes of a member at most.
+/// The most bytes of a member.
 const MAX_MEMBER: usize = 8 * 1024;
-/// Entries of a list at most.
+/// The most entries of a list.
 const MAX_LIST: usize = 200;
 
-/// A message that would not fit into a URL; `field` holds it.
+/// The refusal of a message in `field` that would not fit into a URL.
 pub(super) fn too_long(field: &'static str) -> Refusal {
-    let description = format!("makes a URL, ecreq or ecres of over {MAX_URL} bytes; shorten it");
+    let description = format!("is too long: the URL, ecreq or ecres would have more than {MAX_URL} bytes");
     Refusal::FieldInvalid(vec![Violation { field, description }])
 }
 
-/// Refuses a URL of `length` bytes that is too long; `field` holds what makes it so.
+/// Refuses a URL of `length` bytes that is too long because of `field`.
 pub(super) fn check_length(field: &'static str, length: usize) -> Result<(), Refusal> {
     if length > MAX_URL { Err(too_long(field)) } else { Ok(()) }
 }
@@ -36,7 +36,7 @@ pub(super) fn check_length(field: &'static str, length: usize) -> Result<(), Ref
 pub(super) struct Fields(Vec<Violation>);
 
 impl Fields {
-    /// Notes that `field` is wrong. One violation tells all that is wrong with it.
+    /// Notes that `field` is wrong. One violation has everything that is wrong with a field.
     pub(super) fn refuse(&mut self, field: &'static str, description: impl Into<String>) {
         let description = description.into();
         match self.0.iter_mut().find(|violation| violation.field == field) {
@@ -54,12 +54,12 @@ impl Fields {
     /// Ends the collection.
     ///
     /// # Errors
-    /// Where a field was refused.
+    /// If a field was refused.
     pub(super) fn finish(self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(Refusal::FieldInvalid(self.0)) }
     }
 
-    /// An id that must be given.
+    /// An id that is required.
     pub(super) fn id(&mut self, field: &'static str, id: &str) {
         self.require(field, !id.is_empty(), "is required");
         self.optional_id(field, id);
@@ -79,18 +79,18 @@ impl Fields {
 
     /// A URL to decode.
     pub(super) fn url(&mut self, url: &str) {
-        self.require("url", !url.is_empty(), "is required, or `params` in its place");
+        self.require("url", !url.is_empty(), "is required, or `params` instead");
         self.require("url", url.len() <= MAX_URL, "must have at most 49152 bytes");
     }
 
-    /// `requestor_type`, where it is one that this version knows.
+    /// `requestor_type`, if this version knows it.
     pub(super) fn requestor_type(&mut self, value: i32) -> Option<RequestorType> {
         match proto::RequestorType::try_from(value) {
             Ok(proto::RequestorType::Unspecified) => None,
             Ok(proto::RequestorType::Fiu) => Some(RequestorType::Fiu),
             Ok(proto::RequestorType::Lsp) => Some(RequestorType::Lsp),
             Err(_) => {
-                self.refuse("requestor_type", "must be FIU, LSP or unspecified");
+                self.refuse("requestor_type", "must be FIU, LSP or UNSPECIFIED");
                 None
             }
         }
@@ -106,16 +106,19 @@ impl Fields {
             // The range of google.protobuf.Timestamp, and of years with four digits.
             .filter(|_| (-62_135_596_800..=253_402_300_799).contains(&given.seconds));
         if instant.is_none() {
-            self.refuse("issue_time", "must be a timestamp of the years 1 to 9999 with 0 to 999999999 nanos");
+            self.refuse("issue_time", "must be a timestamp of the years 1 to 9999, with nanos from 0 to 999999999");
         }
         instant
     }
 
-    /// An `issue_time` outside the pairing's window could never be accepted.
+    /// Refuses an `issue_time` outside the window of the pairing: no receiver would accept it.
     pub(super) fn window(&mut self, issue_time: DateTime<Utc>, now: DateTime<Utc>, conventions: &Conventions) {
         if (issue_time - now).abs() > conventions.max_age {
             let seconds = conventions.max_age.num_seconds();
-            self.refuse("issue_time", format!("must lie within {seconds} s of now, the pairing's window"));
+            self.refuse(
+                "issue_time",
+                format!("must be at most {seconds} s from now: that is the window of the pairing"),
+            );
         }
     }
 
@@ -128,12 +131,9 @@ impl Fields {
         self.userid("redirect.userid", &given.userid);
         self.target("redirect.redirect", &given.redirect);
         let free = !url::names_any_parameter(&given.redirect);
-        self.require(
-            "redirect.redirect",
-            free,
-            &format!("must not name any of {} in its query", PARAMETERS.join(", ")),
-        );
-        self.require("redirect.srcref", !given.srcref.is_empty(), "needs at least one consent handle");
+        let form = format!("must not name any of {} in its query", PARAMETERS.join(", "));
+        self.require("redirect.redirect", free, &form);
+        self.require("redirect.srcref", !given.srcref.is_empty(), "is required: at least one consent handle");
         self.list("redirect.srcref", &given.srcref);
         self.list("redirect.fipid", &given.fipid);
         self.text("redirect.email", &given.email);
@@ -170,7 +170,7 @@ impl Fields {
     /// The members of `ecres`.
     pub(super) fn callback(&mut self, given: Option<proto::Callback>) -> members::Callback {
         let given = given.unwrap_or_default();
-        self.require("callback.txnid", !given.txnid.is_empty(), "is required: the request's, unchanged");
+        self.require("callback.txnid", !given.txnid.is_empty(), "is required: that of the request, unchanged");
         let txnid = form::is_txnid(&given.txnid);
         self.require("callback.txnid", txnid, "must have at most 128 bytes and no control character");
         self.text("callback.sessionid", &given.sessionid);
@@ -179,12 +179,17 @@ impl Fields {
         match status {
             proto::CallbackStatus::Success => {
                 self.require("callback.errorcode", given.errorcode == 0, "must be 0 with SUCCESS");
-                self.require("callback.srcref", !given.srcref.is_empty(), "needs the accepted handles with SUCCESS");
+                let accepted = !given.srcref.is_empty();
+                self.require("callback.srcref", accepted, "is required with SUCCESS: the accepted consent handles");
             }
             proto::CallbackStatus::Failure => {
-                self.require("callback.errorcode", given.errorcode != 0, "must say why: 1 or more with FAILURE");
+                self.require(
+                    "callback.errorcode",
+                    given.errorcode != 0,
+                    "is required with FAILURE: a code of 1 or more",
+                );
             }
-            proto::CallbackStatus::Unspecified => self.refuse("callback.status", "must be SUCCESS or FAILURE"),
+            proto::CallbackStatus::Unspecified => self.refuse("callback.status", "is required: SUCCESS or FAILURE"),
         }
         self.list("callback.srcref", &given.srcref);
         self.extra("callback.extra", &given.extra);
@@ -199,25 +204,29 @@ impl Fields {
         }
     }
 
-    /// The URL that a callback leads to.
+    /// The URL to which a callback leads.
     pub(super) fn redirect_url(&mut self, given: &str) {
         self.target("redirect_url", given);
         let free = !url::names_parameter(given, Leg::Callback);
         self.require("redirect_url", free, "must not name fi, resdate, ecres or iv in its query");
     }
 
-    /// The user, in the form that either leg needs to be opened.
+    /// A user id, in the form that either leg needs to be opened.
     fn userid(&mut self, field: &'static str, given: &str) {
         if given.is_empty() {
             self.refuse(field, "is required");
         } else if !form::is_userid(given) {
-            self.refuse(field, "must be name or mobile, `@` and AA handle, of at most 128 bytes without blanks");
+            let form = "must be a name or mobile number, `@` and the AA's handle, such as 9999988888@aa, of at most 128 \
+                        bytes without blanks";
+            self.refuse(field, form);
         }
     }
 
-    /// A URL that a browser will be sent to.
+    /// A URL to which a browser will be sent.
     fn target(&mut self, field: &'static str, given: &str) {
-        if let Err(problem) = form::check_redirect(given) {
+        if given.is_empty() {
+            self.refuse(field, "is required");
+        } else if let Err(problem) = form::check_redirect(given) {
             self.refuse(field, problem);
         }
         self.text(field, given);
@@ -230,15 +239,15 @@ impl Fields {
     fn list(&mut self, field: &'static str, items: &[String]) {
         self.require(field, items.len() <= MAX_LIST, "must have at most 200 entries");
         if let Some(at) = items.iter().position(|item| !form::is_list_item(item) || item.len() > MAX_MEMBER) {
-            let form = "must have 1 to 8192 bytes, no outer blanks, none of , { } [ ] \" ' \\ & and no control character, and \
-                        not be a word for a value that is absent";
+            let form = "must have 1 to 8192 bytes, no blanks at its ends, none of , { } [ ] \" ' \\ &, no control \
+                        character, and must not be a word for an absent value, such as null";
             self.refuse(field, format!("entry {at} (counted from 0) {form}"));
         }
     }
 
     fn extra(&mut self, field: &'static str, extra: &std::collections::BTreeMap<String, String>) {
         let names = extra.keys().all(|name| form::is_extra_name(name));
-        let form = "names must be [A-Za-z][A-Za-z0-9_.-]* and, in any case, none of the guideline's members nor mac";
+        let form = "a name must be [A-Za-z][A-Za-z0-9_.-]* and, in any case, neither a member of the guideline nor mac";
         self.require(field, names, form);
         let sizes = extra.iter().all(|(name, value)| name.len() <= MAX_MEMBER && value.len() <= MAX_MEMBER);
         self.require(field, sizes, "names and values must have at most 8192 bytes");

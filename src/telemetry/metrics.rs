@@ -1,7 +1,7 @@
-//! The metrics, as Prometheus reads them: the `grpc_server_*` names that dashboards know, and our own
-//! under `aa_redirect_`. All labels are bounded by the interface and the keyring.
+//! The metrics for Prometheus: the `grpc_server_*` names that dashboards know, and our own under `aa_redirect_`. The
+//! interface and the keyring limit the labels.
 //!
-//! Counting a call takes a few atomic additions on counters that were made at the start.
+//! To count a call takes a few atomic additions on counters that exist from the start.
 
 use std::{
     fmt,
@@ -40,7 +40,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const MICROSECOND: i64 = 1_000;
 const MILLISECOND: i64 = 1_000 * MICROSECOND;
 
-/// From calls without a derivation, which take some 20 µs, to deadlines.
+/// From calls without a key derivation, which take about 20 µs, to deadlines.
 const HANDLING: [i64; 16] = [
     100 * MICROSECOND,
     250 * MICROSECOND,
@@ -60,7 +60,7 @@ const HANDLING: [i64; 16] = [
     10_000 * MILLISECOND,
 ];
 
-/// What is loaded again while the server runs.
+/// What is reloaded while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Source {
@@ -81,13 +81,13 @@ pub enum Cause {
     Peer,
     /// It was old.
     Age,
-    /// There were too many, or too much was held and most of it for this one.
+    /// There were too many connections, or this one held the most memory.
     Cap,
-    /// The server drained.
+    /// The server shut down.
     Drain,
-    /// TLS or HTTP/2 did not come about.
+    /// The handshake of TLS or HTTP/2 failed.
     Handshake,
-    /// It broke.
+    /// It failed.
     Error,
 }
 
@@ -102,22 +102,22 @@ impl Cause {
     ];
 }
 
-/// A value that lives elsewhere and is read when metrics are asked for.
+/// A value that another module counts. It is read when the metrics are requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// PBKDF2 keys derived.
     Derivations,
     /// Derivations refused because the queue had no room.
     DerivationsRefused,
-    /// Derivations that wait.
+    /// Waiting derivations.
     DerivationQueue,
-    /// PBKDF2 keys remembered.
+    /// PBKDF2 keys in the cache.
     DerivedKeys,
-    /// Failure budgets that were spent.
+    /// Failure budgets that were used up.
     FailureBudgetSpent,
-    /// Messages refused because their budget was spent.
+    /// Messages refused because their budget was used up.
     FailureBudgetRefused,
-    /// Log lines that found no room.
+    /// Log lines that had no room.
     LogLinesDropped,
     /// End of the served certificate, in seconds of the Unix epoch.
     CertificateExpiry,
@@ -130,9 +130,9 @@ impl Reading {
         ("derivations_refused", "Derivations refused because the queue had no room.", MetricType::Counter),
         ("derivation_queue", "Derivations that wait.", MetricType::Gauge),
         ("derived_keys", "PBKDF2 keys remembered.", MetricType::Gauge),
-        ("failure_budget_spent", "Failure budgets that were spent.", MetricType::Counter),
-        ("failure_budget_refused", "Messages refused because their budget was spent.", MetricType::Counter),
-        ("log_lines_dropped", "Log lines dropped because the log was not taken off in time.", MetricType::Counter),
+        ("failure_budget_spent", "Failure budgets that were used up.", MetricType::Counter),
+        ("failure_budget_refused", "Messages refused because their budget was used up.", MetricType::Counter),
+        ("log_lines_dropped", "Log lines dropped because nobody read the log in time.", MetricType::Counter),
         (
             "certificate_expiry_timestamp_seconds",
             "End of the served certificate, in seconds of the Unix epoch.",
@@ -192,7 +192,7 @@ impl Metrics {
 
         let (connections, connections_opened) = (Gauge::default(), Counter::default());
         own.register("connections", "Open connections", connections.clone());
-        // The counter's samples end in `_total`, but its family would have the gauge's name.
+        // Named `connections_accepted`, since a counter `connections` would have the same family name as the gauge.
         own.register("connections_accepted", "Connections accepted", connections_opened.clone());
         let closed = Counters::<1>::default();
         own.register("connections_closed", "Connections ended, by cause", closed.clone());
@@ -215,24 +215,24 @@ impl Metrics {
         let mut all = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut all, &self.registry);
-        // A histogram with bounds below zero has no sum in the format, as it would not only grow.
+        // The format allows no sum for a histogram with bounds below zero, because the sum could fall.
         all.split_inclusive('\n').filter(|line| !line.starts_with("aa_redirect_date_skew_seconds_sum")).collect()
     }
 
-    /// From now on `read` tells this value; without it, it is not among the metrics.
+    /// From now on `read` gives this value. A value without `read` is not among the metrics.
     pub fn observe(&self, reading: Reading, read: impl Fn() -> u64 + Send + Sync + 'static) {
-        // The first one stays.
+        // A second `read` for the same value changes nothing.
         let _ = self.readings.0[reading as usize].set(Box::new(read));
     }
 
-    /// Counts a reload that was `applied`, or refused so that what was there stays.
+    /// Counts a reload: `applied`, or refused, so that the old content stays.
     pub fn reloaded(&self, source: Source, applied: bool) {
         let counts = &self.reloads[source as usize];
         if applied { &counts.applied } else { &counts.refused }.inc();
         counts.failing.set(i64::from(!applied));
     }
 
-    /// Forgets the pairings for which `held` (FIU's id, AA's id) is false: those that a reload took away.
+    /// Drops the pairings for which `held` (FIU's id, AA's id) is false: a reload removed them.
     pub fn retain_pairings(&self, held: impl Fn(&str, &str) -> bool) {
         self.pairings.retain(held);
     }
@@ -277,7 +277,7 @@ fn register_calls(registry: &mut Registry) -> Vec<CallCounts> {
     registry.register("grpc_server_handled", "Calls ended, by code", handled.clone());
     let handling =
         Family::<Labels<3>, Histogram, fn() -> Histogram>::new_with_constructor(|| Histogram::new(&HANDLING));
-    registry.register("grpc_server_handling_seconds", "Time from a call's begin to its end", handling.clone());
+    registry.register("grpc_server_handling_seconds", "Time from the start of a call to its end", handling.clone());
     let counts = |method: Method| {
         let [kind, service, name] =
             [("grpc_type", method.kind()), ("grpc_service", method.service()), ("grpc_method", method.name())];
@@ -296,9 +296,9 @@ fn register_calls(registry: &mut Registry) -> Vec<CallCounts> {
 
 fn register_reloads(registry: &mut Registry) -> Vec<ReloadCounts> {
     let reloads = Counters::<2>::default();
-    registry.register("reloads", "Attempts to load anew, by what became of them", reloads.clone());
+    registry.register("reloads", "Reloads of files, by outcome", reloads.clone());
     let failing = Family::<Labels<1>, Gauge>::default();
-    registry.register("reload_failing", "1 while the latest attempt to load anew was refused", failing.clone());
+    registry.register("reload_failing", "1 while the latest reload of the file was refused", failing.clone());
     let counts = |(_, source): (Source, &'static str)| ReloadCounts {
         applied: reloads.get_or_create_owned(&[("source", source), ("outcome", "applied")]),
         refused: reloads.get_or_create_owned(&[("source", source), ("outcome", "refused")]),

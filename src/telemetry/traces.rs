@@ -1,6 +1,6 @@
-//! Trace spans: W3C Trace Context in, OTLP over gRPC out where the environment names a collector.
+//! Trace spans: reads W3C Trace Context, and exports over OTLP and gRPC if the environment names a collector.
 //!
-//! The exporter has a thread and a runtime of its own, and drops spans rather than hold a call up.
+//! The exporter has a thread and a runtime of its own. It drops spans before it delays a call.
 
 use std::{
     env,
@@ -28,17 +28,17 @@ use opentelemetry_sdk::{
 use thiserror::Error;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Where spans go; the first that is not empty counts.
+/// The variables that say where spans go. The first one that is not empty counts.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const SERVICE: &str = "aa-redirect";
 
-/// Spans cannot be exported as the environment has it.
+/// The environment asks for an export that is impossible.
 #[derive(Debug, Error)]
 pub enum BadTracing {
     /// The endpoint or another `OTEL_…` variable cannot be used.
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     #[error("the exporter of spans: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -51,11 +51,11 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// A tracer where `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The other `OTEL_…` variables count as the SDK reads them:
-    /// among them `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_BSP_…`.
+    /// A tracer if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The SDK reads the other `OTEL_…` variables, among them
+    /// `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_BSP_…`.
     ///
     /// # Errors
-    /// Where the endpoint is none, or is `https`: the collector is a neighbour.
+    /// If the endpoint is not a URL, or is `https`: the collector runs next to the server.
     pub fn from_environment() -> Result<Option<Self>, BadTracing> {
         let endpoint = ENDPOINTS.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
         endpoint.map(|endpoint| Self::new(&endpoint)).transpose()
@@ -68,7 +68,7 @@ impl Tracer {
     pub fn new(endpoint: &str) -> Result<Self, BadTracing> {
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("otlp").enable_all().build()?;
         let exporter = {
-            // Its channel is driven by the runtime in which it is made.
+            // The runtime in which a channel is made drives it.
             let _entered = runtime.enter();
             SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?
         };
@@ -87,8 +87,8 @@ impl Tracer {
         Ok(Self { spans: provider.tracer_with_scope(scope), provider, runtime: Mutex::new(Some(runtime)) })
     }
 
-    /// Exports the span of a call from `time.0` to `time.1`, unless the parent or the sampler is against it. The trace
-    /// that the span belongs to.
+    /// Exports the span of a call from `time.0` to `time.1`, unless the parent or the sampler says no. Returns the
+    /// trace that the span belongs to.
     pub(super) fn export(
         &self,
         name: &'static str,
@@ -114,9 +114,9 @@ impl Tracer {
         Some(span.span_context().trace_id())
     }
 
-    /// Exports the spans that wait and ends; blocks for `bound` at most.
+    /// Exports the waiting spans and ends. Blocks for at most `bound`.
     pub fn shutdown(&self, bound: Duration) {
-        // A collector that does not answer has been told to the log already.
+        // The log has already reported a collector that does not answer.
         let _ = self.provider.shutdown_with_timeout(bound);
         self.end_runtime();
     }
@@ -130,13 +130,12 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // Dropped otherwise, a runtime waits, which async code may not.
+        // A plain drop of a runtime waits, and async code must not wait.
         self.end_runtime();
     }
 }
 
-/// Exports in a runtime, whatever thread asks, and tells the log once when that begins to fail and once when it works
-/// again.
+/// Exports in its own runtime. Logs once when the export begins to fail, and once when it works again.
 #[derive(Debug)]
 struct Exporter {
     collector: Arc<SpanExporter>,
@@ -162,14 +161,14 @@ impl opentelemetry_sdk::trace::SpanExporter for Exporter {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        // Before the first export, nobody shares it.
+        // Before the first export nobody shares it.
         if let Some(collector) = Arc::get_mut(&mut self.collector) {
             collector.set_resource(resource);
         }
     }
 }
 
-/// The caller's span, from `traceparent` and `tracestate` (W3C Trace Context). A malformed one counts as none.
+/// The caller's span, from `traceparent` and `tracestate` (W3C Trace Context). A malformed one counts as absent.
 pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     let mut values = headers.get_all("traceparent").iter();
     let (value, None) = (values.next()?, values.next()) else { return None };
@@ -182,7 +181,8 @@ pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     Some(SpanContext::new(trace_id, span_id, flags, true, state))
 }
 
-/// `version-traceid-parentid-flags` in lower-case hex of 2, 32, 16 and 2 digits; later versions may add to it.
+/// `version-traceid-parentid-flags` in lower-case hexadecimal of 2, 32, 16 and 2 digits. Later versions may append to
+/// it.
 fn parse(value: &[u8]) -> Option<(TraceId, SpanId, TraceFlags)> {
     let (head, rest) = value.split_at_checked(55)?;
     let version = hex(&head[..2])?;
@@ -195,7 +195,7 @@ fn parse(value: &[u8]) -> Option<(TraceId, SpanId, TraceFlags)> {
     valid.then_some((trace_id, span_id, flags))
 }
 
-/// At most 32 lower-case hex digits.
+/// A number of at most 32 lower-case hexadecimal digits.
 fn hex(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |value, digit| {
         let digit = match digit {

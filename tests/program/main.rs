@@ -125,7 +125,7 @@ fn the_sandbox_can_be_exposed_on_purpose() {
 }
 
 #[test]
-fn help_is_no_failure() {
+fn help_exits_with_0() {
     let output = run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     for word in ["check", "check", "inspect", "keygen", "health", "--listen", "AA_REDIRECT_KEYRING"] {
@@ -232,7 +232,7 @@ fn sigterm_ends_the_server_with_success() {
 }
 
 #[tokio::test]
-async fn an_open_watch_and_a_silent_peer_hold_the_end_up_no_longer_than_the_drain() {
+async fn an_open_watch_and_a_silent_peer_do_not_outlast_the_drain() {
     let mut served = Served::start(&["--drain-timeout", "1"]);
     let mut silent = std::net::TcpStream::connect(&served.address).unwrap();
     let channel = Channel::from_shared(format!("http://{}", served.address)).unwrap().connect().await.unwrap();

@@ -328,7 +328,7 @@ fn plaintext(read: &[u8], before: [u8; 16]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn without_a_budget_a_padding_attack_would_read_a_whole_block() {
+async fn a_padding_attack_without_a_budget_reads_a_whole_block() {
     let server = start_with_budgets("unlimited", 0, 32).await;
     let seen = sender::request("iv", MILLIS, PLAIN);
     let blocks = blocks(&seen);
@@ -341,7 +341,7 @@ async fn without_a_budget_a_padding_attack_would_read_a_whole_block() {
 }
 
 #[tokio::test]
-async fn within_the_budget_a_padding_attack_reads_less_than_a_byte_of_a_block() {
+async fn a_padding_attack_within_the_budget_reads_under_one_byte_of_a_block() {
     let server = start_with_budgets("limited", 32, 32).await;
     let (mut attacked, mut bytes) = (0, 0);
     for message in 0..4 {
@@ -382,7 +382,7 @@ async fn read_by_form(server: &Server, seen: &sender::Message) -> (Vec<Vec<u8>>,
 }
 
 #[tokio::test]
-async fn without_a_budget_what_opens_and_what_does_not_would_tell_characters() {
+async fn a_format_attack_without_a_budget_reads_characters() {
     let server = start_with_budgets("form-unlimited", 0, 32).await;
     let (unreadable, _) = read_by_form(&server, &sender::request("iv", MILLIS, PLAIN)).await;
     for (guesses, real) in unreadable.iter().zip(&PLAIN.as_bytes()[6..16]) {
@@ -391,7 +391,7 @@ async fn without_a_budget_what_opens_and_what_does_not_would_tell_characters() {
 }
 
 #[tokio::test]
-async fn of_a_message_and_all_that_is_made_from_it_only_the_first_that_opens_does() {
+async fn of_a_message_and_its_changed_copies_only_the_first_that_opens_is_opened() {
     let server = start_with_budgets("form-limited", 32, 32).await;
     let seen = sender::request("iv", MILLIS, PLAIN);
     assert!(decode(&server, "iv", &seen).await.is_ok());
@@ -475,7 +475,7 @@ async fn a_message_in_another_form_or_on_the_other_leg_has_no_budget_of_its_own(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_failures_at_once_no_more_are_decrypted_than_the_budget_has() {
+async fn of_a_thousand_simultaneous_failures_only_the_budget_is_decrypted() {
     for aa in ["iv", "v1.2"] {
         let server = start_with_budgets("at-once", 32, 32).await;
         let failing = sender::request(aa, MILLIS, "txnid");
@@ -496,7 +496,7 @@ async fn a_sound_message_opens_a_thousand_times_at_once() {
 }
 
 #[tokio::test]
-async fn who_has_seen_a_message_can_shut_it_out_and_nothing_else() {
+async fn an_attacker_who_has_seen_a_message_can_lock_out_only_that_message() {
     let server = start_with_budgets("seen", 32, 32).await;
     let seen = sender::request("iv", MILLIS, PLAIN);
     let unseen = sender::request("iv", MILLIS, PLAIN.replace("srcref=a", "srcref=b"));
@@ -510,7 +510,7 @@ async fn who_has_seen_a_message_can_shut_it_out_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_seen_nothing_can_shut_out_one_date_of_one_pairing_after_4096_failures() {
+async fn an_attacker_who_has_seen_nothing_can_lock_out_one_date_after_4096_failures() {
     let server = start_with_budgets("unseen", 32, 32).await;
     let sound = sender::request("iv", MILLIS, PLAIN);
     flood(&server, "iv", garbage("iv", MILLIS, 0, 4095)).await;
@@ -523,7 +523,7 @@ async fn who_has_seen_nothing_can_shut_out_one_date_of_one_pairing_after_4096_fa
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_before_its_decryption_spends_nothing() {
+async fn a_call_that_is_cancelled_before_decryption_spends_nothing() {
     let server = start_with_budgets("given-up", 32, 1).await;
     let sound = sender::request("v1.2", MILLIS, PLAIN);
     for _ in 0..50 {
@@ -551,7 +551,7 @@ async fn a_failure_whose_answer_nobody_awaits_is_counted() {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_free_derives_no_key() {
+async fn refusals_that_need_no_key_derive_none() {
     let mut server = start().await;
     let fresh = sender::request("v1.5", MILLIS, PLAIN);
     let query = fresh.request_query();
@@ -645,7 +645,7 @@ async fn a_message_that_gains_or_loses_its_iv_is_refused_on_both_legs_before_any
 }
 
 #[tokio::test]
-async fn a_pairing_that_the_caller_may_not_use_answers_as_one_that_is_not_held() {
+async fn a_pairing_that_the_caller_may_not_use_answers_as_an_unknown_one() {
     let token = "0123456789abcdefghijABCDEFGHIJ-_";
     let hash = Sha256::digest(token).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("attacks-callers.toml");
@@ -681,7 +681,7 @@ async fn a_pairing_that_the_caller_may_not_use_answers_as_one_that_is_not_held()
 }
 
 #[tokio::test]
-async fn nothing_that_a_message_or_a_header_brings_makes_a_line_of_the_log() {
+async fn no_message_or_header_can_write_a_line_of_the_log() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aa-redirect"))
         .args(["--listen", "127.0.0.1:0", "--log", "text", "--keyring", "tests/support/keyring.toml"])
         .stderr(Stdio::piped())
@@ -720,7 +720,7 @@ async fn nothing_that_a_message_or_a_header_brings_makes_a_line_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_reflection_request_over_64_kib_is_not_taken() {
+async fn a_reflection_request_over_64_kib_is_refused() {
     let server = start().await;
     let mut client = ServerReflectionClient::new(server.channel.clone());
     let mut ask = async |name: String| {

@@ -101,7 +101,7 @@ fn assert_unknown<T>(answer: Result<T, Status>, who: impl std::fmt::Debug) {
 }
 
 #[tokio::test]
-async fn over_loopback_a_caller_is_known_by_its_token() {
+async fn over_loopback_a_token_identifies_a_caller() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     client.list_pairings(of(OPERATOR, list(0, ""))).await.unwrap();
@@ -123,7 +123,7 @@ async fn over_loopback_a_caller_is_known_by_its_token() {
 }
 
 #[tokio::test]
-async fn a_caller_is_known_by_a_name_of_its_client_certificate() {
+async fn a_caller_is_identified_by_a_name_of_its_client_certificate() {
     let ca = Ca::new();
     let files = Files::new();
     let pair = ca.issue("localhost", 2999);
@@ -147,7 +147,7 @@ async fn a_caller_is_known_by_a_name_of_its_client_certificate() {
 }
 
 #[tokio::test]
-async fn a_forwarded_certificate_counts_on_a_trusted_address_alone() {
+async fn a_forwarded_certificate_counts_on_a_trusted_address_only() {
     let guarded = start(&[]);
     let mut trusted: Client = RedirectServiceClient::new(program::channel(&guarded.program.trusted).await);
     let mut open = guarded.program.client().await;
@@ -268,7 +268,7 @@ async fn a_pairing_that_is_not_the_callers_answers_as_one_that_does_not_exist() 
 }
 
 #[tokio::test]
-async fn the_list_has_the_callers_own_pairings_alone_on_every_page() {
+async fn every_page_lists_only_the_callers_pairings() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     let (mut own, mut token, mut pages) = (Vec::new(), String::new(), 0);
@@ -293,7 +293,7 @@ async fn the_list_has_the_callers_own_pairings_alone_on_every_page() {
 }
 
 #[tokio::test]
-async fn a_party_that_is_not_named_is_picked_among_the_callers_own() {
+async fn a_party_that_is_not_named_is_chosen_among_the_callers_pairings() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     let files = &guarded.files;

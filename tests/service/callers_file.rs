@@ -59,7 +59,7 @@ fn refusal(name: &str, text: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_line_and_remedy() {
+fn every_problem_is_reported_with_its_line_and_what_to_do() {
     let (long, control) = (format!("\"{}\"", "a".repeat(129)), "\"a\\u0007\"");
     let empty_sha256 = sha256("");
     for (number, (from, to, expected)) in [
@@ -68,8 +68,8 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
         ("\"operator\"", control, "callers.toml:9: `name` must have 1 to 128 bytes"),
         ("\"operator\"", "\"lending-backend\"", "callers.toml:9: the caller on line 2 has the same `name`"),
         ("name = \"operator\"\n", "", "callers.toml:8: missing field `name`"),
-        ("san = \"AA.example\"\n", "", "callers.toml:13: a caller needs `san` or `token_sha256`, and only one"),
-        ("token_sha256", "san = \"b.example\"\ntoken_sha256", "callers.toml:9: a caller needs `san` or `token_sha256`"),
+        ("san = \"AA.example\"\n", "", "callers.toml:13: a caller needs either `san` or `token_sha256`"),
+        ("token_sha256", "san = \"b.example\"\ntoken_sha256", "callers.toml:9: a caller needs either `san` or"),
         ("AA.example", "*.example", "callers.toml:14: `san` must be a DNS name"),
         ("AA.example", "aa.example.", "callers.toml:14: `san` must be a DNS name"),
         ("AA.example", "10.0.0.1", "callers.toml:14: `san` must be a DNS name"),
@@ -79,14 +79,18 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
         (
             "AA.example",
             "spiffe://mesh/ns/lending/sa/backend",
-            "callers.toml:14: the caller on line 3 is known by the same",
+            "callers.toml:14: the caller on line 3 has the same `san` or token",
         ),
         (
             "spiffe://mesh/ns/lending/sa/backend",
             "aa.EXAMPLE",
-            "callers.toml:14: the caller on line 3 is known by the same",
+            "callers.toml:14: the caller on line 3 has the same `san` or token",
         ),
-        ("san = \"AA.example\"", "token_sha256 = \"TOKEN_SHA256\"", "callers.toml:14: the caller on line 10 is known"),
+        (
+            "san = \"AA.example\"",
+            "token_sha256 = \"TOKEN_SHA256\"",
+            "callers.toml:14: the caller on line 10 has the same",
+        ),
         ("TOKEN_SHA256", TOKEN, "callers.toml:10: `token_sha256` must be the SHA-256 of the token, 64 hex digits"),
         ("\"TOKEN_SHA256", "\"0TOKEN_SHA256", "callers.toml:10: `token_sha256` must be"),
         (
@@ -95,14 +99,18 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
             "callers.toml:10: `token_sha256`",
         ),
         ("TOKEN_SHA256", "éééééééééééééééééééééééééééééééé", "callers.toml:10: `token_sha256` must be"),
-        ("TOKEN_SHA256", &*empty_sha256, "callers.toml:10: `token_sha256` is the SHA-256 of nothing"),
+        ("TOKEN_SHA256", &*empty_sha256, "callers.toml:10: `token_sha256` is the SHA-256 of an empty text"),
         ("[\"EncodeRedirect\", \"DecodeCallback\"]", "[]", "callers.toml:4: `methods` is empty"),
-        ("\"EncodeRedirect\"", "\"encodeRedirect\"", "callers.toml:4: `methods` takes EncodeRedirect, DecodeRedirect"),
-        ("\"EncodeRedirect\"", "\"*\"", "callers.toml:4: `methods` takes EncodeRedirect, DecodeRedirect"),
+        (
+            "\"EncodeRedirect\"",
+            "\"encodeRedirect\"",
+            "callers.toml:4: an entry of `methods` must be one of EncodeRedirect",
+        ),
+        ("\"EncodeRedirect\"", "\"*\"", "callers.toml:4: an entry of `methods` must be one of EncodeRedirect"),
         ("[\"fiu@x\", \"other@x\"]", "[]", "callers.toml:5: `fiu` is empty"),
-        ("\"other@x\"", "\"\"", "callers.toml:5: `fiu` takes ids of 1 to 128 bytes"),
+        ("\"other@x\"", "\"\"", "callers.toml:5: an entry of `fiu` must have 1 to 128 bytes"),
         ("[\"aa@x\"]", "[]", "callers.toml:6: `aa` is empty"),
-        ("[\"aa@x\"]", "[\"a\\u0007\"]", "callers.toml:6: `aa` takes ids of 1 to 128 bytes"),
+        ("[\"aa@x\"]", "[\"a\\u0007\"]", "callers.toml:6: an entry of `aa` must have 1 to 128 bytes"),
         ("[\"aa@x\"]", "\"aa@x\"", "callers.toml:6: the value here should be"),
         ("fiu = [\"*\"]", "fius = [\"*\"]", "callers.toml:15: the key here is unknown; expected one of `name`, `san`"),
         ("[[caller]]", "[[callers]]", "callers.toml:1: the key here is unknown; expected `caller`"),
@@ -119,7 +127,7 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
 }
 
 #[test]
-fn every_problem_of_a_file_is_told_at_once() {
+fn all_problems_of_the_callers_file_are_reported_at_once() {
     let text = GOOD.replace("operator", "").replace("AA.example", "*").replace("DecodeCallback", "Decode");
     assert_eq!(refusal("all", &text).lines().count(), 3);
 }
@@ -129,7 +137,7 @@ fn a_file_without_caller_or_no_file_is_refused() {
     assert!(refusal("empty", "").contains("callers.toml: has no [[caller]]"));
     let refused = Callers::load("no/such/callers.toml".as_ref()).unwrap_err().to_string();
     assert!(refused.starts_with("no/such/callers.toml: cannot be read"), "{refused}");
-    assert!(refused.ends_with("; name another file with --callers"), "{refused}");
+    assert!(refused.ends_with("; fix that, or name another file with --callers"), "{refused}");
 }
 
 #[test]
@@ -155,17 +163,17 @@ fn a_token_written_into_the_file_is_not_repeated_in_the_refusal() {
 }
 
 #[test]
-fn an_id_with_a_star_in_it_is_warned_of() {
+fn an_id_with_a_star_in_it_is_a_warning() {
     let (callers, warnings) = load("star", &GOOD.replace("other@x", "*@x")).unwrap();
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].line, Some(5));
-    assert!(warnings[0].text.contains("only a lone \"*\" stands for all"));
+    assert!(warnings[0].text.contains("only \"*\" alone stands for all"));
     let caller = callers.by_sans(&[San::spiffe("spiffe://mesh/ns/lending/sa/backend").unwrap()]).unwrap();
     assert!(!caller.may_use("any@x", "aa@x") && caller.may_use("*@x", "aa@x"));
 }
 
 #[test]
-fn a_caller_is_known_by_any_name_of_its_certificate() {
+fn a_caller_is_identified_by_any_name_of_its_certificate() {
     let callers = good("sans");
     let by = |sans: &[&str]| {
         let sans: Vec<San> = sans.iter().map(|san| San::spiffe(san).or_else(|| San::dns(san)).unwrap()).collect();
@@ -189,7 +197,7 @@ fn a_caller_is_known_by_any_name_of_its_certificate() {
 }
 
 #[test]
-fn a_caller_is_known_by_its_whole_token_alone() {
+fn a_caller_is_identified_by_its_whole_token_only() {
     let callers = good("token");
     assert_eq!(callers.by_token(TOKEN.as_bytes()).unwrap().name.as_ref(), "operator");
     for length in 0..TOKEN.len() {
@@ -213,7 +221,7 @@ fn each_of_several_tokens_leads_to_its_own_caller() {
 }
 
 #[test]
-fn a_caller_may_use_what_its_lists_name_and_all_where_it_has_none() {
+fn a_caller_may_use_what_its_lists_name_and_everything_without_a_list() {
     let callers = good("rights");
     let lending = callers.by_sans(&[San::spiffe("spiffe://mesh/ns/lending/sa/backend").unwrap()]).unwrap();
     let allowed: Vec<Rpc> = Rpc::ALL.into_iter().filter(|rpc| lending.may_call(*rpc)).collect();

@@ -182,7 +182,7 @@ async fn the_specifications_example_date_is_written() {
 }
 
 #[tokio::test]
-async fn the_handle_of_the_user_id_picks_the_aa_and_a_given_aa_beats_it() {
+async fn the_handle_selects_the_aa_and_a_given_aa_id_overrides_it() {
     let mut server = start().await;
     for (aa_id, userid, expected) in [("", "u@v1.2", "v1.2"), ("iv", "u@v1.2", "iv"), ("iv", "u@elsewhere", "iv")] {
         let request = encode_redirect(aa_id, Redirect { userid: userid.into(), ..redirect() });
@@ -242,7 +242,7 @@ async fn an_old_secret_opens_and_answers_but_does_not_encode() {
 }
 
 #[tokio::test]
-async fn the_answer_says_when_a_message_was_issued_and_how_long_it_can_be_replayed() {
+async fn the_answer_has_issue_time_age_and_replay_until() {
     let mut server = start().await;
     for (aa, date, issued, age, replay_until) in [
         ("iv", MILLIS, "2026-11-21T10:40:00.756Z", (23, 0), "2026-11-21T10:44:00Z"),
@@ -282,7 +282,7 @@ async fn a_date_is_refused_only_where_every_reading_lies_outside_the_window() {
 }
 
 #[tokio::test]
-async fn a_pairing_may_leave_resdate_unchecked() {
+async fn a_pairing_can_turn_the_check_of_resdate_off() {
     let mut server = start().await;
     let outcome = "txnid=t&userid=u@iv&status=F&errorcode=1";
     server.set_now("2030-01-01T00:00:00Z");
@@ -293,7 +293,7 @@ async fn a_pairing_may_leave_resdate_unchecked() {
 }
 
 #[tokio::test]
-async fn every_violation_of_a_request_is_told_at_once() {
+async fn all_violations_of_a_request_are_reported_at_once() {
     let mut server = start().await;
     let refused = server.client.encode_redirect(EncodeRedirectRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
@@ -388,7 +388,7 @@ async fn refusal(server: &mut Server, url: &str) -> (String, Code, Option<String
 }
 
 #[tokio::test]
-async fn what_needs_no_key_to_see_is_told_apart() {
+async fn problems_that_need_no_key_have_their_own_reasons() {
     let mut server = start().await;
     let message = sender::request("iv", MILLIS, PLAIN);
     let query = message.request_query();
@@ -424,7 +424,7 @@ async fn what_needs_no_key_to_see_is_told_apart() {
 }
 
 #[tokio::test]
-async fn an_id_of_over_128_bytes_is_no_parameter() {
+async fn an_id_over_128_bytes_is_malformed() {
     let mut server = start().await;
     let message = sender::request("iv", MILLIS, PLAIN);
     for (length, expected) in [(128, "PAIRING_UNKNOWN"), (129, "PARAMETER_MALFORMED")] {
@@ -437,7 +437,7 @@ async fn an_id_of_over_128_bytes_is_no_parameter() {
 }
 
 #[tokio::test]
-async fn pairings_that_do_not_fit_are_told_apart() {
+async fn unknown_and_ambiguous_pairings_have_their_own_reasons() {
     let mut server = start().await;
     let query = sender::request("iv", MILLIS, PLAIN).request_query();
     let refused = server.decode_redirect_for("elsewhere", &query).await.unwrap_err();
@@ -450,7 +450,7 @@ async fn pairings_that_do_not_fit_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_message_of_the_other_scheme_is_told_before_any_key_is_derived() {
+async fn a_message_of_the_other_scheme_is_refused_before_any_key_is_derived() {
     let mut server = start().await;
     for (aa, query) in [
         ("v1.0", sender::request("iv", MILLIS, PLAIN).request_query()),
@@ -465,7 +465,7 @@ async fn a_message_of_the_other_scheme_is_told_before_any_key_is_derived() {
 }
 
 #[tokio::test]
-async fn a_pinned_reading_refuses_digits_that_are_none() {
+async fn a_pairing_with_read_date_tenths_refuses_digits_that_are_no_tenths() {
     let query = sender::request("tenths", "211120261040631", PLAIN).request_query();
     let refused = start().await.decode_redirect_for("tenths", &query).await.unwrap_err();
     assert_eq!(reason(&refused), "DATE_MALFORMED");
@@ -588,7 +588,7 @@ async fn no_debug_output_holds_a_payload() {
 }
 
 #[tokio::test]
-async fn messages_of_a_span_share_a_date_where_the_pairing_reuses_it() {
+async fn messages_of_a_span_share_a_date_if_the_pairing_reuses_dates() {
     let mut server = start().await;
     let mut date = async |now: &str| {
         server.set_now(now);

@@ -64,7 +64,7 @@ async fn closed(mut stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_closed_and_others_are_served_meanwhile() {
+async fn a_silent_client_is_disconnected_and_others_are_served_meanwhile() {
     let server = crate::support::start().await;
     let (silent, mut slow) = (tcp(&server).await, tcp(&server).await);
     // Half of the preface, and no more.
@@ -76,7 +76,7 @@ async fn who_says_nothing_is_closed_and_others_are_served_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_is_no_http2_is_closed() {
+async fn a_peer_that_speaks_no_http2_is_disconnected() {
     let server = crate::support::start().await;
     for bytes in
         [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\0\0\0\0", b"PRI\n"]
@@ -88,7 +88,7 @@ async fn what_is_no_http2_is_closed() {
 }
 
 #[tokio::test]
-async fn garbage_behind_the_preface_ends_its_connection_alone() {
+async fn garbage_after_the_preface_ends_only_its_connection() {
     let server = crate::support::start().await;
     let (client, _connection) = http2(&server).await;
     for garbage in [[0xff; 64], [0x00; 64], *b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"] {
@@ -117,7 +117,7 @@ async fn headers_over_the_limit_are_refused_and_the_connection_serves_on() {
 }
 
 #[tokio::test]
-async fn who_opens_and_resets_without_end_is_told_to_calm_down() {
+async fn a_client_that_opens_and_resets_streams_endlessly_is_disconnected() {
     let server = crate::support::start().await;
     let (honest, _connection) = http2(&server).await;
     let (client, connection) = http2(&server).await;
@@ -137,7 +137,7 @@ async fn who_opens_and_resets_without_end_is_told_to_calm_down() {
 }
 
 #[tokio::test]
-async fn at_the_cap_the_longest_idle_connection_is_told_to_go() {
+async fn at_the_limit_the_longest_idle_connection_is_told_to_go_away() {
     let limits = Limits { max_connections: 3, ..crate::support::limits() };
     // Its own channel is the first.
     let server = crate::support::start_limited(limits).await;

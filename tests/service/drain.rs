@@ -73,7 +73,7 @@ async fn status(response: http::Response<h2::RecvStream>) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn while_the_drain_is_delayed_it_is_not_ready_and_serves() {
+async fn during_the_drain_delay_the_server_is_not_ready_and_still_serves() {
     let mut program = start(&["--drain-delay", "10"]);
     let mut watch = HealthClient::new(channel(&program.address).await).watch(asked("")).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
@@ -117,7 +117,7 @@ async fn a_call_in_flight_is_answered_within_the_drain() {
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_end_in_time_is_told_so_and_the_end_is_a_success() {
+async fn a_call_that_outlasts_the_drain_is_answered_not_ready_and_the_program_exits_0() {
     let mut program = start(&["--drain-timeout", "1"]);
     let call = Unfinished::begin(&program).await;
     program.signal("TERM");

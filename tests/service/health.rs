@@ -32,7 +32,7 @@ pub(crate) async fn reflect(channel: Channel) {
 }
 
 #[tokio::test]
-async fn both_ports_tell_of_the_server_its_services_and_its_liveness() {
+async fn both_ports_report_health_of_server_services_and_liveness() {
     let program = Program::start(&[KEYRING.as_slice(), &["--admin-listen", "127.0.0.1:0"][..]].concat());
     for address in [&program.address, &program.admin] {
         let channel = channel(address).await;

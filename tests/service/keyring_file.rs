@@ -1,4 +1,4 @@
-//! The keyring file: refused as a whole, with line and what to mend, and never with a secret in the message.
+//! The keyring file is refused as a whole, with line and what to fix, and never with a secret in the message.
 
 use std::{fs, path::PathBuf};
 
@@ -58,28 +58,36 @@ fn a_good_file_loads_without_warning() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_line_and_remedy() {
+fn every_problem_is_reported_with_its_line_and_the_fix() {
     for (number, (from, to, expected)) in [
         ("fiu = \"fiu@x\"", "fiu = \"\"", "keyring.toml:2: `fiu` is empty"),
-        ("aa = \"aa@x\"", "aa = \"a\\u0007\"", "keyring.toml:3: `aa` is over 128 bytes or has control characters"),
+        (
+            "aa = \"aa@x\"",
+            "aa = \"a\\u0007\"",
+            "keyring.toml:3: `aa` must have 1 to 128 bytes and no control characters",
+        ),
         ("v1.5", "v1.6", "keyring.toml:4: `profile` must be one of iv, v1.0, v1.1, v1.2, v1.3, v1.4, v1.5"),
         ("profile = \"v1.5\"\n", "", "missing field `profile`"),
         ("https://aa.example/webview", "http://aa.example/webview", "keyring.toml:5: `webview` must be"),
         ("https://aa.example/webview", "aa.example/webview", "keyring.toml:5: `webview` must be"),
-        ("https://aa.example/webview", "https://aa.example/webview?fi=1", "keyring.toml:5: `webview` must not name"),
-        ("[\"x\"]", "[\"x@\"]", "keyring.toml:6: a handle must be"),
-        ("[\"x\"]", "[\"x\", \"x\"]", "keyring.toml:6: this FIU has the handle on line 6 too"),
-        ("fiu.example\"]", "https://fiu.example\"]", "keyring.toml:7: `redirect_hosts` takes hosts"),
+        (
+            "https://aa.example/webview",
+            "https://aa.example/webview?fi=1",
+            "keyring.toml:5: the query of `webview` names",
+        ),
+        ("[\"x\"]", "[\"x@\"]", "keyring.toml:6: a handle is the part"),
+        ("[\"x\"]", "[\"x\", \"x\"]", "keyring.toml:6: line 6 has the same handle for this FIU"),
+        ("fiu.example\"]", "https://fiu.example\"]", "keyring.toml:7: an entry of `redirect_hosts` must be a host"),
         ("id = \"b\"", "id = \"a\"", "keyring.toml:10: another secret of this pairing has the same `id`"),
-        ("id = \"b\"", "id = \"\"", "keyring.toml:10: a secret's `id` must have"),
+        ("id = \"b\"", "id = \"\"", "keyring.toml:10: the `id` of a secret must have"),
         (
             "id = \"b\", file = \"secret\"",
             "id = \"b\", file = \"gone\"",
             "keyring.toml:10: the secret file cannot be read",
         ),
         ("id = \"b\", file = \"secret\"", "id = \"b\", file = \"empty\"", "keyring.toml:10: the secret is empty"),
-        ("id = \"b\", file = \"secret\"", "id = \"b\"", "keyring.toml:10: a secret needs `file` or `env`"),
-        ("id = \"b\", file", "id = \"b\", env = \"X\", file", "keyring.toml:10: a secret needs `file` or `env`"),
+        ("id = \"b\", file = \"secret\"", "id = \"b\"", "keyring.toml:10: a secret needs either `file` or `env`"),
+        ("id = \"b\", file", "id = \"b\", env = \"X\", file", "keyring.toml:10: a secret needs either `file` or `env`"),
         (
             "file = \"secret\", use",
             "env = \"AA_REDIRECT_TEST_UNSET\", use",
@@ -90,10 +98,10 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
         ("= \"any\"", "= \"millis\"", "keyring.toml:13: `read_date` must be one of any, tenths"),
         ("\"json\"", "\"xml\"", "keyring.toml:14: `lists` must be one of repeated, comma, braces, json"),
         ("padding = true", "padding = \"yes\"", "keyring.toml:15: the value here should be a boolean"),
-        ("seconds = 180", "seconds = 0", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
-        ("seconds = 180", "seconds = 1000000001", "keyring.toml:16: `max_age_seconds` must be a number from 1"),
+        ("seconds = 180", "seconds = 0", "keyring.toml:16: `max_age_seconds` must be a whole number from 1"),
+        ("seconds = 180", "seconds = 1000000001", "keyring.toml:16: `max_age_seconds` must be a whole number from 1"),
         ("budget = 32", "budget = -1", "keyring.toml:18: `failure_budget` must be"),
-        ("budget = 32", "budget = 4097", "keyring.toml:18: `failure_budget` must be a number from 0 to 4096"),
+        ("budget = 32", "budget = 4097", "keyring.toml:18: `failure_budget` must be a whole number from 0 to 4096"),
         ("seconds = 0\n", "seconds = 1001\n", "keyring.toml:19: `date_reuse_milliseconds` must be"),
         ("padding =", "pading =", "keyring.toml:15: the key here is unknown; expected one of"),
         ("[[pairing]]", "[[pairings]]", "keyring.toml:1: the key here is unknown; expected `pairing`"),
@@ -109,17 +117,17 @@ fn what_is_wrong_is_told_with_line_and_remedy() {
 }
 
 #[test]
-fn every_problem_of_a_file_is_told_at_once() {
+fn all_problems_of_a_file_are_reported_at_once() {
     let refused = Folder::new("all", &GOOD.replace("v1.5", "v2").replace("json", "xml")).refusal();
     assert_eq!(refused.lines().count(), 2, "{refused}");
 }
 
 #[test]
-fn a_pairing_stands_once_and_a_handle_leads_to_one_aa() {
+fn a_pairing_comes_once_and_a_handle_leads_to_one_aa() {
     let refused = Folder::new("twice", &format!("{GOOD}{GOOD}")).refusal();
-    assert!(refused.contains("this pairing of `fiu` and `aa` stands on line 2 too"), "{refused}");
+    assert!(refused.contains("line 2 has the same pairing of `fiu` and `aa`"), "{refused}");
     let refused = Folder::new("handle", &format!("{GOOD}{}", GOOD.replace("aa@x", "bb@x"))).refusal();
-    assert!(refused.contains("this FIU has the handle on line 6 too"), "{refused}");
+    assert!(refused.contains("line 6 has the same handle for this FIU"), "{refused}");
 }
 
 #[test]
@@ -160,7 +168,7 @@ fn a_secret_written_into_the_file_is_not_repeated_in_the_refusal() {
 }
 
 #[test]
-fn a_short_secret_and_one_of_two_pairings_are_warned_of() {
+fn a_short_secret_and_a_shared_secret_are_warnings() {
     let warnings = Folder::new("short", &GOOD.replacen("\"secret\"", "\"short\"", 1)).warnings();
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].line, Some(9));

@@ -115,7 +115,7 @@ async fn no_line_has_a_payload_a_user_id_a_secret_a_token_or_a_url() {
 }
 
 #[tokio::test]
-async fn the_settings_are_told_at_the_start_without_a_secret() {
+async fn the_start_line_has_the_settings_without_a_secret() {
     let files = Files::new();
     let secrets = "secrets = [{ id = \"one\", env = \"THE_SECRET\" }]\n";
     let pairing = crate::support::program::pairing("iv");

@@ -63,7 +63,7 @@ impl RedirectService for Buggy {
 }
 
 #[tokio::test]
-async fn a_panic_fails_its_own_call_alone_and_tells_the_log_its_request_id() {
+async fn a_panic_fails_its_own_call_only_and_logs_its_request_id() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let lines = Arc::new(File::create(log.path()).unwrap());
     // The only server of this process: the other tests have the program in processes of its own.

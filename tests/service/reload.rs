@@ -58,7 +58,7 @@ async fn a_swapped_symlink_is_found_without_a_signal() {
 }
 
 #[tokio::test]
-async fn a_broken_file_changes_nothing_and_is_told_once_until_it_is_mended() {
+async fn a_broken_file_changes_nothing_and_is_reported_once_until_it_is_fixed() {
     let files = Files::new();
     files.keyring("iv", &[("one", ONE)]);
     let program = start(&files);

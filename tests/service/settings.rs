@@ -15,7 +15,7 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_speaks_of_production_needs_a_keyring() {
+fn settings_for_production_need_a_keyring() {
     let files = Files::new();
     let callers = files.write("callers.toml", "[[caller]]\nname = \"a\"\nsan = \"a.example\"\n");
     let pair = Ca::new().issue("localhost", 2999);
@@ -37,14 +37,14 @@ fn what_speaks_of_production_needs_a_keyring() {
 }
 
 #[test]
-fn files_that_are_refused_end_check_and_serve_with_what_to_mend() {
+fn a_refused_file_ends_check_and_serve_with_what_to_fix() {
     let files = Files::new();
     let callers = files.write("callers.toml", "[[caller]]\nname = \"a\"\n");
     let (one, other) = (Ca::new().issue("localhost", 2999), Ca::new().issue("localhost", 2999));
     let (cert, key) = (files.write("cert.pem", &one.cert), files.write("key.pem", &other.key));
     let old = files.write("old.pem", &Ca::new().issue("localhost", 2021).cert);
     for (arguments, expected) in [
-        (&["--callers", text(&callers)][..], "callers.toml:2: a caller needs `san` or `token_sha256`"),
+        (&["--callers", text(&callers)][..], "callers.toml:2: a caller needs either `san` or `token_sha256`"),
         (&["--callers", "no/such/file"], "no/such/file: cannot be read"),
         (&["--tls-cert", text(&cert)], "--tls-key"),
         (&["--tls-key", text(&key)], "--tls-cert"),
@@ -71,7 +71,7 @@ async fn a_flag_wins_over_the_environment_and_the_environment_over_the_default()
 }
 
 #[test]
-fn an_address_that_is_taken_ends_it_with_1_and_says_so() {
+fn an_address_in_use_is_reported_with_exit_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = command(&[]).args(["--listen", &address]).output().unwrap();

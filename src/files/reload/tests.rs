@@ -65,7 +65,7 @@ fn the_same_content_with_a_new_time_or_in_a_new_file_is_unchanged() {
 }
 
 #[test]
-fn a_broken_file_changes_nothing_and_is_told_once_for_each_content() {
+fn a_broken_file_changes_nothing_and_is_reported_once_for_each_content() {
     let (_folder, file) = folder_with("one");
     let source = text(file.clone());
     fs::write(&file, "bad 1").unwrap();
@@ -83,7 +83,7 @@ fn a_broken_file_changes_nothing_and_is_told_once_for_each_content() {
 }
 
 #[test]
-fn a_broken_file_that_gets_its_old_content_back_is_told_to_be_good_again() {
+fn a_broken_file_that_gets_its_old_content_back_is_reported_as_good() {
     let (_folder, file) = folder_with("one");
     let source = text(file.clone());
     fs::write(&file, "bad").unwrap();
@@ -93,7 +93,7 @@ fn a_broken_file_that_gets_its_old_content_back_is_told_to_be_good_again() {
 }
 
 #[test]
-fn what_is_refused_for_the_time_being_is_served_once_it_is_good_without_a_change_of_content() {
+fn refused_content_is_served_as_soon_as_it_becomes_valid() {
     let (_folder, file) = folder_with("one");
     let valid = Arc::new(AtomicUsize::new(1));
     let (path, asked) = (file.clone(), Arc::clone(&valid));
@@ -263,7 +263,7 @@ async fn a_broken_file_is_polled_often_logged_once_and_logged_when_it_is_good_ag
 }
 
 #[tokio::test]
-async fn a_sighup_reads_at_once_and_says_that_nothing_changed() {
+async fn a_sighup_reloads_at_once_and_reports_unchanged_files() {
     let (lines, _log) = Lines::collect();
     let (_folder, file) = folder_with("one");
     let (outcomes, mut told) = mpsc::unbounded_channel();

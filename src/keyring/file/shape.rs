@@ -1,4 +1,4 @@
-//! The shape of the keyring file as TOML, before anything of it is checked.
+//! The shape of the keyring file as TOML. Its values are checked later.
 
 use serde::Deserialize;
 use toml::Spanned;

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_messages_at_once_one_opens() {
+    fn of_many_simultaneous_messages_one_opens() {
         let opened = Opened::new(1 << 10);
         for block in 0..1000_u64 {
             let admitted = AtomicU64::default();

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn others_failures_raise_no_cell_that_they_need_not() {
+    fn failures_of_others_raise_only_the_lowest_cells() {
         let sketch = Sketch::new(1 << 10);
         // The cells 0, 1, 2, 3 and 2, 3, 4, 5 and 4, 5, 6, 7.
         let [counter, other, third] = [0, 2, 4].map(|begin| sketch.counter(begin, 7, 32));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_attempts_fail_at_once_than_may() {
+    fn simultaneous_failures_stay_within_the_budget() {
         const THREADS: u64 = 8;
         let sketch = Sketch::new(1 << 10);
         for round in 0..500_u64 {

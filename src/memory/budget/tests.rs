@@ -86,7 +86,7 @@ fn a_spent_budget_shuts_out_its_own_last_block_date_and_pairing_only() {
 }
 
 #[test]
-fn the_pairings_own_budget_counts_and_zero_is_none() {
+fn the_failure_budget_of_the_pairing_counts_and_zero_means_no_limit() {
     let budget = Budget::default();
     assert_eq!(fail(&account(&budget, &pairing("failure_budget = 1"), DATE, 1, now()), 100), 1);
     assert_eq!(fail(&account(&budget, &pairing("failure_budget = 0"), DATE, 1, now()), 10_000), 10_000);
@@ -94,7 +94,7 @@ fn the_pairings_own_budget_counts_and_zero_is_none() {
 }
 
 #[test]
-fn a_date_is_shut_after_4096_failures_whatever_they_end_in() {
+fn a_date_is_locked_after_4096_failures_with_any_last_block() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     for block in 0..4096 {
         assert_eq!(account(&budget, &pairing, DATE, 1_000_000, now()).check(), Ok(()), "{block}");
@@ -115,7 +115,7 @@ fn successes_spend_nothing() {
 }
 
 #[test]
-fn what_opens_with_the_last_block_of_another_message_has_failed() {
+fn a_message_that_opens_with_the_last_block_of_another_counts_as_failed() {
     let (budget, usual, unbounded) = (Budget::default(), pairing(""), pairing_of("other", "failure_budget = 0"));
     let of = |pairing, date, first: u8, last: u8| {
         account_of(&budget, pairing, date, [[first; 16], [last; 16]].concat(), now())
@@ -208,7 +208,7 @@ fn a_date_tried_while_it_is_far_has_one_more_budget_when_it_is_near_and_no_third
 }
 
 #[test]
-fn attempts_at_once_wait_for_each_other_and_successes_keep_none_out() {
+fn simultaneous_attempts_wait_for_each_other_and_successes_block_nobody() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     let account = account(&budget, &pairing, DATE, 1, now());
     let mut running: Vec<_> = (0..32).map(|_| account.begin().now_or_never().unwrap().unwrap()).collect();
@@ -222,7 +222,7 @@ fn attempts_at_once_wait_for_each_other_and_successes_keep_none_out() {
 }
 
 #[tokio::test]
-async fn what_waits_is_refused_when_those_before_it_have_failed() {
+async fn a_waiting_attempt_is_refused_if_the_attempts_before_it_fail() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     let account = account(&budget, &pairing, DATE, 1, now());
     let running: Vec<_> = (0..32).map(|_| account.begin().now_or_never().unwrap().unwrap()).collect();
@@ -246,7 +246,7 @@ fn an_attempt_that_ends_in_a_panic_has_failed() {
 }
 
 #[test]
-fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
+fn a_spent_counter_is_logged_once_with_the_pairing_only() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     let log = logged(Format::Text, LevelFilter::INFO, || {
         for _ in 0..3 {
@@ -258,7 +258,7 @@ fn a_spent_counter_is_logged_once_with_the_pairing_and_no_more() {
 }
 
 #[test]
-fn a_message_made_from_another_is_logged_with_the_pairing_and_no_more() {
+fn a_message_made_from_another_is_logged_with_the_pairing_only() {
     let (budget, pairing) = (Budget::default(), pairing(""));
     let open = |first: u8| succeed(&account_of(&budget, &pairing, DATE, [[first; 16], [9; 16]].concat(), now()));
     let log = logged(Format::Text, LevelFilter::INFO, || {

@@ -79,7 +79,7 @@ fn a_call_is_one_event_with_what_was_noted() {
 }
 
 #[test]
-fn what_is_not_known_is_left_out() {
+fn unknown_fields_of_a_call_are_left_out_of_the_log() {
     let telemetry = Telemetry::new(None);
     let events = events(LevelFilter::INFO, || begin(&telemetry, DECODE).end(Code::Ok));
     for name in ["caller", "fiu", "aa", "reason", "secret_id", "deviations", "trace_id"] {
@@ -112,7 +112,7 @@ fn each_refusal_counts_as_its_outcome() {
 }
 
 #[test]
-fn a_call_that_is_dropped_was_cancelled_and_one_that_ended_is_told_once() {
+fn a_dropped_call_counts_as_cancelled_and_an_ended_call_counts_once() {
     let telemetry = Telemetry::new(None);
     let events = events(LevelFilter::INFO, || {
         drop(begin(&telemetry, DECODE));
@@ -133,7 +133,7 @@ fn a_call_that_is_dropped_was_cancelled_and_one_that_ended_is_told_once() {
 }
 
 #[test]
-fn probes_and_strangers_do_not_fill_the_log_but_a_fault_is_an_error() {
+fn probes_and_unknown_methods_log_at_debug_and_a_fault_logs_an_error() {
     let telemetry = Telemetry::new(None);
     let calls = || {
         begin(&telemetry, "/grpc.health.v1.Health/Check").end(Code::Ok);
@@ -150,7 +150,7 @@ fn probes_and_strangers_do_not_fill_the_log_but_a_fault_is_an_error() {
 }
 
 #[test]
-fn a_request_id_is_taken_where_it_is_one() {
+fn only_a_well_formed_request_id_is_accepted() {
     let telemetry = Telemetry::new(None);
     let id_for = |value: &str| {
         let call = Call::begin(&telemetry, &headers(&[("x-request-id", value)]), DECODE);

@@ -16,12 +16,12 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that wait at most: some ten thousand lines.
+/// The most bytes that wait: about ten thousand lines.
 const WAITING: usize = 4 << 20;
-/// How long lines gather after a write, so that a busy server wakes the thread a hundred times a second at most.
+/// How long lines gather after a write, so that a busy server wakes the thread at most a hundred times a second.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// Takes lines; a clone takes them for the same thread.
+/// Takes lines. A clone takes them for the same thread.
 #[derive(Clone)]
 pub(super) struct Queue(Arc<Shared>);
 
@@ -34,17 +34,17 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
-    /// Whether the thread sleeps until it is told of a line.
+    /// Whether the thread sleeps until a line comes.
     idle: bool,
     closed: bool,
     ended: bool,
 }
 
 impl Queue {
-    /// A queue whose lines a thread of its own writes to `out`.
+    /// A queue with a thread of its own that writes the lines to `out`.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system cannot start a thread.
     pub(super) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         let queue =
             Self(Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), dropped: AtomicU64::new(0) }));
@@ -53,12 +53,12 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Lines that found no room or could not be written.
+    /// The number of lines that had no room or could not be written.
     pub(super) fn dropped(&self) -> u64 {
         self.0.dropped.load(Relaxed)
     }
 
-    /// Waits until all lines are written, for `bound` at most; lines that come later are dropped.
+    /// Waits until all lines are written, for at most `bound`. Lines that come later are dropped.
     pub(super) fn close(&self, bound: Duration) {
         let mut state = self.0.lock();
         state.closed = true;
@@ -101,7 +101,7 @@ impl Shared {
             }
             std::mem::swap(&mut state.waiting, &mut lines);
             drop(state);
-            // A closed standard error must not end the server.
+            // A closed standard error does not end the server.
             if out.write_all(&lines).and_then(|()| out.flush()).is_err() {
                 let lost = memchr::memchr_iter(b'\n', &lines).count();
                 self.dropped.fetch_add(lost as u64, Relaxed);
@@ -122,7 +122,7 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 }
 
-/// Each write is one line: so the formatter hands them over.
+/// Each write is one whole line, as the formatter writes them.
 impl Write for &Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.push(line);
@@ -165,7 +165,7 @@ mod tests {
         }
         queue.close(LONG);
         let all: Vec<u8> = written.try_iter().flatten().collect();
-        // `writeln!` hands over its pieces one by one.
+        // `writeln!` writes its pieces one by one.
         let expected: Vec<String> = (0..1000).map(|number| format!("line {number}\n")).collect();
         assert_eq!(String::from_utf8(all).unwrap(), expected.concat());
         assert_eq!(queue.dropped(), 0);
@@ -183,11 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_reader_costs_lines_and_never_time() {
+    fn a_stalled_reader_loses_lines_but_delays_no_call() {
         let (out, written) = mpsc::sync_channel(0);
         let queue = Queue::start(Slow(out)).unwrap();
         let line = vec![b'x'; 1 << 16];
-        // Nobody takes anything: with a wait anywhere this would not end.
+        // Nobody reads: if anything waited, this test would not end.
         for _ in 0..1000 {
             (&queue).write_all(&line).unwrap();
         }

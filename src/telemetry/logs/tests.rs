@@ -55,7 +55,7 @@ fn a_text_line_has_no_escape_codes_and_no_absent_fields() {
 }
 
 #[test]
-fn libraries_say_nothing_below_info_whatever_the_level() {
+fn libraries_log_nothing_below_info_at_any_level() {
     let log = logged(Format::Text, LevelFilter::TRACE, || {
         tracing::debug!(target: "h2::codec", "a frame");
         tracing::info!(target: "h2::codec", "a notice");

@@ -19,15 +19,15 @@ use prometheus_client::{
 
 const NANOSECONDS: f64 = 1e9;
 
-/// Counts times in buckets; a clone counts in the same ones.
+/// Counts times in buckets. A clone counts in the same buckets.
 #[derive(Clone, Debug)]
 pub(crate) struct Histogram(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Upper bounds in nanoseconds, ascending; each belongs to its bucket.
+    /// Upper bounds in nanoseconds, ascending. A bound belongs to its own bucket.
     bounds: &'static [i64],
-    /// One more than bounds, for what is over the last.
+    /// One more than there are bounds, for values above the last one.
     counts: Box<[AtomicU64]>,
     sum: AtomicI64,
 }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_belongs_to_its_bucket_and_what_is_over_the_last_is_counted_too() {
+    fn a_bound_belongs_to_its_bucket_and_values_above_the_last_are_counted_too() {
         let histogram = Histogram::new(&[-1_000_000_000, 0, 2_500_000_000]);
         assert!(histogram.is_empty());
         for value in [-5_000_000_000, -1_000_000_000, -999_999_999, 0, 2_500_000_000, 2_500_000_001] {

@@ -1,4 +1,4 @@
-//! What is counted of each pairing. The keyring bounds the labels: only its pairings are ever named here.
+//! The counts of each pairing. The keyring limits the labels: only its pairings have counts.
 //!
 //! Replaces `Family` of `prometheus-client`, which hashes all labels for each count; [`super::histogram`] has the figures.
 
@@ -23,7 +23,7 @@ use crate::codec::{Deviation, Deviations, url::Leg};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// Both sides of now, out to a few windows of 180 seconds and the half hour by which India's clock is off full hours.
+/// To both sides of now, up to five minutes: the window is 180 seconds by default.
 const SKEW: [i64; 15] = [
     -300 * SECOND,
     -180 * SECOND,
@@ -42,7 +42,7 @@ const SKEW: [i64; 15] = [
     300 * SECOND,
 ];
 
-/// How a message with a known pairing fared on decoding.
+/// What happened to a message of a known pairing on decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Opened,
@@ -71,7 +71,7 @@ pub(crate) struct PairingCounts {
     pub(crate) aa: Box<str>,
     decodes: [[AtomicU64; Outcome::ALL.len()]; 2],
     deviations: [AtomicU64; Deviation::ALL.len()],
-    /// The keyring has four of a pairing at most.
+    /// A pairing has at most four secrets.
     secrets: RwLock<Vec<Arc<SecretUses>>>,
     skew: Histogram,
 }
@@ -107,7 +107,7 @@ impl PairingCounts {
 
     #[expect(clippy::expect_used, reason = "a day is far inside the range of nanoseconds")]
     pub(crate) fn date_skew(&self, skew: TimeDelta) {
-        // A forged date may be centuries off.
+        // A forged date may be centuries away.
         let bounded = skew.clamp(-TimeDelta::days(1), TimeDelta::days(1));
         self.skew.observe(bounded.num_nanoseconds().expect("a day has under 2^63 nanoseconds"));
     }
@@ -128,7 +128,7 @@ impl PairingCounts {
 
 type ByFiu = HashMap<Box<str>, HashMap<Box<str>, Arc<PairingCounts>>>;
 
-/// The counts of every pairing that has been met.
+/// The counts of every pairing that has had a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pairings(Arc<RwLock<ByFiu>>);
 
@@ -145,7 +145,7 @@ impl Pairings {
         Arc::clone(of_fiu.entry(aa.into()).or_insert_with(|| Arc::new(PairingCounts::new(fiu, aa))))
     }
 
-    /// Forgets the pairings for which `held` (FIU's id, AA's id) is false.
+    /// Drops the pairings for which `held` (FIU's id, AA's id) is false.
     pub(crate) fn retain(&self, held: impl Fn(&str, &str) -> bool) {
         let mut met = self.0.write().unwrap_or_else(PoisonError::into_inner);
         met.retain(|fiu, of_fiu| {
@@ -158,12 +158,12 @@ impl Pairings {
         let family = |metric_type, encode: Encode| PairingFamily { pairings: self.clone(), metric_type, encode };
         registry.register(
             "decodes",
-            "Messages of known pairings to decode, by outcome",
+            "Messages of known pairings on decode, by outcome",
             family(MetricType::Counter, encode_decodes),
         );
         registry.register(
             "deviations",
-            "Repairs that reading opened messages needed, by kind",
+            "Repairs that opened messages needed, by kind",
             family(MetricType::Counter, encode_deviations),
         );
         registry.register(
@@ -173,7 +173,7 @@ impl Pairings {
         );
         registry.register(
             "date_skew_seconds",
-            "Now less the date of messages of known pairings; up to 60 seconds too much where the date has no seconds",
+            "Now minus the date of messages of known pairings; up to 60 seconds too much if the date has no seconds",
             family(MetricType::Histogram, encode_skew),
         );
     }

@@ -1,4 +1,4 @@
-//! The process by the names that every Prometheus client uses, read when asked.
+//! The process, under the names that every Prometheus client uses, read on request.
 
 use std::{
     fmt, fs,
@@ -55,7 +55,7 @@ fn resident_bytes() -> Option<f64> {
 }
 
 fn open_descriptors() -> Option<f64> {
-    // The listing holds one open itself.
+    // Listing the folder opens one more file.
     let open = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
     u32::try_from(open).ok().map(f64::from)
 }

@@ -1,4 +1,4 @@
-//! The text that a scrape gets: its form, its names, and that each count lands where it belongs.
+//! The text that a scraper gets: its form, its names, and that each count has the right place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ fn full() -> Metrics {
     metrics
 }
 
-/// The samples of a text by name and labels, once every line has been found to be what the format allows.
+/// The samples of a text by name and labels. Checks that the format allows every line.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let body = text.strip_suffix("# EOF\n").expect("an end");
     let (mut samples, mut families, mut current) = (BTreeMap::new(), BTreeSet::new(), String::new());
@@ -132,7 +132,7 @@ fn calls_have_the_names_that_dashboards_know() {
 }
 
 #[test]
-fn the_process_tells_its_memory_time_and_descriptors() {
+fn the_process_reports_its_memory_time_and_descriptors() {
     let samples = parse(&Metrics::new().text());
     for (name, least) in [
         ("process_start_time_seconds", 1e9),
@@ -145,13 +145,13 @@ fn the_process_tells_its_memory_time_and_descriptors() {
 }
 
 #[test]
-fn what_nobody_reads_out_is_absent() {
+fn a_value_without_a_source_is_absent() {
     let samples = parse(&Metrics::new().text());
     assert!(!samples.contains_key("aa_redirect_certificate_expiry_timestamp_seconds"));
 }
 
 #[test]
-fn a_pairing_that_a_reload_took_away_leaves_the_labels() {
+fn a_pairing_that_a_reload_removed_leaves_the_labels() {
     let metrics = Metrics::new();
     metrics.pairing("fiu", "stays").decoded(Leg::Callback, Outcome::Opened);
     metrics.pairing("fiu", "goes").decoded(Leg::Callback, Outcome::Opened);
@@ -161,7 +161,7 @@ fn a_pairing_that_a_reload_took_away_leaves_the_labels() {
 }
 
 #[test]
-fn a_reload_that_is_applied_ends_the_failure() {
+fn a_reload_that_succeeds_ends_the_failure() {
     let metrics = Metrics::new();
     metrics.reloaded(Source::Callers, false);
     metrics.reloaded(Source::Callers, true);

@@ -118,7 +118,7 @@ fn a_sampled_call_is_one_span_below_its_callers() {
 }
 
 #[test]
-fn the_callers_word_on_sampling_counts_and_a_malformed_one_is_none() {
+fn the_caller_decides_on_sampling_and_a_malformed_traceparent_is_ignored() {
     let (_, spans) = exported(|telemetry| {
         Call::begin(telemetry, &headers(&format!("00-{TRACE}-b7ad6b7169203331-00")), PATH).end(Code::Ok);
         Call::begin(telemetry, &headers("00-0-0-01"), PATH).end(Code::Ok);
@@ -136,7 +136,7 @@ fn the_callers_word_on_sampling_counts_and_a_malformed_one_is_none() {
 }
 
 #[test]
-fn a_collector_that_is_not_there_holds_nothing_up() {
+fn an_absent_collector_delays_nothing() {
     // A port that was bound and left again: nobody listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let telemetry = Telemetry::new(Some(Tracer::new(&format!("http://{free}")).unwrap()));
@@ -159,7 +159,7 @@ fn an_endpoint_that_cannot_be_used_is_refused() {
 }
 
 #[test]
-fn traceparent_is_read_as_w3c_has_it() {
+fn traceparent_is_read_by_the_rules_of_w3c() {
     let good = format!("00-{TRACE}-b7ad6b7169203331-01");
     let context = parent(&headers(&good)).unwrap();
     assert_eq!(context.trace_id().to_string(), TRACE);

@@ -3,6 +3,7 @@ module aa-redirect/tests/interop/go
 go 1.26.0
 
 require (
+	aa/redirect v0.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	golang.org/x/net v0.60.0
@@ -14,10 +15,6 @@ require (
 require (
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
-	google.golang.org/grpc/cmd/protoc-gen-go-grpc v1.6.2 // indirect
 )
 
-tool (
-	google.golang.org/grpc/cmd/protoc-gen-go-grpc
-	google.golang.org/protobuf/cmd/protoc-gen-go
-)
+replace aa/redirect => ../../../clients/go

@@ -25,7 +25,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/protobuf/proto"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
+	redirectv1 "aa/redirect/v1"
 )
 
 const mebibyte = 1 << 20

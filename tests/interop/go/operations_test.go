@@ -26,8 +26,8 @@ import (
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
 	"aa-redirect/tests/interop/go/wire"
+	redirectv1 "aa/redirect/v1"
 )
 
 const (

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
+	redirectv1 "aa/redirect/v1"
 )
 
 func startSlowServer(t *testing.T) *server {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
 	"aa-redirect/tests/interop/go/wire"
+	redirectv1 "aa/redirect/v1"
 )
 
 // random is reproducible: the same seed, test and number give the same members.

@@ -25,8 +25,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
 	"aa-redirect/tests/interop/go/wire"
+	redirectv1 "aa/redirect/v1"
 )
 
 // A refusal is an error of the service taken apart.
@@ -61,6 +61,10 @@ func refusalOf(t *testing.T, err error) refusal {
 			}
 		case *errdetails.RetryInfo:
 			r.retry = detail
+		case *errdetails.RequestInfo:
+			if detail.RequestId == "" {
+				t.Error("the request id is empty")
+			}
 		default:
 			t.Errorf("unexpected detail %v", detail)
 		}
@@ -482,8 +486,8 @@ func TestUndecipherableIsTheSameAnswerWhateverTheCause(t *testing.T) {
 	}
 	with := func(member, value string) string { return without(member) + "&" + member + "=" + value }
 	callback := "txnid=T&sessionid=&userid=u@aa&status=S&errorcode=0&srcref=a"
-	var first []byte
 	for _, p := range []*pairing{iv, v12, hosts} {
+		var first []byte // the answers of another pairing name that one
 		date := now()
 		wrongSecret := *p
 		wrongSecret.secrets = []string{newSecret()}
@@ -537,7 +541,7 @@ func TestUndecipherableIsTheSameAnswerWhateverTheCause(t *testing.T) {
 					t.Errorf("%s: %s was opened", p.aa, name)
 					return nil
 				}
-				expectMetadata(t, expectRefusal(t, err, codes.InvalidArgument, "UNDECIPHERABLE"), nil)
+				expectMetadata(t, expectRefusal(t, err, codes.InvalidArgument, "UNDECIPHERABLE"), map[string]string{"fiu_id": p.fiu, "aa_id": p.aa})
 				return err
 			})
 		}
@@ -550,7 +554,7 @@ func TestUndecipherableIsTheSameAnswerWhateverTheCause(t *testing.T) {
 					t.Errorf("%s: callback with %s was opened", p.aa, name)
 					return nil
 				}
-				expectMetadata(t, expectRefusal(t, err, codes.InvalidArgument, "UNDECIPHERABLE"), nil)
+				expectMetadata(t, expectRefusal(t, err, codes.InvalidArgument, "UNDECIPHERABLE"), map[string]string{"fiu_id": p.fiu, "aa_id": p.aa})
 				return err
 			})
 		}
@@ -569,7 +573,8 @@ func TestUndecipherableIsTheSameAnswerWhateverTheCause(t *testing.T) {
 func answer(t *testing.T, call func(context.Context, ...grpc.CallOption) error) []byte {
 	t.Helper()
 	var header, trailer metadata.MD
-	err := call(patient(t), grpc.Header(&header), grpc.Trailer(&trailer))
+	ctx := metadata.AppendToOutgoingContext(patient(t), "x-request-id", "the-same") // it is part of the answer
+	err := call(ctx, grpc.Header(&header), grpc.Trailer(&trailer))
 	details := trailer.Get("grpc-status-details-bin")
 	if len(details) != 1 || details[0] == "" {
 		t.Fatalf("no details in the trailer %v", trailer)

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
 	"aa-redirect/tests/interop/go/wire"
+	redirectv1 "aa/redirect/v1"
 )
 
 // Messages of each test below, so four times as many in all. PBKDF2 costs either side 65,536 rounds.

@@ -1,4 +1,7 @@
-// The servers and pairings that the tests share: the release binary with a keyring and random secrets made for this run.
+// Package interop checks the service from a Go client's side: a codec that shares no code with it seals what the service
+// opens and opens what it seals, and every refusal is provoked and read.
+//
+// Here: the servers and pairings that the tests share: the release binary with a keyring and random secrets made for this run.
 package interop
 
 import (
@@ -21,8 +24,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
 	"aa-redirect/tests/interop/go/wire"
+	redirectv1 "aa/redirect/v1"
 )
 
 const (
@@ -318,7 +321,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer connection.Close()
-	client, address = redirectv1.NewRedirectServiceClient(connection), s.address
+	client, address = newPackaged(connection), s.address
 	return m.Run()
 }
 

@@ -24,7 +24,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
+	redirectv1 "aa/redirect/v1"
 )
 
 // An authority issues certificates.

@@ -26,8 +26,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"aa-redirect/tests/interop/go/gen/redirectv1"
 	"aa-redirect/tests/interop/go/wire"
+	redirectv1 "aa/redirect/v1"
 )
 
 // secretID names a pairing's only secret: the keyring gives it no id.

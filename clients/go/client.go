@@ -1,0 +1,144 @@
+package redirect
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"google.golang.org/grpc"
+
+	redirectv1 "aa/redirect/v1"
+)
+
+// Version is that of this package and of the service that it was built with.
+const Version = "0.1.0"
+
+// Client calls the service. It is safe for concurrent use; make one for the process, and close it at the end.
+//
+// Each call has one deadline, that of its context, or Options.Timeout where it has none. Inside it up to 3 tries are made:
+// again after ReasonNotReady, ReasonStoreUnavailable and ReasonUnreachable with a wait of 50 ms that doubles up to 500 ms,
+// and after ReasonOverloaded with the wait that the service names; never after any other reason. A decode carries a random
+// attempt id, the same in all its tries, so that a try whose answer was lost does not count as a second opening.
+type Client struct {
+	connection   *grpc.ClientConn // nil where the caller brings the connection
+	service      redirectv1.RedirectServiceClient
+	timeout      time.Duration
+	onDeviations func(context.Context, DeviationReport)
+}
+
+// NewClient checks the options and opens no connection yet: the first call does.
+func NewClient(options Options) (*Client, error) {
+	if err := options.check(); err != nil {
+		return nil, err
+	}
+	connection, err := options.dial()
+	if err != nil {
+		return nil, fmt.Errorf("redirect: %w", err)
+	}
+	client := NewClientOn(connection, options)
+	client.connection = connection
+	return client, nil
+}
+
+// NewClientOn uses a connection that the caller made and closes, such as one to an in-process server in a test. Of the
+// options only Timeout and OnDeviations count.
+func NewClientOn(connection grpc.ClientConnInterface, options Options) *Client {
+	client := &Client{
+		service: redirectv1.NewRedirectServiceClient(connection), timeout: options.Timeout, onDeviations: options.OnDeviations,
+	}
+	if client.timeout == 0 {
+		client.timeout = defaultTimeout
+	}
+	return client
+}
+
+// Close ends the connections. Calls under way fail with ReasonCancelled.
+func (c *Client) Close() error {
+	if c.connection == nil {
+		return nil
+	}
+	return c.connection.Close()
+}
+
+// Format writes a fixed text for every verb.
+func (*Client) Format(state fmt.State, _ rune) { show(state, "redirect.Client") }
+
+// EncodeRedirect seals what an FIU asks an AA for. Called by an FIU, before the user leaves.
+func (c *Client) EncodeRedirect(ctx context.Context, request EncodeRedirectRequest) (SealedRedirect, error) {
+	message, err := request.proto()
+	if err != nil {
+		return SealedRedirect{}, err
+	}
+	answer, err := call(ctx, c, "EncodeRedirect", message, c.service.EncodeRedirect)
+	return SealedRedirect{keep(answer)}, err
+}
+
+// DecodeRedirect opens the redirect that a browser brought. Called by an AA.
+func (c *Client) DecodeRedirect(ctx context.Context, request DecodeRedirectRequest) (OpenedRedirect, error) {
+	message, err := request.proto()
+	if err != nil {
+		return OpenedRedirect{}, err
+	}
+	answer, err := call(ctx, c, "DecodeRedirect", message, c.service.DecodeRedirect)
+	opened := OpenedRedirect{keep(answer)}
+	if err == nil {
+		c.report(ctx, DeviationReport{"DecodeRedirect", opened.FIU(), opened.AA(), opened.Deviations()})
+	}
+	return opened, err
+}
+
+// EncodeCallback seals the outcome for the user's way back. Called by an AA.
+func (c *Client) EncodeCallback(ctx context.Context, request EncodeCallbackRequest) (SealedCallback, error) {
+	message, err := request.proto()
+	if err != nil {
+		return SealedCallback{}, err
+	}
+	answer, err := call(ctx, c, "EncodeCallback", message, c.service.EncodeCallback)
+	return SealedCallback{keep(answer)}, err
+}
+
+// DecodeCallback opens the callback that a browser brought back, and has it compared with what was sent: expectation is an
+// [Expected] or a [NotCompared]. Called by an FIU.
+func (c *Client) DecodeCallback(
+	ctx context.Context, request DecodeCallbackRequest, expectation Expectation,
+) (OpenedCallback, error) {
+	message, err := request.proto(expectation)
+	if err != nil {
+		return OpenedCallback{}, err
+	}
+	answer, err := call(ctx, c, "DecodeCallback", message, c.service.DecodeCallback)
+	opened := OpenedCallback{keep(answer)}
+	if err == nil {
+		c.report(ctx, DeviationReport{"DecodeCallback", opened.FIU(), opened.AA(), opened.Deviations()})
+	}
+	return opened, err
+}
+
+// Pairings are those that the server holds, by FIU and AA. They are fetched in pages, one call each; an error ends them.
+func (c *Client) Pairings(ctx context.Context) iter.Seq2[Pairing, error] {
+	return func(yield func(Pairing, error) bool) {
+		request := &redirectv1.ListPairingsRequest{}
+		for {
+			page, err := call(ctx, c, "ListPairings", request, c.service.ListPairings)
+			if err != nil {
+				yield(Pairing{}, err)
+				return
+			}
+			for _, pairing := range page.GetPairings() {
+				if !yield(pairingOf(pairing), nil) {
+					return
+				}
+			}
+			if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+				return
+			}
+		}
+	}
+}
+
+func (c *Client) report(ctx context.Context, report DeviationReport) {
+	if c.onDeviations != nil && len(report.Deviations) > 0 {
+		c.onDeviations(ctx, report)
+	}
+}

@@ -1,0 +1,141 @@
+package redirect
+
+import "time"
+
+// Redirect is what an FIU asks an AA for: the members of ecreq. The service checks their forms; proto/ describes them.
+type Redirect struct {
+	Hidden
+
+	// TxnID is a UUID that names this redirect. Empty on encode: the service makes one.
+	TxnID string
+	// SessionID is state of the FIU's that comes back byte for byte. It may be empty.
+	SessionID string
+	// UserID is name or mobile number, @ and the AA's handle: 9999988888@aa.
+	UserID string
+	// Redirect is the absolute URL to return to.
+	Redirect string
+	// SrcRef has the consent handles, at least one.
+	SrcRef []string
+	// FIPID has FIP ids, if any.
+	FIPID []string
+	// Email, PAN, DOB (YYYY-MM-DD) and ISOLanguageCode (en-IN) are optional.
+	Email, PAN, DOB, ISOLanguageCode string
+	// Extra has members beyond the guideline's, by name.
+	Extra map[string]string
+}
+
+// Callback is what became of a request: the members of ecres.
+type Callback struct {
+	Hidden
+
+	// TxnID, SessionID and UserID are the request's, unchanged.
+	TxnID, SessionID, UserID string
+	// Status goes with ErrorCode: 0 with Success, the guideline's code with Failure.
+	Status CallbackStatus
+	// ErrorCode is the guideline's, 0 for Success.
+	ErrorCode uint32
+	// SrcRef has the accepted consent handles, at least one for Success.
+	SrcRef []string
+	// Extra has members beyond the guideline's, by name.
+	Extra map[string]string
+}
+
+// RedirectParams are the parameters of a request URL, each as it is before percent-encoding.
+type RedirectParams struct {
+	Hidden
+
+	// FI, ReqDate, ECReq and IV are the parameters fi, reqdate, ecreq and iv; RequestorType is masked, as it travels.
+	FI, ReqDate, ECReq, IV, RequestorType string
+}
+
+// CallbackParams are the parameters of a callback URL, each as it is before percent-encoding.
+type CallbackParams struct {
+	Hidden
+
+	// FI, ResDate, ECRes and IV are the parameters fi, resdate, ecres and iv.
+	FI, ResDate, ECRes, IV string
+}
+
+// EncodeRedirectRequest is what an FIU has sealed.
+type EncodeRedirectRequest struct {
+	Hidden
+
+	// FIU is the FIU's id.
+	FIU string
+	// AA is the AA's id. Empty: the handle of Redirect.UserID picks it.
+	AA string
+	// Redirect has the members.
+	Redirect Redirect
+	// RequestorType may be empty.
+	RequestorType RequestorType
+	// IssueTime is the instant that reqdate names. The zero time means now.
+	IssueTime time.Time
+}
+
+// DecodeRedirectRequest is what a browser brought to an AA.
+type DecodeRedirectRequest struct {
+	Hidden
+
+	// AA is the AA's id. It may be empty where one pairing of the server fits.
+	AA string
+	// URL is the whole URL or its query, as received: r.URL.String() in an HTTP handler. Give this or Params.
+	URL string
+	// Params are the parameters, already percent-decoded.
+	Params *RedirectParams
+	// AttemptID names this call for the service. Empty: the client makes one, which is right unless you repeat calls
+	// yourself.
+	AttemptID string
+}
+
+// EncodeCallbackRequest is what an AA has sealed.
+type EncodeCallbackRequest struct {
+	Hidden
+
+	// FIU and AA name the pairing.
+	FIU, AA string
+	// Callback has the outcome.
+	Callback Callback
+	// RedirectURL is the URL to return to, as Redirect.Redirect brought it.
+	RedirectURL string
+	// IssueTime is the instant that resdate names. The zero time means now.
+	IssueTime time.Time
+	// SecretID names the secret that opened the request, so that an FIU that still has the old one can read the answer.
+	// Empty: the primary one.
+	SecretID string
+}
+
+// DecodeCallbackRequest is what a browser brought back to an FIU.
+type DecodeCallbackRequest struct {
+	Hidden
+
+	// FIU is the FIU's id. It may be empty where one pairing of the server fits.
+	FIU string
+	// URL is the whole URL or its query, as received: r.URL.String() in an HTTP handler. Give this or Params.
+	URL string
+	// Params are the parameters, already percent-decoded.
+	Params *CallbackParams
+	// AttemptID names this call for the service. Empty: the client makes one, which is right unless you repeat calls
+	// yourself.
+	AttemptID string
+}
+
+// Expectation is what the FIU's record says of a callback: an [Expected], or [NotCompared].
+type Expectation interface{ expectation() }
+
+// Expected is the FIU's own record of the redirect that a callback must answer. A callback that differs is refused
+// (ReasonNotExpected); a spliced callback shows nowhere else.
+type Expected struct {
+	Hidden
+
+	// TxnID, SessionID and UserID are what the FIU sent; TxnID comes from [SealedRedirect.TxnID].
+	TxnID, SessionID, UserID string
+	// AA is the AA that the user was sent to. Empty: any.
+	AA string
+}
+
+func (Expected) expectation() {}
+
+// NotCompared opens a callback without comparing it. The caller then compares it with its record by itself.
+type NotCompared struct{}
+
+func (NotCompared) expectation() {}

@@ -1,0 +1,266 @@
+package redirect
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	redirectv1 "aa/redirect/v1"
+)
+
+// SealedRedirect is a redirect for the user's browser. It does not change and prints without the URL.
+type SealedRedirect struct {
+	m kept[redirectv1.EncodeRedirectResponse]
+}
+
+// Location is the URL of the AA's web view with the sealed parameters, as exact text for the Location header. It is the
+// user's secret: not for logs. A pairing without a web view has none, and gives an [*Error] with ReasonWebviewMissing: build
+// the URL from [SealedRedirect.Query].
+func (r SealedRedirect) Location() (string, error) {
+	if location := r.m.get().GetUrl(); location != "" {
+		return location, nil
+	}
+	return "", &Error{
+		Reason: ReasonWebviewMissing, Code: codes.FailedPrecondition, Method: "EncodeRedirect", Tries: 1,
+		Message: "the pairing has no web view URL: name one in the keyring, or build the URL from the query",
+	}
+}
+
+// URL is [SealedRedirect.Location] parsed.
+func (r SealedRedirect) URL() (*url.URL, error) {
+	location, err := r.Location()
+	if err != nil {
+		return nil, err
+	}
+	return parse(location)
+}
+
+// Query has the parameters as a query without ?, percent-encoded.
+func (r SealedRedirect) Query() string { return r.m.get().GetQuery() }
+
+// Params are the parameters before percent-encoding.
+func (r SealedRedirect) Params() RedirectParams {
+	p := r.m.get().GetParams()
+	return RedirectParams{
+		FI: p.GetFi(), ReqDate: p.GetReqdate(), ECReq: p.GetEcreq(), IV: p.GetIv(), RequestorType: p.GetRequestorType(),
+	}
+}
+
+// TxnID is the one given or made. Keep it with the user's session for [Expected].
+func (r SealedRedirect) TxnID() string { return r.m.get().GetTxnid() }
+
+// SecretID names the secret that sealed.
+func (r SealedRedirect) SecretID() string { return r.m.get().GetSecretId() }
+
+// IssueTime is the instant that reqdate was written from.
+func (r SealedRedirect) IssueTime() time.Time { return timeOf(r.m.get().GetIssueTime()) }
+
+// ExpireTime is the end of the pairing's window: send the browser before.
+func (r SealedRedirect) ExpireTime() time.Time { return timeOf(r.m.get().GetExpireTime()) }
+
+// Format writes what is no secret of the user's, for every verb.
+func (r SealedRedirect) Format(state fmt.State, _ rune) { show(state, r.text()) }
+
+// MarshalText gives what Format writes.
+func (r SealedRedirect) MarshalText() ([]byte, error) { return []byte(r.text()), nil }
+
+func (r SealedRedirect) text() string {
+	return fmt.Sprintf("redirect.SealedRedirect(secret_id=%s)", r.SecretID())
+}
+
+// OpenedRedirect is what an FIU asks for. It does not change and prints without the members.
+type OpenedRedirect struct {
+	m kept[redirectv1.DecodeRedirectResponse]
+}
+
+// FIU is the FIU's id.
+func (r OpenedRedirect) FIU() string { return r.m.get().GetFiuId() }
+
+// AA is the AA's id.
+func (r OpenedRedirect) AA() string { return r.m.get().GetAaId() }
+
+// Redirect has the members. Hand TxnID, SessionID and UserID back unchanged.
+func (r OpenedRedirect) Redirect() Redirect { return redirectOf(r.m.get().GetRedirect()) }
+
+// RequestorType is empty where the parameter was absent.
+func (r OpenedRedirect) RequestorType() RequestorType {
+	return nameOf[RequestorType](r.m.get().GetRequestorType(), "REQUESTOR_TYPE_")
+}
+
+// IssueTime is the instant that the date names; seconds that it does not tell read 0.
+func (r OpenedRedirect) IssueTime() time.Time { return timeOf(r.m.get().GetIssueTime()) }
+
+// Age is now minus IssueTime, negative for a date ahead.
+func (r OpenedRedirect) Age() time.Duration { return r.m.get().GetAge().AsDuration() }
+
+// SecretID names the secret that opened the message. Hand it to EncodeCallback.
+func (r OpenedRedirect) SecretID() string { return r.m.get().GetSecretId() }
+
+// PrimarySecret is false where the FIU still seals with an old secret.
+func (r OpenedRedirect) PrimarySecret() bool { return r.m.get().GetPrimarySecret() }
+
+// Deviations are the repairs, each with its place; none for a clean message.
+func (r OpenedRedirect) Deviations() []DeviationDetail {
+	return details(r.m.get().GetDeviations(), r.m.get().GetDeviationDetails())
+}
+
+// Reopened says whether this message was opened before, as far as the service remembers. A reloaded page is one, too.
+func (r OpenedRedirect) Reopened() bool { return r.m.get().GetReopened() }
+
+// FirstOpenTime is when this message was first opened, as far as the service remembers.
+func (r OpenedRedirect) FirstOpenTime() time.Time { return timeOf(r.m.get().GetFirstOpenTime()) }
+
+// ReplayKey names every message that could be made from this one. To act only once, store it until ReplayUntil and refuse
+// a second use.
+func (r OpenedRedirect) ReplayKey() string { return r.m.get().GetReplayKey() }
+
+// ReplayUntil is the last instant at which a message with this date could still be accepted.
+func (r OpenedRedirect) ReplayUntil() time.Time { return timeOf(r.m.get().GetReplayUntil()) }
+
+// Authenticated says whether the message carried a right tag (the pairing's setting authentication).
+func (r OpenedRedirect) Authenticated() bool { return r.m.get().GetAuthenticated() }
+
+// Format writes what is no secret of the user's, for every verb.
+func (r OpenedRedirect) Format(state fmt.State, _ rune) { show(state, r.text()) }
+
+// MarshalText gives what Format writes.
+func (r OpenedRedirect) MarshalText() ([]byte, error) { return []byte(r.text()), nil }
+
+func (r OpenedRedirect) text() string {
+	return openedText("OpenedRedirect", r.FIU(), r.AA(), r.SecretID(), r.Reopened())
+}
+
+// SealedCallback is the way back for the user's browser. It does not change and prints without the URL.
+type SealedCallback struct {
+	m kept[redirectv1.EncodeCallbackResponse]
+}
+
+// Location is the FIU's URL with the sealed parameters, as exact text for the Location header. It is the user's secret: not
+// for logs.
+func (r SealedCallback) Location() string { return r.m.get().GetUrl() }
+
+// URL is [SealedCallback.Location] parsed.
+func (r SealedCallback) URL() (*url.URL, error) { return parse(r.m.get().GetUrl()) }
+
+// Query has the parameters as a query without ?, percent-encoded.
+func (r SealedCallback) Query() string { return r.m.get().GetQuery() }
+
+// Params are the parameters before percent-encoding.
+func (r SealedCallback) Params() CallbackParams {
+	p := r.m.get().GetParams()
+	return CallbackParams{FI: p.GetFi(), ResDate: p.GetResdate(), ECRes: p.GetEcres(), IV: p.GetIv()}
+}
+
+// SecretID names the secret that sealed.
+func (r SealedCallback) SecretID() string { return r.m.get().GetSecretId() }
+
+// IssueTime is the instant that resdate was written from.
+func (r SealedCallback) IssueTime() time.Time { return timeOf(r.m.get().GetIssueTime()) }
+
+// ExpireTime is the end of the pairing's window.
+func (r SealedCallback) ExpireTime() time.Time { return timeOf(r.m.get().GetExpireTime()) }
+
+// Format writes what is no secret of the user's, for every verb.
+func (r SealedCallback) Format(state fmt.State, _ rune) { show(state, r.text()) }
+
+// MarshalText gives what Format writes.
+func (r SealedCallback) MarshalText() ([]byte, error) { return []byte(r.text()), nil }
+
+func (r SealedCallback) text() string {
+	return fmt.Sprintf("redirect.SealedCallback(secret_id=%s)", r.SecretID())
+}
+
+// OpenedCallback is what became of a request. It does not change and prints without the members.
+type OpenedCallback struct {
+	m kept[redirectv1.DecodeCallbackResponse]
+}
+
+// FIU is the FIU's id.
+func (r OpenedCallback) FIU() string { return r.m.get().GetFiuId() }
+
+// AA is the AA's id.
+func (r OpenedCallback) AA() string { return r.m.get().GetAaId() }
+
+// Callback has the outcome. Ask the AA for the consent before you act: nothing but the secret proves where it is from.
+func (r OpenedCallback) Callback() Callback { return callbackOf(r.m.get().GetCallback()) }
+
+// ErrorMessage is the guideline's text for the error code.
+func (r OpenedCallback) ErrorMessage() string { return r.m.get().GetErrorMessage() }
+
+// IssueTime is the instant that the date names; seconds that it does not tell read 0.
+func (r OpenedCallback) IssueTime() time.Time { return timeOf(r.m.get().GetIssueTime()) }
+
+// Age is now minus IssueTime, negative for a date ahead.
+func (r OpenedCallback) Age() time.Duration { return r.m.get().GetAge().AsDuration() }
+
+// SecretID names the secret that opened the message.
+func (r OpenedCallback) SecretID() string { return r.m.get().GetSecretId() }
+
+// PrimarySecret is false where the AA seals with an old secret.
+func (r OpenedCallback) PrimarySecret() bool { return r.m.get().GetPrimarySecret() }
+
+// Deviations are the repairs, each with its place; none for a clean message.
+func (r OpenedCallback) Deviations() []DeviationDetail {
+	return details(r.m.get().GetDeviations(), r.m.get().GetDeviationDetails())
+}
+
+// Reopened says whether this message was opened before, as far as the service remembers. A reloaded page is one, too.
+func (r OpenedCallback) Reopened() bool { return r.m.get().GetReopened() }
+
+// FirstOpenTime is when this message was first opened, as far as the service remembers.
+func (r OpenedCallback) FirstOpenTime() time.Time { return timeOf(r.m.get().GetFirstOpenTime()) }
+
+// ReplayKey names every message that could be made from this one. To act only once, store it until ReplayUntil and refuse
+// a second use.
+func (r OpenedCallback) ReplayKey() string { return r.m.get().GetReplayKey() }
+
+// ReplayUntil is the last instant at which a message with this date could still be accepted; the zero time where the
+// pairing does not check resdate: such a message never expires.
+func (r OpenedCallback) ReplayUntil() time.Time { return timeOf(r.m.get().GetReplayUntil()) }
+
+// Authenticated says whether the message carried a right tag (the pairing's setting authentication).
+func (r OpenedCallback) Authenticated() bool { return r.m.get().GetAuthenticated() }
+
+// Format writes what is no secret of the user's, for every verb.
+func (r OpenedCallback) Format(state fmt.State, _ rune) { show(state, r.text()) }
+
+// MarshalText gives what Format writes.
+func (r OpenedCallback) MarshalText() ([]byte, error) { return []byte(r.text()), nil }
+
+func (r OpenedCallback) text() string {
+	return openedText("OpenedCallback", r.FIU(), r.AA(), r.SecretID(), r.Reopened())
+}
+
+func openedText(name, fiu, aa, secret string, reopened bool) string {
+	return fmt.Sprintf("redirect.%s(fiu_id=%s aa_id=%s secret_id=%s reopened=%t)", name, fiu, aa, secret, reopened)
+}
+
+// parse keeps the URL out of the error, which net/url quotes.
+func parse(location string) (*url.URL, error) {
+	parsed, err := url.Parse(location)
+	if err != nil {
+		return nil, &Error{
+			Reason: ReasonUnexpectedAnswer, Code: codes.Internal, Tries: 1,
+			Message: "net/url cannot read the URL: use Location, which is the exact text",
+		}
+	}
+	return parsed, nil
+}
+
+// details has the places; a server that does not tell them yet gives the kinds alone.
+func details(kinds []redirectv1.Deviation, places []*redirectv1.DeviationDetail) []DeviationDetail {
+	var all []DeviationDetail
+	for _, detail := range places {
+		all = append(all, DeviationDetail{deviationOf(detail.GetDeviation()), detail.GetPlace()})
+	}
+	for _, kind := range kinds {
+		told := slices.ContainsFunc(places, func(d *redirectv1.DeviationDetail) bool { return d.GetDeviation() == kind })
+		if !told {
+			all = append(all, DeviationDetail{Deviation: deviationOf(kind)})
+		}
+	}
+	return all
+}

@@ -1,0 +1,61 @@
+"""An FIU's backend with FastAPI: /consent sends the browser to the AA, /aa/return takes it back.
+
+pip install fastapi uvicorn && uvicorn fastapi_fiu:app --port 8000
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Cookie, FastAPI, HTTPException, Request
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+
+from aa_redirect import AsyncClient, CallOptions, Expected, Reason, Redirect, RedirectError
+
+FIU_ID = "fiu@sandbox"
+USER_ID = os.environ.get("USER_ID", "9999988888@beta")
+# Of this process, for the example: yours are where your sessions are.
+sessions: dict[str, Expected] = {}
+NOT_OURS = {Reason.URL_MALFORMED, Reason.PARAMETER_MALFORMED, Reason.DATE_MALFORMED, Reason.DATE_EXPIRED}
+NOT_OURS |= {Reason.DATE_IN_FUTURE, Reason.UNDECIPHERABLE, Reason.NOT_EXPECTED, Reason.ALREADY_OPENED}
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncClient(os.environ.get("AA_REDIRECT_ADDRESS", "127.0.0.1:50051")) as app.state.client:
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.exception_handler(RedirectError)
+async def refused(_: Request, error: RedirectError) -> Response:
+    logging.warning("%s", error)
+    return PlainTextResponse("This link does not work.", 400 if error.reason in NOT_OURS else 503)
+
+
+@app.get("/consent")
+async def consent(request: Request) -> Response:
+    redirect = Redirect(userid=USER_ID, redirect=str(request.url_for("aa_return")), srcref=[secrets.token_hex(16)])
+    options = CallOptions.from_headers(request.headers)  # x-request-id and traceparent go along
+    sent = await request.app.state.client.encode_redirect(fiu_id=FIU_ID, redirect=redirect, options=options)
+    session = secrets.token_urlsafe()
+    sessions[session] = sent.expected
+    response = RedirectResponse(sent.location, 303, {"Cache-Control": "no-store"})
+    response.set_cookie("session", session, httponly=True, secure=request.url.scheme == "https", samesite="lax")
+    return response
+
+
+@app.get("/aa/return")
+async def aa_return(request: Request, session: Annotated[str, Cookie()] = "") -> Response:
+    if session not in sessions:
+        raise HTTPException(400, "this browser began no consent here")
+    opened = await request.app.state.client.decode_callback(
+        str(request.url), fiu_id=FIU_ID, expected=sessions[session], options=CallOptions.from_headers(request.headers)
+    )
+    # A reload is answered again; act on a consent once, and only after asking the AA, server to server.
+    return PlainTextResponse("accepted" if opened.accepted else opened.error_message)
