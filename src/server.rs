@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod admin;
+mod body;
 mod call;
 mod connection;
 mod connections;

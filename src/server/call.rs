@@ -10,11 +10,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_util::{FutureExt, stream};
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
@@ -27,6 +26,7 @@ use crate::{
 
 use super::{
     Shared,
+    body::{Answer, arrived, whole},
     connections::{Holder, InCall},
     deadline, panics,
 };
@@ -56,7 +56,7 @@ pub(super) async fn answer<S: RedirectService>(
     peer: Arc<Peer>,
     in_call: InCall,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Answer>, Infallible> {
     let holder = in_call.holder.clone();
     let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
     let mut response = if call.method().is_redirect() {
@@ -66,7 +66,10 @@ pub(super) async fn answer<S: RedirectService>(
     } else {
         // Health and reflection answer when all else is refused.
         let response = Box::pin(shared.others.clone().oneshot(request)).await?;
-        response.map(|body| Body::new(body.map_frame(move |frame| frame.map_data(|bytes| holder.hold(bytes)))))
+        response.map(|body| {
+            let held = body.map_frame(move |frame| frame.map_data(|bytes| holder.hold(bytes)));
+            Answer::Streamed(Body::new(held))
+        })
     };
     // A stream's status comes behind it: it counts by how it begins.
     call.end(Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()));
@@ -81,7 +84,7 @@ async fn guarded<S: RedirectService>(
     call: &Arc<Call>,
     holder: &Holder,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Answer>, Refusal> {
     let caller = match &shared.edges.callers {
         None => None,
         Some(callers) => Some(identify(&callers.current(), peer, request.headers())?),
@@ -99,11 +102,13 @@ async fn guarded<S: RedirectService>(
     let deadline = Instant::now().checked_add(left);
     request.extensions_mut().insert(Context { call: Arc::clone(call), caller });
     let answer = AssertUnwindSafe(async {
-        let request = arrived(request, holder).await?;
+        let (head, body) = request.into_parts();
+        let (body, _held) = arrived(body, MESSAGE_HEAD + MAX_REQUEST, holder).await?;
+        let request = Request::from_parts(head, Full::new(body));
         // Not before: requests that do not arrive would keep others out.
         let _room = Room::take(&shared.calls).ok_or(Refusal::Full(FULL))?;
         let response = shared.redirects.clone().call(request).await.unwrap_or_else(|never| match never {});
-        Ok(ready(response, holder).await)
+        Ok(whole(response, holder).await)
     });
     let answer = answer.catch_unwind();
     let out_of_time = async {
@@ -131,33 +136,6 @@ async fn guarded<S: RedirectService>(
     // tonic's word for a message over its limit, which no service here says of anything else.
     let too_large = Status::from_header_map(response.headers()).is_some_and(|status| status.code() == Code::OutOfRange);
     if too_large { Err(Refusal::RequestTooLarge) } else { Ok(response) }
-}
-
-/// The request with its whole body, held while it arrives.
-async fn arrived(request: Request<Incoming>, holder: &Holder) -> Result<Request<Full<Bytes>>, Refusal> {
-    let (head, body) = request.into_parts();
-    let body = body.map_frame(|frame| frame.map_data(|bytes| holder.hold(bytes)));
-    match Limited::new(body, MESSAGE_HEAD + MAX_REQUEST).collect().await {
-        Ok(body) => Ok(Request::from_parts(head, Full::new(body.to_bytes()))),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::RequestTooLarge),
-        // The peer broke it off, and hears no answer.
-        Err(_) => Err(Refusal::NotReady),
-    }
-}
-
-/// The answer with its whole body, held until the peer has taken it: tonic writes it only when the peer has room.
-async fn ready(response: Response<Body>, holder: &Holder) -> Response<Body> {
-    let (head, body) = response.into_parts();
-    let body = match body.collect().await {
-        Ok(body) => body,
-        Err(status) => return status.into_http(),
-    };
-    let trailers = body.trailers().cloned().map(Frame::trailers);
-    let bytes = Some(body.to_bytes()).filter(|bytes| !bytes.is_empty());
-    let frames = bytes.map(|bytes| Frame::data(holder.hold(bytes))).into_iter().chain(trailers).map(Ok::<_, Status>);
-    let frames: Vec<_> = frames.collect();
-    let body = if frames.is_empty() { Body::empty() } else { Body::new(StreamBody::new(stream::iter(frames))) };
-    Response::from_parts(head, body)
 }
 
 /// The caller that a call's credentials prove: the certificate's where one fits, else what a mesh's proxy forwards, else a

@@ -73,7 +73,7 @@ pub(super) struct InCall {
 }
 
 /// So many bytes, held for as long as this lives.
-struct Held {
+pub(super) struct Held {
     holder: Holder,
     count: usize,
 }
@@ -191,14 +191,23 @@ impl Holder {
         Bytes::from_owner(HeldBytes { bytes, _held: held })
     }
 
-    fn take(&self, count: usize) -> Held {
-        self.activity.held.fetch_add(count, Ordering::Relaxed);
-        let all = self.connections.held.fetch_add(count, Ordering::Relaxed) + count;
-        let held = Held { holder: self.clone(), count };
-        if all > MAX_HELD {
-            self.connections.relieve();
-        }
+    /// So many bytes, to begin with.
+    pub(super) fn take(&self, count: usize) -> Held {
+        let mut held = Held { holder: self.clone(), count: 0 };
+        held.add(count);
         held
+    }
+}
+
+impl Held {
+    /// So many more.
+    pub(super) fn add(&mut self, count: usize) {
+        let Holder { connections, activity } = &self.holder;
+        self.count += count;
+        activity.held.fetch_add(count, Ordering::Relaxed);
+        if connections.held.fetch_add(count, Ordering::Relaxed) + count > MAX_HELD {
+            connections.relieve();
+        }
     }
 }
 

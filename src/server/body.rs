@@ -1,0 +1,171 @@
+//! Bodies that are whole: a request when all of it has arrived, an answer before its first byte leaves.
+//!
+//! Replaces `BodyExt::collect` of `http-body-util` with a `Full` and a `StreamBody` around what it collects, which cost an
+//! allocation or two more for each body.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming};
+use tonic::Status;
+
+use crate::service::error::Refusal;
+
+use super::connections::{Held, Holder};
+
+/// What a peer is answered with.
+pub(super) enum Answer {
+    /// All of it.
+    Whole { data: Bytes, trailers: Option<HeaderMap> },
+    /// What comes when it comes: health's watch, reflection.
+    Streamed(tonic::body::Body),
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self::Whole { data: Bytes::new(), trailers: None }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match self.get_mut() {
+            Self::Whole { data, trailers } => {
+                let frame = if data.is_empty() {
+                    trailers.take().map(Frame::trailers)
+                } else {
+                    Some(Frame::data(std::mem::take(data)))
+                };
+                Poll::Ready(frame.map(Ok))
+            }
+            Self::Streamed(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole { data, trailers } => data.is_empty() && trailers.is_none(),
+            Self::Streamed(body) => body.is_end_stream(),
+        }
+    }
+}
+
+/// `response` with its whole body, held until the peer has taken it: tonic writes it only when the peer has room.
+pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder) -> Response<Answer> {
+    let (head, mut body) = response.into_parts();
+    let (mut gathered, mut trailers) = (Gathered::default(), None);
+    while let Some(frame) = body.frame().await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => gathered.add(data),
+            Ok(Err(frame)) => trailers = frame.into_trailers().ok(),
+            Err(status) => return status.into_http(),
+        }
+    }
+    let data = gathered.into_bytes();
+    let data = if data.is_empty() { data } else { holder.hold(data) };
+    Response::from_parts(head, Answer::Whole { data, trailers })
+}
+
+/// All of a request's body, up to `limit` bytes, which count as held from their arrival until the second value is dropped.
+///
+/// # Errors
+/// If there is more of it, or the peer breaks it off; it then hears no answer.
+pub(super) async fn arrived(mut body: Incoming, limit: usize, holder: &Holder) -> Result<(Bytes, Held), Refusal> {
+    let (mut gathered, mut held) = (Gathered::default(), holder.take(0));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::NotReady)?;
+        // What else comes is trailers, which mean nothing here.
+        if let Ok(data) = frame.into_data() {
+            held.add(data.len());
+            gathered.add(data);
+            if gathered.len() > limit {
+                return Err(Refusal::RequestTooLarge);
+            }
+        }
+    }
+    Ok((gathered.into_bytes(), held))
+}
+
+/// Pieces of one body; a single one, as nearly all are, is not copied.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    /// Everything, once there is more than the first.
+    all: BytesMut,
+}
+
+impl Gathered {
+    fn add(&mut self, piece: Bytes) {
+        if self.len() == 0 {
+            self.first = piece;
+        } else {
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+            self.all.extend_from_slice(&piece);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.all.len()
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn frames(length: usize) -> Vec<usize> {
+        let data = Bytes::from(vec![7; length]);
+        let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+        let mut answer = Answer::Whole { data, trailers: Some(trailers.clone()) };
+        let mut lengths = Vec::new();
+        loop {
+            assert!(!answer.is_end_stream());
+            let frame = answer.frame().now_or_never().unwrap().unwrap().unwrap();
+            match frame.into_data() {
+                Ok(data) => lengths.push(data.len()),
+                Err(frame) => {
+                    assert_eq!(frame.into_trailers().unwrap(), trailers);
+                    break;
+                }
+            }
+        }
+        assert!(answer.is_end_stream() && answer.frame().now_or_never().unwrap().is_none());
+        lengths
+    }
+
+    #[test]
+    fn an_answer_is_its_bytes_if_any_and_then_its_trailers() {
+        assert!(frames(0).is_empty());
+        assert_eq!(frames(20_000), [20_000]);
+    }
+
+    #[test]
+    fn pieces_are_gathered_in_their_order_and_a_single_one_is_not_copied() {
+        let only = Bytes::from(vec![1; 100]);
+        let mut gathered = Gathered::default();
+        gathered.add(Bytes::new());
+        gathered.add(only.clone());
+        assert_eq!(gathered.into_bytes().as_ptr(), only.as_ptr());
+        let mut gathered = Gathered::default();
+        for piece in ["a", "", "bc", "d"] {
+            gathered.add(Bytes::from_static(piece.as_bytes()));
+        }
+        assert_eq!(gathered.len(), 4);
+        assert_eq!(gathered.into_bytes(), "abcd");
+        assert!(Gathered::default().into_bytes().is_empty());
+    }
+}
