@@ -18,6 +18,12 @@ use crate::service::error::Refusal;
 
 use super::connections::{Held, Holder};
 
+/// Bytes of a DATA frame that h2 copies beside the frames of other streams, so that all leave in one write. It sends a
+/// longer one in a write of its own where the transport is not vectored (`CHAIN_THRESHOLD_WITHOUT_VECTORED_IO`).
+const GATHERED: usize = 1023;
+/// Bytes of an answer that is cut into such frames at most: for more, the copies and heads cost more than the writes.
+const MAX_CUT: usize = 8 * 1024;
+
 /// What a peer is answered with.
 pub(super) enum Answer {
     /// All of it.
@@ -42,7 +48,8 @@ impl Body for Answer {
                 let frame = if data.is_empty() {
                     trailers.take().map(Frame::trailers)
                 } else {
-                    Some(Frame::data(std::mem::take(data)))
+                    let length = if data.len() <= MAX_CUT { GATHERED.min(data.len()) } else { data.len() };
+                    Some(Frame::data(data.split_to(length)))
                 };
                 Poll::Ready(frame.map(Ok))
             }
@@ -148,9 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_its_bytes_if_any_and_then_its_trailers() {
+    fn an_answer_is_cut_into_frames_that_share_a_write_unless_it_is_large() {
         assert!(frames(0).is_empty());
-        assert_eq!(frames(20_000), [20_000]);
+        assert_eq!(frames(1023), [1023]);
+        assert_eq!(frames(1024), [1023, 1]);
+        assert_eq!(frames(8192), [[1023; 8].as_slice(), &[8]].concat());
+        assert_eq!(frames(8193), [8193]);
     }
 
     #[test]

@@ -200,16 +200,10 @@ impl AsyncWrite for Prefaced {
         Pin::new(&mut *self.io).poll_write(context, bytes)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(context, parts)
-    }
-
+    /// Not even where the bytes below are: h2 would send each answer of 256 bytes or more in a write of its own, and
+    /// another one for its trailers. So it copies those of up to 1,023 bytes together first.
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        false
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -218,5 +212,97 @@ impl AsyncWrite for Prefaced {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        future::ready,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+    use crate::server::body::Answer;
+    use bytes::Bytes;
+    use http::{HeaderMap, Request, Response};
+
+    /// Counts the writes of what it wraps; vectored, as a socket is.
+    struct Counting<T>(T, Arc<AtomicUsize>);
+
+    impl<T: AsyncRead + Unpin> AsyncRead for Counting<T> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            to: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(context, to)
+        }
+    }
+
+    impl<T: AsyncWrite + Unpin> AsyncWrite for Counting<T> {
+        fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            Pin::new(&mut self.0).poll_write(context, bytes)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(context)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(context)
+        }
+    }
+
+    /// Writes of a server for `calls` calls at a time that are each answered with `length` bytes.
+    async fn writes(calls: usize, length: usize) -> usize {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let count = Arc::new(AtomicUsize::new(0));
+        let io = Prefaced { io: Box::new(Counting(far, Arc::clone(&count))), given: PREFACE.len() };
+        let service = service_fn(move |_: Request<hyper::body::Incoming>| {
+            let trailers = HeaderMap::from_iter([(http::header::AGE, 0.into())]);
+            let data = Bytes::from(vec![b'x'; length]);
+            ready(Ok::<_, Infallible>(Response::new(Answer::Whole { data, trailers: Some(trailers) })))
+        });
+        tokio::spawn(protocol().serve_connection(TokioIo::new(io), service));
+        let (client, connection) = h2::client::handshake(near).await.unwrap();
+        tokio::spawn(connection);
+        // Settings are exchanged with the first call.
+        let ask = async || {
+            let request = Request::get("http://localhost/").body(()).unwrap();
+            let (response, _) = client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+            let mut body = response.await.unwrap().into_body();
+            let mut received = 0;
+            while let Some(data) = body.data().await {
+                let data = data.unwrap();
+                body.flow_control().release_capacity(data.len()).unwrap();
+                received += data.len();
+            }
+            assert_eq!(received, length);
+            assert!(body.trailers().await.unwrap().is_some());
+        };
+        ask().await;
+        count.store(0, Ordering::Relaxed);
+        futures_util::future::join_all((0..calls).map(|_| ask())).await;
+        count.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn an_answer_with_its_head_and_trailers_leaves_in_one_write() {
+        for length in [0, 255, 256, 1023, 1024, 8192] {
+            assert_eq!(writes(1, length).await, 1, "{length} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_of_many_calls_leave_in_few_writes() {
+        let writes = writes(64, 414).await;
+        assert!(writes <= 8, "{writes} writes");
     }
 }
