@@ -126,6 +126,8 @@ async fn serve_until<S: RedirectService>(
 fn protocol() -> http2::Builder<TokioExecutor> {
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
+        // gRPC needs no date.
+        .auto_date_header(false)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADERS)
         .max_frame_size(MAX_FRAME)

@@ -273,7 +273,10 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         let allowed = |&byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(allowed)
     };
-    headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(fresh_request_id)
+    let mut id = headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(fresh_request_id);
+    // It is no secret: HPACK keeps what is sensitive out of its table, which ids that never come again would fill.
+    id.set_sensitive(true);
+    id
 }
 
 /// A random UUID (RFC 9562, version 4) without its hyphens.

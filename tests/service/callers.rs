@@ -218,9 +218,8 @@ fn seen(status: &Status, from: &str, to: &str) -> (Code, String, Vec<(String, St
     let mut metadata: Vec<_> = info.metadata.into_iter().map(|(name, value)| (name, value.replace(from, to))).collect();
     metadata.sort();
     metadata.push((info.reason, info.domain));
-    let own = ["x-request-id", "date"];
     let names = status.metadata().keys().map(|key| format!("{key:?}"));
-    let mut names: Vec<_> = names.filter(|name| !own.iter().any(|own| name.contains(own))).collect();
+    let mut names: Vec<_> = names.filter(|name| !name.contains("x-request-id")).collect();
     names.sort();
     (status.code(), status.message().replace(from, to), metadata, status.details().len(), names)
 }

@@ -21,6 +21,7 @@ async fn each_call_is_one_event_under_the_request_id_that_the_caller_gave_or_got
     given.metadata_mut().insert("x-request-id", "My-id_1.2".parse().unwrap());
     let answer = client.encode_redirect(given).await.unwrap();
     assert_eq!(answer.metadata().get("x-request-id").unwrap(), "My-id_1.2");
+    assert!(answer.metadata().get("date").is_none(), "no header that gRPC does not need");
     let query = answer.into_inner().query;
     let too_long = "a".repeat(65);
     for malformed in ["a b", "", "a\"}", "é", &too_long] {

@@ -31,6 +31,14 @@ fn has(telemetry: &Telemetry, sample: &str) -> bool {
 }
 
 #[test]
+fn a_request_id_stays_out_of_hpacks_table_wherever_it_comes_from() {
+    let telemetry = Telemetry::new(None);
+    let given = Call::begin(&telemetry, &headers(&[("x-request-id", "req-1")]), DECODE);
+    assert!(given.request_id() == "req-1" && given.request_id().is_sensitive());
+    assert!(begin(&telemetry, DECODE).request_id().is_sensitive());
+}
+
+#[test]
 fn a_call_is_one_event_with_what_was_noted() {
     let telemetry = Telemetry::new(None);
     let events = events(LevelFilter::INFO, || {
