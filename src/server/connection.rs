@@ -89,7 +89,8 @@ async fn serve_until<S: RedirectService>(
     let (place, peer) = (Arc::new(place), Arc::new(peer));
     let service = {
         let (place, shared) = (Arc::clone(&place), Arc::clone(&shared));
-        service_fn(move |request| call::answer(Arc::clone(&shared), Arc::clone(&peer), place.call(), request))
+        // Boxed here, since hyper and the runtime move it several times before they poll it, and it has kilobytes.
+        service_fn(move |request| Box::pin(call::answer(Arc::clone(&shared), Arc::clone(&peer), place.call(), request)))
     };
     let mut connection = pin!(protocol().serve_connection(TokioIo::new(io), service));
     let cause = tokio::select! {
