@@ -10,15 +10,29 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::Request;
-use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::mpsc,
+    task::JoinSet,
+};
+use tokio_rustls::TlsConnector;
 
-use crate::{Bodies, servers::Server};
+use crate::servers::Server;
 
+/// Bodies of requests, each with its gRPC frame.
+pub(crate) type Bodies = Vec<Bytes>;
+
+/// Rounds of each comparison.
+pub(crate) const ROUNDS: usize = 5;
+/// How long one side of one round is loaded.
+pub(crate) const SPAN: Duration = Duration::from_millis(1500);
 /// Connections of a load: as many as a mesh opens to one replica.
 const CONNECTIONS: usize = 4;
 
 /// The `grpc-status` of a call that succeeds.
-const OK: &str = "0";
+pub(crate) const OK: &str = "0";
 
 /// What a load measured.
 pub(crate) struct Load {
@@ -78,7 +92,20 @@ pub(crate) async fn drive_to(
     in_flight: usize,
     span: Duration,
 ) -> Load {
-    let connections = connect(server, in_flight.min(CONNECTIONS)).await;
+    drive_over(in_flight.min(CONNECTIONS), status, server, path, bodies, in_flight, span).await
+}
+
+/// [`drive_to`] over so many connections.
+pub(crate) async fn drive_over(
+    connections: usize,
+    status: &'static str,
+    server: &Server,
+    path: &'static str,
+    bodies: Bodies,
+    in_flight: usize,
+    span: Duration,
+) -> Load {
+    let connections = connect(server, connections).await;
     let (bodies, next) = (Arc::new(bodies), Arc::new(AtomicUsize::new(0)));
     let times = Arc::new(Mutex::new(Vec::new()));
     let (begin, cpu) = (Instant::now(), server.cpu_micros());
@@ -137,11 +164,21 @@ async fn connect(server: &Server, count: usize) -> Vec<SendRequest<Bytes>> {
     for _ in 0..count {
         let stream = TcpStream::connect(&server.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let (client, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(connection);
-        connections.push(client);
+        connections.push(match &server.tls {
+            None => speak(stream).await,
+            Some(tls) => {
+                let name = ServerName::try_from("localhost").unwrap();
+                speak(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.unwrap()).await
+            }
+        });
     }
     connections
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> SendRequest<Bytes> {
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    client
 }
 
 /// The body of the answer. A `grpc-status` other than the expected one ends the bench.

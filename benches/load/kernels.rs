@@ -8,7 +8,7 @@ use std::{
 
 use pbkdf2_lanes::{Kernel, Kernels};
 
-use crate::{ROUNDS, messages, table::Table};
+use crate::{driver::ROUNDS, messages, table::Table};
 
 /// Derivations of one side of a round: a multiple of every kernel's lanes.
 const COUNT: usize = 32;

@@ -1,6 +1,6 @@
 //! The keyring of a run, and its prepared messages.
 
-use std::{fmt::Write, ops::Range};
+use std::ops::Range;
 
 use aa_redirect::{
     codec::{
@@ -13,7 +13,7 @@ use aa_redirect::{
     },
     proto::{
         self, DecodeRedirectRequest, EncodeCallbackRequest, EncodeRedirectRequest, EncodeRedirectResponse,
-        decode_redirect_request::Source,
+        ListPairingsRequest, decode_redirect_request::Source,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,50 +22,17 @@ use prost::Message;
 use std::sync::Mutex;
 
 use crate::{
-    Bodies,
-    driver::{ask, frame},
+    driver::{Bodies, ask, frame},
+    keyring::{FIU, SECRET},
     servers::Server,
 };
 
 pub(crate) const ENCODE: &str = "/aa.redirect.v1.RedirectService/EncodeRedirect";
 pub(crate) const DECODE: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect";
-pub(crate) const SECRET: &str = "nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
-pub(crate) const OLD_SECRET: &str = "0123456789abcdefghijklmnopqrstuv";
-const FIU: &str = "fiu@bench";
+pub(crate) const LIST: &str = "/aa.redirect.v1.RedirectService/ListPairings";
+
 /// The AA is not sent.
 const PARTIES: Parties<'_> = Parties { fiu: FIU, aa: "" };
-
-/// `count` pairings at least: one of each kind that is measured, the rest to fill the keyring.
-pub(crate) fn keyring(count: usize) -> String {
-    let mut keyring = String::new();
-    let mut pairing = |fiu: &str, aa: &str, profile: &str, more: &str| {
-        writeln!(
-            keyring,
-            "[[pairing]]\nfiu = \"{fiu}\"\naa = \"{aa}\"\nprofile = \"{profile}\"\nmax_age_seconds = 3600\n\
-             webview = \"https://aa.example/webview\"\n{more}"
-        )
-        .unwrap();
-    };
-    let new = "secrets = [{ id = \"new\", file = \"secret\" }]";
-    pairing(FIU, "hkdf", "iv", new);
-    pairing(FIU, "pbkdf2", "v1.2", new);
-    pairing(FIU, "reuse", "v1.2", &format!("date_reuse_milliseconds = 1000\n{new}"));
-    let both = "secrets = [{ id = \"new\", file = \"secret\" }, { id = \"old\", file = \"old\", use = \"decode\" }]";
-    pairing(FIU, "rotating", "v1.2", both);
-    for number in 4..count {
-        pairing(&format!("fiu-{number}"), "hkdf", "iv", new);
-    }
-    keyring
-}
-
-/// The same for the rivals, whose keyrings hold what they serve.
-pub(crate) fn rival_keyring() -> String {
-    serde_json::json!([{
-        "fiu": FIU, "aa": "hkdf", "scheme": "hkdf-iv", "secret": SECRET,
-        "webview": "https://aa.example/webview", "max_age_seconds": 3600,
-    }])
-    .to_string()
-}
 
 /// Prepared messages. Those with PBKDF2 are given out once, because the server keeps a derived key.
 pub(crate) struct Messages {
@@ -81,13 +48,29 @@ impl Messages {
 
     /// A request for `path` with `hkdf-iv`, fresh.
     pub(crate) async fn hkdf(&self, service: &Server, path: &str) -> Bodies {
-        let encode = frame(&encode("hkdf").encode_to_vec());
+        Self::encoded(service, path, encode("hkdf")).await
+    }
+
+    /// The same with more consent handles, so that a decode's answer has over 400 bytes.
+    pub(crate) async fn large(service: &Server, path: &str) -> Bodies {
+        let mut request = encode("hkdf");
+        request.redirect.as_mut().unwrap().srcref = vec!["0b054f6a-a0b3-4424-a668-2b53090bad6f".into(); 6];
+        Self::encoded(service, path, request).await
+    }
+
+    async fn encoded(service: &Server, path: &str, request: EncodeRedirectRequest) -> Bodies {
+        let encode = frame(&request.encode_to_vec());
         if path == ENCODE {
             return vec![encode];
         }
         let answer = ask(service, ENCODE, encode).await;
         let sealed = EncodeRedirectResponse::decode(&answer[5..]).unwrap();
         vec![decode("hkdf", sealed.url)]
+    }
+
+    /// The first page of a list, as long as the interface allows.
+    pub(crate) fn list() -> Bodies {
+        vec![frame(&ListPairingsRequest { page_size: 1000, ..ListPairingsRequest::default() }.encode_to_vec())]
     }
 
     /// An encode in the pairing that reuses dates.

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 
 use crate::{
-    ROUNDS, SPAN,
-    driver::{drive, drive_to, frame},
+    driver::{ROUNDS, SPAN, drive, drive_to, frame},
     messages::{DECODE, Messages, decode, unopened},
     servers::Server,
     table::Table,

@@ -6,15 +6,24 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
 };
 
-use crate::{echo, messages};
+use rustix::process::{Pid, Signal};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+use crate::{echo, keyring};
+
+/// This build of the service.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_aa-redirect");
 
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) address: String,
     child: Child,
+    /// How the load speaks to it, if over TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
 impl Drop for Server {
@@ -28,20 +37,51 @@ impl Drop for Server {
 impl Server {
     /// The service with so many pairings, its settings but for the threads of the pool the default ones.
     pub(crate) fn service(pairings: usize, kdf_threads: u32) -> Self {
-        let keyring = folder().join(format!("keyring-{pairings}.toml"));
-        fs::write(&keyring, messages::keyring(pairings)).unwrap();
-        fs::write(folder().join("secret"), messages::SECRET).unwrap();
-        fs::write(folder().join("old"), messages::OLD_SECRET).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_aa-redirect"))
-            .args(["--listen", "127.0.0.1:0", "--kdf-threads", &kdf_threads.to_string(), "--keyring"])
-            .arg(&keyring)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let threads = kdf_threads.to_string();
+        Self::program(Command::new(PROGRAM), pairings, &["--kdf-threads", &threads])
+    }
+
+    /// A build of the service, started by `command`, with so many pairings and more arguments.
+    pub(crate) fn program(mut command: Command, pairings: usize, arguments: &[&str]) -> Self {
+        let file = folder().join(format!("keyring-{pairings}.toml"));
+        fs::write(&file, keyring::keyring(pairings)).unwrap();
+        fs::write(folder().join("secret"), keyring::SECRET).unwrap();
+        fs::write(folder().join("old"), keyring::OLD_SECRET).unwrap();
+        command.args(["--listen", "127.0.0.1:0", "--keyring"]).arg(&file).args(arguments).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let address = announced(child.stderr.take().unwrap(), |line| {
-            Some(line.split_once("serving listen=\"")?.1.split_once('"')?.0.to_owned())
+            let port = line.split_once("127.0.0.1:")?.1;
+            let end = port.find(|c: char| !c.is_ascii_digit())?;
+            Some(format!("127.0.0.1:{}", &port[..end]))
         });
-        Self { name: "aa-redirect".into(), address: address.expect("the service starts"), child }
+        Self { name: "aa-redirect".into(), address: address.expect("the service starts"), child, tls: None }
+    }
+
+    /// The same over TLS, with a certificate of its own that the load trusts.
+    pub(crate) fn with_tls(command: Command, pairings: usize, arguments: &[&str]) -> Self {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder().join(name));
+        fs::write(&certificate, own.cert.pem()).unwrap();
+        fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+        let files = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+        let mut trusted = RootCertStore::empty();
+        trusted.add(own.cert.der().clone()).unwrap();
+        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(trusted)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let mut server = Self::program(command, pairings, &[&files, arguments].concat());
+        server.tls = Some(Arc::new(tls));
+        server
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let process = Pid::from_child(&self.child);
+        rustix::process::kill_process(process, Signal::TERM).unwrap();
+        self.child.wait().unwrap();
     }
 
     /// This program as the echo, behind the layers of the service.
@@ -54,7 +94,7 @@ impl Server {
             .unwrap();
         drain(child.stderr.take().unwrap());
         let address = announced(child.stdout.take().unwrap(), |line| Some(line.trim().to_owned()));
-        Self { name: "echo".into(), address: address.expect("the echo starts"), child }
+        Self { name: "echo".into(), address: address.expect("the echo starts"), child, tls: None }
     }
 
     fn rival(language: &str, flags: &[&str]) -> Option<Self> {
@@ -66,7 +106,7 @@ impl Server {
             return None;
         }
         let keyring = folder().join("keyring.json");
-        fs::write(&keyring, messages::rival_keyring()).unwrap();
+        fs::write(&keyring, keyring::rival_keyring()).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let child = Command::new(scripts.join("run"))
             .args(["--listen", &address, "--keyring"])
@@ -75,13 +115,13 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut rival = Self { name: format!("grpc-{name}"), address, child };
+        let mut rival = Self { name: format!("grpc-{name}"), address, child, tls: None };
         announced(rival.child.stdout.take().unwrap(), |line| line.contains("serving").then(String::new))?;
         Some(rival)
     }
 
     pub(crate) fn uri(&self, path: &str) -> http::Uri {
-        format!("http://{}{path}", self.address).parse().unwrap()
+        format!("{}://{}{path}", if self.tls.is_some() { "https" } else { "http" }, self.address).parse().unwrap()
     }
 
     /// Microseconds of processor time that the process has used; the kernel counts in hundredths of a second.
@@ -119,7 +159,7 @@ fn announced(stream: impl Read + Send + 'static, found: fn(&str) -> Option<Strin
     announced
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load");
     fs::create_dir_all(&folder).unwrap();
     folder
