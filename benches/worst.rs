@@ -22,7 +22,7 @@ use aa_redirect::{
     files::reload::Reloaded,
     keyring,
     keys::KdfPool,
-    memory::Budget,
+    memory::Memory,
     proto::{
         self, DecodeRedirectRequest, EncodeCallbackRequest, EncodeRedirectRequest, ListPairingsRequest, RedirectParams,
         decode_redirect_request::Source, redirect_service_server::RedirectService,
@@ -101,7 +101,7 @@ impl Bench {
         let file = folder.join("keyring.toml");
         fs::write(&file, text).unwrap();
         let (keyring, _) = Reloaded::load("keyring", move |read| keyring::load_with(&file, read)).unwrap();
-        let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Budget::default()));
+        let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Memory::default()));
         let service = Redirects::new(Arc::new(keyring), Arc::new(exchange), system_clock());
         Self { service, telemetry: Telemetry::new(None) }
     }

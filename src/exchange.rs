@@ -1,18 +1,20 @@
-//! Opening and sealing one message: pairing, window, failure budget, keys, codec, verdict.
+//! Opening and sealing one message: pairing, window, memory, keys, codec, verdict.
 //!
 //! The service and `inspect` both ask here, so they cannot disagree. [`Exchange::open`] tells every step of its decision;
 //! a [`Witness`] sees the steps as they are made and says whether to go on after a refusal.
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::{
     codec::{date::DateProblem, profile::Scheme, url::Leg},
     keys::KdfPool,
-    memory::Budget,
+    memory::Memory,
 };
 
+mod expected;
 mod message;
 mod open;
 mod pick;
@@ -20,25 +22,26 @@ mod seal;
 mod tick;
 mod window;
 
+pub use expected::{Differences, Expected};
 pub use message::Message;
-pub use open::{Failure, Opened, Question, Tried, Verdict, Witness};
+pub use open::{Asked, Failure, Opened, Question, Tried, Verdict, Witness};
 pub use pick::pick;
 pub use seal::{MAX_URL, Sealing};
 pub use window::Window;
 
 use tick::Ticks;
 
-/// Opens and seals messages with the keys of one pool and the memory of one process.
+/// Opens and seals messages with the keys of one pool and one memory.
 pub struct Exchange {
     keys: Arc<KdfPool>,
-    budget: Arc<Budget>,
+    memory: Arc<Memory>,
     ticks: Ticks,
 }
 
 impl Exchange {
-    /// An exchange that derives keys in `keys` and counts failures in `budget`.
-    pub fn new(keys: Arc<KdfPool>, budget: Arc<Budget>) -> Self {
-        Self { keys, budget, ticks: Ticks::default() }
+    /// An exchange that derives keys in `keys` and remembers messages in `memory`.
+    pub fn new(keys: Arc<KdfPool>, memory: Arc<Memory>) -> Self {
+        Self { keys, memory, ticks: Ticks::default() }
     }
 
     /// What derives its keys.
@@ -46,9 +49,9 @@ impl Exchange {
         &self.keys
     }
 
-    /// Its failure budget.
-    pub fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+    /// What it remembers of messages.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 }
 
@@ -94,6 +97,16 @@ pub enum Refused {
     /// Anything that goes wrong once decryption has begun.
     #[error("no secret of the pairing opens the message")]
     Undecipherable,
+    /// The callback opens, but is not the expected one.
+    #[error("the callback opens, but differs from the expected one in {}", .0.names())]
+    NotExpected(Differences),
+    /// The pairing refuses reopenings, and the message was opened before, first at this instant.
+    #[error("the message was opened before, and the pairing refuses reopenings")]
+    AlreadyOpened(DateTime<Utc>),
+    /// What must be remembered of the message cannot be now: the shared store does not answer, or the memory of first
+    /// openings is full. Nothing was noted.
+    #[error("what must be remembered of the message cannot be now")]
+    StoreUnavailable,
     /// The sealed message would not fit into a URL.
     #[error("the message is too long for a URL")]
     TooLong,

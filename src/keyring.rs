@@ -53,8 +53,19 @@ pub struct Pairing {
     pub secrets: Vec<Secret>,
     /// The failures of one date and last block before such messages are refused undecrypted. 0: no limit.
     pub failure_budget: u32,
+    /// What becomes of a message that was opened before.
+    pub reopen: Reopen,
     /// For how long one date may be written in several messages. Zero: never.
     pub date_reuse: TimeDelta,
+}
+
+/// What becomes of a message that was opened before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reopen {
+    /// It opens again, and the answer says so.
+    Report,
+    /// It is refused.
+    Refuse,
 }
 
 /// Identifies a secret for the life of the process, across reloads.

@@ -1,6 +1,188 @@
 //! What must be remembered of messages until their dates can no longer be accepted: how often they failed, and which one
-//! opened first.
+//! opened first and when.
+//!
+//! A decryption has three steps. [`Account::check`] refuses for free what is spent already. [`Account::begin`] reserves a
+//! failure, once the keys are there. [`Attempt::end`] says what became of the decryption: a failure stays charged, and
+//! anything else gives its reservation back.
+//!
+//! Two hashes name a message: one of its pairing, date and last ciphertext block, and one of all of it. Both legs share
+//! them, as they share the key.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    codec::{Envelope, cipher::BLOCK, date::Instants},
+    keyring::Pairing,
+};
 
 mod budget;
+mod opened;
+mod own;
+mod sketch;
 
-pub use budget::{Account, Attempt, Budget, Changed, DATE_BUDGET, Spent};
+pub use budget::{DATE_BUDGET, Spent};
+
+use own::Own;
+
+/// For how long a retry of a call is told what its first try was told.
+const RETRY: TimeDelta = TimeDelta::seconds(60);
+
+/// What one server remembers.
+#[derive(Default)]
+pub struct Memory {
+    own: Own,
+}
+
+/// A message that is to be decrypted.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its pairing.
+    pub pairing: &'a Arc<Pairing>,
+    /// What was received.
+    pub envelope: &'a Envelope,
+    /// The instants that its date may name.
+    pub instants: &'a Instants,
+    /// The last instant at which its date can be accepted; `None` if the date never ends.
+    pub end: Option<DateTime<Utc>>,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// The call that brings it, if its caller names it.
+    pub call: Option<CallName<'a>>,
+}
+
+/// The name that a caller gives to a call and to every retry of it.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub struct CallName<'a> {
+    /// The caller's name; `None` if everybody may call.
+    pub caller: Option<&'a str>,
+    /// The caller's name for the call.
+    pub attempt_id: &'a str,
+}
+
+/// What became of a decryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The message does not open.
+    Failed,
+    /// It opens, but is not what the caller expects: it counts as the message that opened for its last block, but not as
+    /// opened.
+    NotExpected,
+    /// It opens.
+    Opened,
+}
+
+/// What the memory says to the end of a decryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The message failed: it does not open, or another message with its last block opened before it.
+    Failed,
+    /// Noted as not expected.
+    NotExpected,
+    /// Noted as opened.
+    Opened(Opening),
+    /// Nothing was noted: the memory that the message needs does not answer, or has no room for it.
+    Unavailable,
+}
+
+/// When a message was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// Whether it was opened before.
+    pub reopened: bool,
+    /// When it was opened first, in whole milliseconds.
+    pub first: DateTime<Utc>,
+}
+
+/// Why a message must not be decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// A failure budget is spent.
+    Spent,
+    /// The memory that the message needs does not answer, or has no room for it.
+    Unavailable,
+}
+
+/// What one message is remembered under.
+pub struct Account<'a> {
+    own: own::Account<'a>,
+}
+
+/// A message that is being decrypted. Dropped, it is a failure.
+#[must_use = "dropped, it is a failure"]
+pub struct Attempt<'a> {
+    own: own::Attempt<'a>,
+}
+
+impl Memory {
+    /// The account of a message.
+    pub fn account<'a>(&'a self, subject: Subject<'a>) -> Account<'a> {
+        Account { own: self.own.account(subject) }
+    }
+
+    /// How many failure budgets have been spent since the process began.
+    pub fn spent(&self) -> u64 {
+        self.own.budget.spent()
+    }
+
+    /// How many messages were not decrypted because a failure budget was spent, since the process began.
+    pub fn refused(&self) -> u64 {
+        self.own.budget.refused()
+    }
+
+    /// How many messages of pairings that refuse reopenings found no room, since the process began.
+    pub fn full(&self) -> u64 {
+        self.own.opened.full()
+    }
+}
+
+impl Account<'_> {
+    /// Whether the message may still be decrypted: asked before any work is done for it.
+    ///
+    /// # Errors
+    /// If a failure budget of it is spent; the refusal is counted.
+    pub fn check(&self) -> Result<(), Spent> {
+        self.own.check()
+    }
+
+    /// Reserves a failure for the decryption, and waits while decryptions that still run hold all that is left of the
+    /// budget, so that they keep no sound message out.
+    ///
+    /// # Errors
+    /// If the message must not be decrypted.
+    pub async fn begin(&self) -> Result<Attempt<'_>, Denied> {
+        Ok(Attempt { own: self.own.begin().await? })
+    }
+}
+
+impl Attempt<'_> {
+    /// Notes what became of the decryption.
+    #[expect(clippy::unused_async, reason = "a shared store is asked over the network")]
+    pub async fn end(self, outcome: Outcome) -> Ended {
+        self.own.end(outcome)
+    }
+}
+
+/// The name of every message that could be made from this one, for a caller that keeps its own record: the first 16 bytes
+/// of SHA-256(FIU id ‖ 0 ‖ AA id ‖ 0 ‖ date ‖ 0 ‖ last ciphertext block), in hexadecimal.
+pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
+    let hash = Sha256::new()
+        .chain_update(&pairing.fiu)
+        .chain_update([0])
+        .chain_update(&pairing.aa)
+        .chain_update([0])
+        .chain_update(envelope.date.text())
+        .chain_update([0])
+        .chain_update(last_block(envelope))
+        .finalize();
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = hash[..16].iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+/// The last block of a message, which an envelope always has.
+fn last_block(envelope: &Envelope) -> &[u8] {
+    &envelope.ciphertext[envelope.ciphertext.len().saturating_sub(BLOCK)..]
+}

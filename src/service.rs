@@ -13,6 +13,7 @@ use crate::{
     codec::Parties,
     exchange::{Exchange, Opened, Refused, Verdict, Window, Witness},
     keyring::{Pairing, Served},
+    memory::{CallName, Opening},
     telemetry::call::Call,
 };
 
@@ -65,6 +66,7 @@ struct Answered<M> {
     pairing: Arc<Pairing>,
     window: Window,
     opened: Opened<M>,
+    opening: Opening,
 }
 
 impl<M> Answered<M> {
@@ -73,17 +75,17 @@ impl<M> Answered<M> {
     /// # Errors
     /// Why the caller does not get it.
     fn of(verdict: Verdict<M>, context: &Context, parties: Parties<'_>) -> Result<Self, Refusal> {
-        let Verdict { pairing, window, opened, refused, .. } = verdict;
+        let Verdict { pairing, window, opened, opening, refused, .. } = verdict;
         if let Some(refused) = refused {
             let parties = pairing.as_ref().map_or(parties, |pairing| Parties { fiu: &pairing.fiu, aa: &pairing.aa });
             return Err(Refusal::of(refused, parties));
         }
         // A verdict without a refusal has gone every step.
-        let (Some(pairing), Some(window), Some(opened)) = (pairing, window, opened) else {
+        let (Some(pairing), Some(window), Some(opened), Some(opening)) = (pairing, window, opened, opening) else {
             return Err(Refusal::InternalFault);
         };
         context.call.note_opened(&pairing.secrets[opened.secret].id, &opened.deviations);
-        Ok(Self { pairing, window, opened })
+        Ok(Self { pairing, window, opened, opening })
     }
 
     fn secret_id(&self) -> String {
@@ -92,6 +94,12 @@ impl<M> Answered<M> {
 }
 
 impl Context {
+    /// The caller's name for this call, if it gives one.
+    fn call_name<'a>(&'a self, attempt_id: &'a str) -> Option<CallName<'a>> {
+        let caller = self.caller.as_ref().map(|caller| &*caller.name);
+        (!attempt_id.is_empty()).then_some(CallName { caller, attempt_id })
+    }
+
     /// The answer to a call, with a note of why it is refused.
     fn answer<T>(&self, answer: Result<T, Refusal>) -> Result<Response<T>, Status> {
         answer.map(Response::new).map_err(|refusal| self.call.refuse(&refusal))

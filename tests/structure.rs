@@ -135,7 +135,7 @@ fn every_arrow_between_modules_is_one_of_the_architecture() {
 #[test]
 fn an_arrow_is_found_in_a_path_and_in_a_group() {
     let code =
-        "use crate::{\n    codec::{self, url::Leg},\n    keys::KdfPool, proto,\n};\nfn f() -> crate::memory::Budget {}";
+        "use crate::{\n    codec::{self, url::Leg},\n    keys::KdfPool, proto,\n};\nfn f() -> crate::memory::Memory {}";
     assert_eq!(used(code).into_iter().collect::<Vec<_>>(), ["codec", "keys", "memory", "proto"]);
 }
 

@@ -18,10 +18,10 @@ use crate::{
     },
     compose,
     config::KeyringSettings,
-    exchange::{Exchange, Message, Question, Refused, Tried, Verdict, Window, Witness},
+    exchange::{Asked, Exchange, Message, Question, Refused, Tried, Verdict, Window, Witness},
     keyring::{Keyring, Pairing},
     keys::KdfPool,
-    memory::Budget,
+    memory::Memory,
     service::error::{Refusal, reason_name},
 };
 
@@ -100,7 +100,7 @@ struct Member {
 /// Prints what `url` holds.
 pub(super) fn run(settings: &KeyringSettings, url: &str, json: bool) -> Result<(), Failure> {
     let (keyring, _) = compose::load_keyring(settings)?;
-    let exchange = Exchange::new(Arc::new(KdfPool::new(1)?), Arc::new(Budget::default()));
+    let exchange = Exchange::new(Arc::new(KdfPool::new(1)?), Arc::new(Memory::default()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(inspect(&exchange, &keyring.current(), url, Utc::now()));
     if json {
@@ -148,7 +148,7 @@ async fn inspect(exchange: &Exchange, keyring: &Keyring, url: &str, now: DateTim
         report.refuse(&Refusal::of(Refused::PairingUnknown, Parties::of(leg, &envelope.sender, "")));
     }
     for receiver in receivers {
-        let question = Question { keyring, envelope: &envelope, receiver, now };
+        let question = Question { keyring, envelope: &envelope, receiver, now, asked: Asked::default() };
         let opened = match leg {
             Leg::Request => report.verdict(exchange.open::<Redirect>(question, &Operator).await),
             Leg::Callback => report.verdict(exchange.open::<Callback>(question, &Operator).await),
@@ -213,7 +213,7 @@ impl Report {
 
     /// Adds a verdict; true if it opened the message.
     fn verdict<M: Listed>(&mut self, verdict: Verdict<M>) -> bool {
-        let Verdict { pairing, window, tried, opened, refused } = verdict;
+        let Verdict { pairing, window, tried, opened, refused, .. } = verdict;
         let Some(pairing) = pairing else { return false };
         let mut secrets: Vec<SecretReport> = tried
             .iter()
@@ -265,7 +265,8 @@ fn step(refused: Refused) -> u8 {
         Refused::SchemeMismatch(_) => 1,
         Refused::DateMalformed { .. } => 2,
         Refused::DateExpired { .. } | Refused::DateInFuture { .. } => 3,
-        Refused::Overloaded(_) | Refused::Undecipherable => 4,
+        Refused::Overloaded(_) | Refused::Undecipherable | Refused::StoreUnavailable => 4,
+        Refused::NotExpected(_) | Refused::AlreadyOpened(_) => 5,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     files::reload::Outcome,
     keyring,
     keys::KdfPool,
-    memory::Budget,
+    memory::Memory,
     server::tls,
     telemetry::{
         Telemetry,
@@ -25,12 +25,13 @@ pub(super) fn readings(telemetry: &Telemetry, exchange: &Arc<Exchange>, tls: Opt
     keys(Reading::DerivationsRefused, KdfPool::refused);
     keys(Reading::DerivationQueue, |keys| keys.waiting() as u64);
     keys(Reading::DerivedKeys, |keys| keys.remembered() as u64);
-    let budget = |reading, read: fn(&Budget) -> u64| {
-        let budget = Arc::clone(exchange.budget());
-        telemetry.metrics.observe(reading, move || read(&budget));
+    let memory = |reading, read: fn(&Memory) -> u64| {
+        let memory = Arc::clone(exchange.memory());
+        telemetry.metrics.observe(reading, move || read(&memory));
     };
-    budget(Reading::FailureBudgetSpent, Budget::spent);
-    budget(Reading::FailureBudgetRefused, Budget::refused);
+    memory(Reading::FailureBudgetSpent, Memory::spent);
+    memory(Reading::FailureBudgetRefused, Memory::refused);
+    memory(Reading::OpenedMemoryFull, Memory::full);
     if let Some(tls) = tls.cloned() {
         // A certificate that ended before 1970 is expired, which 0 says as well.
         let expiry = move || u64::try_from(tls.current().not_after.timestamp()).unwrap_or(0);

@@ -1,12 +1,17 @@
 //! The two kinds of message: what opens them, and where they lead a browser.
 
-use crate::codec::{
-    self, Envelope, Opened, Parties, Unopened,
-    kdf::Key,
-    members::{Callback, Redirect},
-    profile::Conventions,
-    url::Leg,
+use crate::{
+    codec::{
+        self, Envelope, Opened, Parties, Unopened,
+        kdf::Key,
+        members::{Callback, Redirect},
+        profile::Conventions,
+        url::Leg,
+    },
+    keyring::Pairing,
 };
+
+use super::{Differences, Expected};
 
 /// A message of one leg.
 pub trait Message: Sized {
@@ -26,6 +31,9 @@ pub trait Message: Sized {
 
     /// The URL that the message would lead a browser to, if it names one.
     fn target(&self) -> Option<&str>;
+
+    /// Where the message of `pairing` differs from the `expected` one; `None` if it does not.
+    fn differences(&self, pairing: &Pairing, expected: &Expected<'_>) -> Option<Differences>;
 }
 
 impl Message for Redirect {
@@ -43,6 +51,11 @@ impl Message for Redirect {
     fn target(&self) -> Option<&str> {
         Some(&self.redirect)
     }
+
+    /// Nobody expects a request: it begins a redirect.
+    fn differences(&self, _: &Pairing, _: &Expected<'_>) -> Option<Differences> {
+        None
+    }
 }
 
 impl Message for Callback {
@@ -59,5 +72,9 @@ impl Message for Callback {
 
     fn target(&self) -> Option<&str> {
         None
+    }
+
+    fn differences(&self, pairing: &Pairing, expected: &Expected<'_>) -> Option<Differences> {
+        Differences::of(self, pairing, expected)
     }
 }

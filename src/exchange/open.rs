@@ -8,12 +8,12 @@ use thiserror::Error;
 
 use crate::{
     codec::{self, Deviations, Envelope, Parties, Unopened, kdf::Key, profile::Scheme},
-    keyring::{Keyring, Pairing},
+    keyring::{Keyring, Pairing, Reopen},
     keys::Overloaded,
-    memory::Spent,
+    memory::{CallName, Denied, Ended, Opening, Outcome, Spent, Subject},
 };
 
-use super::{Exchange, Message, Refused, Window, pick};
+use super::{Differences, Exchange, Expected, Message, Refused, Window, pick};
 
 /// A message that was received, and what is asked of it.
 pub struct Question<'a> {
@@ -25,6 +25,17 @@ pub struct Question<'a> {
     pub receiver: &'a str,
     /// Now.
     pub now: DateTime<Utc>,
+    /// What else the caller says of it.
+    pub asked: Asked<'a>,
+}
+
+/// What a caller may say of a message that it wants opened.
+#[derive(Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// What the message must be, for a caller with a record.
+    pub expected: Option<Expected<'a>>,
+    /// The caller's name for this call, the same in every retry.
+    pub call: Option<CallName<'a>>,
 }
 
 /// Who watches while a message is opened.
@@ -56,6 +67,8 @@ pub struct Verdict<M> {
     pub tried: Vec<Tried>,
     /// The message, if a secret opened it.
     pub opened: Option<Opened<M>>,
+    /// When it was opened, if the caller gets it.
+    pub opening: Option<Opening>,
     /// The first reason for which a caller does not get the message.
     pub refused: Option<Refused>,
 }
@@ -94,7 +107,7 @@ pub struct Opened<M> {
 
 impl<M> Verdict<M> {
     fn new() -> Self {
-        Self { pairing: None, window: None, tried: Vec::new(), opened: None, refused: None }
+        Self { pairing: None, window: None, tried: Vec::new(), opened: None, opening: None, refused: None }
     }
 
     fn refused(self, why: Refused) -> Self {
@@ -108,7 +121,7 @@ impl Exchange {
     /// What cannot be opened comes back at the next tick, when all its work is done and cleared away, so that the clock
     /// does not tell one cause from another.
     pub async fn open<M: Message>(&self, question: Question<'_>, witness: &impl Witness) -> Verdict<M> {
-        let Question { keyring, envelope, receiver, now } = question;
+        let Question { keyring, envelope, receiver, now, asked } = question;
         let mut verdict = Verdict::new();
         let parties = Parties::of(M::LEG, &envelope.sender, receiver);
         let pairing = match pick(keyring, M::LEG, parties, |pairing| witness.may_use(pairing)) {
@@ -129,19 +142,20 @@ impl Exchange {
                 return verdict;
             }
         }
-        self.decrypt(verdict, &pairing, envelope, &window, now).await
+        let (instants, end) = (&window.instants, window.end());
+        let subject = Subject { pairing: &pairing, envelope, instants, end, now, call: asked.call };
+        self.decrypt(verdict, subject, asked.expected).await
     }
 
     /// The part of an opening that needs keys.
     async fn decrypt<M: Message>(
         &self,
         mut verdict: Verdict<M>,
-        pairing: &Arc<Pairing>,
-        envelope: &Envelope,
-        window: &Window,
-        now: DateTime<Utc>,
+        subject: Subject<'_>,
+        expected: Option<Expected<'_>>,
     ) -> Verdict<M> {
-        let account = self.budget.account(pairing, envelope, &window.instants, now);
+        let Subject { pairing, envelope, .. } = subject;
+        let account = self.memory.account(subject);
         let attempt = match account.check() {
             Ok(()) => {
                 // Side by side, since derivations are batched: two cost little more than one.
@@ -152,21 +166,35 @@ impl Exchange {
                 };
                 account.begin().await.map(|attempt| (attempt, keys))
             }
-            Err(Spent) => Err(Spent),
+            Err(Spent) => Err(Denied::Spent),
         };
         // The time until now depends on no plaintext. Ticks count from here: with a clock of their own a caller could
         // choose when they come, and see on which side of one the work ends.
         let begin = Instant::now();
-        if let Ok((attempt, keys)) = attempt {
-            let opened = try_keys(pairing, envelope, &keys, &mut verdict.tried);
-            // Dropped without success, the attempt is charged.
-            verdict.opened = opened.filter(|_| attempt.succeed().is_ok());
-        }
-        if verdict.opened.is_none() {
-            self.ticks.after(begin).await;
-            return verdict.refused(Refused::Undecipherable);
-        }
-        verdict
+        let refused = match attempt {
+            Err(Denied::Unavailable) => return verdict.refused(Refused::StoreUnavailable),
+            Err(Denied::Spent) => Refused::Undecipherable,
+            Ok((attempt, keys)) => {
+                let opened = try_keys::<M>(pairing, envelope, &keys, &mut verdict.tried);
+                let differences = differences(opened.as_ref(), pairing, expected.as_ref());
+                match (attempt.end(outcome(opened.as_ref(), differences)).await, differences) {
+                    (Ended::Opened(opening), _) if opening.reopened && pairing.reopen == Reopen::Refuse => {
+                        return verdict.refused(Refused::AlreadyOpened(opening.first));
+                    }
+                    (Ended::Opened(opening), _) => {
+                        (verdict.opened, verdict.opening) = (opened, Some(opening));
+                        return verdict;
+                    }
+                    (Ended::NotExpected, Some(differences)) => {
+                        return verdict.refused(Refused::NotExpected(differences));
+                    }
+                    (Ended::Unavailable, _) => Refused::StoreUnavailable,
+                    (Ended::Failed | Ended::NotExpected, _) => Refused::Undecipherable,
+                }
+            }
+        };
+        self.ticks.after(begin).await;
+        verdict.refused(refused)
     }
 
     /// The key of a pairing's secret for `date`.
@@ -178,6 +206,23 @@ impl Exchange {
                 derived.map_err(|Overloaded(after)| Refused::Overloaded(after))
             }
         }
+    }
+}
+
+/// Where a message that opens differs from the expected one.
+fn differences<M: Message>(
+    opened: Option<&Opened<M>>,
+    pairing: &Pairing,
+    expected: Option<&Expected<'_>>,
+) -> Option<Differences> {
+    opened?.message.differences(pairing, expected?)
+}
+
+fn outcome<M>(opened: Option<&Opened<M>>, differences: Option<Differences>) -> Outcome {
+    match (opened, differences) {
+        (None, _) => Outcome::Failed,
+        (Some(_), Some(_)) => Outcome::NotExpected,
+        (Some(_), None) => Outcome::Opened,
     }
 }
 

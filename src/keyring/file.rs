@@ -28,7 +28,7 @@ use crate::{
 
 mod shape;
 
-use super::{HostRules, Keyring, Pairing, Secret};
+use super::{HostRules, Keyring, Pairing, Reopen, Secret};
 use shape::{RawFile, RawPairing, RawSecret};
 
 /// The most secrets of a pairing: each may cost a key derivation on decode.
@@ -139,6 +139,7 @@ impl Check<'_> {
         let date_reuse =
             self.number(raw.date_reuse_milliseconds.as_ref(), "date_reuse_milliseconds", 0, MAX_DATE_REUSE);
         let failure_budget = self.number(raw.failure_budget.as_ref(), "failure_budget", 0, MAX_FAILURE_BUDGET);
+        let reopen = self.reopen(raw);
         if self.problems.len() > problems {
             return None;
         }
@@ -152,6 +153,7 @@ impl Check<'_> {
             secrets,
             failure_budget: failure_budget
                 .map_or(DEFAULT_FAILURE_BUDGET, |budget| u32::try_from(budget).expect("between 0 and 4,096")),
+            reopen,
             date_reuse: TimeDelta::milliseconds(date_reuse.unwrap_or(0)),
         })
     }
@@ -214,6 +216,19 @@ impl Check<'_> {
             );
         }
         conventions
+    }
+
+    /// What becomes of a message that was opened before. To refuse it, it must be remembered until its date ends.
+    fn reopen(&mut self, raw: &RawPairing) -> Reopen {
+        let choices = [("report", Reopen::Report), ("refuse", Reopen::Refuse)];
+        let Some(at) = &raw.reopen else { return Reopen::Report };
+        let reopen = self.choice(at, "reopen", &choices).unwrap_or(Reopen::Report);
+        if reopen == Reopen::Refuse && raw.check_resdate == Some(false) {
+            let text = "`reopen = \"refuse\"` needs dates that end, so that a message need not be remembered for ever; \
+                        drop `check_resdate = false`, or write `reopen = \"report\"`";
+            self.refuse(at, text);
+        }
+        reopen
     }
 
     fn choice<T: Copy>(&mut self, at: &Spanned<String>, field: &str, choices: &[(&str, T)]) -> Option<T> {

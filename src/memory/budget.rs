@@ -5,13 +5,8 @@
 //! query of a padding attack ends in the block that it reads. So failures are counted for each (pairing, date, last
 //! block) and, as a coarse wall, for each (pairing, date). Both legs share the counters, as they share the key.
 //!
-//! **What opens costs nothing, once.** That most changes of a message open tells as much as that few do: flipping bits
-//! of the `txnid` through `iv` fails only where it makes an `&`. No two sound messages end in the same block, so of all
-//! that end in one only the first that opens does, as often as it comes; any other that opens has failed and is charged.
-//! Half a million such messages are remembered, each until another one takes its place in the table.
-//!
-//! **Who can spend it.** The counter of a message: only he who has seen its last block. The counter of a date: anybody,
-//! since the sender's id can be forged. [`DATE_BUDGET`] failures shut one date of one pairing to sound messages too:
+//! **Who can spend it.** The counter of a message: only somebody who has seen its last block. The counter of a date:
+//! anybody, since the sender's id can be forged. [`DATE_BUDGET`] failures shut one date of one pairing to sound messages too:
 //! with `millis`, what is written in one millisecond of each second of a minute. Every other date and pairing still
 //! opens.
 //!
@@ -23,8 +18,7 @@
 //! table more slowly, and meet small budgets first: by simulation one message in a hundred is refused after 8.9 million
 //! of them within those seconds where the budget is 32, after 2 million where it is 8, 300,000 where it is 2 and 50,000
 //! where it is 1. Cells are picked with a key of the process, so that nobody can aim at them. A table takes 4.25 MiB;
-//! there are two for dates near now and, once a message needs it, one for lasting dates. With the 4 MiB of messages that
-//! opened that makes 16.75 MiB at most.
+//! there are two for dates near now and, once a message needs it, one for lasting dates: 12.75 MiB at most.
 //!
 //! **When they are forgotten.** A date near now, at most the guidelines' 180 seconds away, is counted in the 512-second
 //! epoch in which it ceases to be near; its cells start anew with the epoch after the next. A date that the pairing
@@ -37,26 +31,16 @@
 //!
 //! Counters go by FIU id and AA id: a reload of the keyring leaves them as they are. They are those of one process.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Mutex, OnceLock, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{
-    codec::{Envelope, cipher::BLOCK, date::Instants},
-    keyring::Pairing,
-};
+use crate::{codec::date::Instants, keyring::Pairing};
 
-mod opened;
-mod sketch;
-
-use opened::Opened;
-use sketch::{Counter, Sketch};
+use super::sketch::{Counter, Sketch};
 
 /// Failures of one (pairing, date), unless the keyring turns the pairing's budget off.
 pub const DATE_BUDGET: u32 = 4096;
@@ -70,24 +54,20 @@ const EPOCH: u64 = 512;
 const BLOCK_CELLS: usize = 1 << 19;
 /// Cells of a table for (pairing, date): 256 KiB.
 const DATE_CELLS: usize = 1 << 15;
-/// Messages that opened and are remembered: 4 MiB.
-const OPENED_CELLS: usize = 1 << 19;
 
 /// The failures that a process remembers.
-pub struct Budget {
-    hasher: RandomState,
+pub(super) struct Budget {
     /// Counters of dates near now, of even epochs and of odd ones.
     near: [Table; 2],
     /// Counters of dates that are accepted while they are not near.
-    lasting: OnceLock<Table>,
-    opened: Opened,
+    pub(super) lasting: OnceLock<Table>,
     /// Held while a failure is noted, so that exactly one finds that it was the last.
     noting: Mutex<()>,
     spent: AtomicU64,
     refused: AtomicU64,
 }
 
-struct Table {
+pub(super) struct Table {
     blocks: Sketch,
     dates: Sketch,
 }
@@ -96,13 +76,8 @@ struct Table {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent;
 
-/// Another message with the same last block was opened before: one of the two was made from the other, and this one
-/// has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Changed;
-
 /// What one message is counted under.
-pub struct Account<'a> {
+pub(super) struct Account<'a> {
     budget: &'a Budget,
     pairing: &'a Pairing,
     /// None where the pairing has no budget.
@@ -110,9 +85,6 @@ pub struct Account<'a> {
 }
 
 struct Counters<'a> {
-    /// The hashes of pairing, date and last block, and of the message.
-    block: u64,
-    message: u64,
     /// Of the last block and of the date.
     deciding: [Counter<'a>; 2],
     /// The same two among lasting dates, for the time when the date is no longer near.
@@ -121,18 +93,16 @@ struct Counters<'a> {
 
 /// A message that is being decrypted. Dropped, it is a failure.
 #[must_use = "dropped, it is a failure"]
-pub struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     account: &'a Account<'a>,
-    succeeded: bool,
+    given_back: bool,
 }
 
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            hasher: RandomState::new(),
             near: [Table::new(), Table::new()],
             lasting: OnceLock::new(),
-            opened: Opened::new(OPENED_CELLS),
             noting: Mutex::default(),
             spent: AtomicU64::default(),
             refused: AtomicU64::default(),
@@ -153,49 +123,48 @@ impl Table {
 
 impl Budget {
     /// How many counters have been spent since the process began.
-    pub fn spent(&self) -> u64 {
+    pub(super) fn spent(&self) -> u64 {
         self.spent.load(Relaxed)
     }
 
     /// How many messages were not decrypted because a counter was spent, since the process began.
-    pub fn refused(&self) -> u64 {
+    pub(super) fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
     }
 
-    /// The account of a message of `pairing` that is accepted `now`; `instants` are those of its date.
-    pub fn account<'a>(
+    /// The account of a message of `pairing` that is accepted `now`; `instants` are those of its date. The hashes are of
+    /// pairing and date, and of these and the last block.
+    pub(super) fn account<'a>(
         &'a self,
         pairing: &'a Pairing,
-        envelope: &Envelope,
+        date: u64,
+        block: u64,
         instants: &Instants,
         now: DateTime<Utc>,
     ) -> Account<'a> {
-        let counters = (pairing.failure_budget > 0).then(|| self.counters(pairing, envelope, instants, now));
+        let counters = (pairing.failure_budget > 0).then(|| self.counters(pairing, date, block, instants, now));
         Account { budget: self, pairing, counters }
     }
 
     fn counters(
         &self,
         pairing: &Pairing,
-        envelope: &Envelope,
+        date: u64,
+        block: u64,
         instants: &Instants,
         now: DateTime<Utc>,
     ) -> Counters<'_> {
-        // The characters, since they are the salt: other digits for the same instant give another key.
-        let date = self.hasher.hash_one((&pairing.fiu, &pairing.aa, envelope.date.text()));
-        let block = self.hasher.hash_one((date, envelope.ciphertext.last_chunk::<BLOCK>()));
-        let message = self.hasher.hash_one((&envelope.iv, &envelope.ciphertext));
         let limit = pairing.failure_budget;
         let lasting = || self.lasting.get_or_init(Table::new).counters(block, date, limit, 0);
         let end = instants.last + NEAR;
         if now > end || now < instants.first - NEAR {
-            return Counters { block, message, deciding: lasting(), lasting: None };
+            return Counters { deciding: lasting(), lasting: None };
         }
         let epoch = u64::try_from(end.timestamp()).unwrap_or_default() / EPOCH;
         let table = &self.near[usize::from(!epoch.is_multiple_of(2))];
         let outlasts = pairing.conventions.max_age > NEAR || !pairing.conventions.check_resdate;
         let deciding = table.counters(block, date, limit, epoch);
-        Counters { block, message, deciding, lasting: outlasts.then(lasting) }
+        Counters { deciding, lasting: outlasts.then(lasting) }
     }
 }
 
@@ -210,7 +179,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Where a counter of it is spent; the refusal is counted.
-    pub fn check(&self) -> Result<(), Spent> {
+    pub(super) fn check(&self) -> Result<(), Spent> {
         let Some(counters) = &self.counters else { return Ok(()) };
         if counters.deciding.iter().any(Counter::is_spent) {
             self.budget.refused.fetch_add(1, Relaxed);
@@ -226,7 +195,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Where a counter of it is spent; the refusal is counted.
-    pub async fn begin(&self) -> Result<Attempt<'_>, Spent> {
+    pub(super) async fn begin(&self) -> Result<Attempt<'_>, Spent> {
         loop {
             self.check()?;
             let Some(counters) = &self.counters else { break };
@@ -239,7 +208,7 @@ impl Account<'_> {
             counters.all().for_each(Counter::give_back);
             tokio::task::yield_now().await;
         }
-        Ok(Attempt { account: self, succeeded: false })
+        Ok(Attempt { account: self, given_back: false })
     }
 
     fn note_failure(&self, counters: &Counters<'_>) {
@@ -252,43 +221,25 @@ impl Account<'_> {
             if after[at] && !before[at] {
                 self.budget.spent.fetch_add(1, Relaxed);
                 let Pairing { fiu, aa, .. } = self.pairing;
-                tracing::warn!(fiu, aa, of, "a failure budget is spent: messages under it are not decrypted any more");
+                tracing::warn!(fiu, aa, of, "a failure budget is spent: messages under it are no longer decrypted");
             }
         }
     }
 }
 
 impl Attempt<'_> {
-    /// The message was opened: nothing is charged where it is the first of its last block, or that one again.
-    ///
-    /// # Errors
-    /// Where another one was opened before it: this one must not be told from one that does not open.
-    pub fn succeed(mut self) -> Result<(), Changed> {
-        let Account { budget, pairing, counters } = self.account;
-        self.succeeded =
-            counters.as_ref().is_none_or(|counters| budget.opened.admits(counters.block, counters.message));
-        if self.succeeded {
-            return Ok(());
-        }
-        let Pairing { fiu, aa, .. } = pairing;
-        tracing::warn!(
-            fiu,
-            aa,
-            "a message ends as another that opened: one was made from the other, and this one fails"
-        );
-        Err(Changed)
+    /// The attempt has not failed.
+    pub(super) fn give_back(mut self) {
+        self.given_back = true;
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         match &self.account.counters {
-            Some(counters) if self.succeeded => counters.all().for_each(Counter::give_back),
+            Some(counters) if self.given_back => counters.all().for_each(Counter::give_back),
             Some(counters) => self.account.note_failure(counters),
             None => {}
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,8 @@ use crate::{
         Envelope, Parties, errorcode, members,
         url::{self, Leg, Parameters, Value},
     },
-    exchange::{Question, Sealing, Witness, pick},
+    exchange::{Asked, Expected, Question, Sealing, Witness, pick},
+    memory,
     proto::{self, decode_callback_request::Source},
 };
 
@@ -79,10 +80,18 @@ impl Redirects {
         context: &Context,
         request: proto::DecodeCallbackRequest,
     ) -> Result<proto::DecodeCallbackResponse, Refusal> {
-        let proto::DecodeCallbackRequest { fiu_id, source, .. } = request;
-        let envelope = read(&fiu_id, source)?;
+        let proto::DecodeCallbackRequest { fiu_id, source, expected, attempt_id } = request;
+        let envelope = read(&fiu_id, &attempt_id, source)?;
         let keyring = self.keyring.current().clone();
-        let question = Question { keyring: &keyring, envelope: &envelope, receiver: &fiu_id, now: (self.clock)() };
+        let expected = expected.as_ref().map(|expected| Expected {
+            txnid: &expected.txnid,
+            sessionid: &expected.sessionid,
+            userid: &expected.userid,
+            aa: &expected.aa_id,
+        });
+        let asked = Asked { expected, call: context.call_name(&attempt_id) };
+        let now = (self.clock)();
+        let question = Question { keyring: &keyring, envelope: &envelope, receiver: &fiu_id, now, asked };
         let verdict = self.exchange.open::<members::Callback>(question, context).await;
         let answered = Answered::of(verdict, context, Parties::of(Leg::Callback, &envelope.sender, &fiu_id))?;
         Ok(proto::DecodeCallbackResponse {
@@ -97,6 +106,9 @@ impl Redirects {
             deviation_details: convert::details(&answered.opened.deviations),
             authenticated: answered.opened.authenticated,
             replay_until: answered.window.end().map(timestamp),
+            replay_key: memory::replay_key(&answered.pairing, &envelope),
+            reopened: answered.opening.reopened,
+            first_open_time: Some(timestamp(answered.opening.first)),
             callback: Some(answered.opened.message.into()),
             ..Default::default()
         })
@@ -104,11 +116,12 @@ impl Redirects {
 }
 
 /// The envelope of a callback, from whichever source the caller names.
-fn read(fiu_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
+fn read(fiu_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
     // A missing source is refused like an empty URL.
     let source = source.unwrap_or_else(|| Source::Url(String::new()));
     let mut fields = Fields::default();
     fields.optional_id("fiu_id", fiu_id);
+    fields.attempt_id(attempt_id);
     match &source {
         Source::Url(url) => fields.url(url),
         Source::Params(params) => {

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use prost::Message;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::pb;
@@ -16,7 +17,7 @@ use crate::{
         profile::Scheme,
         url::{Leg, UrlProblem},
     },
-    exchange::Refused,
+    exchange::{Differences, Refused},
     proto::ErrorReason,
 };
 
@@ -238,6 +239,9 @@ fn reason_of(refused: Refused) -> ErrorReason {
         Refused::DateInFuture { .. } => ErrorReason::DateInFuture,
         Refused::Overloaded(_) => ErrorReason::Overloaded,
         Refused::Undecipherable => ErrorReason::Undecipherable,
+        Refused::NotExpected(_) => ErrorReason::NotExpected,
+        Refused::AlreadyOpened(_) => ErrorReason::AlreadyOpened,
+        Refused::StoreUnavailable => ErrorReason::StoreUnavailable,
         Refused::TooLong => ErrorReason::FieldInvalid,
     }
 }
@@ -323,9 +327,33 @@ fn exchange_text(refused: Refused, fiu: &str, aa: &str) -> Text {
             "the message cannot be opened: a wrong secret, a changed message, or members that cannot be read; \
              the operator who holds the secrets finds the cause with `aa-redirect inspect`",
         ),
+        Refused::NotExpected(differences) => not_expected(differences),
+        Refused::AlreadyOpened(first) => already_opened(first),
+        Refused::StoreUnavailable => Text::plain(
+            "the server cannot remember this message now, and so does not open it: its shared store does not answer, or its \
+             own memory is full; nothing was recorded, so try again, and ask its operator if this lasts",
+        ),
         Refused::TooLong => Text::plain("the message is too long for a URL; shorten its members"),
     };
     text.with_ids(fiu, aa)
+}
+
+fn not_expected(differences: Differences) -> Text {
+    let fields = differences.names();
+    let message = format!(
+        "the callback opens, but differs from your record in {fields}: it belongs to another redirect, or was joined from \
+         parts of others; do not act on it"
+    );
+    Text::of(message, [("fields", fields)])
+}
+
+fn already_opened(first: DateTime<Utc>) -> Text {
+    let first = first.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let message = format!(
+        "the message was opened before, first at {first}, and the pairing refuses reopenings: a page that was loaded \
+         again, a URL that was used again, or a retry without the attempt_id of the first try"
+    );
+    Text::of(message, [("first_open_time", first)])
 }
 
 fn dated(message: String, age: i64, max_age: i64) -> Text {

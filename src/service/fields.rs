@@ -15,6 +15,8 @@ use crate::{
 
 use super::error::{Refusal, Violation};
 
+/// The most bytes of an `attempt_id`.
+const MAX_ATTEMPT_ID: usize = 64;
 /// The most bytes of a member.
 const MAX_MEMBER: usize = 8 * 1024;
 /// The most entries of a list.
@@ -69,6 +71,13 @@ impl Fields {
     pub(super) fn optional_id(&mut self, field: &'static str, id: &str) {
         let fits = id.len() <= MAX_ID && !id.chars().any(char::is_control);
         self.require(field, fits, "must have at most 128 bytes and no control characters");
+    }
+
+    /// The caller's name for a call, if it is given.
+    pub(super) fn attempt_id(&mut self, id: &str) {
+        let fits =
+            id.len() <= MAX_ATTEMPT_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        self.require("attempt_id", fits, "must be 1 to 64 of [A-Za-z0-9._-], or empty");
     }
 
     /// A parameter of `params` that must be given.

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     codec::profile::Scheme,
     exchange::Witness,
-    keyring::{Keyring, Pairing},
+    keyring::{Keyring, Pairing, Reopen},
     proto,
 };
 
@@ -80,6 +80,11 @@ fn describe(pairing: &Pairing) -> proto::Pairing {
         webview_url: pairing.webview.clone().unwrap_or_default(),
         handles: pairing.handles.clone(),
         secrets: pairing.secrets.iter().enumerate().map(secret).collect(),
+        reopen: match pairing.reopen {
+            Reopen::Report => proto::Reopen::Report,
+            Reopen::Refuse => proto::Reopen::Refuse,
+        }
+        .into(),
         ..Default::default()
     }
 }

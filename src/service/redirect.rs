@@ -7,8 +7,9 @@ use crate::{
         Envelope, Parties, form, members,
         url::{self, Leg, Parameters, Value},
     },
-    exchange::{Question, Refused, Sealing, Witness, pick},
+    exchange::{Asked, Question, Refused, Sealing, Witness, pick},
     keyring::Pairing,
+    memory,
     proto::{self, decode_redirect_request::Source},
 };
 
@@ -81,10 +82,12 @@ impl Redirects {
         context: &Context,
         request: proto::DecodeRedirectRequest,
     ) -> Result<proto::DecodeRedirectResponse, Refusal> {
-        let proto::DecodeRedirectRequest { aa_id, source, .. } = request;
-        let envelope = read(&aa_id, source)?;
+        let proto::DecodeRedirectRequest { aa_id, source, attempt_id } = request;
+        let envelope = read(&aa_id, &attempt_id, source)?;
         let keyring = self.keyring.current().clone();
-        let question = Question { keyring: &keyring, envelope: &envelope, receiver: &aa_id, now: (self.clock)() };
+        let asked = Asked { expected: None, call: context.call_name(&attempt_id) };
+        let now = (self.clock)();
+        let question = Question { keyring: &keyring, envelope: &envelope, receiver: &aa_id, now, asked };
         let verdict = self.exchange.open::<members::Redirect>(question, context).await;
         let answered = Answered::of(verdict, context, Parties::of(Leg::Request, &envelope.sender, &aa_id))?;
         Ok(proto::DecodeRedirectResponse {
@@ -99,6 +102,9 @@ impl Redirects {
             deviation_details: convert::details(&answered.opened.deviations),
             authenticated: answered.opened.authenticated,
             replay_until: answered.window.end().map(timestamp),
+            replay_key: memory::replay_key(&answered.pairing, &envelope),
+            reopened: answered.opening.reopened,
+            first_open_time: Some(timestamp(answered.opening.first)),
             redirect: Some(answered.opened.message.into()),
             ..Default::default()
         })
@@ -106,11 +112,12 @@ impl Redirects {
 }
 
 /// The envelope of a request, from whichever source the caller names.
-fn read(aa_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
+fn read(aa_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
     // A missing source is refused like an empty URL.
     let source = source.unwrap_or_else(|| Source::Url(String::new()));
     let mut fields = Fields::default();
     fields.optional_id("aa_id", aa_id);
+    fields.attempt_id(attempt_id);
     match &source {
         Source::Url(url) => fields.url(url),
         Source::Params(params) => {

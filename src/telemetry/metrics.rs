@@ -117,6 +117,8 @@ pub enum Reading {
     FailureBudgetSpent,
     /// Messages refused because their budget was used up.
     FailureBudgetRefused,
+    /// Messages not opened because the memory of first openings was full.
+    OpenedMemoryFull,
     /// Log lines that had no room.
     LogLinesDropped,
     /// End of the served certificate, in seconds of the Unix epoch.
@@ -125,13 +127,18 @@ pub enum Reading {
 
 impl Reading {
     /// Name, help and type of each, in the order of the enum.
-    const ALL: [(&'static str, &'static str, MetricType); 8] = [
+    const ALL: [(&'static str, &'static str, MetricType); 9] = [
         ("derivations", "PBKDF2 keys derived.", MetricType::Counter),
         ("derivations_refused", "Derivations refused because the queue had no room.", MetricType::Counter),
         ("derivation_queue", "Derivations that wait.", MetricType::Gauge),
         ("derived_keys", "PBKDF2 keys remembered.", MetricType::Gauge),
         ("failure_budget_spent", "Failure budgets that were used up.", MetricType::Counter),
         ("failure_budget_refused", "Messages refused because their budget was used up.", MetricType::Counter),
+        (
+            "opened_memory_full",
+            "Messages not opened because the memory of first openings was full.",
+            MetricType::Counter,
+        ),
         ("log_lines_dropped", "Log lines dropped because nobody read the log in time.", MetricType::Counter),
         (
             "certificate_expiry_timestamp_seconds",

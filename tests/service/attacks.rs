@@ -14,12 +14,17 @@ use std::{
 use crate::support::{MILLIS, NOW, Server, limits, reason, sender, start, start_with};
 use aa_redirect::{
     callers::Callers,
-    codec::{Envelope, cipher, kdf::Key, url::Leg},
+    codec::{
+        self, Envelope, Parties, cipher,
+        kdf::Key,
+        profile::{Conventions, PROFILES},
+        url::Leg,
+    },
     exchange::Exchange,
     files::reload::Reloaded,
     keyring,
     keys::KdfPool,
-    memory::Budget,
+    memory::{Memory, Subject},
     proto::{
         DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source,
         redirect_service_client::RedirectServiceClient,
@@ -216,9 +221,9 @@ async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers(
             answers.insert(answer);
             kinds += 1;
         }
-        let refused = server.budget.refused();
+        let refused = server.memory.refused();
         flood(&server, aa, vec![spent.clone(); 40]).await;
-        assert!(server.budget.refused() > refused);
+        assert!(server.memory.refused() > refused);
         let source = Some(Source::Url(spent.request_query()));
         let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source, ..Default::default() };
         answers.insert(raw_answer(&server, "DecodeRedirect", &request).await);
@@ -240,7 +245,7 @@ async fn every_failure_waits_for_a_tick_of_its_own() {
     }
     // One behind the other: each leaves at a later tick than the one before it.
     assert!(begin.elapsed() >= Duration::from_millis(5) * (count - 1));
-    assert!(server.budget.refused() >= 18);
+    assert!(server.memory.refused() >= 18);
 }
 
 /// Vaudenay's attack on a block of a message that was seen, with the best that could be left to the attacker: an oracle
@@ -264,7 +269,7 @@ impl<'a> PaddingAttack<'a> {
 
     /// Which of the blocks give valid padding before the target; none where the service does not decrypt any more.
     async fn ask(&mut self, befores: &[[u8; 16]]) -> Option<Vec<bool>> {
-        let refused = self.server.budget.refused();
+        let refused = self.server.memory.refused();
         let queries: Vec<_> = befores.iter().map(|before| with_blocks(self.seen, &[*before, self.target])).collect();
         for answer in join_all(queries.iter().map(|query| decode(self.server, "iv", query))).await {
             let answer = answer.unwrap_err();
@@ -275,7 +280,7 @@ impl<'a> PaddingAttack<'a> {
             let text = cipher::decrypt(&Key::new(self.key), &[0; 16], &[*before, self.target].concat());
             text.is_some_and(|text| text.text().is_some())
         };
-        (self.server.budget.refused() == refused).then(|| befores.iter().map(valid).collect())
+        (self.server.memory.refused() == refused).then(|| befores.iter().map(valid).collect())
     }
 
     /// The block before the cipher's last step, last byte first: whole, or what was read until the service decrypted no
@@ -360,7 +365,7 @@ async fn a_padding_attack_within_the_budget_reads_under_one_byte_of_a_block() {
 
 /// What a caller learns of the ten characters of the `txnid` in the first block, who flips them through `iv` and sees
 /// whether that opens: which `guess` for each, turned into an `&`, made the message unreadable. And how many opened.
-async fn read_by_form(server: &Server, seen: &sender::Message) -> (Vec<Vec<u8>>, usize) {
+async fn read_by_form(seen: &sender::Message, opens: impl AsyncFn(&sender::Message) -> bool) -> (Vec<Vec<u8>>, usize) {
     let (mut unreadable, mut opened) = (Vec::new(), 0);
     for at in 6..16 {
         let mut guesses = Vec::new();
@@ -368,12 +373,10 @@ async fn read_by_form(server: &Server, seen: &sender::Message) -> (Vec<Vec<u8>>,
             let mut iv = sender::IV;
             iv[at] ^= guess ^ b'&';
             let changed = sender::Message { iv: STANDARD.encode(iv), ..seen.clone() };
-            match decode(server, "iv", &changed).await {
-                Ok(()) => opened += 1,
-                Err(refused) => {
-                    assert!(is_undecipherable(&refused));
-                    guesses.push(guess);
-                }
+            if opens(&changed).await {
+                opened += 1;
+            } else {
+                guesses.push(guess);
             }
         }
         unreadable.push(guesses);
@@ -381,10 +384,27 @@ async fn read_by_form(server: &Server, seen: &sender::Message) -> (Vec<Vec<u8>>,
     (unreadable, opened)
 }
 
+/// Whether the service opens a message; else it is UNDECIPHERABLE.
+async fn opens(server: &Server, message: &sender::Message) -> bool {
+    match decode(server, "iv", message).await {
+        Ok(()) => true,
+        Err(refused) => {
+            assert!(is_undecipherable(&refused));
+            false
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_format_attack_without_a_budget_reads_characters() {
-    let server = start_with_budgets("form-unlimited", 0, 32).await;
-    let (unreadable, _) = read_by_form(&server, &sender::request("iv", MILLIS, PLAIN)).await;
+async fn a_format_attack_without_a_memory_reads_characters() {
+    let seen = sender::request("iv", MILLIS, PLAIN);
+    let key = Key::new(sender::key("hkdf-iv", &sender::secret("fiu-iv-new"), MILLIS));
+    let conventions = Conventions::of(&PROFILES[0]);
+    let opens = async |message: &sender::Message| {
+        let envelope = Envelope::from_url(&message.request_query(), Leg::Request).unwrap();
+        codec::open_redirect(&envelope, &key, &conventions, Parties { fiu: "fiu@test", aa: "iv" }).is_ok()
+    };
+    let (unreadable, _) = read_by_form(&seen, opens).await;
     for (guesses, real) in unreadable.iter().zip(&PLAIN.as_bytes()[6..16]) {
         assert!(guesses.contains(real) && guesses.len() < 4, "{guesses:?} {real}");
     }
@@ -395,12 +415,12 @@ async fn of_a_message_and_its_changed_copies_only_the_first_that_opens_is_opened
     let server = start_with_budgets("form-limited", 32, 32).await;
     let seen = sender::request("iv", MILLIS, PLAIN);
     assert!(decode(&server, "iv", &seen).await.is_ok());
-    let (_, opened) = read_by_form(&server, &seen).await;
-    assert_eq!((opened, server.budget.spent()), (0, 1), "every other one is a failure");
+    let (_, opened) = read_by_form(&seen, async |message| opens(&server, message).await).await;
+    assert_eq!((opened, server.memory.spent()), (0, 1), "every other one is a failure");
 
     let seen = sender::request("iv", OTHER, PLAIN);
-    let (_, opened) = read_by_form(&server, &seen).await;
-    assert_eq!((opened, server.budget.spent()), (1, 2), "who comes first learns of one that it opened");
+    let (_, opened) = read_by_form(&seen, async |message| opens(&server, message).await).await;
+    assert_eq!((opened, server.memory.spent()), (1, 2), "who comes first learns of one that it opened");
     assert!(is_undecipherable(&decode(&server, "iv", &seen).await.unwrap_err()));
 
     // With its first blocks dropped, another member stands where `iv` reaches it.
@@ -417,8 +437,9 @@ async fn of_a_message_and_its_changed_copies_only_the_first_that_opens_is_opened
         *byte ^= old ^ new;
     }
     assert!(is_undecipherable(&decode(&server, "iv", &shortened(iv)).await.unwrap_err()));
-    let unlimited = start_with_budgets("form-shortened", 0, 32).await;
-    assert!(decode(&unlimited, "iv", &shortened(iv)).await.is_ok(), "but for the budget it would open");
+    let other = start_with_budgets("form-shortened", 32, 32).await;
+    assert!(decode(&other, "iv", &shortened(iv)).await.is_ok(), "it opens where the sound one did not");
+    assert!(is_undecipherable(&decode(&other, "iv", &seen).await.unwrap_err()));
 }
 
 #[tokio::test]
@@ -427,16 +448,16 @@ async fn a_failure_of_every_kind_is_charged() {
     for aa in ["iv", "v1.2"] {
         for (kind, message) in failing_requests(aa) {
             for expected in [0, 1] {
-                let refused = server.budget.refused();
+                let refused = server.memory.refused();
                 assert!(is_undecipherable(&decode(&server, aa, &message).await.unwrap_err()));
-                assert_eq!(server.budget.refused() - refused, expected, "{aa} {kind}");
+                assert_eq!(server.memory.refused() - refused, expected, "{aa} {kind}");
             }
         }
         for (kind, message) in failing_callbacks(aa) {
             for expected in [0, 1] {
-                let refused = server.budget.refused();
+                let refused = server.memory.refused();
                 assert!(is_undecipherable(&server.decode_callback(&message.callback_query()).await.unwrap_err()));
-                assert_eq!(server.budget.refused() - refused, expected, "{aa} {kind}");
+                assert_eq!(server.memory.refused() - refused, expected, "{aa} {kind}");
             }
         }
     }
@@ -469,9 +490,9 @@ async fn a_message_in_another_form_or_on_the_other_leg_has_no_budget_of_its_own(
             assert!(is_undecipherable(&refused));
         }
     }
-    assert_eq!((server.budget.spent(), server.budget.refused()), (1, 0), "32 failures in eight forms");
+    assert_eq!((server.memory.spent(), server.memory.refused()), (1, 0), "32 failures in eight forms");
     assert!(is_undecipherable(&decode(&server, "iv", &sound).await.unwrap_err()));
-    assert_eq!(server.budget.refused(), 1);
+    assert_eq!(server.memory.refused(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -480,7 +501,7 @@ async fn of_a_thousand_simultaneous_failures_only_the_budget_is_decrypted() {
         let server = start_with_budgets("at-once", 32, 32).await;
         let failing = sender::request(aa, MILLIS, "txnid");
         flood(&server, aa, vec![failing; 1000]).await;
-        assert_eq!((server.budget.spent(), server.budget.refused()), (1, 968), "{aa}");
+        assert_eq!((server.memory.spent(), server.memory.refused()), (1, 968), "{aa}");
     }
 }
 
@@ -492,7 +513,7 @@ async fn a_sound_message_opens_a_thousand_times_at_once() {
         let answers = join_all((0..1000).map(|_| decode(&server, aa, &sound))).await;
         assert!(answers.iter().all(Result::is_ok), "{aa}");
     }
-    assert_eq!((server.budget.spent(), server.budget.refused()), (0, 0));
+    assert_eq!((server.memory.spent(), server.memory.refused()), (0, 0));
 }
 
 #[tokio::test]
@@ -516,7 +537,7 @@ async fn an_attacker_who_has_seen_nothing_can_lock_out_one_date_after_4096_failu
     flood(&server, "iv", garbage("iv", MILLIS, 0, 4095)).await;
     assert!(decode(&server, "iv", &sound).await.is_ok(), "4,095 failures shut nobody out");
     flood(&server, "iv", garbage("iv", MILLIS, 4095, 500)).await;
-    assert_eq!((server.budget.spent(), server.budget.refused()), (1, 499));
+    assert_eq!((server.memory.spent(), server.memory.refused()), (1, 499));
     assert!(is_undecipherable(&decode(&server, "iv", &sound).await.unwrap_err()));
     assert!(decode(&server, "iv", &sender::request("iv", OTHER, PLAIN)).await.is_ok(), "another date");
     assert!(decode(&server, "v1.2", &sender::request("v1.2", MILLIS, PLAIN)).await.is_ok(), "another pairing");
@@ -532,7 +553,7 @@ async fn a_call_that_is_cancelled_before_decryption_spends_nothing() {
         let _ = tokio::time::timeout(Duration::from_millis(1), call).await;
     }
     assert!(decode(&server, "v1.2", &sound).await.is_ok());
-    assert_eq!(server.budget.spent(), 0);
+    assert_eq!(server.memory.spent(), 0);
 }
 
 #[tokio::test]
@@ -541,7 +562,7 @@ async fn a_failure_whose_answer_nobody_awaits_is_counted() {
     let sound = sender::request("iv", MILLIS, PLAIN);
     let failing = with_blocks(&sound, &[[0x33; 16], blocks(&sound).pop().unwrap()]);
     for _ in 0..10_000 {
-        if server.budget.spent() == 1 {
+        if server.memory.spent() == 1 {
             break;
         }
         // The answer waits for its tick, and the caller is mostly gone by then.
@@ -589,7 +610,9 @@ async fn refusals_that_need_no_key_derive_none() {
     let envelope = Envelope::from_url(&query, Leg::Request).unwrap();
     let conventions = &pairing.conventions;
     let instants = envelope.date.instants(conventions.date, conventions.read_date).unwrap();
-    let account = server.budget.account(pairing, &envelope, &instants, NOW.parse().unwrap());
+    let (now, end, call) = (NOW.parse().unwrap(), None, None);
+    let subject = Subject { pairing, envelope: &envelope, instants: &instants, end, now, call };
+    let account = server.memory.account(subject);
     for _ in 0..32 {
         drop(account.begin().await.unwrap());
     }
@@ -604,10 +627,12 @@ async fn refusals_that_need_no_key_derive_none() {
 
 #[tokio::test]
 async fn a_changed_iv_reaches_the_first_ten_characters_of_the_txnid_and_nothing_else() {
-    let mut server = start_with_budgets("iv-bits", 0, 32).await;
-    let seen = sender::request("iv", MILLIS, PLAIN);
-    let sound = server.decode_redirect_for("iv", &seen.request_query()).await.unwrap().redirect.unwrap();
+    let mut server = start().await;
+    let sound = sender::request("iv", MILLIS, PLAIN).request_query();
+    let sound = server.decode_redirect_for("iv", &sound).await.unwrap().redirect.unwrap();
     for at in 0..16 {
+        // A date for each, since only one of those with the same last block opens.
+        let seen = sender::request("iv", &format!("2111202610402{at:02}"), PLAIN);
         let mut iv = sender::IV;
         iv[at] ^= 1;
         let changed = sender::Message { iv: STANDARD.encode(iv), ..seen.clone() };
@@ -641,7 +666,7 @@ async fn a_message_that_gains_or_loses_its_iv_is_refused_on_both_legs_before_any
             assert_eq!(reason(&refused), "SCHEME_MISMATCH", "{aa}");
         }
     }
-    assert_eq!((server.pool.derivations(), server.budget.spent()), (0, 0));
+    assert_eq!((server.pool.derivations(), server.memory.spent()), (0, 0));
 }
 
 #[tokio::test]
@@ -654,7 +679,7 @@ async fn a_pairing_that_the_caller_may_not_use_answers_as_an_unknown_one() {
     let load =
         |read: &aa_redirect::files::ReadFile<'_>| keyring::load_with("tests/support/keyring.toml".as_ref(), read);
     let (keyring, _) = Reloaded::load("keyring", load).unwrap();
-    let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Budget::default()));
+    let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Memory::default()));
     let redirects = Redirects::new(Arc::new(keyring), Arc::new(exchange), system_clock());
     let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();

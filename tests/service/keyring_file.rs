@@ -103,6 +103,16 @@ fn every_problem_is_reported_with_its_line_and_the_fix() {
         ("budget = 32", "budget = -1", "keyring.toml:18: `failure_budget` must be"),
         ("budget = 32", "budget = 4097", "keyring.toml:18: `failure_budget` must be a whole number from 0 to 4096"),
         ("seconds = 0\n", "seconds = 1001\n", "keyring.toml:19: `date_reuse_milliseconds` must be"),
+        (
+            "seconds = 0\n",
+            "seconds = 0\nreopen = \"never\"\n",
+            "keyring.toml:20: `reopen` must be one of report, refuse",
+        ),
+        (
+            "check_resdate = true",
+            "check_resdate = false\nreopen = \"refuse\"",
+            "keyring.toml:18: `reopen = \"refuse\"` needs dates that end",
+        ),
         ("padding =", "pading =", "keyring.toml:15: the key here is unknown; expected one of"),
         ("[[pairing]]", "[[pairings]]", "keyring.toml:1: the key here is unknown; expected `pairing`"),
         ("fiu =", "fiu", "keyring.toml:2:"),

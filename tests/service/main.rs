@@ -15,6 +15,7 @@ mod logs;
 #[cfg(target_os = "linux")]
 mod memory;
 mod metrics;
+mod opened;
 mod overload;
 mod panics;
 mod reload;

@@ -13,7 +13,7 @@ use aa_redirect::{
     files::reload::Reloaded,
     keyring,
     keys::KdfPool,
-    memory::Budget,
+    memory::Memory,
     proto::{
         CallbackParams, DecodeCallbackRequest, DecodeCallbackResponse, DecodeRedirectRequest, DecodeRedirectResponse,
         Deviation, RedirectParams, decode_callback_request, decode_redirect_request,
@@ -47,7 +47,7 @@ pub struct Server {
     pub channel: Channel,
     pub address: String,
     pub pool: Arc<KdfPool>,
-    pub budget: Arc<Budget>,
+    pub memory: Arc<Memory>,
     now: Arc<Mutex<DateTime<Utc>>>,
     _stop: oneshot::Sender<()>,
 }
@@ -72,8 +72,8 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
     let (keyring, _) = Reloaded::load("keyring", move |read| keyring::load_with(&keyring, read)).unwrap();
     let now = Arc::new(Mutex::new(NOW.parse().unwrap()));
     let clock = Arc::clone(&now);
-    let (pool, budget) = (Arc::new(KdfPool::new(2).unwrap()), Arc::new(Budget::default()));
-    let exchange = Arc::new(Exchange::new(Arc::clone(&pool), Arc::clone(&budget)));
+    let (pool, memory) = (Arc::new(KdfPool::new(2).unwrap()), Arc::new(Memory::default()));
+    let exchange = Arc::new(Exchange::new(Arc::clone(&pool), Arc::clone(&memory)));
     let redirects = Redirects::new(Arc::new(keyring), exchange, Arc::new(move || *clock.lock().unwrap()));
     let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();
@@ -82,7 +82,7 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
         Services::new(redirects, Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();
     tokio::spawn(services.run(Listeners { calls: vec![listener], admin: None }, async { drop(stopped.await) }, limits));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    Server { client: RedirectServiceClient::new(channel.clone()), channel, address, pool, budget, now, _stop: stop }
+    Server { client: RedirectServiceClient::new(channel.clone()), channel, address, pool, memory, now, _stop: stop }
 }
 
 /// Limits that end a test's server at once.

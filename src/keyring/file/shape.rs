@@ -29,6 +29,7 @@ pub(super) struct RawPairing {
     pub(super) check_resdate: Option<bool>,
     pub(super) authentication: Option<Spanned<String>>,
     pub(super) failure_budget: Option<Spanned<i64>>,
+    pub(super) reopen: Option<Spanned<String>>,
     pub(super) date_reuse_milliseconds: Option<Spanned<i64>>,
 }
 

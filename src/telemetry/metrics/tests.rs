@@ -33,6 +33,7 @@ fn full() -> Metrics {
         Reading::DerivedKeys,
         Reading::FailureBudgetSpent,
         Reading::FailureBudgetRefused,
+        Reading::OpenedMemoryFull,
         Reading::LogLinesDropped,
         Reading::CertificateExpiry,
     ]) {

@@ -1,0 +1,42 @@
+//! What a caller's own record says of a callback, and where a callback differs from it.
+
+use crate::{codec::members::Callback, keyring::Pairing};
+
+/// What the record of an FIU says of the callback that it waits for.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    /// The request's.
+    pub txnid: &'a str,
+    /// The request's.
+    pub sessionid: &'a str,
+    /// The request's.
+    pub userid: &'a str,
+    /// The AA that the user was sent to; not compared if it is empty.
+    pub aa: &'a str,
+}
+
+/// Which fields differ, by the names of the interface; no values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Differences([bool; FIELDS.len()]);
+
+const FIELDS: [&str; 4] = ["txnid", "sessionid", "userid", "aa_id"];
+
+impl Differences {
+    /// Where `callback` of `pairing` differs from `expected`; `None` if it is the expected one.
+    pub(super) fn of(callback: &Callback, pairing: &Pairing, expected: &Expected<'_>) -> Option<Self> {
+        let differ = [
+            callback.txnid != expected.txnid,
+            callback.sessionid != expected.sessionid,
+            callback.userid != expected.userid,
+            !expected.aa.is_empty() && pairing.aa != expected.aa,
+        ];
+        differ.contains(&true).then_some(Self(differ))
+    }
+
+    /// Their names, parted by `, `.
+    pub fn names(self) -> String {
+        let names: Vec<&str> =
+            FIELDS.into_iter().zip(self.0).filter_map(|(name, differs)| differs.then_some(name)).collect();
+        names.join(", ")
+    }
+}
