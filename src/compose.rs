@@ -23,9 +23,9 @@ mod signals;
 
 pub use load::{BadSettings, Loaded, load, load_keyring};
 
-/// How long the spans that wait may take at the end.
+/// How long the export of waiting spans may take at the end.
 const LAST_SPANS: Duration = Duration::from_secs(2);
-/// File descriptors beside those of connections: files, signals, runtimes, the admin port.
+/// File descriptors that are not for connections: files, signals, runtimes, the admin port.
 const OTHER_FILES: u64 = 128;
 
 /// Why a server does not start, or ends without success.
@@ -51,7 +51,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
     let log = logs::start(log_format(settings.log), settings.log_level.into())?;
     panics::install();
-    // Secrets would be in it. A system that refuses keeps the limit that was set for the process.
+    // A core file would have secrets in it. If the system refuses, the old limit stays.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     for (file, warning) in &loaded.warnings {
         tracing::warn!(file = %file.display(), line = warning.line, "{}", warning.text);
@@ -60,7 +60,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     telemetry.metrics.observe(Reading::LogLinesDropped, log.dropped());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve_loaded(settings, loaded, &telemetry))?;
-    // What did not end within the drain is not waited for.
+    // Does not wait for calls that outlast the drain.
     runtime.shutdown_background();
     telemetry.shutdown(LAST_SPANS);
     Ok(())
@@ -145,7 +145,7 @@ fn bind_one(address: &Address) -> io::Result<Listener> {
     })
 }
 
-/// What the server may take and how long it may last, if that many `files` may be open for connections.
+/// The limits of the server, if `files` may be open for connections.
 fn limits(settings: &Settings, files: Option<u64>) -> Limits {
     let connections = files.map_or(u64::MAX, |files| files.max(1)).min(settings.max_connections.into());
     Limits {
@@ -156,12 +156,12 @@ fn limits(settings: &Settings, files: Option<u64>) -> Limits {
     }
 }
 
-/// How many files the process may have open, after it asked for as many as it can get.
+/// How many files the process may open, after it has asked for the most that it can get.
 fn file_descriptors() -> Option<u64> {
     let mut limit = getrlimit(Resource::Nofile);
     let soft = limit.current;
     limit.current = limit.maximum;
-    // A system that refuses leaves the process with what it had.
+    // If the system refuses, the old limit stays.
     if setrlimit(Resource::Nofile, limit).is_ok() { limit.maximum } else { soft }
         .map(|files| files.saturating_sub(OTHER_FILES))
 }

@@ -1,7 +1,7 @@
-//! PBKDF2 off the request path: threads of its own behind a bounded queue, several derivations in one call of a vector
-//! kernel, and a cache of what was derived.
+//! Derives PBKDF2 keys away from async threads: a bounded queue, threads that derive several keys in one run of a
+//! vector kernel, and a cache of derived keys.
 //!
-//! A derivation takes milliseconds of a core and would stall an async thread.
+//! A derivation takes milliseconds of a core, so it would stall an async thread.
 
 use std::{
     collections::HashMap,
@@ -28,28 +28,28 @@ mod queue;
 
 use queue::Queue;
 
-/// Derivations that may wait: some four seconds of one thread, more than most callers wait for.
+/// The most derivations that wait: about four seconds of one thread, more than most callers wait.
 const QUEUE: usize = 1024;
-/// Keys that are remembered: over a minute of one thread's work, in half a megabyte.
+/// The most keys in the cache: more than one minute of one thread's work, in half a megabyte.
 const CACHE: usize = 8192;
-/// The longest time for which a key is remembered, whatever the pairing's window.
+/// The longest time in the cache, for every window.
 const MAX_REMEMBERED: Duration = Duration::from_mins(10);
-/// How often keys are looked through for those whose window has passed.
+/// How often the cache is searched for keys whose window has passed.
 const SWEEP: Duration = Duration::from_secs(10);
-/// Derivations yield to everything else: calls of the other scheme then find a core at once.
+/// The lowest priority: calls of the other scheme find a core at once.
 const NICENESS: i32 = 10;
 
-/// What a derivation may take before one has been measured, in microseconds.
+/// The assumed time of a derivation before one has been measured, in microseconds.
 const FIRST_GUESS: u64 = 5_000;
 
-/// A fixed set of threads that derive keys, and the keys that they derived.
+/// A fixed set of threads that derive keys, and the cache of those keys.
 pub struct KdfPool {
     shared: Arc<Shared>,
     /// By secret and date.
     keys: Arc<Cache<(u64, String), Remembered>>,
-    /// The least serial of a secret whose keys are remembered.
+    /// The lowest serial of a secret whose keys are kept.
     oldest: AtomicU64,
-    /// By secret: when the latest date begins whose key was asked for ahead, in milliseconds of the Unix epoch.
+    /// For each secret: the start of the latest date whose key was requested ahead, in milliseconds of the Unix epoch.
     ahead: Mutex<HashMap<u64, i64>>,
 }
 
@@ -58,9 +58,9 @@ struct Shared {
     arrived: Condvar,
     kernels: Kernels,
     threads: u32,
-    /// Threads that wait for a job; changed under the lock of the queue alone.
+    /// Threads that wait for a job. Changed only under the lock of the queue.
     idle: AtomicUsize,
-    /// What the latest derivation took of a thread's time, in microseconds.
+    /// The time of the latest derivation on a thread, in microseconds.
     latest: AtomicU64,
     /// Keys derived so far.
     derivations: AtomicU64,
@@ -80,15 +80,15 @@ struct Remembered {
     until: Instant,
 }
 
-/// The queue had no room; half of what waits in it takes about this time.
+/// The queue had no room. Half of the waiting work takes about this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded(pub Duration);
 
 impl KdfPool {
-    /// A pool of `threads`, at least one, with the kernels that this processor has.
+    /// A pool of `threads` (at least one) with the kernels of this processor.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system cannot start a thread.
     pub fn new(threads: u32) -> std::io::Result<Self> {
         let threads = threads.max(1);
         let kernels = Kernels::best();
@@ -122,17 +122,18 @@ impl KdfPool {
         Ok(Self { shared, keys, oldest: AtomicU64::default(), ahead: Mutex::default() })
     }
 
-    /// Forgets the keys of secrets that were loaded before those of `keyring`, and remembers none of theirs any more.
+    /// Drops the keys of secrets that were loaded before those of `keyring`, and keeps no more of them.
     pub fn forget_before(&self, keyring: &Keyring) {
         let secrets = keyring.pairings().flat_map(|pairing| &pairing.secrets);
-        // Without a secret there is no key to remember.
+        // Without a secret there is no key to keep.
         let oldest = secrets.map(|secret| secret.serial).min().unwrap_or(u64::MAX);
         self.oldest.store(oldest, Ordering::Relaxed);
         self.keys.retain(|(serial, _), _| *serial >= oldest);
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner).retain(|serial, _| *serial >= oldest);
     }
 
-    /// Whether nobody asked yet for the key of `secret` for the shared date that begins at `begin`; true once for each.
+    /// Whether this is the first request for the key of `secret` for the shared date that begins at `begin`: true once
+    /// for each date.
     pub fn is_first_ahead(&self, secret: &Secret, begin: DateTime<Utc>) -> bool {
         let begin = begin.timestamp_millis();
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,21 +158,21 @@ impl KdfPool {
         self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// How many were refused for want of room since the pool began.
+    /// How many derivations were refused since the pool began, because the queue had no room.
     pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
-    /// How many keys are remembered.
+    /// How many keys are in the cache.
     pub fn remembered(&self) -> usize {
         self.keys.len()
     }
 
-    /// The PBKDF2 key of one of the pairing's secrets for `date`. Asked for at the same time or again, it is derived
-    /// once; where every caller has gone before its turn, not at all.
+    /// The PBKDF2 key of one of the pairing's secrets for `date`. Simultaneous and later requests share one derivation.
+    /// If every caller has gone before its turn, it is not derived at all.
     ///
     /// # Errors
-    /// Where the queue has no room, at once; or where the job had to give way to another pairing's.
+    /// At once if the queue has no room; later if the job had to make room for another pairing.
     pub async fn derive(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Overloaded> {
         let name = (pairing.secrets[secret].serial, date.to_owned());
         let remembered = self.keys.get_or_insert_async(&name, async {
@@ -181,7 +182,7 @@ impl KdfPool {
             // A job without room is dropped, and its reply with it.
             let key = key.await.map_err(|_| self.shared.overloaded())?;
             let now = Instant::now();
-            // A reload may have dropped the secret meanwhile: the next sweep takes the key along.
+            // A reload may have dropped the secret meanwhile: the next search of the cache removes the key.
             let lasts = pairing.secrets[secret].serial >= self.oldest.load(Ordering::Relaxed);
             Ok(Remembered { key, until: if lasts { now + lifetime(pairing) } else { now } })
         });
@@ -196,7 +197,7 @@ impl Drop for KdfPool {
     }
 }
 
-/// How long a key of `pairing` can be of use: a date is accepted from one window before it to one after it.
+/// How long a key of `pairing` can be needed: a date is accepted from one window before it to one window after it.
 #[expect(clippy::expect_used, reason = "the keyring takes no window below a second")]
 fn lifetime(pairing: &Pairing) -> Duration {
     let window = pairing.conventions.max_age * 2 + chrono::TimeDelta::seconds(60);
@@ -223,11 +224,11 @@ impl Shared {
         Overloaded(derivation * (1 + u32::try_from(waiting / 2).unwrap_or(u32::MAX)) / self.threads)
     }
 
-    /// The next jobs whose callers still wait, as many as one call of a kernel takes; none at the pool's end.
+    /// The next jobs whose callers still wait, as many as one run of a kernel takes. `None` at the end of the pool.
     fn next(&self) -> Option<Vec<Job>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            // What waits is shared with the threads that have nothing to do.
+            // Idle threads get their share of the waiting jobs.
             let share = waiting.len().div_ceil(1 + self.idle.load(Ordering::Relaxed));
             let most = self.kernels.batch(share).min(share);
             let mut jobs = Vec::with_capacity(most);
@@ -251,14 +252,14 @@ impl Shared {
     }
 }
 
-/// What a key of `secret` for `date` is derived from.
+/// The input of the derivation for `secret` and `date`.
 fn input<'a>(secret: &'a Secret, date: &'a str) -> Input<'a> {
     Input { password: secret.expose(), salt: date.as_bytes() }
 }
 
 #[expect(clippy::expect_used, reason = "a kernel has 16 lanes at most")]
 fn work(shared: &Shared) {
-    // A system that refuses leaves the thread as it is: slower for others, not wrong.
+    // If the system refuses, the thread keeps its priority: slower for other calls, but not wrong.
     let _ = rustix::process::nice(NICENESS);
     while let Some(jobs) = shared.next() {
         let begin = Instant::now();
@@ -270,7 +271,7 @@ fn work(shared: &Shared) {
         let took = begin.elapsed() / u32::try_from(jobs.len()).expect("no more jobs than lanes");
         shared.latest.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for (job, derived) in jobs.into_iter().zip(&*keys) {
-            // A caller that has gone meanwhile needs no key.
+            // A caller that has gone needs no key.
             let _ = job.reply.send(Key::written_by(|key| *key = *derived));
         }
     }

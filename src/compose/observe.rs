@@ -1,4 +1,4 @@
-//! Hands the metrics what other modules count.
+//! Connects the metrics to the counters of other modules.
 
 use std::sync::Arc;
 

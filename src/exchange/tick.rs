@@ -1,9 +1,10 @@
 //! Waiting for a tick that counts from the beginning of a failure's work, and that says nothing of when the work ended.
 //!
-//! Replaces `tokio::time::sleep_until`: that timer sleeps for whole milliseconds from the instant at which the runtime has
-//! nothing else to do, so it wakes later by the time of the work, and its answers tell causes apart (|t| 4.4 to 4.8 over
-//! 3,000 calls of 8 KB, `cargo bench --bench timing`; at most 3.2 with this thread). A thread of its own waits for
-//! instants, and a new alarm wakes it only if it comes before all others: a flood of failures costs little more than its work.
+//! Replaces `tokio::time::sleep_until`: that timer sleeps for whole milliseconds from the instant at which the runtime
+//! has nothing else to do, so it wakes later by the time of the work, and its answers tell causes apart (|t| 4.4 to 4.8
+//! over 3,000 calls of 8 KB, `cargo bench --bench timing`; at most 3.2 with this thread). A thread of its own waits for
+//! instants, and a new alarm wakes it only if it comes before all others: a flood of failures costs little more than
+//! its work.
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +15,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// More than failures of one kind and another differ in their work.
+/// More than the difference in work between any two kinds of failure.
 const TICK: Duration = Duration::from_millis(5);
-/// Ticks are put off to a multiple of this, so that those of a flood come together.
+/// Ticks are delayed to a multiple of this, so that those of a flood come together.
 const GRID: Duration = Duration::from_millis(1);
-/// How long the thread sleeps at most, so that it ends soon after its owner.
+/// The longest sleep of the thread, so that it ends soon after its owner.
 const NAP: Duration = Duration::from_secs(1);
 
 /// A clock that failures wait for. Its thread starts with the first failure and ends with the clock.
@@ -31,9 +32,9 @@ pub(super) struct Ticks {
 
 #[derive(Default)]
 struct Alarms {
-    /// Whom to wake when.
+    /// Who is woken when.
     waiting: Mutex<BTreeMap<Instant, Vec<oneshot::Sender<()>>>>,
-    /// Told of an alarm that comes before all others.
+    /// Notified of an alarm that is earlier than all others.
     sooner: Condvar,
 }
 
@@ -73,7 +74,7 @@ impl Alarms {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes those whose time has come, else sleeps until the first alarm or a new one before it.
+    /// Wakes those whose time has come. Else sleeps until the first alarm, or until an earlier one is set.
     fn turn(&self) {
         let mut waiting = self.lock();
         let now = Instant::now();
@@ -82,7 +83,7 @@ impl Alarms {
                 let woken = first.remove();
                 drop(waiting);
                 for wake in woken {
-                    // A caller that has gone does not listen.
+                    // The caller may have gone.
                     let _ = wake.send(());
                 }
             }
@@ -94,7 +95,7 @@ impl Alarms {
     }
 }
 
-/// Wakes each in its time, for as long as the clock lives.
+/// Wakes each at its time, as long as the clock lives.
 fn wake(alarms: &Weak<Alarms>) {
     while let Some(alarms) = alarms.upgrade() {
         alarms.turn();

@@ -1,9 +1,9 @@
-//! A bounded queue that is fair between owners: each is served in turn, and of a full queue the one that holds the most
-//! gives way to others.
+//! A bounded queue that is fair between owners: owners are served in turn, and in a full queue the owner with the most
+//! jobs makes room for others.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Jobs by their owner; owners take turns.
+/// Jobs by their owner. Owners take turns.
 pub(super) struct Queue<T> {
     jobs: HashMap<usize, VecDeque<T>>,
     /// The owners that have jobs, the next one first.
@@ -22,7 +22,7 @@ impl<T> Queue<T> {
         self.length
     }
 
-    /// Takes no more jobs; those that wait are still given out.
+    /// Accepts no more jobs. Waiting jobs are still given out.
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
@@ -31,7 +31,7 @@ impl<T> Queue<T> {
         self.closed
     }
 
-    /// Drops the jobs that `keep` does not want.
+    /// Drops the jobs for which `keep` is false.
     pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         self.jobs.retain(|_, jobs| {
             jobs.retain(&keep);
@@ -42,8 +42,8 @@ impl<T> Queue<T> {
         self.length = jobs.values().map(VecDeque::len).sum();
     }
 
-    /// Adds a job where there is room for it, and gives back the job that has none: this one, or in a full queue the
-    /// newest one of the owner that has the most, where that leaves it no fewer than `owner` has then.
+    /// Adds a job if there is room, and gives back the job that has no room. That is this job; or, in a full queue, the
+    /// newest job of the owner with the most jobs, if that owner then still has at least as many as `owner`.
     pub(super) fn push(&mut self, owner: usize, job: T) -> Result<(), T> {
         let half = self.capacity / 2;
         let own = self.jobs.get(&owner).map_or(0, VecDeque::len);

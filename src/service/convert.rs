@@ -13,7 +13,7 @@ use crate::{
 pub(super) fn timestamp(instant: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: instant.timestamp(),
-        // A leap second's nanoseconds pass the range of the protobuf type.
+        // The nanoseconds of a leap second exceed the range of the protobuf type.
         nanos: i32::try_from(instant.timestamp_subsec_nanos().min(999_999_999)).expect("below 2^31"),
     }
 }

@@ -62,7 +62,7 @@ pub enum Refusal {
         /// The AA's id.
         aa: String,
     },
-    /// No credentials, or none that the callers file has.
+    /// The call has no credentials, or none of the callers file.
     CallerUnknown,
     /// The caller may not use this RPC.
     CallerForbidden(Rpc),
@@ -72,13 +72,13 @@ pub enum Refusal {
     NotReady,
     /// The caller's deadline has passed.
     TimedOut,
-    /// A bug, or a system that does not serve us; the detail goes to the log.
+    /// A bug, or a failure of the system. The detail goes to the log.
     InternalFault,
     /// The request is over [`MAX_REQUEST`].
     RequestTooLarge,
 }
 
-/// What a caller reads of a refusal.
+/// The message and metadata of a refusal.
 struct Text {
     message: String,
     metadata: BTreeMap<String, String>,
@@ -120,7 +120,7 @@ impl Refusal {
         }
     }
 
-    /// What a caller reads: what is wrong, whose side, what to do.
+    /// The message for the caller: what is wrong, whose side, what to do.
     pub fn message(&self) -> String {
         self.text().message
     }
@@ -246,7 +246,7 @@ fn reason_of(refused: Refused) -> ErrorReason {
     }
 }
 
-/// The gRPC code of a reason (`api.md` of the interface, the comments of `ErrorReason`).
+/// The gRPC code of a reason, as the comments of `ErrorReason` have it.
 fn code_of(reason: ErrorReason) -> Code {
     match reason {
         ErrorReason::FieldInvalid

@@ -77,10 +77,10 @@ impl Fields {
     pub(super) fn attempt_id(&mut self, id: &str) {
         let fits =
             id.len() <= MAX_ATTEMPT_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        self.require("attempt_id", fits, "must be 1 to 64 of [A-Za-z0-9._-], or empty");
+        self.require("attempt_id", fits, "must have 1 to 64 characters of [A-Za-z0-9._-], or be empty");
     }
 
-    /// A parameter of `params` that must be given.
+    /// A parameter of `params` that is required.
     pub(super) fn parameter(&mut self, field: &'static str, value: &str) {
         self.require(field, !value.is_empty(), "is required");
         self.require(field, value.len() <= MAX_URL, "must have at most 49152 bytes");

@@ -11,15 +11,15 @@ use crate::{
 
 use super::{Context, error::Refusal, fields::Fields};
 
-/// Pairings of a page where the caller does not say.
+/// The pairings of a page by default.
 const USUAL_PAGE: usize = 100;
-/// Pairings of a page at most.
+/// The most pairings of a page.
 const MAX_PAGE: usize = 1000;
 
 /// A page of the pairings of `keyring`.
 ///
 /// # Errors
-/// For a negative size or a token that is not one of ours.
+/// If the size is negative, or the token is not from an earlier answer.
 pub(super) fn list(
     keyring: &Keyring,
     context: &Context,
@@ -43,7 +43,7 @@ pub(super) fn list(
         }
     };
     fields.finish()?;
-    // An id is never empty, so that every pairing lies behind two empty ones.
+    // An id is never empty, so every pairing lies behind two empty ids.
     let mut rest = keyring.pairings_after(after.0, after.1).filter(|pairing| context.may_use(pairing)).peekable();
     let page: Vec<_> = rest.by_ref().take(size).collect();
     let next = page.last().filter(|_| rest.peek().is_some());
@@ -53,7 +53,7 @@ pub(super) fn list(
     })
 }
 
-/// The place behind `pairing`. An id holds no control character, so that NUL can part the two.
+/// The token of the place behind `pairing`. An id has no control character, so NUL can separate the two.
 fn token(pairing: &Pairing) -> String {
     URL_SAFE_NO_PAD.encode([&*pairing.fiu, "\0", &*pairing.aa].concat())
 }

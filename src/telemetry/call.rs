@@ -1,4 +1,5 @@
-//! The record of one call: made at its start, filled while it runs, and told once at its end to metrics, log and spans.
+//! The record of one call: made at its start, filled while it runs, and written once at its end to metrics, log and
+//! spans.
 
 use std::{
     sync::{
@@ -29,12 +30,12 @@ use crate::{
 
 /// The header that carries the request id, both ways.
 pub const REQUEST_ID: &str = "x-request-id";
-/// Characters of a request id at most.
+/// The most characters of a request id.
 const MAX_REQUEST_ID: usize = 64;
 
-/// One call. Dropped before its end, it is told as cancelled: the caller has gone.
+/// One call. If it is dropped before its end, it counts as cancelled: the caller has gone.
 ///
-/// Made for sharing: whoever knows something of the call notes it through `&self`.
+/// It can be shared: every layer notes what it knows through `&self`.
 pub struct Call {
     telemetry: Arc<Telemetry>,
     method: Method,
@@ -75,24 +76,24 @@ impl Call {
         self.method
     }
 
-    /// The value of [`REQUEST_ID`] for the answer: the caller's where it is `[A-Za-z0-9._-]{1,64}`, else a fresh one.
+    /// The value of [`REQUEST_ID`] for the answer: the caller's if it is `[A-Za-z0-9._-]{1,64}`, else a new one.
     pub fn request_id(&self) -> &HeaderValue {
         &self.request_id
     }
 
-    /// Notes who calls, by the name that the configuration has.
+    /// Notes the caller, by its name in the callers file.
     pub fn note_caller(&self, name: &Arc<str>) {
         self.note(|notes| notes.caller = Some(Arc::clone(name)));
     }
 
-    /// Notes the pairing. Only one that the keyring holds: the ids become labels and go to the log, and those that a
+    /// Notes the pairing. Only a pairing of the keyring: its ids become labels and go to the log, and the ids that a
     /// message brings can be forged.
     pub fn note_pairing(&self, fiu: &str, aa: &str) {
         let counts = self.telemetry.metrics.pairing(fiu, aa);
         self.note(|notes| notes.pairing = Some(counts));
     }
 
-    /// Counts now less the date of a message whose pairing was noted.
+    /// Counts now minus the date of a message whose pairing was noted.
     pub fn note_date_skew(&self, skew: TimeDelta) {
         self.note(|notes| {
             if let Some(pairing) = &notes.pairing {
@@ -101,7 +102,7 @@ impl Call {
         });
     }
 
-    /// Notes the secret of the noted pairing that opened a message, and the repairs that it took.
+    /// Notes which secret of the noted pairing opened a message, and the repairs that the message needed.
     pub fn note_opened(&self, secret_id: &str, deviations: &Deviations) {
         self.note(|notes| {
             notes.secret = notes.pairing.as_ref().map(|pairing| pairing.secret(secret_id));
@@ -114,7 +115,7 @@ impl Call {
         self.note(|notes| notes.reason = Some(reason));
     }
 
-    /// Tells what became of the call; once, whatever comes after.
+    /// Writes the record with the outcome. Only the first call of this has an effect.
     pub fn end(&self, code: Code) {
         if self.ended.swap(true, Relaxed) {
             return;
@@ -149,10 +150,10 @@ impl Call {
         }
     }
 
-    /// The trace that the call belongs to, its own where it began one.
+    /// The trace that the call belongs to: the caller's, or a new one.
     fn export(&self, code: Code, duration: Duration, notes: &Notes) -> Option<TraceId> {
         let parent = self.parent.as_ref();
-        // Probes would outnumber calls.
+        // Probes would be more lines than calls.
         let tracer = self.telemetry.tracer.as_ref().filter(|_| self.method.is_redirect());
         let exported = tracer.and_then(|tracer| {
             let end = SystemTime::now();
@@ -241,7 +242,7 @@ fn decoded_leg(method: Method) -> Option<Leg> {
     }
 }
 
-/// How the message of a decoding call fared; none where the call ended before that was clear.
+/// The outcome of the message of a decoding call. `None` if the call ended before it was clear.
 fn outcome(code: Code, notes: &Notes) -> Option<Outcome> {
     match notes.reason {
         None if code == Code::Ok => Some(Outcome::Opened),
@@ -254,7 +255,7 @@ fn outcome(code: Code, notes: &Notes) -> Option<Outcome> {
     }
 }
 
-/// Whether a server is to blame, as the semantic conventions of OpenTelemetry for gRPC have it.
+/// Whether the fault is the server's, by OpenTelemetry's semantic conventions for gRPC.
 fn is_fault(code: Code) -> bool {
     matches!(
         code,

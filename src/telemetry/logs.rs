@@ -1,4 +1,4 @@
-//! Log lines on standard error, as text or JSON, one a event; no caller ever waits for whoever reads them.
+//! Log lines on standard error, as text or JSON, one for each event. No call ever waits for the reader of the log.
 
 use std::{io, time::Duration};
 
@@ -9,7 +9,7 @@ mod queue;
 
 use queue::Queue;
 
-/// How long the end may take where standard error stalls.
+/// How long the end of the program waits if standard error stalls.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// The form of log lines.
@@ -21,16 +21,16 @@ pub enum Format {
     Json,
 }
 
-/// The running log. Dropped, it writes what waits.
+/// The running log. When it is dropped, it writes the waiting lines.
 pub struct Logs {
     queue: Queue,
 }
 
-/// Starts the log of the process: events of this crate up to `level`, those of others up to `INFO` or `level`, whichever
-/// says less.
+/// Starts the log of the process: events of this crate at `level` and above, those of libraries at `INFO` and above,
+/// and never more than `level` allows.
 ///
 /// # Errors
-/// Where the system gives no thread, or a log has been started already.
+/// If the system cannot start a thread, or a log is already running.
 pub fn start(format: Format, level: LevelFilter) -> io::Result<Logs> {
     let queue = Queue::start(io::stderr())?;
     tracing::subscriber::set_global_default(subscriber(format, level, queue.clone())).map_err(io::Error::other)?;
@@ -38,7 +38,7 @@ pub fn start(format: Format, level: LevelFilter) -> io::Result<Logs> {
 }
 
 impl Logs {
-    /// Tells how many lines were lost: they found no room, or standard error did not take them.
+    /// How many lines were lost: they had no room, or standard error did not take them.
     pub fn dropped(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
         let queue = self.queue.clone();
         move || queue.dropped()
@@ -52,7 +52,7 @@ impl Drop for Logs {
 }
 
 fn subscriber(format: Format, level: LevelFilter, queue: Queue) -> impl Subscriber + Send + Sync {
-    // Below INFO the libraries tell of frames and headers.
+    // Below INFO the libraries log frames and headers.
     let targets =
         Targets::new().with_default(level.min(LevelFilter::INFO)).with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer().with_writer(queue).with_target(false).log_internal_errors(false);

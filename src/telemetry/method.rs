@@ -1,4 +1,4 @@
-//! The names of methods and codes in metrics, logs and spans; all other paths share one name, so that labels stay few.
+//! The names of methods and codes in metrics, logs and spans. All other paths share one name, so that labels stay few.
 
 use tonic::Code;
 
@@ -16,7 +16,7 @@ pub enum Method {
     HealthWatch,
     Reflection,
     ReflectionV1Alpha,
-    /// No method of this server.
+    /// Any path that is not a method of this server.
     Unknown,
 }
 
