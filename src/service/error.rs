@@ -174,34 +174,38 @@ impl Refusal {
             Self::Exchange { refused, fiu, aa } => exchange_text(*refused, fiu, aa),
             Self::RedirectForbidden { field, fiu, aa } => {
                 let message = format!(
-                    "the host of {field} is not among the pairing's redirect_hosts; \
-                     use an allowed host, or add this one to the keyring of the server"
+                    "the pairing does not allow the host of {field}: \
+                     use an allowed host, or add this one to redirect_hosts in the keyring"
                 );
                 Text::of(message, [("field", (*field).to_owned())]).with_ids(fiu, aa)
             }
             Self::CallerUnknown => Text::plain(
                 "the server does not know this caller: send a client certificate or a bearer token that its callers file \
-                 has",
+                 lists",
             ),
             Self::CallerForbidden(rpc) => {
-                let message = format!("this caller may not call {rpc}; its `methods` in the callers file must name it");
+                let message =
+                    format!("this caller may not call {rpc}: add it to the caller's `methods` in the callers file");
                 Text::of(message, [("method", rpc.to_string())])
             }
             Self::Full(_) => Text::plain(OVERLOADED),
-            Self::NotReady => Text::plain("this server is shutting down; try again, best at another replica"),
-            Self::TimedOut => Text::plain(
-                "the call's deadline passed before the work was done; allow more time, or find out what is slow",
+            Self::NotReady => Text::plain("the server is shutting down: try again, and another replica takes the call"),
+            Self::TimedOut => {
+                Text::plain("the deadline of the call passed before the work was done: allow more time, or try again")
+            }
+            Self::InternalFault => Text::plain(
+                "a fault of the service: report it to the operator, who finds the detail in the log under the request id",
             ),
-            Self::InternalFault => Text::plain("a fault of this service; its log has the detail under the request id"),
             Self::RequestTooLarge => {
-                let message = format!("the request has over {MAX_REQUEST} bytes; no call needs that many");
+                let message =
+                    format!("the request has more than {MAX_REQUEST} bytes: shorten it; a retry fails in the same way");
                 Text::of(message, [("max_bytes", MAX_REQUEST.to_string())])
             }
         }
     }
 }
 
-const OVERLOADED: &str = "too much work waits; try again after the delay in google.rpc.RetryInfo";
+const OVERLOADED: &str = "the server has too much work: try again after the delay in google.rpc.RetryInfo";
 
 impl Text {
     fn of<const N: usize>(message: impl Into<String>, metadata: [(&str, String); N]) -> Self {
@@ -307,16 +311,16 @@ fn exchange_text(refused: Refused, fiu: &str, aa: &str) -> Text {
         Refused::DateMalformed { leg, problem } => date_malformed(leg, problem),
         Refused::DateExpired { age, max_age } => dated(
             format!(
-                "the date is {age} s old, more than the {max_age} s that the pairing allows: \
-                 a user who waited, a URL that was used again, or a wrong clock"
+                "the date is {age} s old, and the pairing allows {max_age} s: the user waited, the URL was used again, \
+                 or a clock is wrong; start a new redirect"
             ),
             age,
             max_age,
         ),
         Refused::DateInFuture { age, max_age } => dated(
             format!(
-                "the date lies {} s ahead, more than the {max_age} s that the pairing allows: \
-                 a wrong clock, or a sender that writes local time instead of UTC",
+                "the date is {} s ahead, and the pairing allows {max_age} s: the sender's clock is wrong, \
+                 or the sender writes local time instead of UTC",
                 age.unsigned_abs()
             ),
             age,
@@ -324,16 +328,16 @@ fn exchange_text(refused: Refused, fiu: &str, aa: &str) -> Text {
         ),
         Refused::Overloaded(_) => Text::plain(OVERLOADED),
         Refused::Undecipherable => Text::plain(
-            "the message cannot be opened: a wrong secret, a changed message, or members that cannot be read; \
-             the operator who holds the secrets finds the cause with `aa-redirect inspect`",
+            "the message does not open: the secrets differ, the message was changed, or its members cannot be read; \
+             the operator finds the cause with `aa-redirect inspect`",
         ),
         Refused::NotExpected(differences) => not_expected(differences),
         Refused::AlreadyOpened(first) => already_opened(first),
         Refused::StoreUnavailable => Text::plain(
-            "the server cannot remember this message now, and so does not open it: its shared store does not answer, or its \
-             own memory is full; nothing was recorded, so try again, and ask its operator if this lasts",
+            "the server cannot remember this message, so it does not open it: its shared store does not answer, or its \
+             own memory is full; nothing was recorded: try again, and tell the operator if it goes on",
         ),
-        Refused::TooLong => Text::plain("the message is too long for a URL; shorten its members"),
+        Refused::TooLong => Text::plain("the message is too long for a URL: shorten its members"),
     };
     text.with_ids(fiu, aa)
 }
@@ -376,19 +380,19 @@ fn scheme_mismatch(scheme: Scheme, fiu: &str, aa: &str) -> Text {
 fn pairing_unknown(fiu: &str, aa: &str) -> String {
     let message = match (fiu, aa) {
         (fiu, "") => {
-            format!("no pairing here has the FIU {fiu}, or none of its AAs lists the handle of redirect.userid")
+            format!("the server has no pairing of the FIU {fiu} with an AA that lists the handle of redirect.userid")
         }
-        ("", aa) => format!("no pairing here has the AA {aa}"),
-        (fiu, aa) => format!("no pairing here has the FIU {fiu} and the AA {aa}"),
+        ("", aa) => format!("the server has no pairing of the AA {aa}"),
+        (fiu, aa) => format!("the server has no pairing of the FIU {fiu} with the AA {aa}"),
     };
-    message + "; ListPairings shows the pairings of this server"
+    message + ": check the ids, or add the pairing to the keyring; ListPairings shows what there is"
 }
 
 fn pairing_ambiguous(fiu: &str, aa: &str) -> String {
     if aa.is_empty() {
-        format!("several AAs here share a secret with the FIU {fiu}; name one in aa_id")
+        format!("several AAs have a pairing with the FIU {fiu}: name one in aa_id")
     } else {
-        format!("several FIUs here share a secret with the AA {aa}; name one in fiu_id")
+        format!("several FIUs have a pairing with the AA {aa}: name one in fiu_id")
     }
 }
 
@@ -400,20 +404,22 @@ fn date_malformed(leg: Leg, problem: &str) -> Text {
 
 fn malformed_text(leg: Leg, malformed: &Malformed) -> Text {
     let (parameter, problem, advice, hint) = match malformed {
-        Malformed::Url(UrlProblem::Missing(names)) => (names.join(", "), missing(names), "", None),
+        Malformed::Url(UrlProblem::Missing(names)) => {
+            (names.join(", "), missing(names), ": the sender left it out, or the URL was cut on the way", None)
+        }
         Malformed::Url(UrlProblem::Repeated(names)) => {
-            (names.join(", "), format!("{} there more than once, with different values", verb(names)), "", None)
+            (names.join(", "), repeated(names), ": the sender or the browser must send it once", None)
         }
         Malformed::Url(UrlProblem::OtherLeg(names)) => {
             let advice = match leg {
-                Leg::Request => "; this is a callback, so call DecodeCallback",
-                Leg::Callback => "; this is a request, so call DecodeRedirect",
+                Leg::Request => ": the URL is a callback, so call DecodeCallback",
+                Leg::Callback => ": the URL is a request, so call DecodeRedirect",
             };
             (names.join(", "), missing(names), advice, None)
         }
         Malformed::Date { problem, .. } => return date_malformed(leg, problem),
         Malformed::Parameter { parameter, problem, .. } => {
-            let advice = "; the sender, or something on the way, changed it";
+            let advice = ": the sender wrote it so, or something on the way changed it";
             ((*parameter).to_owned(), problem.to_string(), advice, problem.hint())
         }
     };
@@ -424,9 +430,11 @@ fn malformed_text(leg: Leg, malformed: &Malformed) -> Text {
 }
 
 fn missing(names: &[&str]) -> String {
-    format!("{} missing from the query of the URL", verb(names))
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("{verb} missing from the query of the URL")
 }
 
-fn verb(names: &[&str]) -> &'static str {
-    if names.len() == 1 { "is" } else { "are" }
+fn repeated(names: &[&str]) -> String {
+    let verb = if names.len() == 1 { "comes" } else { "come" };
+    format!("{verb} more than once, with different values")
 }

@@ -171,16 +171,16 @@ fn inspect_names_the_step_that_failed_and_why() {
     let query = good.request_query();
     let fresh = format!("{}756", chrono::Utc::now().format("%d%m%Y%H%M"));
     for (url, answer, explanation) in [
-        (query.clone(), "DATE_EXPIRED", "s old, more than the 180 s"),
+        (query.clone(), "DATE_EXPIRED", "s old, and the pairing allows 180 s"),
         ("https://iv.example/".to_owned(), "URL_MALFORMED", "fi, reqdate, ecreq are missing from the query"),
-        (format!("{query}&iv=x"), "URL_MALFORMED", "iv is there more than once, with different values"),
+        (format!("{query}&iv=x"), "URL_MALFORMED", "iv comes more than once, with different values"),
         (query.replace(MILLIS, "310220261040756"), "DATE_MALFORMED", "names no day of the calendar"),
         (query.replace("ecreq=", "ecreq=x"), "PARAMETER_MALFORMED", "its end may have been cut off"),
-        (query.replace("fi=V", "fi=U"), "PAIRING_UNKNOWN", "no pairing here has the FIU"),
+        (query.replace("fi=V", "fi=U"), "PAIRING_UNKNOWN", "the server has no pairing of the FIU"),
         (
             sender::request_with(b"another", "iv", &fresh, PLAIN).request_query(),
             "UNDECIPHERABLE",
-            "the message cannot be opened",
+            "the message does not open",
         ),
     ] {
         let output = inspect(&url);

@@ -167,7 +167,7 @@ fn a_secret_file_that_changes_alone_is_seen_and_a_missing_one_is_refused() {
     assert_eq!(id_and_key(&source).1, keyed("b"));
     fs::write(&secret, "c").unwrap();
     let Outcome::Applied(warnings) = source.check() else { panic!("a good secret was not applied") };
-    assert!(warnings[0].text.contains("under 32 characters"), "{warnings:?}");
+    assert!(warnings[0].text.contains("fewer than 32 characters"), "{warnings:?}");
 }
 
 const KEYRING: &str = r#"[[pairing]]
