@@ -405,10 +405,10 @@ fn date_malformed(leg: Leg, problem: &str) -> Text {
 fn malformed_text(leg: Leg, malformed: &Malformed) -> Text {
     let (parameter, problem, advice, hint) = match malformed {
         Malformed::Url(UrlProblem::Missing(names)) => {
-            (names.join(", "), missing(names), ": the sender left it out, or the URL was cut on the way", None)
+            (names.join(", "), missing(names), ": the sender left that out, or the URL was cut on the way", None)
         }
         Malformed::Url(UrlProblem::Repeated(names)) => {
-            (names.join(", "), repeated(names), ": the sender or the browser must send it once", None)
+            (names.join(", "), repeated(names), ": the sender or the browser must send that once", None)
         }
         Malformed::Url(UrlProblem::OtherLeg(names)) => {
             let advice = match leg {
