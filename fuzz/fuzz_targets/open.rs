@@ -5,7 +5,7 @@
 #![no_main]
 
 use aa_redirect::codec::{
-    Deviations, Envelope, RequestorType, Unopened,
+    Deviations, Envelope, Opened, Parties, RequestorType, Unopened,
     cipher::{self, BLOCK},
     date::WireDate,
     kdf, open_callback, open_redirect,
@@ -45,10 +45,13 @@ fuzz_target!(|input: &[u8]| {
         ciphertext,
         deviations: Deviations::default(),
     };
+    let parties = Parties { fiu: "fiu@test", aa: "aa@test" };
     let opened = if kind & 1 == 0 {
-        open_redirect(&envelope, &key, &conventions).map(|(redirect, deviations)| check_redirect(&redirect, deviations))
+        open_redirect(&envelope, &key, &conventions, parties)
+            .map(|Opened { message, deviations, .. }| check_redirect(&message, &deviations))
     } else {
-        open_callback(&envelope, &key, &conventions).map(|(callback, deviations)| check_callback(&callback, deviations))
+        open_callback(&envelope, &key, &conventions, parties)
+            .map(|Opened { message, deviations, .. }| check_callback(&message, &deviations))
     };
     let padding = match kind >> 1 & 3 {
         _ if mismatched => return assert_eq!(opened, Err(Unopened::Scheme)),

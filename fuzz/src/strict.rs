@@ -1,10 +1,11 @@
-//! A second reader, written from the wire format's text alone: no code of the crate's codec, and no repairs.
+//! A second reader, written from the wire format's text alone, rule by rule: no code of the crate's codec, and nothing done
+//! for speed.
 //!
-//! Each part answers with one of four: what the format says a message means, that it is one that a known sender writes
-//! and that has to be reported, that it must not be opened, or that the text does not say.
+//! Members are read as the format says, with every repair. Of parameters, only those that need none are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod list;
 mod members;
 mod parameters;
 
@@ -16,7 +17,7 @@ pub use parameters::{Parameters, parameters};
 pub enum Verdict<T> {
     /// It reads so, with these deviations, named as in the interface, and no other one.
     Means(T, BTreeSet<&'static str>),
-    /// It needs a repair that this reader does not know: a reader that opens it must report a deviation.
+    /// It needs a repair that this reader does not know: whoever opens it has to report something.
     Deviates,
     /// It must not be opened.
     Refused,
@@ -45,28 +46,27 @@ impl<T> From<Stop> for Verdict<T> {
 /// Members by name; a list has its items, anything else one.
 pub(crate) type ByName = BTreeMap<String, Vec<String>>;
 
-/// Decodes every `%` and two hexadecimal digits of `text`, and `+` where it is a space; `None` for another `%`.
-pub(crate) fn percent_decoded(text: &str, plus_is_space: bool) -> Option<Vec<u8>> {
+/// Decodes every `%` and two hexadecimal digits of `text`. Any other `%` stands for itself; whether there was one.
+pub(crate) fn percent_decoded(text: &str) -> (Vec<u8>, bool) {
     let bytes = text.as_bytes();
-    let mut decoded = Vec::new();
+    let (mut decoded, mut invalid) = (Vec::new(), false);
     let mut at = 0;
     while at < bytes.len() {
-        match bytes[at] {
-            b'%' => {
-                let digits = bytes.get(at + 1..at + 3)?;
-                if !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return None;
-                }
-                let digits = std::str::from_utf8(digits).ok()?;
-                decoded.push(u8::from_str_radix(digits, 16).ok()?);
-                at += 2;
+        let digits = bytes.get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        match (bytes[at], digits) {
+            (b'%', Some(digits)) => {
+                let digits = std::str::from_utf8(digits).expect("hexadecimal digits");
+                decoded.push(u8::from_str_radix(digits, 16).expect("hexadecimal digits"));
+                at += 3;
             }
-            b'+' if plus_is_space => decoded.push(b' '),
-            other => decoded.push(other),
+            (byte, _) => {
+                invalid |= byte == b'%';
+                decoded.push(byte);
+                at += 1;
+            }
         }
-        at += 1;
     }
-    Some(decoded)
+    (decoded, invalid)
 }
 
 /// Whether `text` is a UUID: 8, 4, 4, 4 and 12 hexadecimal digits with hyphens between.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ByName, Stop, Verdict, is_uuid, percent_decoded};
+use super::{ByName, Stop, Verdict, is_uuid, list::items, percent_decoded};
 
 /// Which of the two messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,154 +45,335 @@ impl Kind {
             Self::Callback => &["txnid", "sessionid", "userid", "status", "errorcode", "srcref"],
         }
     }
+
+    /// The name that `name` stands for, and what had to be repaired in it.
+    fn known(self, name: &str) -> (Option<&'static str>, Vec<&'static str>) {
+        let mut repairs = Vec::new();
+        let (mut stem, mut is_list) = (name, false);
+        if let Some((before, index)) = name.strip_suffix(']').and_then(|rest| rest.rsplit_once('['))
+            && index.chars().all(|digit| digit.is_ascii_digit())
+        {
+            (stem, is_list) = (before, true);
+        }
+        let found = self.names().iter().find(|known| known.eq_ignore_ascii_case(stem));
+        let found = found.filter(|known| !is_list || LISTS.contains(known)).copied();
+        if is_list && found.is_some() {
+            repairs.push("LIST_SYNTAX");
+        }
+        if found.is_some_and(|known| known != stem) {
+            repairs.push("NAME_CASE");
+        }
+        (found, repairs)
+    }
 }
 
-/// Reads `text` for a pairing whose lists are written in `own` and whose `+` may be a space.
-pub fn members(text: &[u8], kind: Kind, own: Syntax, plus_is_space: bool) -> Verdict<Members> {
-    match read(text, kind, own, plus_is_space) {
-        Ok((members, deviations)) => Verdict::Means(members, deviations),
+const LISTS: [&str; 2] = ["srcref", "fipid"];
+const PARAMETERS: [&str; 7] = ["fi", "reqdate", "ecreq", "iv", "requestorType", "resdate", "ecres"];
+const OPTIONAL: [&str; 5] = ["fipid", "email", "pan", "dob", "isoLanguageCode"];
+const ABSENT: [&str; 6] = ["", "null", "undefined", "None", "nil", "NaN"];
+
+/// Reads `text` for a pairing whose lists are written in `own`.
+pub fn members(text: &[u8], kind: Kind, own: Syntax) -> Verdict<Members> {
+    let mut reader = Reader { kind, own, deviations: BTreeSet::new() };
+    match reader.read(text) {
+        Ok(members) => Verdict::Means(members, reader.deviations),
         Err(stop) => stop.into(),
     }
 }
 
-fn read(text: &[u8], kind: Kind, own: Syntax, plus_is_space: bool) -> Result<(Members, BTreeSet<&'static str>), Stop> {
-    let text = std::str::from_utf8(text).map_err(|_| Stop::Refused)?;
-    let mut members = Members::default();
-    let mut deviations = BTreeSet::new();
-    for segment in text.split('&') {
-        let (name, raw) = segment.split_once('=').ok_or(Stop::Refused)?;
-        let name = decoded(name, plus_is_space)?;
-        if name.is_empty() {
+/// A name, decoded, and its value as it was received.
+type Pair = (String, String);
+
+struct Reader {
+    kind: Kind,
+    own: Syntax,
+    deviations: BTreeSet<&'static str>,
+}
+
+impl Reader {
+    fn read(&mut self, text: &[u8]) -> Result<Members, Stop> {
+        let text = self.whole(text)?;
+        let pairs = self.pairs(&text)?;
+        let first_userid = |(name, _): &&Pair| self.kind.known(name).0 == Some("userid");
+        let userid = pairs.iter().find(first_userid).map(|(_, raw)| raw.clone()).ok_or(Stop::Refused)?;
+        let form = !userid.contains('@');
+        let once = self.decoded_quietly(&plused(&userid, form))?;
+        let twice = !once.contains('@') && percent_decoded(&once).0.contains(&b'@');
+        let mut members = Members::default();
+        for (name, raw) in pairs {
+            self.member(&mut members, name, &raw, form, twice)?;
+        }
+        self.check(&mut members)?;
+        // An absent `sessionid` reads as empty, an absent list as none, and an empty optional member as an absent one.
+        members.known.entry("sessionid".into()).or_insert_with(|| vec![String::new()]);
+        members.known.retain(|name, values| !values.is_empty() && (values != &[String::new()] || name == "sessionid"));
+        Ok(members)
+    }
+
+    /// Rule 1.
+    fn whole(&mut self, text: &[u8]) -> Result<String, Stop> {
+        let text = std::str::from_utf8(text).map_err(|_| Stop::Refused)?;
+        let mut text = self.dropped(text);
+        if !text.contains('=') {
+            let (decoded, invalid) = percent_decoded(&text);
+            let decoded = String::from_utf8(decoded).map_err(|_| Stop::Refused)?;
+            if decoded.contains('=') {
+                self.deviations.insert("DOUBLE_ENCODED");
+                if invalid {
+                    self.deviations.insert("INVALID_ESCAPE");
+                }
+                text = self.dropped(&decoded);
+            }
+        }
+        if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
             return Err(Stop::Refused);
         }
-        if name == "redirect" && kind == Kind::Redirect && raw.contains('?') {
-            // From here on members may belong to the redirect.
-            return Err(Stop::Deviates);
+        if text.bytes().any(|byte| byte > 0x7f) {
+            self.deviations.insert("RAW_NON_ASCII");
         }
-        let value = decoded(raw, plus_is_space)?;
-        let known = kind.names().contains(&&*name);
-        if !known {
-            deviations.insert("EXTRA_MEMBER");
-            if members.extra.insert(name, vec![value]).is_some() {
+        Ok(text)
+    }
+
+    fn dropped(&mut self, text: &str) -> String {
+        let blank = [' ', '\r', '\n'];
+        let mut rest = text;
+        for stray in [Some('\u{feff}'), Some('?'), None] {
+            let trimmed = rest.trim_start_matches(blank);
+            if trimmed != rest {
+                self.deviations.insert("WHITESPACE");
+            }
+            rest = trimmed;
+            if let Some(after) = stray.and_then(|stray| rest.strip_prefix(stray)) {
+                self.deviations.insert("STRAY_CHARACTERS");
+                rest = after;
+            }
+        }
+        let trimmed = rest.trim_end_matches(blank);
+        if trimmed != rest {
+            self.deviations.insert("WHITESPACE");
+        }
+        trimmed.to_owned()
+    }
+
+    /// Rules 2, 3 and the second half of 6.
+    fn pairs(&mut self, text: &str) -> Result<Vec<Pair>, Stop> {
+        let mut pieces: Vec<&str> = text.split('&').collect();
+        while pieces.len() > 1 && pieces.last() == Some(&"") {
+            pieces.pop();
+            self.deviations.insert("STRAY_CHARACTERS");
+        }
+        let mut pairs: Vec<Pair> = Vec::new();
+        let mut open = false;
+        for piece in pieces {
+            if open && !self.begins_member(piece, &pairs) {
+                let (_, url) = pairs.last_mut().expect("the redirect");
+                url.push('&');
+                url.push_str(piece);
+                continue;
+            }
+            open = false;
+            if piece.is_empty() {
+                self.deviations.insert("STRAY_CHARACTERS");
+                continue;
+            }
+            let (name, raw) = piece.split_once('=').ok_or(Stop::Refused)?;
+            let (name, invalid) = percent_decoded(name);
+            let name = String::from_utf8(name).map_err(|_| Stop::Refused)?;
+            if name.is_empty() {
                 return Err(Stop::Refused);
             }
-            continue;
-        }
-        if matches!(&*name, "srcref" | "fipid") {
-            if value.is_empty() {
-                deviations.insert("BLANK_OPTIONAL");
+            if invalid {
+                self.deviations.insert("INVALID_ESCAPE");
             }
-            members.known.entry(name.clone()).or_default().extend(items(&name, &value, own)?);
-            continue;
+            self.deviations.extend(self.kind.known(&name).1);
+            if self.is_redirect(&name) && is_raw(raw) && raw.contains(['?', '#']) {
+                self.deviations.insert("REDIRECT_UNESCAPED");
+                open = true;
+            }
+            pairs.push((name, raw.to_owned()));
         }
-        if matches!(&*name, "email" | "pan" | "dob" | "isoLanguageCode") && value.is_empty() {
-            deviations.insert("BLANK_OPTIONAL");
-        }
-        if members.known.insert(name, vec![value]).is_some() {
-            return Err(Stop::Refused);
+        Ok(pairs)
+    }
+
+    fn begins_member(&self, piece: &str, pairs: &[Pair]) -> bool {
+        let Some((name, _)) = piece.split_once('=') else { return false };
+        let Ok(name) = String::from_utf8(percent_decoded(name).0) else { return false };
+        match self.kind.known(&name).0 {
+            Some(known) => {
+                LISTS.contains(&known) || !pairs.iter().any(|(name, _)| self.kind.known(name).0 == Some(known))
+            }
+            None => PARAMETERS.contains(&&*name),
         }
     }
-    check(&members, kind, &mut deviations)?;
-    // An absent `sessionid` reads as empty, an absent list as none, and an empty optional member as an absent one.
-    members.known.entry("sessionid".into()).or_insert_with(|| vec![String::new()]);
-    members.known.retain(|name, values| !values.is_empty() && (values != &[String::new()] || name == "sessionid"));
-    Ok((members, deviations))
-}
 
-fn decoded(text: &str, plus_is_space: bool) -> Result<String, Stop> {
-    let bytes = percent_decoded(text, plus_is_space).ok_or(Stop::Refused)?;
-    String::from_utf8(bytes).map_err(|_| Stop::Refused)
-}
-
-/// The items of a decoded `value`.
-fn items(name: &str, value: &str, own: Syntax) -> Result<Vec<String>, Stop> {
-    if value.trim() != value || value.contains(&format!("&{name}=")) {
-        return Err(Stop::Deviates);
+    fn is_redirect(&self, name: &str) -> bool {
+        match self.kind {
+            Kind::Redirect => self.kind.known(name).0 == Some("redirect"),
+            Kind::Callback => name == "redirect",
+        }
     }
-    let inside = |open, close| value.strip_prefix(open).and_then(|rest: &str| rest.strip_suffix(close));
-    let list: Vec<String> = if inside('[', ']').is_some() {
-        if own != Syntax::Json {
-            return Err(Stop::Deviates);
-        }
-        serde_json::from_str(value).map_err(|_| Stop::Deviates)?
-    } else if let Some(inside) = inside('{', '}') {
-        if own != Syntax::Braces {
-            return Err(Stop::Deviates);
-        }
-        if inside.contains('"') {
-            // No item that may be written has a quotation mark, and no text says what one is worth.
-            return Err(Stop::Unsaid);
-        }
-        inside.split(',').map(str::to_owned).collect()
-    } else if value.contains(',') {
-        if own != Syntax::Comma {
-            return Err(Stop::Deviates);
-        }
-        value.split(',').map(str::to_owned).collect()
-    } else {
-        vec![value.to_owned()]
-    };
-    Ok(list.into_iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
-}
 
-fn check(members: &Members, kind: Kind, deviations: &mut BTreeSet<&'static str>) -> Result<(), Stop> {
-    let one = |name: &str| match members.known.get(name).map(Vec::as_slice) {
-        Some([value]) if !value.is_empty() => Ok(&**value),
-        _ => Err(Stop::Refused),
-    };
-    let userid = one("userid")?;
-    if !is_uuid(one("txnid")?) {
-        deviations.insert("TXNID_NOT_UUID");
+    fn decoded_quietly(&self, text: &str) -> Result<String, Stop> {
+        String::from_utf8(percent_decoded(text).0).map_err(|_| Stop::Refused)
     }
-    if kind == Kind::Callback {
-        let success = match one("status")? {
-            "S" => true,
-            "F" => false,
-            _ => return Err(Stop::Refused),
+
+    fn decoded(&mut self, text: &str) -> Result<String, Stop> {
+        let (decoded, invalid) = percent_decoded(text);
+        if invalid {
+            self.deviations.insert("INVALID_ESCAPE");
+        }
+        String::from_utf8(decoded).map_err(|_| Stop::Refused)
+    }
+
+    /// Rules 4 to 9 for one member.
+    fn member(&mut self, members: &mut Members, name: String, raw: &str, form: bool, twice: bool) -> Result<(), Stop> {
+        let value = if self.is_redirect(&name) { self.redirect(raw)? } else { self.value(raw, form, twice)? };
+        let Some(known) = self.kind.known(&name).0 else {
+            self.deviations.insert("EXTRA_MEMBER");
+            return self.once(&mut members.extra, &name, value);
         };
-        let code = one("errorcode")?;
-        let significant = code.trim_start_matches('0');
-        // 4294967295 has ten digits, so that comparing texts of one length compares numbers.
-        let fits = significant.len() < 10 || significant.len() == 10 && significant <= "4294967295";
-        if !code.bytes().all(|digit| digit.is_ascii_digit()) || !fits {
+        let blank = self.kind == Kind::Redirect && OPTIONAL.contains(&known) && ABSENT.contains(&&*value)
+            || LISTS.contains(&known) && value.is_empty();
+        if blank {
+            self.deviations.insert("BLANK_OPTIONAL");
+        }
+        if LISTS.contains(&known) {
+            let list = members.known.entry(known.to_owned()).or_default();
+            if !blank {
+                let (found, repairs) = items(known, &value, self.own)?;
+                list.extend(found);
+                self.deviations.extend(repairs);
+            }
+            return Ok(());
+        }
+        self.once(&mut members.known, known, if blank { String::new() } else { value })
+    }
+
+    fn once(&mut self, members: &mut ByName, name: &str, value: String) -> Result<(), Stop> {
+        match members.get(name) {
+            Some(there) if *there != [value.clone()] => Err(Stop::Refused),
+            Some(_) => {
+                self.deviations.insert("REPEATED");
+                Ok(())
+            }
+            None => {
+                members.insert(name.to_owned(), vec![value]);
+                Ok(())
+            }
+        }
+    }
+
+    fn value(&mut self, raw: &str, form: bool, twice: bool) -> Result<String, Stop> {
+        let once = self.decoded(&plused(raw, form))?;
+        if !twice {
+            return Ok(once);
+        }
+        let again = self.decoded(&once)?;
+        if again != once {
+            self.deviations.insert("DOUBLE_ENCODED");
+        }
+        Ok(again)
+    }
+
+    fn redirect(&mut self, raw: &str) -> Result<String, Stop> {
+        if is_raw(raw) {
+            return Ok(raw.to_owned());
+        }
+        let once = self.decoded(raw)?;
+        if is_absolute(&once) {
+            return Ok(once);
+        }
+        match self.decoded_quietly(&once) {
+            Ok(again) if is_absolute(&again) => {
+                self.deviations.insert("DOUBLE_ENCODED");
+                self.decoded(&once)
+            }
+            _ => Ok(once),
+        }
+    }
+
+    /// Rule 10.
+    fn check(&mut self, members: &mut Members) -> Result<(), Stop> {
+        let one = |name: &str| match members.known.get(name).map(Vec::as_slice) {
+            Some([value]) if !value.is_empty() => Ok(value.clone()),
+            _ => Err(Stop::Refused),
+        };
+        let is_control = |c: char| matches!(u32::from(c), 0..=0x1f | 0x7f..=0x9f);
+        let (txnid, userid) = (one("txnid")?, one("userid")?);
+        if [&txnid, &userid].iter().any(|text| text.len() > 128 || text.contains(is_control)) || userid.contains(' ') {
             return Err(Stop::Refused);
         }
-        if success != significant.is_empty() {
-            deviations.insert("STATUS_MISMATCH");
+        if userid.rfind('@').is_none_or(|at| at == 0 || at + 1 == userid.len()) {
+            return Err(Stop::Refused);
         }
-        return Ok(());
-    }
-    let redirect = one("redirect")?;
-    if redirect.contains(|c: char| c == '\\' || c.is_whitespace() || c.is_control()) {
-        return Err(Stop::Refused);
-    }
-    match redirect.split_once("://") {
-        None if redirect.contains('%') => return Err(Stop::Deviates),
-        None => return Err(Stop::Refused),
-        Some((scheme, rest)) => {
-            let mut letters = scheme.bytes();
-            let scheme_is_one = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
-                && letters.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-            if !scheme_is_one && redirect.contains('%') {
-                return Err(Stop::Deviates);
-            }
-            let forbidden = ["javascript", "data", "vbscript", "file", "blob"];
-            if !scheme_is_one || rest.is_empty() || forbidden.contains(&&*scheme.to_lowercase()) {
+        if !is_uuid(&txnid) {
+            self.deviations.insert("TXNID_NOT_UUID");
+        }
+        if self.kind == Kind::Callback {
+            let success = match &*one("status")? {
+                "S" => true,
+                "F" => false,
+                _ => return Err(Stop::Refused),
+            };
+            let code = one("errorcode")?;
+            if code.len() > 10 || !code.bytes().all(|digit| digit.is_ascii_digit()) {
                 return Err(Stop::Refused);
             }
+            let code: u64 = code.parse().map_err(|_| Stop::Refused)?;
+            if code > 4_294_967_295 {
+                return Err(Stop::Refused);
+            }
+            if success != (code == 0) {
+                self.deviations.insert("STATUS_MISMATCH");
+            }
+            members.known.insert("errorcode".into(), vec![code.to_string()]);
+            return Ok(());
         }
+        let redirect = one("redirect")?;
+        let (scheme, _) = redirect.split_once(':').ok_or(Stop::Refused)?;
+        let forbidden = ["javascript", "data", "vbscript", "file", "blob", "about"];
+        if !is_absolute(&redirect)
+            || forbidden.contains(&&*scheme.to_lowercase())
+            || redirect.contains(|c| is_control(c) || c == ' ' || c == '\\')
+        {
+            return Err(Stop::Refused);
+        }
+        if members.known.get("srcref").is_none_or(Vec::is_empty) {
+            return Err(Stop::Refused);
+        }
+        Ok(())
     }
-    if userid.contains(char::is_whitespace) {
-        return Err(Stop::Refused);
+}
+
+fn plused(raw: &str, form: bool) -> String {
+    if form { raw.replace('+', " ") } else { raw.to_owned() }
+}
+
+/// The text before the first `:`, if it is a scheme (RFC 3986, 3.1).
+fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once(':')?;
+    let mut letters = scheme.bytes();
+    let first = letters.next()?;
+    (first.is_ascii_alphabetic() && letters.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)))
+        .then_some(scheme)
+}
+
+/// Whether nobody escaped a redirect. An encoder that leaves `:` raw escapes the `/` behind it.
+fn is_raw(raw: &str) -> bool {
+    scheme(raw).is_some_and(|scheme| !raw[scheme.len() + 1..].to_lowercase().starts_with("%2f"))
+}
+
+/// Section 3.
+fn is_absolute(url: &str) -> bool {
+    let Some(scheme) = scheme(url) else { return false };
+    let rest = &url[scheme.len() + 1..];
+    let web = ["http", "https"].contains(&&*scheme.to_lowercase());
+    match rest.strip_prefix("//") {
+        Some(rest) if web => {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            !host.is_empty() && !host.starts_with(':')
+        }
+        Some(rest) => !rest.is_empty(),
+        None => !web && scheme.contains('.') && !rest.is_empty(),
     }
-    match userid.split('@').collect::<Vec<_>>()[..] {
-        [name, handle] if !name.is_empty() && !handle.is_empty() => {}
-        // Of two `@` the text does not say which one divides.
-        [_, _, _, ..] => return Err(Stop::Unsaid),
-        _ => return Err(Stop::Refused),
-    }
-    if members.known.get("srcref").is_none_or(Vec::is_empty) {
-        return Err(Stop::Refused);
-    }
-    Ok(())
 }

@@ -24,12 +24,13 @@ pub fn parameters(url: &str, request: bool) -> Verdict<Parameters> {
 
 fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     let (date, message) = if request { ("reqdate", "ecreq") } else { ("resdate", "ecres") };
-    let (url, _) = url.split_once('#').unwrap_or((url, ""));
+    let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
     if url.starts_with(|first: char| first.is_ascii_whitespace()) {
         return Err(Stop::Deviates);
     }
     let query = match url.split_once('?') {
         None => url,
+        // What stands before may be a path or a part of a query.
         Some((before, _)) if before.contains('=') => return Err(Stop::Unsaid),
         Some((_, query)) => query,
     };
@@ -39,13 +40,33 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     let mut given = BTreeMap::new();
     for segment in query.split('&') {
         let Some((name, value)) = segment.split_once('=') else { continue };
-        if name.contains('%') || name.contains(char::is_whitespace) {
+        if name.contains('%') || name.contains(char::is_whitespace) || name.starts_with("amp;") {
             // Whether names may be escaped or have blanks around them is not said.
             return Err(Stop::Unsaid);
         }
-        let ours = ["fi", date, message, "iv"].contains(&name) || request && name == "requestorType";
-        if ours && given.insert(name, value).is_some() {
-            return Err(Stop::Refused);
+        let ours = |name: &str| ["fi", date, message, "iv"].contains(&name) || request && name == "requestorType";
+        let in_any_case = |known: &&str| known.eq_ignore_ascii_case(name);
+        if !ours(name) && ["fi", date, message, "iv", "requestorType"].iter().any(in_any_case) {
+            return Err(if request || !name.eq_ignore_ascii_case("requestorType") {
+                Stop::Deviates
+            } else {
+                Stop::Unsaid
+            });
+        }
+        if ours(name) && given.insert(name, value).is_some_and(|first| first != value) {
+            // Different escapes of one value are the same.
+            return Err(Stop::Deviates);
+        }
+    }
+    if given.is_empty() && !fragment.is_empty() {
+        return Err(Stop::Deviates);
+    }
+    if query.split('&').filter(|segment| segment.contains('=')).count() > given.len() {
+        // Others, or some twice.
+        let names = query.split('&').filter_map(|segment| segment.split_once('=')).map(|(name, _)| name);
+        let repeated = names.filter(|name| given.contains_key(name)).count() > given.len();
+        if repeated {
+            return Err(Stop::Deviates);
         }
     }
     let required = |name: &str| given.get(name).copied().ok_or(Stop::Refused);
@@ -54,7 +75,8 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     let (iv, requestor_type) = (optional("iv"), optional("requestorType"));
     let text = value(text)?;
     if !is_date(&text) {
-        return Err(Stop::Refused);
+        // It may have lost its zero.
+        return Err(if is_date(&[b"0", &*text].concat()) { Stop::Deviates } else { Stop::Refused });
     }
     let masked = |text: &[u8], given: &str| {
         let bytes = base64(given, *b"+/")?;
@@ -65,10 +87,14 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     if sender.is_empty() || sender.len() > 128 || sender.contains(char::is_control) {
         return Err(Stop::Refused);
     }
-    let requestor_type = requestor_type.map(|given| masked(&text, given)).transpose()?;
-    if requestor_type.as_ref().is_some_and(|kind| kind != "FIU" && kind != "LSP") {
-        return Err(Stop::Refused);
-    }
+    let requestor_type = match requestor_type {
+        None => None,
+        Some(given) => match masked(&text, given) {
+            Ok(kind) if kind == "FIU" || kind == "LSP" => Some(kind),
+            // Any other is reported.
+            _ => return Err(Stop::Deviates),
+        },
+    };
     let iv = iv.map(|given| base64(given, *b"+/")).transpose()?;
     if iv.as_ref().is_some_and(|iv| iv.len() != 16) {
         return Err(Stop::Refused);
@@ -83,7 +109,7 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
 
 /// A value, percent-decoded once; one that may need more deviates.
 fn value(text: &str) -> Result<Vec<u8>, Stop> {
-    let decoded = percent_decoded(text, false).ok_or(Stop::Deviates)?;
+    let (decoded, _) = percent_decoded(text);
     if decoded.iter().any(|byte| *byte == b'%' || byte.is_ascii_whitespace()) {
         return Err(Stop::Deviates);
     }
@@ -101,6 +127,10 @@ fn base64(text: &str, last: [u8; 2]) -> Result<Vec<u8>, Stop> {
     }
     if symbols.len() % 4 != 0 {
         return Err(Stop::Deviates);
+    }
+    if symbols.len() >= 32 && symbols.iter().all(u8::is_ascii_hexdigit) {
+        // It may be hexadecimal.
+        return Err(Stop::Unsaid);
     }
     let padding = symbols.iter().rev().take_while(|symbol| **symbol == b'=').count();
     if padding > 2 {
@@ -130,9 +160,9 @@ fn base64(text: &str, last: [u8; 2]) -> Result<Vec<u8>, Stop> {
     if fits && bits == 0 { Ok(bytes) } else { Err(Stop::Refused) }
 }
 
-/// Whether `text` is 14, 15 or 17 digits that name a minute of the calendar, and a second of it where they have one.
+/// Whether `text` is 14 to 17 digits that name a minute of the years 2000 to 2999, and a second of it where they have one.
 fn is_date(text: &[u8]) -> bool {
-    if !matches!(text.len(), 14 | 15 | 17) || !text.iter().all(u8::is_ascii_digit) {
+    if !(14..=17).contains(&text.len()) || !text.iter().all(u8::is_ascii_digit) {
         return false;
     }
     let number =
@@ -146,7 +176,6 @@ fn is_date(text: &[u8]) -> bool {
         1..=12 => 31,
         _ => 0,
     };
-    let seconds = text.len() == 15 || number(12, 14) < 60;
-    // The calendar has no year 0.
-    year > 0 && (1..=days).contains(&day) && number(8, 10) < 24 && number(10, 12) < 60 && seconds
+    let seconds = text.len() < 16 || number(12, 14) < 60;
+    (2000..3000).contains(&year) && (1..=days).contains(&day) && number(8, 10) < 24 && number(10, 12) < 60 && seconds
 }

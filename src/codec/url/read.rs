@@ -116,7 +116,7 @@ impl<'a> Finder<'a> {
             let required = [("fi", found.fi), (leg.date_name(), found.date), (leg.message_name(), found.message)];
             let missing = required.into_iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
             let other = leg.other();
-            let carries = |name| queries(url).any(|query| names_any(query, &[name]));
+            let carries = |name| queries(url).any(|query| has_any(query, &[name]));
             return Err(if carries(other.date_name()) && carries(other.message_name()) {
                 UrlProblem::OtherLeg(missing)
             } else {
@@ -142,9 +142,9 @@ fn given(text: &str) -> Value<'_> {
 /// The leg that the parameters of `url` belong to: the callback leg where it names `ecres` or `resdate`.
 pub fn leg_of(url: &str) -> Leg {
     let callback = [Leg::Callback.date_name(), Leg::Callback.message_name()];
-    // The first part that names a parameter is the one that is read.
-    let query = queries(url).find(|query| names_any(query, &PARAMETERS));
-    if query.is_some_and(|query| names_any(query, &callback)) { Leg::Callback } else { Leg::Request }
+    // The first part that has a parameter is the one that is read.
+    let query = queries(url).find(|query| has_any(query, &PARAMETERS));
+    if query.is_some_and(|query| has_any(query, &callback)) { Leg::Callback } else { Leg::Request }
 }
 
 /// Whether the query of `url` names a parameter of `leg`, as a tolerant reader finds them.
@@ -201,11 +201,14 @@ fn pieces<'a>(query: &'a str, names: &[&str]) -> impl Iterator<Item = &'a str> {
 }
 
 /// Whether `query` has a parameter of one of `names`, behind an `&` or any `?`.
+fn has_any(query: &str, names: &[&'static str]) -> bool {
+    let mut pieces = query.split(['&', '?']).filter_map(|piece| piece.split_once('='));
+    pieces.any(|(name, _)| find(names, name).is_some())
+}
+
+/// The same, and a name without a value counts too.
 fn names_any(query: &str, names: &[&'static str]) -> bool {
-    query.split(['&', '?']).any(|piece| {
-        let name = piece.split_once('=').map_or(piece, |(name, _)| name);
-        find(names, name).is_some()
-    })
+    has_any(query, names) || query.split(['&', '?']).any(|name| find(names, name).is_some())
 }
 
 /// A parameter's name and how it was written.
