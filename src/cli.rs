@@ -57,6 +57,12 @@ enum Command {
     Inspect {
         #[command(flatten)]
         keyring: KeyringSettings,
+        /// Look only at pairings of this FIU
+        #[arg(long, value_name = "ID")]
+        fiu: Option<String>,
+        /// Look only at pairings of this AA
+        #[arg(long, value_name = "ID")]
+        aa: Option<String>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -115,7 +121,9 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve { settings: cli.settings }) {
         Command::Serve { settings } => compose::serve(&settings).map_err(Failure::from),
         Command::Check { settings } => check::check(&settings),
-        Command::Inspect { keyring, json, url } => read_url(url).and_then(|url| inspect::run(&keyring, &url, json)),
+        Command::Inspect { keyring, fiu, aa, json, url } => {
+            read_url(url).and_then(|url| inspect::run(&keyring, &url, &inspect::Parties { fiu, aa }, json))
+        }
         Command::Descriptor => io::stdout().write_all(&descriptor::set()).map_err(Failure::from),
         Command::Keygen => keygen::secret().map(|secret| println!("{secret}")),
         Command::Health { address } => health::ask(&address),

@@ -9,7 +9,11 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::{
-    codec::{date::DateProblem, profile::Scheme, url::Leg},
+    codec::{
+        date::{ClockFault, DateProblem},
+        profile::Scheme,
+        url::Leg,
+    },
     keys::KdfPool,
     memory::Memory,
 };
@@ -18,6 +22,7 @@ mod expected;
 mod message;
 mod open;
 mod pick;
+mod read;
 mod seal;
 mod tick;
 mod window;
@@ -25,7 +30,8 @@ mod window;
 pub use expected::{Differences, Expected};
 pub use message::Message;
 pub use open::{Asked, Failure, Opened, Question, Tried, Verdict, Witness};
-pub use pick::pick;
+pub use pick::{Missing, pick, pick_by_handle};
+pub use read::{Unread, read};
 pub use seal::{MAX_URL, Sealing};
 pub use window::Window;
 
@@ -60,7 +66,7 @@ impl Exchange {
 pub enum Refused {
     /// The keyring has no such pairing, or none that may be used.
     #[error("the keyring has no pairing for this sender and receiver")]
-    PairingUnknown,
+    PairingUnknown(Missing),
     /// Several pairings fit.
     #[error("several pairings fit; name the other party")]
     PairingAmbiguous,
@@ -74,22 +80,32 @@ pub enum Refused {
         leg: Leg,
         /// What is wrong with the date.
         problem: DateProblem,
+        /// The usual mistake that writes such a date, if one does.
+        fault: Option<ClockFault>,
     },
     /// The date is older than the window; both in seconds.
     #[error("the date is {age} s old, and the window is {max_age} s")]
     DateExpired {
+        /// The leg, which names the date's parameter.
+        leg: Leg,
         /// Now minus the date's instant.
         age: i64,
         /// The window.
         max_age: i64,
+        /// The usual mistake that writes such a date, if one does.
+        fault: Option<ClockFault>,
     },
     /// The date is ahead of the window; both in seconds.
     #[error("the date's age is {age} s, and the window is {max_age} s")]
     DateInFuture {
+        /// The leg, which names the date's parameter.
+        leg: Leg,
         /// Now minus the date's instant: negative.
         age: i64,
         /// The window.
         max_age: i64,
+        /// The usual mistake that writes such a date, if one does.
+        fault: Option<ClockFault>,
     },
     /// Too many keys wait to be derived; try again after this time.
     #[error("too many keys wait to be derived")]

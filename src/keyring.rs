@@ -178,6 +178,16 @@ impl Keyring {
         self.by_fiu.get(fiu).is_some_and(|fiu| fiu.by_other.contains_key(aa))
     }
 
+    /// Whether a pairing of this FIU is held that is `usable`.
+    pub fn knows_fiu(&self, fiu: &str, usable: impl Fn(&Pairing) -> bool) -> bool {
+        self.by_fiu.get(fiu).is_some_and(|fiu| fiu.by_other.values().any(|pairing| usable(pairing)))
+    }
+
+    /// Whether a pairing of this AA is held that is `usable`.
+    pub fn knows_aa(&self, aa: &str, usable: impl Fn(&Pairing) -> bool) -> bool {
+        self.by_aa.get(aa).is_some_and(|aa| aa.by_other.values().any(|pairing| usable(pairing)))
+    }
+
     /// The pairing of `fiu` with `aa` among those that are `usable`. If `aa` is empty, the only pairing of `fiu`.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //! | [`exchange`] | opening and sealing one message | codec, keyring, keys, memory |
 //! | [`telemetry`] | logs, metrics, traces | names of codec, proto |
 //! | [`service`] | protobuf ↔ exchange, errors | exchange and what it uses, callers, telemetry, proto |
+//! | [`diagnosis`] | everything about one message, for operators | service and what it uses |
 //! | [`server`] | listeners, connections, TLS, limits, health, admin, drain | service, callers, telemetry, files |
 //! | [`compose`], [`cli`] | the program | everything |
 //!
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod codec;
 pub mod compose;
 pub mod config;
+pub mod diagnosis;
 pub mod exchange;
 pub mod files;
 pub mod keyring;

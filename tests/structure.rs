@@ -9,12 +9,13 @@ use std::{
 };
 
 /// Which module may use which; `compose` and `cli` may use everything.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("callers", &["codec", "files"]),
     ("cli", &["*"]),
     ("codec", &[]),
     ("compose", &["*"]),
     ("config", &[]),
+    ("diagnosis", &["codec", "exchange", "keyring", "keys", "memory", "service"]),
     ("exchange", &["codec", "keyring", "keys", "memory"]),
     ("files", &[]),
     ("keyring", &["codec", "files"]),

@@ -86,6 +86,11 @@ pub enum ParameterProblem {
 }
 
 impl ParameterProblem {
+    /// Whether the id looks as if another date had masked it.
+    pub fn is_garbled(self) -> bool {
+        matches!(self, Self::NotUtf8 | Self::ControlCharacters)
+    }
+
     /// The hint that the interface has for it.
     pub fn hint(self) -> Option<&'static str> {
         match self {

@@ -136,7 +136,7 @@ impl Exchange {
         };
         witness.window(&window);
         verdict.window = Some(window);
-        if let Err(why) = window.check() {
+        if let Err(why) = window.check(M::LEG, envelope.date.text(), now) {
             verdict = verdict.refused(why);
             if !witness.goes_on() {
                 return verdict;

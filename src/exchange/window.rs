@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     codec::{
         Envelope,
-        date::{Freshness, Instants},
+        date::{Freshness, Instants, clock_fault},
         url::Leg,
     },
     keyring::Pairing,
@@ -35,26 +35,28 @@ impl Window {
         let conventions = &pairing.conventions;
         let scheme = conventions.profile.scheme;
         envelope.iv_for(scheme).ok_or(Refused::SchemeMismatch(scheme))?;
+        let max_age = conventions.max_age;
+        let text = envelope.date.text();
         let instants = envelope
             .date
             .instants(conventions.date, conventions.read_date)
-            .map_err(|problem| Refused::DateMalformed { leg, problem })?;
+            .map_err(|problem| Refused::DateMalformed { leg, problem, fault: clock_fault(text, now, max_age) })?;
         let checked = leg == Leg::Request || conventions.check_resdate;
-        let max_age = conventions.max_age;
         let freshness = checked.then(|| instants.freshness(now, max_age));
         Ok(Self { instants, age: now - instants.issue, max_age, freshness })
     }
 
-    /// Whether the date may be accepted.
+    /// Whether the date, written as `text`, may be accepted at `now`.
     ///
     /// # Errors
-    /// [`Refused::DateExpired`] and [`Refused::DateInFuture`].
-    pub fn check(&self) -> Result<(), Refused> {
+    /// [`Refused::DateExpired`] and [`Refused::DateInFuture`], with the usual mistake that explains it.
+    pub fn check(&self, leg: Leg, text: &str, now: DateTime<Utc>) -> Result<(), Refused> {
         let (age, max_age) = (self.age.num_seconds(), self.max_age.num_seconds());
+        let fault = || clock_fault(text, now, self.max_age);
         match self.freshness {
             None | Some(Freshness::Fresh) => Ok(()),
-            Some(Freshness::Expired) => Err(Refused::DateExpired { age, max_age }),
-            Some(Freshness::InFuture) => Err(Refused::DateInFuture { age, max_age }),
+            Some(Freshness::Expired) => Err(Refused::DateExpired { leg, age, max_age, fault: fault() }),
+            Some(Freshness::InFuture) => Err(Refused::DateInFuture { leg, age, max_age, fault: fault() }),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use crate::{
     codec::{
-        Envelope, Parties, errorcode, members,
+        Envelope, Malformed, Parties, errorcode, members,
         url::{self, Leg, Parameters, Value},
     },
-    exchange::{Asked, Expected, Question, Sealing, Witness, pick},
+    exchange::{self, Asked, Expected, Question, Sealing, Witness, pick},
     memory,
     proto::{self, decode_callback_request::Source},
 };
@@ -81,8 +81,10 @@ impl Redirects {
         request: proto::DecodeCallbackRequest,
     ) -> Result<proto::DecodeCallbackResponse, Refusal> {
         let proto::DecodeCallbackRequest { fiu_id, source, expected, attempt_id } = request;
+        let (keyring, now) = (self.keyring.current().clone(), (self.clock)());
         let envelope = read(&fiu_id, &attempt_id, source)?;
-        let keyring = self.keyring.current().clone();
+        let envelope = exchange::read(&keyring, Leg::Callback, envelope, now, |pairing| context.may_use(pairing));
+        let envelope = envelope.map_err(|unread| Refusal::Unread(Leg::Callback, unread))?;
         let expected = expected.as_ref().map(|expected| Expected {
             txnid: &expected.txnid,
             sessionid: &expected.sessionid,
@@ -90,7 +92,6 @@ impl Redirects {
             aa: &expected.aa_id,
         });
         let asked = Asked { expected, call: context.call_name(&attempt_id) };
-        let now = (self.clock)();
         let question = Question { keyring: &keyring, envelope: &envelope, receiver: &fiu_id, now, asked };
         let verdict = self.exchange.open::<members::Callback>(question, context).await;
         let answered = Answered::of(verdict, context, Parties::of(Leg::Callback, &envelope.sender, &fiu_id))?;
@@ -116,7 +117,7 @@ impl Redirects {
 }
 
 /// The envelope of a callback, from whichever source the caller names.
-fn read(fiu_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
+fn read(fiu_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Result<Envelope, Malformed>, Refusal> {
     // A missing source is refused like an empty URL.
     let source = source.unwrap_or_else(|| Source::Url(String::new()));
     let mut fields = Fields::default();
@@ -131,7 +132,7 @@ fn read(fiu_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelo
         }
     }
     fields.finish()?;
-    let envelope = match &source {
+    Ok(match &source {
         Source::Url(url) => Envelope::from_url(url, Leg::Callback),
         Source::Params(params) => {
             let parameters = Parameters {
@@ -143,6 +144,5 @@ fn read(fiu_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelo
             };
             Envelope::from_parameters(parameters, Leg::Callback)
         }
-    };
-    envelope.map_err(|malformed| Refusal::Malformed(Leg::Callback, malformed))
+    })
 }

@@ -5,23 +5,22 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use prost::Message;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::pb;
 
 use crate::{
     callers::Rpc,
-    codec::{
-        Malformed, Parties,
-        profile::Scheme,
-        url::{Leg, UrlProblem},
-    },
-    exchange::{Differences, Refused},
+    codec::{Malformed, Parties, url::Leg},
+    exchange::{Refused, Unread},
     proto::ErrorReason,
 };
 
 use super::MAX_REQUEST;
+
+mod text;
+
+use text::Text;
 
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "aa.redirect.v1";
@@ -43,7 +42,7 @@ pub enum Refusal {
     /// All fields that are missing or malformed.
     FieldInvalid(Vec<Violation>),
     /// The URL, the date or another parameter of the leg cannot be read.
-    Malformed(Leg, Malformed),
+    Unread(Leg, Unread),
     /// The exchange refuses the message; an id that is not known is empty.
     Exchange {
         /// Why.
@@ -78,12 +77,6 @@ pub enum Refusal {
     RequestTooLarge,
 }
 
-/// The message and metadata of a refusal.
-struct Text {
-    message: String,
-    metadata: BTreeMap<String, String>,
-}
-
 /// `google.rpc.ErrorInfo` with its metadata in sorted order: equal refusals are equal bytes.
 #[derive(Clone, PartialEq, Message)]
 struct ErrorInfo {
@@ -105,9 +98,13 @@ impl Refusal {
     pub fn reason(&self) -> ErrorReason {
         match self {
             Self::FieldInvalid(_) => ErrorReason::FieldInvalid,
-            Self::Malformed(_, Malformed::Url(_)) => ErrorReason::UrlMalformed,
-            Self::Malformed(_, Malformed::Date { .. }) => ErrorReason::DateMalformed,
-            Self::Malformed(_, Malformed::Parameter { .. }) => ErrorReason::ParameterMalformed,
+            Self::Unread(_, unread) => match unread {
+                Unread::Malformed { malformed: Malformed::Url(_), .. } => ErrorReason::UrlMalformed,
+                Unread::Malformed { malformed: Malformed::Date { .. }, .. } => ErrorReason::DateMalformed,
+                Unread::Malformed { malformed: Malformed::Parameter { .. }, .. } | Unread::NotMasked(_) => {
+                    ErrorReason::ParameterMalformed
+                }
+            },
             Self::Exchange { refused, .. } => reason_of(*refused),
             Self::RedirectForbidden { .. } => ErrorReason::RedirectForbidden,
             Self::CallerUnknown => ErrorReason::CallerUnknown,
@@ -123,6 +120,11 @@ impl Refusal {
     /// The message for the caller: what is wrong, whose side, what to do.
     pub fn message(&self) -> String {
         self.text().message
+    }
+
+    /// The hint in the metadata, if there is one.
+    pub fn hint(&self) -> Option<String> {
+        self.text().metadata.remove("hint")
     }
 
     /// The status of a call that is refused, under the call's request id.
@@ -169,9 +171,9 @@ impl Refusal {
 
     fn text(&self) -> Text {
         match self {
-            Self::FieldInvalid(violations) => field_invalid(violations),
-            Self::Malformed(leg, malformed) => malformed_text(*leg, malformed),
-            Self::Exchange { refused, fiu, aa } => exchange_text(*refused, fiu, aa),
+            Self::FieldInvalid(violations) => text::field_invalid(violations),
+            Self::Unread(leg, unread) => text::unread(*leg, unread),
+            Self::Exchange { refused, fiu, aa } => text::exchange(*refused, fiu, aa),
             Self::RedirectForbidden { field, fiu, aa } => {
                 let message = format!(
                     "the pairing does not allow the host of {field}: \
@@ -188,7 +190,7 @@ impl Refusal {
                     format!("this caller may not call {rpc}: add it to the caller's `methods` in the callers file");
                 Text::of(message, [("method", rpc.to_string())])
             }
-            Self::Full(_) => Text::plain(OVERLOADED),
+            Self::Full(_) => Text::plain(text::OVERLOADED),
             Self::NotReady => Text::plain("the server is shutting down: try again, and another replica takes the call"),
             Self::TimedOut => {
                 Text::plain("the deadline of the call passed before the work was done: allow more time, or try again")
@@ -205,29 +207,6 @@ impl Refusal {
     }
 }
 
-const OVERLOADED: &str = "the server has too much work: try again after the delay in google.rpc.RetryInfo";
-
-impl Text {
-    fn of<const N: usize>(message: impl Into<String>, metadata: [(&str, String); N]) -> Self {
-        let metadata = metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { message: message.into(), metadata }
-    }
-
-    fn plain(message: &str) -> Self {
-        Self::of(message, [])
-    }
-
-    /// With the ids that are known.
-    fn with_ids(mut self, fiu: &str, aa: &str) -> Self {
-        for (name, id) in [("fiu_id", fiu), ("aa_id", aa)] {
-            if !id.is_empty() {
-                self.metadata.insert(name.to_owned(), id.to_owned());
-            }
-        }
-        self
-    }
-}
-
 /// The name of a reason as `ErrorInfo` has it, without the enum's prefix.
 pub fn reason_name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
@@ -235,7 +214,7 @@ pub fn reason_name(reason: ErrorReason) -> &'static str {
 
 fn reason_of(refused: Refused) -> ErrorReason {
     match refused {
-        Refused::PairingUnknown => ErrorReason::PairingUnknown,
+        Refused::PairingUnknown(_) => ErrorReason::PairingUnknown,
         Refused::PairingAmbiguous => ErrorReason::PairingAmbiguous,
         Refused::SchemeMismatch(_) => ErrorReason::SchemeMismatch,
         Refused::DateMalformed { .. } => ErrorReason::DateMalformed,
@@ -250,7 +229,7 @@ fn reason_of(refused: Refused) -> ErrorReason {
     }
 }
 
-/// The gRPC code of a reason, as the comments of `ErrorReason` have it.
+/// The gRPC code of a reason (`api.md` of the interface, the comments of `ErrorReason`).
 fn code_of(reason: ErrorReason) -> Code {
     match reason {
         ErrorReason::FieldInvalid
@@ -289,152 +268,4 @@ fn bad_request(violations: &[Violation]) -> pb::BadRequest {
         })
         .collect();
     pb::BadRequest { field_violations }
-}
-
-/// Names the first violation in words, and how many more there are.
-fn field_invalid(violations: &[Violation]) -> Text {
-    let fields: Vec<&str> = violations.iter().map(|violation| violation.field).collect();
-    let first = violations.first().map_or_else(String::new, |first| format!("{} {}", first.field, first.description));
-    let more = match violations.len() {
-        0 | 1 => String::new(),
-        2 => format!("; 1 more field is wrong: {}", fields[1]),
-        count => format!("; {} more fields are wrong: {}", count - 1, fields[1..].join(", ")),
-    };
-    Text::of(first + &more, [("fields", fields.join(", "))])
-}
-
-fn exchange_text(refused: Refused, fiu: &str, aa: &str) -> Text {
-    let text = match refused {
-        Refused::PairingUnknown => Text::plain(&pairing_unknown(fiu, aa)),
-        Refused::PairingAmbiguous => Text::plain(&pairing_ambiguous(fiu, aa)),
-        Refused::SchemeMismatch(scheme) => scheme_mismatch(scheme, fiu, aa),
-        Refused::DateMalformed { leg, problem } => date_malformed(leg, problem),
-        Refused::DateExpired { age, max_age } => dated(
-            format!(
-                "the date is {age} s old, and the pairing allows {max_age} s: the user waited, the URL was used again, \
-                 or a clock is wrong; start a new redirect"
-            ),
-            age,
-            max_age,
-        ),
-        Refused::DateInFuture { age, max_age } => dated(
-            format!(
-                "the date is {} s ahead, and the pairing allows {max_age} s: the sender's clock is wrong, \
-                 or the sender writes local time instead of UTC",
-                age.unsigned_abs()
-            ),
-            age,
-            max_age,
-        ),
-        Refused::Overloaded(_) => Text::plain(OVERLOADED),
-        Refused::Undecipherable => Text::plain(
-            "the message does not open: the secrets differ, the message was changed, or its members cannot be read; \
-             the operator finds the cause with `aa-redirect inspect`",
-        ),
-        Refused::NotExpected(differences) => not_expected(differences),
-        Refused::AlreadyOpened(first) => already_opened(first),
-        Refused::StoreUnavailable => Text::plain(
-            "the server cannot remember this message, so it does not open it: its shared store does not answer, or its \
-             own memory is full; nothing was recorded: try again, and tell the operator if it goes on",
-        ),
-        Refused::TooLong => Text::plain("the message is too long for a URL: shorten its members"),
-    };
-    text.with_ids(fiu, aa)
-}
-
-fn not_expected(differences: Differences) -> Text {
-    let fields = differences.names();
-    let message = format!(
-        "the callback opens, but differs from your record in {fields}: it belongs to another redirect, or was joined from \
-         parts of others; do not act on it"
-    );
-    Text::of(message, [("fields", fields)])
-}
-
-fn already_opened(first: DateTime<Utc>) -> Text {
-    let first = first.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let message = format!(
-        "the message was opened before, first at {first}, and the pairing refuses reopenings: a page that was loaded \
-         again, a URL that was used again, or a retry without the attempt_id of the first try"
-    );
-    Text::of(message, [("first_open_time", first)])
-}
-
-fn dated(message: String, age: i64, max_age: i64) -> Text {
-    Text::of(message, [("age_seconds", age.to_string()), ("max_age_seconds", max_age.to_string())])
-}
-
-fn scheme_mismatch(scheme: Scheme, fiu: &str, aa: &str) -> Text {
-    let problem = match scheme {
-        Scheme::HkdfIv => "needs an iv, and the message has none",
-        Scheme::Pbkdf2 => "has no iv, and the message has one",
-    };
-    let message = format!(
-        "the pairing of {fiu} with {aa} was chosen, and its scheme {} {problem}: if the other party is a different one, \
-         name it in the call; else the two sides follow different versions of the guideline",
-        scheme.name()
-    );
-    Text::of(message, [("scheme", scheme.name().to_owned())])
-}
-
-fn pairing_unknown(fiu: &str, aa: &str) -> String {
-    let message = match (fiu, aa) {
-        (fiu, "") => {
-            format!("the server has no pairing of the FIU {fiu} with an AA that lists the handle of redirect.userid")
-        }
-        ("", aa) => format!("the server has no pairing of the AA {aa}"),
-        (fiu, aa) => format!("the server has no pairing of the FIU {fiu} with the AA {aa}"),
-    };
-    message + ": check the ids, or add the pairing to the keyring; ListPairings shows what there is"
-}
-
-fn pairing_ambiguous(fiu: &str, aa: &str) -> String {
-    if aa.is_empty() {
-        format!("several AAs have a pairing with the FIU {fiu}: name one in aa_id")
-    } else {
-        format!("several FIUs have a pairing with the AA {aa}: name one in fiu_id")
-    }
-}
-
-fn date_malformed(leg: Leg, problem: &str) -> Text {
-    let parameter = leg.date_name();
-    let message = format!("{parameter} {problem}; it must be ddmmyyyyhh24misss in UTC, such as 060420210510756");
-    Text::of(message, [("parameter", parameter.to_owned()), ("problem", problem.to_owned())])
-}
-
-fn malformed_text(leg: Leg, malformed: &Malformed) -> Text {
-    let (parameter, problem, advice, hint) = match malformed {
-        Malformed::Url(UrlProblem::Missing(names)) => {
-            (names.join(", "), missing(names), ": the sender left that out, or the URL was cut on the way", None)
-        }
-        Malformed::Url(UrlProblem::Repeated(names)) => {
-            (names.join(", "), repeated(names), ": the sender or the browser must send that once", None)
-        }
-        Malformed::Url(UrlProblem::OtherLeg(names)) => {
-            let advice = match leg {
-                Leg::Request => ": the URL is a callback, so call DecodeCallback",
-                Leg::Callback => ": the URL is a request, so call DecodeRedirect",
-            };
-            (names.join(", "), missing(names), advice, None)
-        }
-        Malformed::Date { problem, .. } => return date_malformed(leg, problem),
-        Malformed::Parameter { parameter, problem, .. } => {
-            let advice = ": the sender wrote it so, or something on the way changed it";
-            ((*parameter).to_owned(), problem.to_string(), advice, problem.hint())
-        }
-    };
-    let message = format!("{parameter} {problem}{advice}");
-    let mut text = Text::of(message, [("parameter", parameter), ("problem", problem)]);
-    text.metadata.extend(hint.map(|hint| ("hint".to_owned(), hint.to_owned())));
-    text
-}
-
-fn missing(names: &[&str]) -> String {
-    let verb = if names.len() == 1 { "is" } else { "are" };
-    format!("{verb} missing from the query of the URL")
-}
-
-fn repeated(names: &[&str]) -> String {
-    let verb = if names.len() == 1 { "comes" } else { "come" };
-    format!("{verb} more than once, with different values")
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     codec::{
-        Envelope, Parties, form, members,
+        Envelope, Malformed, Parties, members,
         url::{self, Leg, Parameters, Value},
     },
-    exchange::{Asked, Question, Refused, Sealing, Witness, pick},
+    exchange::{self, Asked, Question, Refused, Sealing, Witness, pick, pick_by_handle},
     keyring::Pairing,
     memory,
     proto::{self, decode_redirect_request::Source},
@@ -72,8 +72,7 @@ impl Redirects {
         if !aa.is_empty() {
             return pick(&keyring, Leg::Request, Parties { fiu, aa }, |pairing| context.may_use(pairing));
         }
-        let handled = form::handle(userid).and_then(|handle| keyring.by_handle(fiu, &handle));
-        handled.filter(|pairing| context.may_use(pairing)).map(Arc::clone).ok_or(Refused::PairingUnknown)
+        pick_by_handle(&keyring, fiu, userid, |pairing| context.may_use(pairing))
     }
 
     /// Opens the redirect that a browser brought.
@@ -83,10 +82,11 @@ impl Redirects {
         request: proto::DecodeRedirectRequest,
     ) -> Result<proto::DecodeRedirectResponse, Refusal> {
         let proto::DecodeRedirectRequest { aa_id, source, attempt_id } = request;
+        let (keyring, now) = (self.keyring.current().clone(), (self.clock)());
         let envelope = read(&aa_id, &attempt_id, source)?;
-        let keyring = self.keyring.current().clone();
+        let envelope = exchange::read(&keyring, Leg::Request, envelope, now, |pairing| context.may_use(pairing));
+        let envelope = envelope.map_err(|unread| Refusal::Unread(Leg::Request, unread))?;
         let asked = Asked { expected: None, call: context.call_name(&attempt_id) };
-        let now = (self.clock)();
         let question = Question { keyring: &keyring, envelope: &envelope, receiver: &aa_id, now, asked };
         let verdict = self.exchange.open::<members::Redirect>(question, context).await;
         let answered = Answered::of(verdict, context, Parties::of(Leg::Request, &envelope.sender, &aa_id))?;
@@ -112,7 +112,7 @@ impl Redirects {
 }
 
 /// The envelope of a request, from whichever source the caller names.
-fn read(aa_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelope, Refusal> {
+fn read(aa_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Result<Envelope, Malformed>, Refusal> {
     // A missing source is refused like an empty URL.
     let source = source.unwrap_or_else(|| Source::Url(String::new()));
     let mut fields = Fields::default();
@@ -127,7 +127,7 @@ fn read(aa_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelop
         }
     }
     fields.finish()?;
-    let envelope = match &source {
+    Ok(match &source {
         Source::Url(url) => Envelope::from_url(url, Leg::Request),
         Source::Params(params) => {
             let parameters = Parameters {
@@ -139,8 +139,7 @@ fn read(aa_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Envelop
             };
             Envelope::from_parameters(parameters, Leg::Request)
         }
-    };
-    envelope.map_err(|malformed| Refusal::Malformed(Leg::Request, malformed))
+    })
 }
 
 /// The host that `field` leads to is not allowed.

@@ -1,0 +1,91 @@
+//! What recipes need of a message, read without any demand on lengths.
+
+use base64::{
+    Engine, alphabet,
+    engine::{
+        DecodePaddingMode,
+        general_purpose::{GeneralPurpose, GeneralPurposeConfig},
+    },
+};
+use percent_encoding::percent_decode_str;
+
+use crate::codec::{
+    cipher::BLOCK,
+    url::{self, Leg, Value},
+};
+
+/// Takes what any encoder writes.
+const TOLERANT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The parts of a message.
+pub(super) struct Material {
+    pub(super) leg: Leg,
+    /// The date's characters, without outer blanks.
+    pub(super) date: String,
+    /// What `fi` decodes to, still masked.
+    pub(super) fi: Vec<u8>,
+    /// The IV, if it has the length of one.
+    pub(super) iv: Option<[u8; BLOCK]>,
+    /// The IV, whatever its length.
+    pub(super) iv_bytes: Option<Vec<u8>>,
+    pub(super) ciphertext: Vec<u8>,
+}
+
+impl Material {
+    /// The parts of the message at `url`; `None` if its parameters cannot be read at all.
+    pub(super) fn of(url: &str, leg: Leg) -> Option<Self> {
+        let (parameters, _) = url::read(url, leg).ok()?;
+        let iv_bytes = parameters.iv.and_then(decoded);
+        Some(Self {
+            leg,
+            date: plain(parameters.date).trim().to_owned(),
+            fi: decoded(parameters.fi)?,
+            iv: iv_bytes.as_deref().and_then(|iv| iv.try_into().ok()),
+            iv_bytes,
+            ciphertext: decoded(parameters.message)?,
+        })
+    }
+}
+
+/// A value without its percent-encoding, however often it was encoded.
+fn plain(value: Value<'_>) -> String {
+    let mut text = value.text.to_owned();
+    for _ in 0..8 {
+        let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if decoded == text {
+            break;
+        }
+        text = decoded;
+    }
+    text
+}
+
+/// The bytes of a value: Base64 of any alphabet and padding, or hexadecimal.
+fn decoded(value: Value<'_>) -> Option<Vec<u8>> {
+    let text = plain(value);
+    if text.len() >= 2 * BLOCK && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return hex(&text);
+    }
+    let usual: String = text
+        .chars()
+        .filter(|c| !matches!(c, '\r' | '\n'))
+        .map(|c| match c {
+            '-' | ' ' => '+',
+            '_' => '/',
+            other => other,
+        })
+        .collect();
+    TOLERANT.decode(usual).ok()
+}
+
+/// The bytes that hexadecimal digits of either case write.
+pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .then(|| (0..text.len()).step_by(2).map(digits).collect())?
+}
