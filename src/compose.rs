@@ -57,6 +57,9 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         tracing::warn!(file = %file.display(), line = warning.line, "{}", warning.text);
     }
     let telemetry = Telemetry::new(tracer);
+    if settings.no_pairing_metrics {
+        telemetry.metrics.merge_pairings();
+    }
     telemetry.metrics.observe(Reading::LogLinesDropped, log.dropped());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve_loaded(settings, loaded, &telemetry))?;

@@ -158,6 +158,10 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_CONNECTION_AGE", default_value_t = DEFAULT_MAX_CONNECTION_AGE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     pub max_connection_age: u64,
 
+    /// Show all pairings as one in the metrics, with `*` for their ids; for keyrings of thousands
+    #[arg(long, env = "AA_REDIRECT_NO_PAIRING_METRICS", value_parser = FalseyValueParser::new())]
+    pub no_pairing_metrics: bool,
+
     /// Write log lines of this level and above
     #[arg(long, value_name = "LEVEL", env = "AA_REDIRECT_LOG_LEVEL", default_value = "info")]
     pub log_level: LogLevel,

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -29,7 +29,7 @@ mod queue;
 use queue::Queue;
 
 /// The most derivations that wait: about four seconds of one thread, more than most callers wait.
-const QUEUE: usize = 1024;
+pub const QUEUE: usize = 1024;
 /// The most keys in the cache: more than one minute of one thread's work, in half a megabyte.
 const CACHE: usize = 8192;
 /// The longest time in the cache, for every window.
@@ -65,12 +65,17 @@ struct Shared {
     /// Keys derived so far.
     derivations: AtomicU64,
     refused: AtomicU64,
+    on_wait: OnceLock<OnWait>,
 }
+
+/// Hears for how long a derivation waited.
+type OnWait = Box<dyn Fn(Duration) + Send + Sync>;
 
 struct Job {
     pairing: Arc<Pairing>,
     secret: usize,
     date: String,
+    queued: Instant,
     reply: oneshot::Sender<Key>,
 }
 
@@ -104,6 +109,7 @@ impl KdfPool {
             latest: AtomicU64::new(FIRST_GUESS),
             derivations: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            on_wait: OnceLock::new(),
         });
         let keys = Arc::new(Cache::<(u64, String), Remembered>::new(CACHE));
         for number in 0..threads {
@@ -143,6 +149,16 @@ impl KdfPool {
         first
     }
 
+    /// From now on `hear` is told for how long each derivation waited for a thread. The first one stays.
+    pub fn on_wait(&self, hear: impl Fn(Duration) + Send + Sync + 'static) {
+        let _ = self.shared.on_wait.set(Box::new(hear));
+    }
+
+    /// How many threads derive.
+    pub fn threads(&self) -> u32 {
+        self.shared.threads
+    }
+
     /// The kernels in use, for the log.
     pub fn kernels(&self) -> String {
         self.shared.kernels.to_string()
@@ -177,7 +193,8 @@ impl KdfPool {
         let name = (pairing.secrets[secret].serial, date.to_owned());
         let remembered = self.keys.get_or_insert_async(&name, async {
             let (reply, key) = oneshot::channel();
-            let job = Job { pairing: Arc::clone(pairing), secret, date: date.to_owned(), reply };
+            let (owned, date) = (Arc::clone(pairing), date.to_owned());
+            let job = Job { pairing: owned, secret, date, queued: Instant::now(), reply };
             self.shared.enqueue(job);
             // A job without room is dropped, and its reply with it.
             let key = key.await.map_err(|_| self.shared.overloaded())?;
@@ -263,6 +280,9 @@ fn work(shared: &Shared) {
     let _ = rustix::process::nice(NICENESS);
     while let Some(jobs) = shared.next() {
         let begin = Instant::now();
+        if let Some(hear) = shared.on_wait.get() {
+            jobs.iter().for_each(|job| hear(begin.saturating_duration_since(job.queued)));
+        }
         let inputs: Vec<Input<'_>> =
             jobs.iter().map(|job| input(&job.pairing.secrets[job.secret], &job.date)).collect();
         let mut keys = Zeroizing::new(vec![[0; 32]; inputs.len()]);

@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,10 @@ use tonic::service::Routes;
 use crate::{
     callers,
     service::{Clock, MAX_REQUEST, RedirectService, RedirectServiceServer, SERVICE_NAME, proto},
-    telemetry::{Telemetry, metrics},
+    telemetry::{
+        Telemetry,
+        metrics::{Format, Reading},
+    },
 };
 
 mod admin;
@@ -129,7 +135,10 @@ impl<S: RedirectService> Services<S> {
             .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_REQUEST))
             .prepare();
         let telemetry = Arc::clone(&edges.telemetry);
-        let text = Arc::new(move || (HeaderValue::from_static(metrics::CONTENT_TYPE), telemetry.metrics.text()));
+        let text = Arc::new(move |accept: Option<&HeaderValue>| {
+            let format = Format::accepted(accept.and_then(|accept| accept.to_str().ok()));
+            (HeaderValue::from_static(format.content_type()), telemetry.metrics.text(format))
+        });
         let admin = Admin::new(readiness.clone(), health, text);
         Ok(Self { redirects, others, readiness, admin, edges })
     }
@@ -154,6 +163,7 @@ impl<S: RedirectService> Services<S> {
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),
         });
+        observe(&shared, &self.readiness);
         let workers = Workers::start()?;
         let connections = Connections::new(limits.max_connections);
         let (sender, mut accepted) = mpsc::channel(64);
@@ -190,6 +200,21 @@ impl<S: RedirectService> Services<S> {
         }
         Ok(())
     }
+}
+
+/// Tells the metrics how full the server is and whether it serves.
+fn observe<S: RedirectService>(shared: &Arc<Shared<S>>, readiness: &Readiness) {
+    let metrics = &shared.edges.telemetry.metrics;
+    let (ready, draining) = (readiness.clone(), readiness.clone());
+    metrics.observe(Reading::Ready, move || ready.is_serving().into());
+    metrics.observe(Reading::Draining, move || draining.is_draining().into());
+    let connections = shared.limits.max_connections as u64;
+    metrics.observe(Reading::MaxConnections, move || connections);
+    metrics.observe(Reading::MaxCalls, || call::MAX_CALLS as u64);
+    // The metrics may outlive the server, which holds them.
+    let calls = Arc::downgrade(shared);
+    let read = move || calls.upgrade().map_or(0, |shared| shared.calls.load(Ordering::Relaxed) as u64);
+    metrics.observe(Reading::Calls, read);
 }
 
 /// Hands over what `listener` accepts, until nobody takes it.

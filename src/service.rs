@@ -120,7 +120,7 @@ impl Witness for Context {
     }
 
     fn pairing(&self, pairing: &Pairing) {
-        self.call.note_pairing(&pairing.fiu, &pairing.aa);
+        self.call.note_pairing(&pairing.fiu, &pairing.aa, pairing.conventions.profile.scheme);
     }
 
     fn window(&self, window: &Window) {

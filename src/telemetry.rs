@@ -9,7 +9,7 @@ pub mod method;
 pub mod metrics;
 pub mod traces;
 
-use metrics::Metrics;
+use metrics::{Metrics, Reading};
 use traces::Tracer;
 
 /// Takes the records of calls.
@@ -22,7 +22,11 @@ pub struct Telemetry {
 impl Telemetry {
     /// With new metrics, and with spans if there is a tracer.
     pub fn new(tracer: Option<Tracer>) -> Arc<Self> {
-        Arc::new(Self { metrics: Metrics::new(), tracer })
+        let metrics = Metrics::new();
+        if let Some(tracer) = &tracer {
+            metrics.observe(Reading::SpansLost, tracer.lost());
+        }
+        Arc::new(Self { metrics, tracer })
     }
 
     /// Exports the waiting spans. Blocks for at most `bound`.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     exchange::Exchange,
     files::reload::Outcome,
     keyring,
-    keys::KdfPool,
+    keys::{KdfPool, QUEUE},
     memory::Memory,
     server::tls,
     telemetry::{
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// Counters of keys and failures, and the end of the certificate.
-pub(super) fn readings(telemetry: &Telemetry, exchange: &Arc<Exchange>, tls: Option<&Arc<tls::Served>>) {
+pub(super) fn readings(telemetry: &Arc<Telemetry>, exchange: &Arc<Exchange>, tls: Option<&Arc<tls::Served>>) {
     let keys = |reading, read: fn(&KdfPool) -> u64| {
         let keys = Arc::clone(exchange.keys());
         telemetry.metrics.observe(reading, move || read(&keys));
@@ -24,7 +26,11 @@ pub(super) fn readings(telemetry: &Telemetry, exchange: &Arc<Exchange>, tls: Opt
     keys(Reading::Derivations, KdfPool::derivations);
     keys(Reading::DerivationsRefused, KdfPool::refused);
     keys(Reading::DerivationQueue, |keys| keys.waiting() as u64);
+    keys(Reading::DerivationQueueLimit, |_| QUEUE as u64);
+    keys(Reading::KdfThreads, |keys| keys.threads().into());
     keys(Reading::DerivedKeys, |keys| keys.remembered() as u64);
+    let hearer = Arc::clone(telemetry);
+    exchange.keys().on_wait(move |wait| hearer.metrics.derivation_waited(wait));
     let memory = |reading, read: fn(&Memory) -> u64| {
         let memory = Arc::clone(exchange.memory());
         telemetry.metrics.observe(reading, move || read(&memory));
@@ -34,8 +40,14 @@ pub(super) fn readings(telemetry: &Telemetry, exchange: &Arc<Exchange>, tls: Opt
     memory(Reading::OpenedMemoryFull, Memory::full);
     if let Some(tls) = tls.cloned() {
         // A certificate that ended before 1970 is expired, which 0 says as well.
-        let expiry = move || u64::try_from(tls.current().not_after.timestamp()).unwrap_or(0);
-        telemetry.metrics.observe(Reading::CertificateExpiry, expiry);
+        let seconds = |end: DateTime<Utc>| u64::try_from(end.timestamp()).unwrap_or(0);
+        // With or without client CAs is a setting, which no reload changes.
+        if tls.current().client_ca_not_after.is_some() {
+            let tls = Arc::clone(&tls);
+            let expiry = move || tls.current().client_ca_not_after.map_or(0, seconds);
+            telemetry.metrics.observe(Reading::ClientCaExpiry, expiry);
+        }
+        telemetry.metrics.observe(Reading::CertificateExpiry, move || seconds(tls.current().not_after));
     }
 }
 

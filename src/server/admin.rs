@@ -15,7 +15,7 @@ use std::{
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
+    header::{ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -42,8 +42,8 @@ const MAX_HEADERS: u32 = 16 * 1024;
 /// The media type of what is not metrics.
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Tells the metrics: media type and text.
-pub(crate) type Metrics = Arc<dyn Fn() -> (HeaderValue, String) + Send + Sync>;
+/// Tells the metrics to an `Accept` header: media type and text.
+pub(crate) type Metrics = Arc<dyn Fn(Option<&HeaderValue>) -> (HeaderValue, String) + Send + Sync>;
 
 /// What the admin port answers from.
 #[derive(Clone)]
@@ -135,10 +135,10 @@ impl Admin {
         if request.version() == Version::HTTP_2 && request.uri().path().starts_with("/grpc.health.v1.Health/") {
             return self.health.oneshot(request).await;
         }
-        Ok(self.page(request.method(), request.uri().path()))
+        Ok(self.page(request.method(), request.uri().path(), request.headers().get(ACCEPT)))
     }
 
-    fn page(&self, method: &Method, path: &str) -> Response<Body> {
+    fn page(&self, method: &Method, path: &str, accept: Option<&HeaderValue>) -> Response<Body> {
         let (status, media_type, text) = match path {
             _ if !matches!(path, "/livez" | "/readyz" | "/metrics") => {
                 (StatusCode::NOT_FOUND, PLAIN, "not found".to_owned())
@@ -147,7 +147,7 @@ impl Admin {
                 (StatusCode::METHOD_NOT_ALLOWED, PLAIN, "method not allowed".to_owned())
             }
             "/metrics" => {
-                let (media_type, text) = (self.metrics)();
+                let (media_type, text) = (self.metrics)(accept);
                 (StatusCode::OK, media_type, text)
             }
             "/readyz" if let Some(reason) = self.readiness.reason() => {
@@ -189,7 +189,10 @@ mod tests {
     async fn admin([first_request, life, grace]: [u64; 3]) -> (tokio::task::JoinHandle<()>, SocketAddr, Readiness) {
         let readiness = Readiness::new();
         let health = health::service(readiness.clone(), vec![]);
-        let metrics: Metrics = Arc::new(|| (HeaderValue::from_static("text/metrics"), "calls 1\n".to_owned()));
+        let metrics: Metrics = Arc::new(|accept| {
+            let asked = accept.cloned().unwrap_or(HeaderValue::from_static("text/metrics"));
+            (asked, "calls 1\n".to_owned())
+        });
         let mut admin = Admin::new(readiness.clone(), health, metrics);
         admin.times = Times {
             first_request: Duration::from_millis(first_request),

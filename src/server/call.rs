@@ -32,7 +32,7 @@ use super::{
 };
 
 /// Calls at work at most; each may hold a request of 64 KiB.
-const MAX_CALLS: usize = 4096;
+pub(super) const MAX_CALLS: usize = 4096;
 /// How long a call may take that names no deadline: one whose body never comes must not hold its place for good.
 const USUAL_DEADLINE: Duration = Duration::from_mins(1);
 /// Bytes in front of a message of gRPC: whether it is compressed, and its length.

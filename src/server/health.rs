@@ -44,10 +44,14 @@ impl Readiness {
         });
     }
 
-    /// Whether the server takes calls.
-    #[cfg(test)]
-    fn is_serving(&self) -> bool {
+    /// Whether the server takes calls and no shutdown has begun.
+    pub(crate) fn is_serving(&self) -> bool {
         *self.0.borrow() == State::Serving
+    }
+
+    /// Whether a shutdown has begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        matches!(*self.0.borrow(), State::Draining | State::Ended)
     }
 
     /// Why the server takes no calls, for people; none while it takes them.

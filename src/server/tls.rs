@@ -43,6 +43,8 @@ pub struct Tls {
     pub config: Arc<ServerConfig>,
     /// When the server's own certificate expires.
     pub not_after: DateTime<Utc>,
+    /// When the client CA that ends first expires.
+    pub client_ca_not_after: Option<DateTime<Utc>>,
 }
 
 /// Certificates and key that are served while their files change.
@@ -101,15 +103,15 @@ impl Tls {
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| refused(&files.cert, format!("TLS cannot be set up: {error}")))?;
-        let builder = match clients {
-            Some(clients) => builder.with_client_cert_verifier(clients),
-            None => builder.with_no_client_auth(),
+        let (builder, client_ca_not_after) = match clients {
+            Some((verifier, not_after)) => (builder.with_client_cert_verifier(verifier), not_after),
+            None => (builder.with_no_client_auth(), None),
         };
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![H2.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), not_after })
+        Ok(Self { config: Arc::new(config), not_after, client_ca_not_after })
     }
 }
 
@@ -163,19 +165,21 @@ fn key(file: &Path, read: &ReadFile<'_>, provider: &CryptoProvider) -> Result<Ar
     })
 }
 
+/// What checks the certificates of clients, and when the first CA expires.
+type Clients = (Arc<dyn ClientCertVerifier>, Option<DateTime<Utc>>);
+
 /// What checks the certificates of clients against the CAs of `file`.
-fn clients(
-    file: &Path,
-    read: &ReadFile<'_>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, String> {
+fn clients(file: &Path, read: &ReadFile<'_>, provider: &Arc<CryptoProvider>) -> Result<Clients, String> {
     let mut roots = RootCertStore::empty();
-    for (at, ca) in certificates(file, read, "the CAs of clients' certificates")?.into_iter().enumerate() {
+    let cas = certificates(file, read, "the CAs of clients' certificates")?;
+    let first_to_expire = cas.iter().filter_map(validity).map(|(_, not_after)| not_after).min();
+    for (at, ca) in cas.into_iter().enumerate() {
         roots.add(ca).map_err(|_| format!("certificate {} of it cannot be read as that of a CA; drop it", at + 1))?;
     }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| format!("clients cannot be checked with it: {error}"))
+        .map_err(|error| format!("clients cannot be checked with it: {error}"))?;
+    Ok((verifier, first_to_expire))
 }
 
 /// The certificates of `file`, at least one; `wanted` says which belong into it.

@@ -20,11 +20,11 @@ use tonic::Code;
 use super::{
     Telemetry,
     method::{Method, code_names},
-    metrics::{Outcome, PairingCounts, SecretUses},
+    metrics::{Ended, Outcome, PairingCounts, SecretUses},
     traces,
 };
 use crate::{
-    codec::{Deviation, Deviations, url::Leg},
+    codec::{Deviation, Deviations, profile::Scheme, url::Leg},
     proto::ErrorReason,
 };
 
@@ -50,6 +50,7 @@ pub struct Call {
 struct Notes {
     caller: Option<Arc<str>>,
     pairing: Option<Arc<PairingCounts>>,
+    scheme: Option<Scheme>,
     secret: Option<Arc<SecretUses>>,
     reason: Option<ErrorReason>,
     deviations: Deviations,
@@ -88,9 +89,12 @@ impl Call {
 
     /// Notes the pairing. Only a pairing of the keyring: its ids become labels and go to the log, and the ids that a
     /// message brings can be forged.
-    pub fn note_pairing(&self, fiu: &str, aa: &str) {
+    pub fn note_pairing(&self, fiu: &str, aa: &str, scheme: Scheme) {
         let counts = self.telemetry.metrics.pairing(fiu, aa);
-        self.note(|notes| notes.pairing = Some(counts));
+        self.note(|notes| {
+            notes.pairing = Some(counts);
+            notes.scheme = Some(scheme);
+        });
     }
 
     /// Counts now minus the date of a message whose pairing was noted.
@@ -122,8 +126,11 @@ impl Call {
         }
         let duration = self.begin.elapsed();
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
-        self.count(code, duration, &notes);
-        let trace_id = self.export(code, duration, &notes);
+        let exported = self.export(code, duration, &notes);
+        let sampled = self.parent.as_ref().filter(|parent| parent.is_sampled()).map(SpanContext::trace_id);
+        // A trace that nobody samples leads nowhere.
+        self.count(code, duration, &notes, exported.or(sampled));
+        let trace_id = exported.or(self.parent.as_ref().map(SpanContext::trace_id));
         self.log(code, duration, &notes, trace_id);
     }
 
@@ -131,12 +138,16 @@ impl Call {
         note(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn count(&self, code: Code, duration: Duration, notes: &Notes) {
-        let metrics = &self.telemetry.metrics;
-        metrics.ended(self.method, code, duration);
-        if let Some(reason) = notes.reason {
-            metrics.refused(self.method, reason);
-        }
+    fn count(&self, code: Code, duration: Duration, notes: &Notes, trace: Option<TraceId>) {
+        self.telemetry.metrics.ended(Ended {
+            method: self.method,
+            code,
+            duration,
+            reason: notes.reason,
+            scheme: notes.scheme,
+            caller: notes.caller.as_ref(),
+            trace,
+        });
         if let (Some(pairing), Some(leg), Some(outcome)) =
             (&notes.pairing, decoded_leg(self.method), outcome(code, notes))
         {
@@ -150,12 +161,12 @@ impl Call {
         }
     }
 
-    /// The trace that the call belongs to: the caller's, or a new one.
+    /// The trace of the span that is exported.
     fn export(&self, code: Code, duration: Duration, notes: &Notes) -> Option<TraceId> {
         let parent = self.parent.as_ref();
         // Probes would be more lines than calls.
         let tracer = self.telemetry.tracer.as_ref().filter(|_| self.method.is_redirect());
-        let exported = tracer.and_then(|tracer| {
+        tracer.and_then(|tracer| {
             let end = SystemTime::now();
             let attributes = || {
                 let mut attributes = vec![
@@ -166,11 +177,15 @@ impl Call {
                     KeyValue::new("aa_redirect.request_id", self.request_id_text().to_owned()),
                 ];
                 attributes.extend(notes.reason().map(|reason| KeyValue::new("aa_redirect.reason", reason)));
+                attributes.extend(notes.caller.clone().map(|caller| KeyValue::new("aa_redirect.caller", caller)));
+                if let Some(pairing) = &notes.pairing {
+                    attributes.push(KeyValue::new("aa_redirect.fiu", pairing.fiu.to_string()));
+                    attributes.push(KeyValue::new("aa_redirect.aa", pairing.aa.to_string()));
+                }
                 attributes
             };
             tracer.export(self.method.full_name(), parent, (end - duration, end), is_fault(code), attributes)
-        });
-        exported.or(parent.map(SpanContext::trace_id))
+        })
     }
 
     fn log(&self, code: Code, duration: Duration, notes: &Notes, trace_id: Option<TraceId>) {

@@ -80,6 +80,11 @@ impl Method {
         self.full_name().split_once('/').map_or("", |(_, name)| name)
     }
 
+    /// Whether it opens or seals a message, which its pairing's scheme decides.
+    pub fn has_scheme(self) -> bool {
+        self.is_redirect() && self != Self::ListPairings
+    }
+
     /// Whether it is one of the redirect service.
     pub fn is_redirect(self) -> bool {
         matches!(

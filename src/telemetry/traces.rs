@@ -3,10 +3,10 @@
 //! The exporter has a thread and a runtime of its own. It drops spans before it delays a call.
 
 use std::{
-    env,
+    env, fs,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
 };
@@ -19,7 +19,10 @@ use opentelemetry::{
         TracerProvider,
     },
 };
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{
+    SpanExporter, WithExportConfig, WithTonicConfig,
+    tonic_types::transport::{Certificate, ClientTlsConfig, Identity},
+};
 use opentelemetry_sdk::{
     Resource,
     error::{OTelSdkError, OTelSdkResult},
@@ -30,7 +33,14 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// The variables that say where spans go. The first one that is not empty counts.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// The file of the CAs of an `https` collector, in PEM; without it the system's count (`SSL_CERT_FILE`).
+const CA: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+/// The files of the certificate and key with which spans are sent, in PEM.
+const OWN: [&str; 2] = ["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
 const SERVICE: &str = "aa-redirect";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Spans that may wait, by the SDK's default.
+const QUEUE: usize = 2048;
 
 /// The environment asks for an export that is impossible.
 #[derive(Debug, Error)]
@@ -38,6 +48,16 @@ pub enum BadTracing {
     /// The endpoint or another `OTEL_…` variable cannot be used.
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// A file of certificates cannot be read.
+    #[error("{name}: {path} cannot be read: {error}")]
+    File {
+        /// The variable that names it.
+        name: &'static str,
+        /// Its path.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
     /// The system cannot start a thread.
     #[error("the exporter of spans: {0}")]
     Thread(#[from] std::io::Error),
@@ -48,43 +68,70 @@ pub struct Tracer {
     spans: SdkTracer,
     provider: SdkTracerProvider,
     runtime: Mutex<Option<Runtime>>,
+    count: Arc<Count>,
+    /// Spans that may wait.
+    queue: usize,
+}
+
+/// Spans on their way.
+#[derive(Debug, Default)]
+struct Count {
+    /// Ended, and not yet in the hands of the exporter.
+    waiting: AtomicUsize,
+    /// Not exported: too many waited, or the collector did not take them.
+    lost: AtomicU64,
 }
 
 impl Tracer {
     /// A tracer if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The SDK reads the other `OTEL_…` variables, among them
-    /// `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_BSP_…`.
+    /// `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_BSP_…`. The CAs of `OTEL_EXPORTER_OTLP_CERTIFICATE`, or else those of
+    /// the system, check an `https` collector.
     ///
     /// # Errors
-    /// If the endpoint is not a URL, or is `https`: the collector runs next to the server.
+    /// If the endpoint or a file of certificates cannot be used.
     pub fn from_environment() -> Result<Option<Self>, BadTracing> {
-        let endpoint = ENDPOINTS.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-        endpoint.map(|endpoint| Self::new(&endpoint)).transpose()
+        Self::from_variables(&|name| env::var(name).ok())
     }
 
-    /// A tracer that exports to `endpoint`, such as `http://127.0.0.1:4317`.
+    /// A tracer as [`Tracer::from_environment`] makes it, from variables that `read` tells.
     ///
     /// # Errors
     /// As with [`Tracer::from_environment`].
-    pub fn new(endpoint: &str) -> Result<Self, BadTracing> {
+    pub fn from_variables(read: &Read<'_>) -> Result<Option<Self>, BadTracing> {
+        let endpoint = ENDPOINTS.iter().find_map(|name| given(read, name));
+        endpoint.map(|endpoint| Self::new(&endpoint, read)).transpose()
+    }
+
+    fn new(endpoint: &str, read: &Read<'_>) -> Result<Self, BadTracing> {
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("otlp").enable_all().build()?;
         let exporter = {
             // The runtime in which a channel is made drives it.
             let _entered = runtime.enter();
-            SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?
+            let builder = SpanExporter::builder().with_tonic().with_endpoint(endpoint);
+            let tls = endpoint.to_ascii_lowercase().starts_with("https:").then(|| tls(read)).transpose()?;
+            match tls {
+                Some(tls) => builder.with_tls_config(tls).build()?,
+                None => builder.build()?,
+            }
         };
+        let count = Arc::new(Count::default());
         let exporter = Exporter {
             collector: Arc::new(exporter),
             runtime: runtime.handle().clone(),
             failing: AtomicBool::new(false),
+            count: Arc::clone(&count),
         };
-        let mut resource = Resource::builder();
-        if env::var_os("OTEL_SERVICE_NAME").is_none() {
-            resource = resource.with_service_name(SERVICE);
-        }
-        let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
-        let scope = InstrumentationScope::builder(SERVICE).with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Self { spans: provider.tracer_with_scope(scope), provider, runtime: Mutex::new(Some(runtime)) })
+        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(read)).build();
+        let scope = InstrumentationScope::builder(SERVICE).with_version(VERSION).build();
+        let spans = provider.tracer_with_scope(scope);
+        let queue = given(read, "OTEL_BSP_MAX_QUEUE_SIZE").and_then(|size| size.parse().ok()).unwrap_or(QUEUE);
+        Ok(Self { spans, provider, runtime: Mutex::new(Some(runtime)), count, queue })
+    }
+
+    /// Tells how many spans were not exported.
+    pub fn lost(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let count = Arc::clone(&self.count);
+        move || count.lost.load(Relaxed)
     }
 
     /// Exports the span of a call from `time.0` to `time.1`, unless the parent or the sampler says no. Returns the
@@ -104,6 +151,12 @@ impl Tracer {
         let builder = self.spans.span_builder(name).with_kind(SpanKind::Server).with_start_time(time.0);
         let mut span = self.spans.build_with_context(builder, &context);
         if !span.is_recording() {
+            return None;
+        }
+        // The SDK drops spans without a count where its own queue, which is as long, has no room.
+        if self.count.waiting.fetch_add(1, Relaxed) >= self.queue {
+            self.count.waiting.fetch_sub(1, Relaxed);
+            self.count.lost.fetch_add(1, Relaxed);
             return None;
         }
         span.set_attributes(attributes());
@@ -141,13 +194,18 @@ struct Exporter {
     collector: Arc<SpanExporter>,
     runtime: Handle,
     failing: AtomicBool,
+    count: Arc<Count>,
 }
 
 impl opentelemetry_sdk::trace::SpanExporter for Exporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let collector = Arc::clone(&self.collector);
+        let (collector, spans) = (Arc::clone(&self.collector), batch.len());
+        self.count.waiting.fetch_sub(spans, Relaxed);
         let exported = self.runtime.spawn(async move { collector.export(batch).await }).await;
         let result = exported.unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
+        if result.is_err() {
+            self.count.lost.fetch_add(spans as u64, Relaxed);
+        }
         match (&result, self.failing.swap(result.is_err(), Relaxed)) {
             (Err(error), false) => tracing::warn!(%error, "spans are not exported"),
             (Ok(()), true) => tracing::info!("spans are exported again"),
@@ -166,6 +224,48 @@ impl opentelemetry_sdk::trace::SpanExporter for Exporter {
             collector.set_resource(resource);
         }
     }
+}
+
+/// Tells a variable by its name.
+pub type Read<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// An empty variable counts as none.
+fn given(read: &Read<'_>, name: &str) -> Option<String> {
+    read(name).filter(|value| !value.is_empty())
+}
+
+/// What the spans are of: the service with its version, and this process among its replicas, unless the environment says it.
+fn resource(read: &Read<'_>) -> Resource {
+    let attributes = given(read, "OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    let missing = |name: &str| !attributes.split(',').any(|pair| pair.split('=').next().map(str::trim) == Some(name));
+    let mut resource = Resource::builder();
+    if given(read, "OTEL_SERVICE_NAME").is_none() && missing("service.name") {
+        resource = resource.with_service_name(SERVICE);
+    }
+    let instance = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
+    for (name, value) in [("service.version", VERSION.to_owned()), ("service.instance.id", instance)] {
+        if missing(name) {
+            resource = resource.with_attribute(KeyValue::new(name, value));
+        }
+    }
+    resource.build()
+}
+
+/// How an `https` collector is trusted, and who sends to it.
+fn tls(read: &Read<'_>) -> Result<ClientTlsConfig, BadTracing> {
+    let file = |name: &'static str| {
+        given(read, name)
+            .map(|path| fs::read(&path).map_err(|error| BadTracing::File { name, path, error }))
+            .transpose()
+    };
+    let tls = match file(CA)? {
+        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    Ok(match (file(OWN[0])?, file(OWN[1])?) {
+        (Some(certificate), Some(key)) => tls.identity(Identity::from_pem(certificate, key)),
+        _ => tls,
+    })
 }
 
 /// The caller's span, from `traceparent` and `tracestate` (W3C Trace Context). A malformed one counts as absent.

@@ -7,7 +7,10 @@ use tracing::level_filters::LevelFilter;
 use super::*;
 use crate::{
     codec::Deviation,
-    telemetry::logs::{Format, tests::logged},
+    telemetry::{
+        logs::{Format, tests::logged},
+        metrics,
+    },
 };
 
 const DECODE: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect";
@@ -27,7 +30,7 @@ fn begin(telemetry: &Arc<Telemetry>, path: &str) -> Call {
 }
 
 fn has(telemetry: &Telemetry, sample: &str) -> bool {
-    telemetry.metrics.text().lines().any(|line| line == sample)
+    telemetry.metrics.text(metrics::Format::OpenMetrics).lines().any(|line| line == sample)
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn a_call_is_one_event_with_what_was_noted() {
         ]);
         let call = Call::begin(&telemetry, &headers, DECODE);
         call.note_caller(&Arc::from("lending"));
-        call.note_pairing("fiu@x", "aa@y");
+        call.note_pairing("fiu@x", "aa@y", Scheme::Pbkdf2);
         call.note_date_skew(TimeDelta::seconds(3));
         let mut deviations = Deviations::default();
         deviations.note(Deviation::PlusAsSpace, "fi");
@@ -93,7 +96,10 @@ fn unknown_fields_of_a_call_are_left_out_of_the_log() {
     for name in ["caller", "fiu", "aa", "reason", "secret_id", "deviations", "trace_id"] {
         assert!(!events[0].contains_key(name), "{name}");
     }
-    assert!(!telemetry.metrics.text().contains("aa_redirect_decodes_total{"), "no pairing, no label");
+    assert!(
+        !telemetry.metrics.text(metrics::Format::OpenMetrics).contains("aa_redirect_decodes_total{"),
+        "no pairing, no label"
+    );
 }
 
 #[test]
@@ -108,7 +114,7 @@ fn each_refusal_counts_as_its_outcome() {
         let telemetry = Telemetry::new(None);
         let events = events(LevelFilter::INFO, || {
             let call = begin(&telemetry, "/aa.redirect.v1.RedirectService/DecodeCallback");
-            call.note_pairing("f", "a");
+            call.note_pairing("f", "a", Scheme::Pbkdf2);
             call.note_refused(reason);
             call.end(code);
         });
@@ -154,7 +160,7 @@ fn probes_and_unknown_methods_log_at_debug_and_a_fault_logs_an_error() {
     let at_debug = events(LevelFilter::DEBUG, calls);
     assert_eq!(at_debug.len(), 3);
     assert_eq!(at_debug[1]["method"], "unknown", "a path is whatever a stranger writes");
-    assert!(!telemetry.metrics.text().contains("token"), "nor does it become a label");
+    assert!(!telemetry.metrics.text(metrics::Format::OpenMetrics).contains("token"), "nor does it become a label");
 }
 
 #[test]

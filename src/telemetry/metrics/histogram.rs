@@ -45,6 +45,14 @@ impl Histogram {
         inner.sum.fetch_add(nanoseconds, Relaxed);
     }
 
+    /// Adds the counts of one with the same bounds.
+    pub(crate) fn add(&self, other: &Self) {
+        for (count, more) in self.0.counts.iter().zip(&other.0.counts) {
+            count.fetch_add(more.load(Relaxed), Relaxed);
+        }
+        self.0.sum.fetch_add(other.0.sum.load(Relaxed), Relaxed);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.counts.iter().all(|count| count.load(Relaxed) == 0)
     }

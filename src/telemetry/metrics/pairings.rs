@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -95,6 +95,19 @@ impl PairingCounts {
         }
     }
 
+    /// Adds the counts of another pairing; those of its secrets without their ids.
+    fn add(&self, other: &Self) {
+        let add = |(cell, more): (&AtomicU64, &AtomicU64)| {
+            cell.fetch_add(more.load(Relaxed), Relaxed);
+        };
+        self.decodes.iter().flatten().zip(other.decodes.iter().flatten()).for_each(add);
+        self.deviations.iter().zip(&other.deviations).for_each(add);
+        self.skew.add(&other.skew);
+        for secret in &*other.secrets.read().unwrap_or_else(PoisonError::into_inner) {
+            add((&self.secret("*").count, &secret.count));
+        }
+    }
+
     pub(crate) fn decoded(&self, leg: Leg, outcome: Outcome) {
         self.decodes[leg as usize][outcome as usize].fetch_add(1, Relaxed);
     }
@@ -130,24 +143,36 @@ type ByFiu = HashMap<Box<str>, HashMap<Box<str>, Arc<PairingCounts>>>;
 
 /// The counts of every pairing that has had a call.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pairings(Arc<RwLock<ByFiu>>);
+pub(crate) struct Pairings {
+    met: Arc<RwLock<ByFiu>>,
+    /// Whether they are shown as one.
+    merged: Arc<AtomicBool>,
+}
 
 impl Pairings {
     /// The counts of a pairing that the keyring holds.
     pub(crate) fn of(&self, fiu: &str, aa: &str) -> Arc<PairingCounts> {
-        let met = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let met = self.met.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counts) = met.get(fiu).and_then(|of_fiu| of_fiu.get(aa)) {
             return Arc::clone(counts);
         }
         drop(met);
-        let mut met = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut met = self.met.write().unwrap_or_else(PoisonError::into_inner);
         let of_fiu = met.entry(fiu.into()).or_default();
         Arc::clone(of_fiu.entry(aa.into()).or_insert_with(|| Arc::new(PairingCounts::new(fiu, aa))))
     }
 
-    /// Drops the pairings for which `held` (FIU's id, AA's id) is false.
+    /// From now on all are shown as one.
+    pub(crate) fn merge(&self) {
+        self.merged.store(true, Relaxed);
+    }
+
+    /// Drops the pairings for which `held` (FIU's id, AA's id) is false. Merged ones stay: their counts must not fall.
     pub(crate) fn retain(&self, held: impl Fn(&str, &str) -> bool) {
-        let mut met = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if self.merged.load(Relaxed) {
+            return;
+        }
+        let mut met = self.met.write().unwrap_or_else(PoisonError::into_inner);
         met.retain(|fiu, of_fiu| {
             of_fiu.retain(|aa, _| held(fiu, aa));
             !of_fiu.is_empty()
@@ -191,8 +216,14 @@ struct PairingFamily {
 
 impl EncodeMetric for PairingFamily {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let met = self.pairings.0.read().unwrap_or_else(PoisonError::into_inner);
-        met.values().flat_map(HashMap::values).try_for_each(|counts| (self.encode)(counts, &mut encoder))
+        let met = self.pairings.met.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all = met.values().flat_map(HashMap::values);
+        if !self.pairings.merged.load(Relaxed) {
+            return all.try_for_each(|counts| (self.encode)(counts, &mut encoder));
+        }
+        let sum = PairingCounts::new("*", "*");
+        all.for_each(|counts| sum.add(counts));
+        (self.encode)(&sum, &mut encoder)
     }
 
     fn metric_type(&self) -> MetricType {

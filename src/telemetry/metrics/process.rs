@@ -10,7 +10,10 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    process::{Resource, getrlimit},
+    time::{ClockId, clock_gettime},
+};
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -36,6 +39,9 @@ impl Collector for Process {
         }
         if let Some(descriptors) = open_descriptors() {
             gauge("process_open_fds", "Open file descriptors.", descriptors)?;
+        }
+        if let Some(descriptors) = getrlimit(Resource::Nofile).current.and_then(|most| u32::try_from(most).ok()) {
+            gauge("process_max_fds", "File descriptors that may be open.", f64::from(descriptors))?;
         }
         let counter = encoder.encode_descriptor(
             "process_cpu_seconds",

@@ -17,12 +17,14 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span as Exported,
 };
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tonic::{Code, Request, Response};
 
 use super::*;
 use crate::{
+    codec::profile::Scheme,
     proto::ErrorReason,
-    telemetry::{Telemetry, call::Call},
+    telemetry::{Telemetry, call::Call, metrics::Format},
 };
 
 const PATH: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect";
@@ -42,24 +44,64 @@ impl TraceService for Collector {
     }
 }
 
+/// A tracer with these variables.
+fn tracer(variables: &[(&str, &str)]) -> Result<Option<Tracer>, BadTracing> {
+    let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    Tracer::from_variables(&find)
+}
+
+/// A tracer to `endpoint`.
+fn to(endpoint: &str) -> Tracer {
+    tracer(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).unwrap().unwrap()
+}
+
 /// The resource attributes and spans that reach a collector while `calls` runs.
 fn exported(calls: impl FnOnce(&Arc<Telemetry>)) -> (Vec<String>, Vec<Exported>) {
+    exported_over(None, calls)
+}
+
+/// A certificate for `localhost`, which is its own CA, and its key.
+fn certificate() -> (TlsAcceptor, tempfile::NamedTempFile) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), made.cert.pem()).unwrap();
+    let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    (TlsAcceptor::from(Arc::new(config)), file)
+}
+
+fn exported_over(
+    tls: Option<(TlsAcceptor, &str)>,
+    calls: impl FnOnce(&Arc<Telemetry>),
+) -> (Vec<String>, Vec<Exported>) {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (acceptor, ca) = tls.unzip();
+    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let endpoint = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
     let (collector, requests) = mpsc::channel();
     runtime.spawn(async move {
         let service = TowerToHyperService::new(TraceServiceServer::new(Collector(collector)));
         loop {
-            let stream = TokioIo::new(listener.accept().await.unwrap().0);
-            let service = service.clone();
+            let (stream, _) = listener.accept().await.unwrap();
+            let (service, acceptor) = (service.clone(), acceptor.clone());
             tokio::spawn(async move {
                 let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
-                builder.serve_connection(stream, service).await
+                match acceptor {
+                    None => builder.serve_connection(TokioIo::new(stream), service).await,
+                    Some(acceptor) => {
+                        let stream = acceptor.accept(stream).await.unwrap();
+                        builder.serve_connection(TokioIo::new(stream), service).await
+                    }
+                }
             });
         }
     });
-    let telemetry = Telemetry::new(Some(Tracer::new(&endpoint).unwrap()));
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.unwrap_or(""))];
+    let telemetry = Telemetry::new(tracer(&variables).unwrap());
     calls(&telemetry);
     telemetry.shutdown(LONG);
     runtime.shutdown_background();
@@ -91,10 +133,15 @@ fn headers(traceparent: &str) -> HeaderMap {
 fn a_sampled_call_is_one_span_below_its_callers() {
     let (resource, spans) = exported(|telemetry| {
         let call = Call::begin(telemetry, &headers(&format!("00-{TRACE}-b7ad6b7169203331-01")), PATH);
+        call.note_caller(&"lending-backend".into());
+        call.note_pairing("fiu@x", "aa@y", Scheme::Pbkdf2);
         call.note_refused(ErrorReason::Overloaded);
         call.end(Code::ResourceExhausted);
+        assert_eq!(telemetry.metrics.text(Format::OpenMetrics).matches(TRACE).count(), 1, "it is an exemplar");
     });
     assert!(resource.contains(&"service.name=aa-redirect".to_owned()), "{resource:?}");
+    assert!(resource.contains(&format!("service.version={}", env!("CARGO_PKG_VERSION"))), "{resource:?}");
+    assert!(resource.iter().any(|attribute| attribute.starts_with("service.instance.id=")), "{resource:?}");
     assert_eq!(spans.len(), 1);
     let span = &spans[0];
     assert_eq!(span.name, "aa.redirect.v1.RedirectService/DecodeRedirect");
@@ -113,8 +160,25 @@ fn a_sampled_call_is_one_span_below_its_callers() {
             "rpc.grpc.status_code=8",
             "aa_redirect.request_id=req-1",
             "aa_redirect.reason=OVERLOADED",
+            "aa_redirect.caller=lending-backend",
+            "aa_redirect.fiu=fiu@x",
+            "aa_redirect.aa=aa@y",
         ]
     );
+}
+
+#[test]
+fn a_collector_of_https_gets_spans_from_who_trusts_its_ca() {
+    let (acceptor, ca) = certificate();
+    let (_, spans) = exported_over(Some((acceptor, ca.path().to_str().unwrap())), |telemetry| {
+        Call::begin(telemetry, &HeaderMap::new(), PATH).end(Code::Ok);
+    });
+    assert_eq!(spans.len(), 1);
+    let ((acceptor, _), (_, other)) = (certificate(), certificate());
+    let (_, spans) = exported_over(Some((acceptor, other.path().to_str().unwrap())), |telemetry| {
+        Call::begin(telemetry, &HeaderMap::new(), PATH).end(Code::Ok);
+    });
+    assert_eq!(spans.len(), 0, "another CA");
 }
 
 #[test]
@@ -139,23 +203,40 @@ fn the_caller_decides_on_sampling_and_a_malformed_traceparent_is_ignored() {
 fn an_absent_collector_delays_nothing() {
     // A port that was bound and left again: nobody listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let telemetry = Telemetry::new(Some(Tracer::new(&format!("http://{free}")).unwrap()));
+    let telemetry = Telemetry::new(Some(to(&format!("http://{free}"))));
     for _ in 0..10_000 {
         Call::begin(&telemetry, &HeaderMap::new(), PATH).end(Code::Ok);
     }
-    telemetry.shutdown(Duration::from_millis(100));
+    // All but those that wait were lost, for want of room: none ever leaves.
+    let lost = lost(&telemetry);
+    assert!((1.0..=10_000.0).contains(&lost), "{lost}");
+    telemetry.shutdown(LONG);
+    assert_eq!(self::lost(&telemetry), 10_000.0, "in the end nobody took any");
+}
+
+fn lost(telemetry: &Telemetry) -> f64 {
+    let page = telemetry.metrics.text(Format::Plain);
+    let line = page.lines().find_map(|line| line.strip_prefix("aa_redirect_spans_lost_total "));
+    line.expect("the counter").parse().unwrap()
 }
 
 #[tokio::test]
 async fn a_tracer_may_be_dropped_within_async_code() {
-    drop(Tracer::new("http://127.0.0.1:1").unwrap());
+    drop(to("http://127.0.0.1:1"));
 }
 
 #[test]
 fn an_endpoint_that_cannot_be_used_is_refused() {
-    for endpoint in ["https://127.0.0.1:4317", "no url"] {
-        assert!(Tracer::new(endpoint).is_err(), "{endpoint}");
-    }
+    assert!(tracer(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "no url")]).is_err());
+    let missing =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1"), ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/file")];
+    let error = tracer(&missing).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.starts_with("OTEL_EXPORTER_OTLP_CERTIFICATE: /no/file cannot be read"), "{error}");
+}
+
+#[test]
+fn without_an_endpoint_nothing_is_exported() {
+    assert!(tracer(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap().is_none());
 }
 
 #[test]
