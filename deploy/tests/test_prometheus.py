@@ -2,7 +2,6 @@
 metric that a rule reads is one that a live service shows to a real Prometheus."""
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from support.certificates import Authority
-from support.metrics import Store, full_service, named, promtool, shown, traffic
-from support.processes import DEPLOY, ROOT, Program, free_port, get, wait_for
+from support.metrics import Store, Traffic, full_service, named, promtool, shown
+from support.processes import DEPLOY, ROOT, get, wait_for
+from support.prometheus import Prometheus
 
 FOLDER = DEPLOY / "prometheus"
 RULES = yaml.safe_load((FOLDER / "rules.yaml").read_text())
@@ -61,7 +61,8 @@ def service(tmp_path_factory) -> Iterator:
     ca = Authority(folder)
     certificate, key = ca.issue("server", "localhost")
     with Store() as store, full_service(folder, store, certificate, key, ca.file) as service:
-        traffic(f"unix:{folder}/calls.sock")
+        with Traffic(f"unix:{folder}/calls.sock") as traffic:
+            traffic.round()
         yield service
 
 
@@ -75,29 +76,19 @@ def test_the_page_of_metrics_pleases_promtool(service) -> None:
     promtool("check", "metrics", stdin=service.metrics())
 
 
+def test_open_metrics_is_for_those_who_ask_for_it(service) -> None:
+    page = f"http://{service.admin}/metrics"
+    assert get(page)[1].rstrip().splitlines()[-1] != "# EOF"
+    assert get(page, {"accept": "application/openmetrics-text; version=1.0.0"})[1].endswith("# EOF\n")
+
+
 def test_a_real_prometheus_scrapes_the_service_and_evaluates_every_rule(service, tmp_path: Path) -> None:
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(FOLDER / "rules.yaml")],
-        "scrape_configs": [{"job_name": "aa-redirect", "static_configs": [{"targets": [service.admin]}]}],
-    }
-    path = tmp_path / "prometheus.yaml"
-    path.write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port()}"
-    command = ["prometheus", f"--config.file={path}", f"--storage.tsdb.path={tmp_path}/data",
-               f"--web.listen-address={address}", "--log.level=warn"]
+    with Prometheus(tmp_path, service.admin, FOLDER / "rules.yaml") as prometheus:
+        def evaluated() -> bool:
+            return all(rule["health"] == "ok" for rule in prometheus.rules())
 
-    def rules() -> list[dict]:
-        groups = json.loads(get(f"http://{address}/api/v1/rules")[1])["data"]["groups"]
-        return [rule for group in groups for rule in group["rules"]]
-
-    def up() -> bool:
-        answer = json.loads(get(f"http://{address}/api/v1/query?query=up")[1])
-        return [sample["value"][1] for sample in answer["data"]["result"]] == ["1"]
-
-    with Program(command):
-        wait_for("Prometheus scrapes the service", up)
-        wait_for("every rule is evaluated", lambda: all(rule["health"] == "ok" for rule in rules()))
-        assert len(rules()) == len(ALL)
-        firing = {rule["name"] for rule in rules() if rule.get("state") == "firing"}
+        wait_for("every rule is evaluated", evaluated)
+        assert len(prometheus.rules()) == len(ALL)
+        firing = {rule["name"] for rule in prometheus.rules() if rule.get("state") == "firing"}
     # The test's certificate ends in a day.
     assert firing <= {"AaRedirectCertificateExpires", "AaRedirectCertificateExpired", "AaRedirectClientCaExpires"}

@@ -1,9 +1,13 @@
 """The names of metrics: those that an expression reads, and those that a live service shows."""
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
 import subprocess
 from pathlib import Path
+
+import grpc
 
 from .calls import RedirectServiceStub, channel, messages, redirect_request
 from .processes import ROOT, Program, Service, free_port, wait_for
@@ -31,25 +35,47 @@ class Store(Program):
         wait_for("redis-server", lambda: any("Ready to accept" in line for line in self.lines))
 
 
+TOKEN = "token-of-the-tests"
+
+
 def full_service(folder: Path, store: Store, certificate: Path, key: Path, client_ca: Path) -> Service:
-    """The service with every setting that adds metrics."""
-    socket = folder / "calls.sock"
+    """The service with every setting that adds metrics; it takes calls on the Unix socket `calls.sock`."""
+    callers = folder / "callers.toml"
+    callers.write_text(f'[[caller]]\nname = "tests"\ntoken_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\n')
     return Service(
-        "--listen", f"unix:{socket}", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
-        "--keyring", ROOT / "sandbox/keyring.toml", "--tls-cert", certificate, "--tls-key", key,
+        "--listen", f"unix:{folder}/calls.sock", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+        "--keyring", ROOT / "sandbox/keyring.toml", "--callers", callers, "--tls-cert", certificate, "--tls-key", key,
         "--tls-client-ca", client_ca, "--store", f"redis://127.0.0.1:{store.port}",
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"},
     )
 
 
-def traffic(target: str) -> None:
-    """A few calls of each kind: sealed, opened, refused, with PBKDF2 and without."""
-    with channel(target) as opened:
-        stub = RedirectServiceStub(opened)
-        for handle in ("alpha", "beta"):
-            url = stub.EncodeRedirect(redirect_request(handle), timeout=10).url
-            stub.DecodeRedirect(messages.DecodeRedirectRequest(aa_id=f"{handle}-aa", url=url), timeout=10)
-            worse = url.replace("?fi=", "?x=1&fi=").replace("%3D", "")
-            stub.DecodeRedirect(messages.DecodeRedirectRequest(aa_id=f"{handle}-aa", url=worse), timeout=10)
+class Traffic:
+    """Calls of each kind: sealed, opened, repaired, refused, with PBKDF2 and without."""
+
+    def __init__(self, target: str) -> None:
+        self._channel = channel(target)
+        self._stub = RedirectServiceStub(self._channel)
+        self._options = {"timeout": 10, "metadata": [("authorization", f"Bearer {TOKEN}")]}
+
+    def round(self) -> None:
+        for handle, damaged in (("alpha", False), ("beta", False), ("gamma", True)):
+            url = self._stub.EncodeRedirect(redirect_request(handle), **self._options).url
+            self._decode(handle, url)
+            self._decode(handle, url.replace("?fi=", "?x=1&fi=").replace("%3D", ""))
+            if damaged:
+                head, ecreq = url.split("&ecreq=")
+                self._decode(handle, f"{head}&ecreq={ecreq[4:24]}{ecreq[:4]}{ecreq[24:]}")
+
+    def _decode(self, handle: str, url: str) -> None:
+        with contextlib.suppress(grpc.RpcError):
+            self._stub.DecodeRedirect(messages.DecodeRedirectRequest(aa_id=f"{handle}-aa", url=url), **self._options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._channel.close()
 
 
 def promtool(*arguments: object, stdin: str | None = None) -> None:
