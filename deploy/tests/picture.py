@@ -1,0 +1,32 @@
+"""Draws the picture of the dashboard to the file that it is given: see deploy/grafana/render."""
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from support.certificates import Authority
+from support.dashboard import draw
+from support.metrics import Store, Traffic, full_service
+from support.processes import DEPLOY
+from support.prometheus import Prometheus
+
+SECONDS = 75
+
+with tempfile.TemporaryDirectory() as name:
+    folder = Path(name)
+    ca = Authority(folder)
+    certificate, key = ca.issue("server", "localhost")
+    with (
+        Store() as store,
+        full_service(folder, store, certificate, key, ca.file) as service,
+        Prometheus(folder, service.admin) as prometheus,
+        Traffic(f"unix:{folder}/calls.sock") as traffic,
+    ):
+        begin = time.time()
+        while (elapsed := time.time() - begin) < SECONDS:
+            traffic.round()
+            # Slower and faster.
+            time.sleep(0.02 if elapsed % 40 > 20 else 0.1)
+        board = json.loads((DEPLOY / "grafana/aa-redirect.json").read_text())
+        draw(board, prometheus, begin + 12, time.time(), Path(sys.argv[1]))
