@@ -16,6 +16,7 @@ use super::method::Method;
 mod calls;
 mod exemplars;
 mod histogram;
+mod labels;
 mod pairings;
 mod process;
 mod readings;
@@ -23,35 +24,13 @@ mod text;
 
 use calls::Calls;
 pub(super) use calls::Ended;
-use histogram::Histogram;
+use histogram::{HANDLING, Histogram};
+use labels::Counters;
 use pairings::Pairings;
 pub(super) use pairings::{Outcome, PairingCounts, SecretUses};
 pub use readings::Reading;
 use readings::Readings;
 pub use text::Format;
-
-const MICROSECOND: i64 = 1_000;
-const MILLISECOND: i64 = 1_000 * MICROSECOND;
-
-/// From calls without a key derivation, which take about 20 µs, to deadlines.
-const HANDLING: [i64; 16] = [
-    100 * MICROSECOND,
-    250 * MICROSECOND,
-    500 * MICROSECOND,
-    MILLISECOND,
-    2_500 * MICROSECOND,
-    5 * MILLISECOND,
-    10 * MILLISECOND,
-    25 * MILLISECOND,
-    50 * MILLISECOND,
-    100 * MILLISECOND,
-    250 * MILLISECOND,
-    500 * MILLISECOND,
-    1_000 * MILLISECOND,
-    2_500 * MILLISECOND,
-    5_000 * MILLISECOND,
-    10_000 * MILLISECOND,
-];
 
 /// What is reloaded while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +73,6 @@ impl Cause {
         (Self::Error, "error"),
     ];
 }
-
-type Labels<const N: usize> = [(&'static str, &'static str); N];
-type Counters<const N: usize> = Family<Labels<N>, Counter>;
 
 /// The metrics of one server.
 pub struct Metrics {

@@ -72,7 +72,8 @@ async fn the_admin_port_has_three_pages_and_no_calls() {
     assert_eq!(program.page("/readyz").await, (200, "ok".to_owned()));
     let (status, metrics) = program.page("/metrics").await;
     assert_eq!(status, 200);
-    assert!(metrics.ends_with("# EOF\n"), "OpenMetrics has an end");
+    assert!(metrics.contains("\naa_redirect_ready 1\n") && metrics.contains("\naa_redirect_draining 0\n"), "{metrics}");
+    assert!(!metrics.contains("# EOF"), "the plain text form has no end mark");
     assert_eq!(program.page("/").await.0, 404);
     let mut calls =
         aa_redirect::proto::redirect_service_client::RedirectServiceClient::new(channel(&program.admin).await);

@@ -10,7 +10,11 @@ use prometheus_client::{
 };
 use tonic::Code;
 
-use super::{Counters, HANDLING, Labels, exemplars::Exemplars, histogram::Histogram};
+use super::{
+    exemplars::Exemplars,
+    histogram::{HANDLING, Histogram},
+    labels::{Counters, Labels},
+};
 use crate::{
     codec::profile::Scheme,
     proto::ErrorReason,

@@ -11,7 +11,7 @@ use std::{
 
 use opentelemetry::trace::TraceId;
 
-use super::HANDLING;
+use super::histogram::HANDLING;
 use crate::telemetry::method::Method;
 
 /// A bucket for each bound, and one for what is over the last.

@@ -18,6 +18,28 @@ use prometheus_client::{
 };
 
 const NANOSECONDS: f64 = 1e9;
+const MICROSECOND: i64 = 1_000;
+const MILLISECOND: i64 = 1_000 * MICROSECOND;
+
+/// From calls without a key derivation, which take about 20 µs, to deadlines.
+pub(super) const HANDLING: [i64; 16] = [
+    100 * MICROSECOND,
+    250 * MICROSECOND,
+    500 * MICROSECOND,
+    MILLISECOND,
+    2_500 * MICROSECOND,
+    5 * MILLISECOND,
+    10 * MILLISECOND,
+    25 * MILLISECOND,
+    50 * MILLISECOND,
+    100 * MILLISECOND,
+    250 * MILLISECOND,
+    500 * MILLISECOND,
+    1_000 * MILLISECOND,
+    2_500 * MILLISECOND,
+    5_000 * MILLISECOND,
+    10_000 * MILLISECOND,
+];
 
 /// Counts times in buckets. A clone counts in the same buckets.
 #[derive(Clone, Debug)]
