@@ -25,7 +25,7 @@ mod text;
 use calls::Calls;
 pub(super) use calls::Ended;
 use histogram::{HANDLING, Histogram};
-use labels::Counters;
+use labels::{Counters, Labels};
 use pairings::Pairings;
 pub(super) use pairings::{Outcome, PairingCounts, SecretUses};
 pub use readings::Reading;
