@@ -1,8 +1,8 @@
-//! The format: seal and open, bytes and fields in, bytes and fields out.
+//! The format: seals and opens messages.
 //!
-//! Pure: no clock, no randomness, no I/O, and nothing of the other modules. A message is read in two steps, because dates,
-//! ids and lengths must be checked before a key is derived: [`Envelope`] is all that needs no key, [`open_redirect`] and
-//! [`open_callback`] need one. Every repair that reading needs is reported with its place ([`Deviations`]).
+//! Pure: no clock, no randomness, no I/O, and no other module of ours. A message is read in two steps, because dates,
+//! ids and lengths must be checked before a key is derived: an [`Envelope`] needs no key, [`open_redirect`] and
+//! [`open_callback`] need one. Every repair is reported with its place ([`Deviations`]).
 
 #![forbid(unsafe_code)]
 
@@ -30,10 +30,10 @@ pub use seal::{Seal, Sealed, ciphertext_length, seal};
 
 use url::Leg;
 
-/// Bytes of an FIU's or AA's id at most.
+/// The most bytes of an FIU's or AA's id.
 pub const MAX_ID: usize = 128;
 
-/// The two parties of a message, as far as they are known; an id that is not known is empty.
+/// The two parties of a message. An unknown id is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Parties<'a> {
     /// The FIU's id.
@@ -51,7 +51,7 @@ impl<'a> Parties<'a> {
         }
     }
 
-    /// Who sends the messages of `leg`.
+    /// The id of the party that sends the messages of `leg`.
     fn sender(self, leg: Leg) -> &'a str {
         match leg {
             Leg::Request => self.fiu,
@@ -70,7 +70,7 @@ pub enum RequestorType {
 }
 
 impl RequestorType {
-    /// The text that is masked.
+    /// The text before masking.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fiu => "FIU",

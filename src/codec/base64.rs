@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648): written strictly, read as real senders write it, with what was repaired.
+//! Base64 (RFC 4648): written strictly, and read as real senders write it, with a report of each repair.
 
 use std::borrow::Cow;
 
@@ -12,13 +12,13 @@ use base64::{
 
 use super::{Deviation, url::Value};
 
-/// The standard alphabet with or without padding; trailing bits must be zero.
+/// The standard alphabet with or without padding. Trailing bits must be zero.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Which alphabet a parameter is written with.
+/// The alphabet of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alphabet {
     /// `+` and `/`: `fi`, `iv`, `requestorType`.
@@ -37,11 +37,11 @@ pub fn url_safe(bytes: &[u8], padding: bool) -> String {
     if padding { URL_SAFE.encode(bytes) } else { URL_SAFE_NO_PAD.encode(bytes) }
 }
 
-/// Reads a parameter that should be in `alphabet` and decode to what `accept` takes, and says what was repaired. `None`
-/// where no repair makes it so.
+/// Reads a parameter that should be in `alphabet`, and reports each repair. `None` if no repair gives Base64 that
+/// `accept` takes.
 ///
-/// The order: percent-decoding, again while `%` is left; line ends dropped; each blank is a `+`; where that is no Base64
-/// of something acceptable, outer blanks are dropped instead.
+/// The order: decode percent escapes, again while a `%` is left; drop line ends; read each blank as `+`. If that does
+/// not give acceptable Base64, drop outer blanks instead.
 pub(super) fn read<T>(
     value: Value<'_>,
     alphabet: Alphabet,
@@ -55,7 +55,7 @@ pub(super) fn read<T>(
     if twice {
         repairs.push(Deviation::DoubleEncoded);
     }
-    // What a careful sender writes.
+    // The form of a correct sender.
     let strict = match alphabet {
         Alphabet::Standard => STANDARD.decode(&bytes),
         Alphabet::UrlSafe => URL_SAFE.decode(&bytes),
@@ -77,9 +77,9 @@ pub(super) fn read<T>(
     Some((accepted, repairs))
 }
 
-/// The characters of `value` that count, where all of them are hexadecimal digits.
+/// The characters of `value` without blanks, if all of them are hexadecimal digits.
 pub(super) fn hexadecimal(value: Value<'_>) -> Option<String> {
-    // Escapes consist of such digits too; hardly any Base64 gets past its first characters.
+    // Escapes consist of such digits too. Nearly all Base64 is decided at its first characters.
     let may_be = |byte: u8| byte.is_ascii_hexdigit() || byte == b'%' || byte.is_ascii_whitespace();
     if !value.text.bytes().all(may_be) {
         return None;
@@ -89,8 +89,7 @@ pub(super) fn hexadecimal(value: Value<'_>) -> Option<String> {
     digits.iter().all(u8::is_ascii_hexdigit).then(|| digits.iter().copied().map(char::from).collect())
 }
 
-/// The number of Base64 symbols in `value`, where it has nothing else but padding, blanks and what a cut leaves of an
-/// escape at its end.
+/// The number of Base64 symbols in `value`, if the rest is only padding, blanks and a cut escape at the end.
 pub(super) fn symbols(value: Value<'_>) -> Option<usize> {
     let (bytes, _) = value.decoded();
     let mut rest = bytes.trim_ascii();
@@ -136,7 +135,7 @@ fn decode<T>(
     Some((accepted, repairs.into_iter().filter(|(seen, _)| *seen).map(|(_, repair)| repair).collect()))
 }
 
-/// Line ends, and the tabs that fold a line.
+/// Line ends, and the tabs of folded lines.
 fn is_line_end(byte: &u8) -> bool {
     matches!(byte, b'\r' | b'\n' | b'\t')
 }

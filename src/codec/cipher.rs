@@ -1,4 +1,4 @@
-//! AES-256-CBC (NIST SP 800-38A) with PKCS#7 padding (RFC 5652, 6.3), unpadded in constant time.
+//! AES-256-CBC (NIST SP 800-38A) with PKCS#7 padding (RFC 5652, 6.3), which is removed in constant time.
 
 use aes::Aes256;
 use aes::cipher::{
@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 
 use super::kdf::Key;
 
-/// Bytes of a block and of an IV.
+/// The bytes of a block and of an IV.
 pub const BLOCK: usize = 16;
 
 /// `AES-256-CBC-Encrypt(key, iv, PKCS7(text))`, in place: with room for a block behind `text`, no copy of it is left.
@@ -25,12 +25,12 @@ pub fn encrypt(key: &Key, iv: &[u8; BLOCK], mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// What a ciphertext decrypts to. The verdict on its padding is a value like any other until [`Decrypted::text`] asks for
-/// it, and the same bytes are zeroed when it is dropped, whatever the verdict.
+/// A decrypted ciphertext. Nothing branches on its padding before [`Decrypted::text`] is called. All bytes are zeroed
+/// when it is dropped, for valid and invalid padding alike.
 pub struct Decrypted {
     /// Text and padding.
     bytes: Vec<u8>,
-    /// Bytes of the text; all of them where the padding is invalid.
+    /// The length of the text; the whole length if the padding is invalid.
     length: usize,
     valid: Choice,
 }
@@ -42,8 +42,8 @@ impl Decrypted {
     }
 }
 
-/// `PKCS7⁻¹(AES-256-CBC-Decrypt(key, iv, ciphertext))`; `None` for no whole number of blocks, at least one. Valid and
-/// invalid padding over the same decrypted bytes cost the same.
+/// `PKCS7⁻¹(AES-256-CBC-Decrypt(key, iv, ciphertext))`. `None` if the ciphertext is not one or more whole blocks. Valid
+/// and invalid padding over the same decrypted bytes cost the same.
 pub fn decrypt(key: &Key, iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Decrypted> {
     let mut decrypted = Decrypted { bytes: ciphertext.to_vec(), length: 0, valid: 0.into() };
     let cipher = cbc::Decryptor::<Aes256>::new((&**key).into(), iv.into());
@@ -60,13 +60,13 @@ impl Drop for Decrypted {
     }
 }
 
-/// The length of the padding at the end of `block` and whether it is valid, without a branch or an index that depends on
-/// the bytes. The length is at most that of the block, 0 where it is invalid.
+/// The length of the padding at the end of `block`, and whether it is valid, without a branch or index that depends on
+/// the bytes. The length is at most that of the block, and 0 if the padding is invalid.
 fn padding(block: &[u8; BLOCK]) -> (usize, Choice) {
     let length = block[BLOCK - 1];
     let mut valid = !length.ct_eq(&0) & !length.ct_gt(&16);
     for (from_end, byte) in (0_u8..).zip(block.iter().rev()) {
-        // A byte inside the padding must equal its length; one outside may be anything.
+        // A byte inside the padding must equal its length. A byte outside may have any value.
         valid &= !length.ct_gt(&from_end) | byte.ct_eq(&length);
     }
     (usize::from(u8::conditional_select(&0, &length, valid)), valid)

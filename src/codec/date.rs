@@ -1,8 +1,8 @@
-//! `reqdate` and `resdate`, `ddmmyyyyhh24misss` in UTC: the verbatim text that is salt and mask, and the instants that
-//! its digits admit.
+//! `reqdate` and `resdate`, `ddmmyyyyhh24misss` in UTC: the unchanged text, which is salt and mask, and the instants
+//! that its digits can mean.
 //!
-//! The documents disagree on the last digits (guidelines v1.0.0 to v1.4.0: milliseconds; v1.5.0: seconds and tenths), so
-//! 15 digits name a minute and nothing narrows it but a pairing that says so.
+//! The documents disagree on the last digits (guidelines v1.0.0 to v1.4.0: milliseconds; v1.5.0: seconds and tenths).
+//! So 15 digits name a minute, unless the pairing says how to read them.
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 
@@ -22,7 +22,7 @@ pub enum DateStyle {
 }
 
 impl DateStyle {
-    /// `instant` as this style writes it: 15 digits, 17 for `Full`. The year must have four digits.
+    /// Writes `instant` in this style: 15 digits, 17 for `Full`. The year must have four digits.
     pub fn write(self, instant: DateTime<Utc>) -> String {
         let (day, month, year) = (instant.day(), instant.month(), instant.year());
         let (hour, minute, second) = (instant.hour(), instant.minute(), instant.second());
@@ -35,10 +35,10 @@ impl DateStyle {
     }
 }
 
-/// The instant to write now so that every message of a span of `reuse` has the same date: within two seconds of `now`, in
-/// its minute. Spans begin with the minute; `reuse` is positive.
+/// The instant to write at `now`, so that all messages within a span of `reuse` have the same date. It is within two
+/// seconds of `now`, and in its minute. Spans begin with the minute. `reuse` is positive.
 pub fn shared_instant(style: DateStyle, now: DateTime<Utc>, reuse: TimeDelta) -> DateTime<Utc> {
-    // A date cannot tell less than this apart.
+    // A date has no finer resolution.
     let finest = if style == DateStyle::Tenths { 100 } else { 1 };
     let reuse = reuse.num_milliseconds().max(finest);
     let in_minute = i64::from(now.second()) * 1000 + i64::from(now.timestamp_subsec_millis().min(999));
@@ -46,7 +46,7 @@ pub fn shared_instant(style: DateStyle, now: DateTime<Utc>, reuse: TimeDelta) ->
     let minute =
         now - TimeDelta::milliseconds(in_minute) - TimeDelta::nanoseconds(i64::from(now.nanosecond() % 1_000_000));
     let digits = match style {
-        // The seconds are dropped, so that the three digits must tell the spans of a minute apart.
+        // The seconds are dropped, so the three digits number the spans of a minute.
         DateStyle::Millis if reuse >= 60 => begin / 60,
         _ => begin % 1000,
     };
@@ -58,7 +58,7 @@ pub fn shared_instant(style: DateStyle, now: DateTime<Utc>, reuse: TimeDelta) ->
 pub enum ReadDate {
     /// As any instant of its minute.
     Any,
-    /// As seconds and tenths, and as nothing else: some instant of that tenth.
+    /// Only as seconds and tenths: some instant of that tenth.
     Tenths,
 }
 
@@ -67,11 +67,11 @@ pub enum ReadDate {
 enum Tail {
     /// 14 digits: seconds.
     Second(u32),
-    /// 14 digits of a sender whose milliseconds are not padded to three.
+    /// 14 digits of a sender that does not pad its milliseconds to three digits.
     NoSecond,
     /// 15 digits: milliseconds, or seconds and tenths.
     Three(u32),
-    /// 16 digits: seconds, then two digits that mean nothing.
+    /// 16 digits: seconds, and two digits without meaning.
     Sixteen(u32),
     /// 17 digits: seconds and milliseconds.
     Full(u32, u32),
@@ -86,13 +86,14 @@ pub struct WireDate {
     zero_lost: bool,
 }
 
-/// Why a text is no date; fit for an error message.
+/// Why a text is not a date, as words for an error message.
 pub type DateProblem = &'static str;
 
 /// The instants that a date may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instants {
-    /// What the pairing's style gives, unknown seconds as 0; where the digits do not fit, what another reading gives.
+    /// The instant in the style of the pairing, with unknown seconds as 0. If the digits do not fit that style, the
+    /// instant of another reading.
     pub issue: DateTime<Utc>,
     /// The earliest instant of any admitted reading.
     pub first: DateTime<Utc>,
@@ -100,20 +101,20 @@ pub struct Instants {
     pub last: DateTime<Utc>,
 }
 
-/// Where a date lies in relation to its window.
+/// The place of a date relative to the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Some admitted reading lies inside.
+    /// At least one reading lies inside.
     Fresh,
-    /// All lie before.
+    /// All readings lie before it.
     Expired,
-    /// All lie after.
+    /// All readings lie after it.
     InFuture,
 }
 
 impl WireDate {
-    /// Reads `text` without its outer blanks: 14 to 17 ASCII digits that name a minute of the years 2000 to 2999. Where
-    /// they do not, but would with a `0` in front, the sender has lost it.
+    /// Reads `text` without its outer blanks: 14 to 17 ASCII digits that name a minute of the years 2000 to 2999. If
+    /// they do so only with a `0` in front, the sender has lost it.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -150,7 +151,7 @@ impl WireDate {
         Ok(Self { text, minute, tail, zero_lost: false })
     }
 
-    /// The received characters without outer blanks, with the leading zero that a sender lost: salt and mask.
+    /// The received characters without outer blanks, and with the leading zero if the sender lost it: salt and mask.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -160,7 +161,7 @@ impl WireDate {
         self.zero_lost
     }
 
-    /// Whether the digits are 14, 16 or 17 where the pairing does not write such dates itself.
+    /// Whether the date has 14, 16 or 17 digits, and the pairing does not write such dates itself.
     pub(super) fn deviates(&self, written: DateStyle) -> bool {
         match self.tail {
             Tail::Second(_) | Tail::NoSecond | Tail::Sixteen(_) => true,
@@ -173,7 +174,7 @@ impl WireDate {
         self.minute + TimeDelta::milliseconds(i64::from(second) * 1000 + i64::from(millisecond))
     }
 
-    /// Every way to read the digits, each by name; unknown seconds as 0.
+    /// Every way to read the digits, each with a name. Unknown seconds are 0.
     pub fn readings(&self) -> Vec<(&'static str, DateTime<Utc>)> {
         match self.tail {
             Tail::Second(second) | Tail::Sixteen(second) => vec![("seconds", self.at(second, 0))],
@@ -191,10 +192,10 @@ impl WireDate {
         (digits < 600).then(|| self.at(digits / 10, digits % 10 * 100))
     }
 
-    /// The instants that the digits admit for a pairing that writes `written` and reads `read`.
+    /// The instants that the digits can mean for a pairing that writes `written` and reads `read`.
     ///
     /// # Errors
-    /// The pairing pins tenths, and the digits are none.
+    /// If the pairing reads only tenths, and the digits are not tenths.
     pub fn instants(&self, written: DateStyle, read: ReadDate) -> Result<Instants, DateProblem> {
         let named = |issue| Instants { issue, first: issue, last: issue };
         let (millis, tenths) = match self.tail {
@@ -219,7 +220,7 @@ impl WireDate {
     }
 }
 
-/// The number that ASCII `digits` write.
+/// The number of ASCII `digits`.
 fn number(digits: &str) -> u32 {
     digits.bytes().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
 }
@@ -230,7 +231,7 @@ fn day(year: u32, month: u32, day: u32) -> Option<NaiveDate> {
 }
 
 impl Instants {
-    /// Compares with `now`, where the window reaches `max_age` to both sides of it.
+    /// Compares with the window, which reaches `max_age` to both sides of `now`.
     pub fn freshness(&self, now: DateTime<Utc>, max_age: TimeDelta) -> Freshness {
         if self.last < now - max_age {
             Freshness::Expired
@@ -288,7 +289,7 @@ mod tests {
             (DateStyle::Tenths, 250, "2026-11-21T10:40:23.750Z"),
             (DateStyle::Millis, 1, "2026-11-21T10:40:23.756Z"),
             (DateStyle::Millis, 59, "2026-11-21T10:40:23.718Z"),
-            // 23,700 ms begin the span of number 395, which is what three digits can tell of it.
+            // Three digits can name the span: number 395 begins at 23,700 ms.
             (DateStyle::Millis, 60, "2026-11-21T10:40:23.395Z"),
         ] {
             assert_eq!(
@@ -341,7 +342,7 @@ mod tests {
         }
         let date = WireDate::parse("021020240351040").expect("a whole date");
         assert_eq!((date.text(), date.zero_lost()), ("021020240351040", false));
-        // A date of the year 2202 too, if a zero were put in front: what is a date already is left alone.
+        // With a zero in front this would be a date of 2202. It is a date already, so it stays as it is.
         let date = WireDate::parse("310320210510756").expect("a whole date");
         assert!(!date.zero_lost());
         for text in ["2102024035104000 0", "12102024035104x", "02102024035104000123", "210202403510"] {

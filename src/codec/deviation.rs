@@ -1,8 +1,8 @@
-//! What a sender did that the format does not have and that was repaired, and where (wire format, section 7).
+//! What a sender did differently from the format, what was repaired, and where (wire format, section 7).
 
 use std::collections::BTreeSet;
 
-/// A repair that reading needed; the names are those of the interface (`DEVIATION_…`).
+/// A repair. The names are those of the interface (`DEVIATION_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deviation {
     /// The standard Base64 alphabet in `ecreq` or `ecres`, or the URL-safe one in `fi`, `iv` or `requestorType`.
@@ -11,33 +11,33 @@ pub enum Deviation {
     Base64Unpadded,
     /// A `+` of Base64 sent raw in a URL, or already turned into a space.
     PlusAsSpace,
-    /// A parameter, a member or the whole text, percent-encoded once more than the format has it.
+    /// A parameter, a member or the whole text that is percent-encoded more often than the format asks.
     DoubleEncoded,
     /// Line ends or blanks around a value, or line ends in it.
     Whitespace,
-    /// A date of 14, 16 or 17 digits, where the pairing does not write such dates itself.
+    /// A date of 14, 16 or 17 digits that the pairing does not write itself.
     DateDigits,
-    /// A second `?` where an `&` belongs.
+    /// A second `?` in place of `&`.
     SecondQuestionMark,
     /// A list in another syntax than repeated members or the pairing's own.
     ListSyntax,
-    /// A `redirect` with a query or fragment of its own that was not escaped.
+    /// A `redirect` whose own query or fragment was not escaped.
     RedirectUnescaped,
-    /// A `txnid` that is no UUID.
+    /// A `txnid` that is not a UUID.
     TxnidNotUuid,
     /// A member that the guideline does not have.
     ExtraMember,
-    /// An optional member sent without a value.
+    /// An optional member without a value.
     BlankOptional,
     /// Status `S` with an error code other than 0, or `F` with 0.
     StatusMismatch,
-    /// A byte order mark or `?` in front of the members, or an empty piece between or beside `&`.
+    /// A byte order mark or `?` in front of the members, nothing between two `&`, or an `&` at an end.
     StrayCharacters,
-    /// A known name in another case of its letters.
+    /// A known name in another case.
     NameCase,
     /// A `%` without two hexadecimal digits behind it.
     InvalidEscape,
-    /// A member or parameter more than once, always with the same value.
+    /// A member or parameter that comes more than once with the same value.
     Repeated,
     /// `&amp;` between parameters.
     HtmlEscaped,
@@ -113,10 +113,10 @@ pub type Place = &'static str;
 /// The whole URL, or the whole text of members.
 pub const WHOLE: Place = "";
 
-/// A member that the guideline does not have; its name is the sender's own and is not repeated.
+/// A member that the guideline does not have. Its name is the sender's own and is not repeated.
 pub const EXTRA: Place = "extra";
 
-/// Deviations with their places, each pair once. Empty for a clean message, which then allocates nothing.
+/// Deviations with their places, each pair once. A message without deviations allocates nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Deviations(BTreeSet<(Deviation, Place)>);
 
@@ -126,7 +126,7 @@ impl Deviations {
         self.0.insert((deviation, place));
     }
 
-    /// Adds `deviation` at `place` where `seen` holds.
+    /// Adds `deviation` at `place` if `seen` is true.
     pub fn note_if(&mut self, seen: bool, deviation: Deviation, place: Place) {
         if seen {
             self.note(deviation, place);
@@ -146,7 +146,7 @@ impl Deviations {
             .filter_map(move |&(deviation, _)| (last.replace(deviation) != Some(deviation)).then_some(deviation))
     }
 
-    /// Each deviation with its place: in the order of the interface, then of the places' names.
+    /// Each deviation with its place, in the order of the interface, then of the names of the places.
     pub fn details(&self) -> impl Iterator<Item = (Deviation, Place)> {
         self.0.iter().copied()
     }

@@ -1,4 +1,4 @@
-//! All of a received message that needs no key to read.
+//! Reads everything of a received message that needs no key.
 
 use std::fmt;
 
@@ -13,23 +13,24 @@ use super::{
     url::{self, Leg, Parameters, UrlProblem, Value},
 };
 
-/// Digits from which on a text that has nothing else is hexadecimal: one of 10¹⁵ Base64 texts of that length looks so.
+/// A text of at least this many hexadecimal digits, and nothing else, counts as hexadecimal: only one of 10¹⁵ Base64
+/// texts of that length looks like that.
 const HEXADECIMAL: usize = 2 * BLOCK;
 
-/// Why the parameters of a message cannot be read; needs no key to see. Its text names parameters, never values.
+/// Why the parameters of a message cannot be read, without a key. The text names parameters, never values.
 #[derive(Clone, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// Parameters are missing or contradict themselves.
+    /// Parameters are missing, or come twice with different values.
     #[error("the URL's parameters cannot be read")]
     Url(UrlProblem),
-    /// The date is none.
+    /// The date cannot be read.
     #[error("{parameter} {problem}")]
     Date {
         /// `reqdate` or `resdate`.
         parameter: &'static str,
         /// What is wrong with it.
         problem: DateProblem,
-        /// What was received, percent-decoded, for [`super::date::clock_fault`].
+        /// The received text, percent-decoded, for [`super::date::clock_fault`].
         text: String,
     },
     /// Another parameter cannot be read.
@@ -39,7 +40,7 @@ pub enum Malformed {
         parameter: &'static str,
         /// What is wrong with it.
         problem: ParameterProblem,
-        /// What `fi` decodes to without the mask, if it is text: an id of the keyring if its sender did not mask it.
+        /// `fi` decoded but not unmasked, if that is text. It is an id of the keyring if the sender forgot the mask.
         unmasked: Option<String>,
     },
 }
@@ -59,29 +60,29 @@ impl fmt::Debug for Malformed {
 /// What is wrong with `fi`, `iv`, `ecreq` or `ecres`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ParameterProblem {
-    /// There, but without a value.
+    /// Present, but without a value.
     #[error("is empty")]
     Empty,
-    /// Other characters than Base64's.
-    #[error("is no Base64")]
+    /// Characters that are not Base64.
+    #[error("is not Base64")]
     NotBase64,
     /// Hexadecimal digits in place of Base64.
     #[error("is hexadecimal; it must be Base64")]
     Hexadecimal,
-    /// Base64 of a length that it cannot have, most likely because it lacks its end.
+    /// Base64 of an impossible length, probably because its end was cut off.
     #[error("has an impossible length; its end may have been cut off")]
     CutShort,
     /// Base64 of more than 16 bytes where an IV must be.
     #[error("is Base64 of more than 16 bytes")]
     TooLong,
-    /// An id that is no text, most likely because the date is another one than the sender masked it with.
-    #[error("unmasks to no UTF-8")]
+    /// An id that is not text, probably because the sender masked it with another date.
+    #[error("does not unmask to UTF-8")]
     NotUtf8,
-    /// An id that is no readable text.
+    /// An id with control characters.
     #[error("unmasks to control characters")]
     ControlCharacters,
     /// An id of over [`MAX_ID`] bytes.
-    #[error("unmasks to over 128 bytes")]
+    #[error("unmasks to more than 128 bytes")]
     LongId,
 }
 
@@ -91,7 +92,7 @@ impl ParameterProblem {
         matches!(self, Self::NotUtf8 | Self::ControlCharacters)
     }
 
-    /// The hint that the interface has for it.
+    /// The hint of the interface for this problem.
     pub fn hint(self) -> Option<&'static str> {
         match self {
             Self::Hexadecimal => Some("HEXADECIMAL"),
@@ -101,20 +102,20 @@ impl ParameterProblem {
     }
 }
 
-/// All of a received message that needs no key to read.
+/// Everything of a received message that needs no key.
 pub struct Envelope {
     /// The date.
     pub date: WireDate,
-    /// The sender's id, unmasked from `fi`: the FIU's on the request leg, the AA's on the callback leg. Anyone can forge
-    /// it. At most [`MAX_ID`] bytes without control characters, not empty.
+    /// The sender's id, unmasked from `fi`: the FIU's on the request leg, the AA's on the callback leg. Anyone can
+    /// forge it. At most [`MAX_ID`] bytes without control characters, not empty.
     pub sender: String,
-    /// What `requestorType` said.
+    /// The meaning of `requestorType`.
     pub requestor_type: Option<RequestorType>,
     /// The IV; `None` if it was absent or empty.
     pub iv: Option<[u8; BLOCK]>,
     /// The ciphertext: whole blocks, at least one.
     pub ciphertext: Vec<u8>,
-    /// What had to be repaired so far.
+    /// The repairs so far.
     pub deviations: Deviations,
 }
 
@@ -122,16 +123,16 @@ impl Envelope {
     /// Reads a whole URL, or a query string with or without its `?`.
     ///
     /// # Errors
-    /// The first of URL, date and other parameters that cannot be read.
+    /// The first problem, in this order: URL, date, other parameters.
     pub fn from_url(url: &str, leg: Leg) -> Result<Self, Malformed> {
         let (parameters, deviations) = url::read(url, leg).map_err(Malformed::Url)?;
         Reader { leg, deviations }.read(parameters)
     }
 
-    /// Reads parameters that the caller has taken out of their URL.
+    /// Reads parameters that the caller has taken out of the URL.
     ///
     /// # Errors
-    /// The first of date and other parameters that cannot be read.
+    /// The first problem: the date, then other parameters.
     pub fn from_parameters(parameters: Parameters<'_>, leg: Leg) -> Result<Self, Malformed> {
         Reader { leg, deviations: Deviations::default() }.read(parameters)
     }
@@ -142,7 +143,7 @@ impl Envelope {
     }
 }
 
-/// Reads one message: what it has repaired so far.
+/// Reads one message, and holds the repairs so far.
 struct Reader {
     leg: Leg,
     deviations: Deviations,
@@ -173,7 +174,7 @@ impl Reader {
         Ok(date)
     }
 
-    /// Unmasks `fi`. Of a value that is Base64 in two ways, the one is meant that unmasks to an id.
+    /// Unmasks `fi`. If a value can be read as Base64 in two ways, the one that unmasks to an id counts.
     fn sender(&mut self, value: Value<'_>, date: &WireDate) -> Result<String, Malformed> {
         let mut problem = None;
         let mut unmasked = None;
@@ -196,7 +197,7 @@ impl Reader {
         Err(Malformed::Parameter { parameter: "fi", problem, unmasked })
     }
 
-    /// An unknown value is none, and does not keep the message from being read: the text says that more will come.
+    /// An unknown value counts as absent, since the guideline says that more values will come.
     fn requestor_type(&mut self, value: Value<'_>, date: &WireDate) -> Option<RequestorType> {
         let masked = |bytes: Vec<u8>| RequestorType::named(&mask(&bytes, date.text()));
         let known = self.base64("requestorType", value, Alphabet::Standard, masked);
@@ -223,7 +224,7 @@ impl Reader {
 
     fn message(&mut self, value: Value<'_>) -> Result<Vec<u8>, Malformed> {
         let parameter = self.leg.message_name();
-        // Hexadecimal digits are Base64 symbols too, and half of all such texts would decode to whole blocks.
+        // Hexadecimal digits are Base64 symbols too, so half of all such texts would decode to whole blocks.
         let problem = if is_hexadecimal(value) {
             ParameterProblem::Hexadecimal
         } else {
@@ -237,7 +238,7 @@ impl Reader {
         Err(Malformed::Parameter { parameter, problem, unmasked: None })
     }
 
-    /// The value of `parameter` that `accept` takes, with a note of what was repaired.
+    /// The value of `parameter` that `accept` takes. Notes the repairs.
     fn base64<T>(
         &mut self,
         parameter: &'static str,
@@ -253,7 +254,7 @@ impl Reader {
     }
 }
 
-/// The id that `masked` carries.
+/// The id in `masked`.
 fn id(masked: &[u8], date: &WireDate) -> Result<String, ParameterProblem> {
     let id = String::from_utf8(mask(masked, date.text())).map_err(|_| ParameterProblem::NotUtf8)?;
     match &id {
@@ -264,7 +265,7 @@ fn id(masked: &[u8], date: &WireDate) -> Result<String, ParameterProblem> {
     }
 }
 
-/// Why a value is not the Base64 that it must be, as its characters show.
+/// Why a value is not the expected Base64.
 fn broken(value: Value<'_>) -> ParameterProblem {
     match base64::symbols(value) {
         Some(0) => ParameterProblem::Empty,
@@ -276,7 +277,7 @@ fn broken(value: Value<'_>) -> ParameterProblem {
 fn is_hexadecimal(value: Value<'_>) -> bool {
     base64::hexadecimal(value).is_some_and(|digits| {
         let has = |kind: fn(&u8) -> bool| digits.bytes().any(|digit| kind(&digit));
-        // Zero bytes are the Base64 symbols `AAAA`: letters alone do not tell.
+        // Zero bytes are the Base64 symbols `AAAA`, so letters alone prove nothing.
         digits.len() >= HEXADECIMAL
             && has(u8::is_ascii_digit)
             && !(has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))

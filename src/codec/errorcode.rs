@@ -25,7 +25,7 @@ const TEXTS: [&str; 21] = [
     "Unknown error",
 ];
 
-/// The whole text of `code`, which tells 7, 8 and 9 apart; `Unlisted error code N` for any other.
+/// The whole text of `code`, so that 7, 8 and 9 differ. `Unlisted error code N` for every other code.
 pub fn text(code: u32) -> String {
     usize::try_from(code)
         .ok()

@@ -1,4 +1,4 @@
-//! The forms that members must have: one predicate each, for what is written and for what is read.
+//! The forms of members: one predicate for each, for writing and for reading.
 
 use chrono::NaiveDate;
 
@@ -9,13 +9,13 @@ pub const LANGUAGES: [&str; 13] = [
     "en-IN", "hi-IN", "bn-IN", "mr-IN", "te-IN", "ta-IN", "gu-IN", "ur-IN", "kn-IN", "or-IN", "ml-IN", "pa-IN", "as-IN",
 ];
 
-/// Bytes of a `txnid` or `userid` at most: a longer one gives room to move blocks of other messages into.
+/// The most bytes of a `txnid` or `userid`: a longer one would give room for moved blocks of other messages.
 pub const MAX_NAME: usize = 128;
 
-/// Schemes whose URLs run code or reach into the user's machine instead of leading back to an FIU.
+/// Schemes whose URLs run code or open something on the user's machine.
 const FORBIDDEN_SCHEMES: [&str; 6] = ["javascript", "data", "vbscript", "file", "blob", "about"];
 
-/// What languages write for a value that is not there, as the whole of an optional member.
+/// The words that programming languages write for an absent value, as the whole value of an optional member.
 const ABSENT_WORDS: [&str; 5] = ["null", "undefined", "None", "nil", "NaN"];
 
 /// Whether `text` is a UUID in its hyphenated form of 36 characters (RFC 9562).
@@ -28,7 +28,7 @@ pub fn is_txnid(text: &str) -> bool {
     text.len() <= MAX_NAME && !text.contains(char::is_control)
 }
 
-/// Whether `text` is something, the last `@` and something, without blanks and control characters, of at most
+/// Whether `text` has something on both sides of its last `@`, no blanks or control characters, and at most
 /// [`MAX_NAME`] bytes.
 pub fn is_userid(text: &str) -> bool {
     text.rsplit_once('@').is_some_and(|(name, handle)| !name.is_empty() && !handle.is_empty())
@@ -36,8 +36,8 @@ pub fn is_userid(text: &str) -> bool {
         && !text.contains(|c: char| c == ' ' || c.is_control())
 }
 
-/// The AA's handle in a user id: what follows its last `@`, in lower case, since handles are compared without regard to
-/// the case of ASCII letters.
+/// The AA's handle in a user id: the part behind its last `@`, in lower case, since the case of ASCII letters does not
+/// count.
 pub fn handle(userid: &str) -> Option<String> {
     userid.rsplit_once('@').map(|(_, handle)| handle.to_ascii_lowercase())
 }
@@ -51,8 +51,8 @@ pub(super) fn split_scheme(url: &str) -> Option<(&str, &str)> {
     url.split_once(':').filter(|(scheme, _)| is_scheme(scheme))
 }
 
-/// Whether `text` is an absolute URL: a scheme, `:` and the rest. Behind `http` and `https` stands `//` and a host, behind
-/// other schemes `//` and anything; those with a dot, which belong to apps (RFC 8252, 7.1), do without `//`.
+/// Whether `text` is an absolute URL: a scheme, `:` and the rest. `http` and `https` need `//` and a host, other
+/// schemes `//` and anything. A scheme with a dot, which belongs to an app (RFC 8252, 7.1), needs no `//`.
 pub fn is_absolute_url(text: &str) -> bool {
     let Some((scheme, rest)) = split_scheme(text) else { return false };
     let after_slashes = rest.strip_prefix("//");
@@ -63,20 +63,20 @@ pub fn is_absolute_url(text: &str) -> bool {
     after_slashes.map_or(scheme.contains('.') && !rest.is_empty(), |rest| !rest.is_empty())
 }
 
-/// Whether a user's browser may be sent to `url`.
+/// Whether the service may send a user's browser to `url`.
 ///
 /// # Errors
-/// What `url` would have to be, without an echo of it.
+/// What `url` must be, without a part of it.
 pub fn check_redirect(url: &str) -> Result<(), &'static str> {
     if url.contains(|c: char| c == '\\' || c == ' ' || c.is_control()) {
-        return Err("must hold no backslash, blank or control character; percent-encode it");
+        return Err("must have no backslash, blank or control character: percent-encode it");
     }
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     if FORBIDDEN_SCHEMES.iter().any(|forbidden| scheme.eq_ignore_ascii_case(forbidden)) {
         return Err("must not have the scheme javascript, data, vbscript, file, blob or about");
     }
     if !is_absolute_url(url) {
-        return Err("must be an absolute URL: https, `://`, a host and the rest, or the URL of an app");
+        return Err("must be an absolute URL such as https://fiu.example/callback, or the URL of an app");
     }
     Ok(())
 }
@@ -102,13 +102,13 @@ pub fn is_dob(text: &str) -> bool {
         && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
-/// Whether `text`, as the whole value of an optional member, means that the member is absent.
+/// Whether `text`, as the whole value of an optional member, means an absent member.
 pub fn is_absent_word(text: &str) -> bool {
     ABSENT_WORDS.contains(&text)
 }
 
-/// Whether `item` can stand in a list of any syntax: not empty, none of `, { } [ ] " ' \ &`, no control character, no
-/// outer blanks, and no word that would read as an absent list.
+/// Whether every list syntax can carry `item`: not empty, none of `, { } [ ] " ' \ &`, no control character, no outer
+/// blanks, and not a word that reads as an absent list.
 pub fn is_list_item(item: &str) -> bool {
     !item.is_empty()
         && !item.starts_with(' ')
@@ -118,8 +118,8 @@ pub fn is_list_item(item: &str) -> bool {
         && !is_absent_word(item)
 }
 
-/// Whether `name` can name an extra member: `[A-Za-z][A-Za-z0-9_.-]*`, and in any case of its letters neither a member of
-/// either leg nor `mac`. A request with the members of a callback would open as one.
+/// Whether `name` can name an extra member: `[A-Za-z][A-Za-z0-9_.-]*`, and in no case of its letters a member of either
+/// leg or `mac`. A request with the members of a callback would open as a callback.
 pub fn is_extra_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))

@@ -1,4 +1,4 @@
-//! The two key derivations. Salt is the date as it was received, never parsed and written again.
+//! The two key derivations. The salt is the received date, never parsed and written again.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -6,18 +6,18 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// A 256-bit AES key, zeroed when its last owner drops it. It stays where it was derived: a value that moved through
-/// channels, caches and futures would leave a copy behind in each.
+/// A 256-bit AES key, zeroed when its last owner drops it. It stays where it was derived: a value that moves through
+/// channels, caches and futures leaves a copy in each.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(Arc<Zeroizing<[u8; 32]>>);
 
 impl Key {
-    /// A key of these bytes, whose other copies are the caller's business.
+    /// A key of these bytes. The caller zeroes its own copies.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self::written_by(|key| *key = bytes)
     }
 
-    /// The key that `write` writes to the place where it stays.
+    /// A key that `write` writes directly to its final place.
     #[expect(clippy::expect_used, reason = "a key that nobody wrote would be zeros")]
     pub(crate) fn written_by(write: impl FnOnce(&mut [u8; 32])) -> Self {
         let mut key = Arc::new(Zeroizing::new([0; 32]));
@@ -34,11 +34,11 @@ impl Deref for Key {
     }
 }
 
-/// Rounds of `pbkdf2` (guidelines v1.0.0 to v1.5.0).
+/// The iterations of `pbkdf2` (guidelines v1.0.0 to v1.5.0).
 pub const PBKDF2_ROUNDS: u32 = 65_536;
 
-/// `HKDF-SHA256(IKM = secret, salt = date, info = "", L = 32)`, RFC 5869. Under a microsecond. Published vectors have salts
-/// of any bytes.
+/// `HKDF-SHA256(IKM = secret, salt = date, info = "", L = 32)`, RFC 5869. Under a microsecond. `date` is bytes, since
+/// published vectors have salts of any bytes.
 pub fn hkdf(secret: &[u8], date: &(impl AsRef<[u8]> + ?Sized)) -> Key {
     expanded(&Hkdf::new(Some(date.as_ref()), secret), b"")
 }

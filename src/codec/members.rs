@@ -1,4 +1,5 @@
-//! The members of `ecreq` and `ecres`: the two kinds of message as data. `write` and `read` turn them into text and back.
+//! The members of `ecreq` and `ecres`: the two kinds of message as data. `write` and `read` turn them into text and
+//! back.
 
 use std::collections::BTreeMap;
 
@@ -95,13 +96,13 @@ impl Member {
         matches!(self, Self::Srcref | Self::Fipid)
     }
 
-    /// Whether a request may leave it out.
+    /// Whether it is optional in a request.
     fn is_optional(self) -> bool {
         matches!(self, Self::Fipid | Self::Email | Self::Pan | Self::Dob | Self::IsoLanguageCode)
     }
 }
 
-/// The members of `ecreq` (wire format, section 3); empty means absent. Zeroed when dropped.
+/// The members of `ecreq` (wire format, section 3). Empty means absent. Zeroed when dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Redirect {
     /// Names one redirect; a UUID.
@@ -148,7 +149,7 @@ pub struct Callback {
 }
 
 impl Redirect {
-    /// The optional members that are no lists and not empty, by name, in the order in which they are written.
+    /// The optional members that are not lists and not empty, by name, in the order of writing.
     pub fn optional(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let Self { email, pan, dob, iso_language_code, .. } = self;
         [("email", &**email), ("pan", pan), ("dob", dob), ("isoLanguageCode", iso_language_code)]

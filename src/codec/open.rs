@@ -1,4 +1,4 @@
-//! Opening: from an envelope and a key to members.
+//! Opens a message: from an envelope and a key to members.
 
 use thiserror::Error;
 
@@ -12,25 +12,25 @@ use super::{
     url::Leg,
 };
 
-/// A message that was opened.
+/// An opened message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Opened<T> {
     /// Its members.
     pub message: T,
-    /// All that had to be repaired, in the envelope and in the members.
+    /// All repairs, in the envelope and in the members.
     pub deviations: Deviations,
-    /// Whether it carried a right tag.
+    /// Whether it had a right tag.
     pub authenticated: bool,
 }
 
-/// Why a message cannot be opened with a key. For the operator alone: whoever sits at the browser must not be able to tell
-/// one from another, since CBC without a MAC would be a padding oracle then.
+/// Why a key does not open a message. Only for the operator: if anybody else could tell the cases apart, CBC without a
+/// MAC would be a padding oracle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unopened {
-    /// The message has an IV that the scheme lacks, or lacks one that it needs.
+    /// The message has an IV and the scheme has none, or the reverse.
     #[error("the `iv` does not fit the scheme")]
     Scheme,
-    /// The padding is wrong, most likely because the secret is.
+    /// The padding is wrong, probably because the secret is wrong.
     #[error("the padding is wrong: another secret or date, or a changed message")]
     Padding,
     /// The tag is wrong.
@@ -39,7 +39,7 @@ pub enum Unopened {
     /// The pairing requires a tag, and there is none at the end of the text.
     #[error("decrypted, but there is no tag `mac` at the end, and the pairing requires one")]
     NoTag,
-    /// The decrypted text is no message.
+    /// The decrypted text is not a message.
     #[error("decrypted, but {0}")]
     Members(#[from] Unreadable),
 }
@@ -90,7 +90,7 @@ fn open<T>(
     Ok(Opened { message, deviations, authenticated })
 }
 
-/// `text` without its tag, and whether that is right.
+/// `text` without its tag, and whether the tag is right.
 fn authenticated<'a>(
     text: &'a [u8],
     key: &Key,
@@ -110,7 +110,7 @@ fn authenticated<'a>(
 }
 
 impl Envelope {
-    /// The IV to decrypt with, where the message fits `scheme`.
+    /// The IV for decryption, if the message fits `scheme`.
     pub fn iv_for(&self, scheme: Scheme) -> Option<[u8; BLOCK]> {
         match (scheme, self.iv) {
             (Scheme::HkdfIv, Some(iv)) => Some(iv),

@@ -1,4 +1,4 @@
-//! Profiles as data: what each brings with it, and the departures that a pairing may ask for.
+//! Profiles as data, and the settings with which a pairing departs from its profile.
 
 use chrono::TimeDelta;
 
@@ -30,7 +30,7 @@ pub struct Profile {
     pub name: &'static str,
     /// Its scheme.
     pub scheme: Scheme,
-    /// The date style that is written where the pairing does not say.
+    /// The date style that is written by default.
     pub date: DateStyle,
 }
 
@@ -58,14 +58,14 @@ pub enum ListSyntax {
     Json,
 }
 
-/// What becomes of the tag (wire format, section 8), with which a message proves who sealed it.
+/// How a pairing uses the tag, which authenticates a message (wire format, section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
-    /// Neither written nor looked for; a member `mac` is an extra one.
+    /// Not written and not looked for. A member `mac` is an extra member.
     Off,
-    /// Written, and checked where it is present.
+    /// Written, and checked if it is present.
     Write,
-    /// Written, and a message without a right one is not opened.
+    /// Written, and a message without a right tag is not opened.
     Require,
 }
 
@@ -80,7 +80,7 @@ impl Authentication {
     }
 }
 
-/// How a pairing writes and reads: its profile and its departures from it.
+/// How a pairing writes and reads: its profile, and its departures from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Conventions {
     /// The profile.
@@ -97,12 +97,12 @@ pub struct Conventions {
     pub max_age: TimeDelta,
     /// Whether the window holds for `resdate` too.
     pub check_resdate: bool,
-    /// What becomes of the tag.
+    /// How the pairing uses the tag.
     pub authentication: Authentication,
 }
 
 impl Conventions {
-    /// Those of `profile` without any departure, with the guidelines' window of 180 seconds.
+    /// The conventions of `profile` without a departure, with the window of the guidelines: 180 seconds.
     pub fn of(profile: &'static Profile) -> Self {
         Self {
             profile,

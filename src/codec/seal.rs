@@ -1,4 +1,4 @@
-//! Sealing: from a plaintext to the parameters of a URL.
+//! Seals a message: from a plaintext to the parameters of a URL.
 
 use zeroize::Zeroizing;
 
@@ -12,19 +12,19 @@ use super::{
     url::{self, Leg},
 };
 
-/// What a message is sealed with, beside its members.
+/// Everything that sealing needs, except the members.
 pub struct Seal<'a> {
-    /// Which way it goes.
+    /// The leg.
     pub leg: Leg,
-    /// The ids of the pairing; the sender's goes into `fi`.
+    /// The ids of the pairing. The sender's id goes into `fi`.
     pub parties: Parties<'a>,
     /// For `requestorType`.
     pub requestor_type: Option<RequestorType>,
     /// The date in the pairing's style.
     pub date: String,
-    /// The key derived from a secret and that date.
+    /// The key of a secret and that date.
     pub key: &'a Key,
-    /// 16 fresh random bytes, used by the scheme that sends an IV.
+    /// 16 new random bytes, for the scheme that sends an IV.
     pub random_iv: [u8; BLOCK],
 }
 
@@ -32,13 +32,13 @@ pub struct Seal<'a> {
 pub struct Sealed {
     /// The sender's masked id.
     pub fi: String,
-    /// The date, as it was given.
+    /// The date, unchanged.
     pub date: String,
     /// The ciphertext.
     pub message: String,
-    /// The IV; empty in a scheme without one.
+    /// The IV. Empty in a scheme without one.
     pub iv: String,
-    /// The masked requestor type; empty where none was given.
+    /// The masked requestor type. Empty if it is absent.
     pub requestor_type: String,
 }
 
@@ -78,7 +78,7 @@ pub fn seal(mut plaintext: Zeroizing<String>, seal: Seal<'_>, conventions: &Conv
     }
 }
 
-/// Bytes of the ciphertext that [`seal`] makes of a plaintext of `length` bytes.
+/// The length of the ciphertext of a plaintext of `length` bytes.
 pub fn ciphertext_length(length: usize, conventions: &Conventions) -> usize {
     let added = if conventions.authentication == Authentication::Off { 0 } else { tag::ADDED };
     ((length + added) / BLOCK + 1) * BLOCK

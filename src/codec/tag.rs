@@ -1,5 +1,5 @@
-//! The tag (wire format, section 8): a last member `mac` that authenticates a message where both ends run this product.
-//! Other readers see a member that the guideline does not have.
+//! The tag (wire format, section 8): the last member `mac`, which authenticates a message if both sides run this
+//! product. Other readers see an extra member.
 
 use ::base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,14 +12,14 @@ use super::{
     url::Leg,
 };
 
-/// What stands before the tag.
+/// The text before the tag.
 const NAME: &[u8] = b"&mac=";
-/// Characters of a tag: 16 bytes as Base64 without padding.
+/// The characters of a tag: 16 bytes as Base64 without padding.
 const LENGTH: usize = 22;
-/// Bytes that a tag adds to a text.
+/// The bytes that a tag adds to a text.
 pub(super) const ADDED: usize = NAME.len() + LENGTH;
 
-/// What a tag covers beside the text.
+/// What a tag covers, besides the text.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) leg: Leg,
@@ -50,7 +50,7 @@ pub(super) fn push(text: &mut String, key: &Key, scope: Scope<'_>) {
     text.extend(["&mac=", &tag]);
 }
 
-/// Splits `text` into what its tag covers and the tag, if its last piece has the form of one.
+/// Splits `text` into the part that its tag covers, and the tag. The tag is `None` if the last piece has another form.
 pub(super) fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (rest, tag) = text.split_at(text.len().checked_sub(LENGTH)?);
     let is_symbol = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

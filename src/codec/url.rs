@@ -1,5 +1,5 @@
-//! The parameters of a redirect in a URL: which there are, how they are written, and where a URL names them. `read` finds
-//! them as real senders place them.
+//! The parameters of a redirect in a URL: their names, how to write them, and how to find them. `read` finds them where
+//! real senders place them.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ mod read;
 
 pub use read::{leg_of, names_any_parameter, names_parameter, read};
 
-/// What stays as it is in a parameter value: RFC 3986's unreserved characters.
+/// The characters that need no escape in a parameter value: the unreserved characters of RFC 3986.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The names of both legs' parameters.
 pub const PARAMETERS: [&str; 7] = ["fi", "reqdate", "ecreq", "iv", "requestorType", "resdate", "ecres"];
 
-/// Percent-decodings of one value at most, so that escapes of escapes cost no more than that many passes; what still has
-/// a `%` after them is neither a date nor Base64.
+/// The most times that one value is percent-decoded, so that escapes of escapes have a limited cost. A value that still
+/// has a `%` then is neither a date nor Base64.
 const MOST_DECODINGS: usize = 8;
 
 /// The direction of a message.
@@ -62,32 +62,32 @@ impl Leg {
     }
 }
 
-/// A parameter's value as it was received.
+/// The received value of a parameter.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
-    /// The characters, percent-encoded where they come from a URL.
+    /// The characters. They are percent-encoded if they come from a URL.
     pub text: &'a str,
     /// Whether they come from a URL.
     pub from_url: bool,
 }
 
 impl<'a> Value<'a> {
-    /// A value that the caller has taken out of its URL.
+    /// A value that the caller has taken out of the URL.
     pub fn plain(text: &'a str) -> Self {
         Self { text, from_url: false }
     }
 
-    /// A value that the caller has taken out of its URL, where an empty one means none.
+    /// A value that the caller has taken out of the URL. `None` if it is empty.
     pub fn plain_or_none(text: &'a str) -> Option<Self> {
         (!text.is_empty()).then(|| Self::plain(text))
     }
 
-    /// The bytes after percent-decoding, which is done again while a `%` is left, and whether that was once too often.
+    /// The bytes after percent-decoding, which goes on while a `%` is left, and whether that was more than once.
     pub(super) fn decoded(self) -> (Cow<'a, [u8]>, bool) {
         let mut bytes = Cow::Borrowed(self.text.as_bytes());
         let mut twice = false;
         for round in 0..MOST_DECODINGS {
-            // Base64's escapes stand at its end, so that most of a value is skipped at once.
+            // The escapes of Base64 are at its end, so most of a value is skipped at once.
             let Some(first) = memchr::memchr(b'%', &bytes) else { break };
             twice |= round > 0 || !self.from_url;
             let mut decoded = Vec::with_capacity(bytes.len());
@@ -114,19 +114,19 @@ pub struct Parameters<'a> {
     pub requestor_type: Option<Value<'a>>,
 }
 
-/// Why the parameters cannot be taken from a URL.
+/// Why the parameters cannot be read from a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlProblem {
-    /// All required parameters that are not there, in the order in which they are written.
+    /// All missing required parameters, in the order of writing.
     Missing(Vec<&'static str>),
-    /// The same, but the URL has the parameters of the other leg.
+    /// The same, and the URL has the parameters of the other leg.
     OtherLeg(Vec<&'static str>),
-    /// All parameters that are there more than once with different values.
+    /// All parameters that come more than once with different values.
     Repeated(Vec<&'static str>),
 }
 
-/// `parameters` as a query string, every value percent-encoded. Values are Base64 or digits, so that `+`, `/` and `=` are
-/// all that needs an escape.
+/// `parameters` as a query string with percent-encoded values. Values are Base64 or digits, so only `+`, `/` and `=`
+/// need an escape.
 pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut query = String::with_capacity(1024);
     for (name, value) in parameters {
@@ -146,7 +146,7 @@ pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> St
     query
 }
 
-/// `url` with `query` appended before its fragment; everything else of it stays byte for byte.
+/// `url` with `query` appended before its fragment. Everything else of it is unchanged, byte for byte.
 pub fn append(url: &str, query: &str) -> String {
     let (base, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
     let joint = match base.split_once('?') {

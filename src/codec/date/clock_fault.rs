@@ -1,4 +1,4 @@
-//! The usual mistakes of a sender's clock or date format, told from the digits of a date that is refused (wire format,
+//! The common mistakes of a sender's clock or date format, recognised in the digits of a refused date (wire format,
 //! section 2).
 
 use std::fmt;
@@ -13,13 +13,13 @@ const INDIA: i64 = 5 * 60 + 30;
 /// A mistake that explains a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockFault {
-    /// Local time in place of UTC, so many minutes ahead of it.
+    /// Local time in place of UTC, ahead of it by this many minutes.
     LocalTime(i64),
-    /// The hour of an afternoon on a clock of twelve hours.
+    /// An afternoon hour on a twelve-hour clock.
     TwelveHourClock,
     /// The month counted from 0.
     MonthOffByOne,
-    /// Minutes where the month belongs, or the month where the minutes belong.
+    /// Minutes in place of the month, or the month in place of the minutes.
     MinutesAsMonth,
     /// The month before the day.
     DayMonthSwapped,
@@ -41,7 +41,7 @@ impl ClockFault {
     }
 }
 
-/// What follows the date's parameter in a sentence: `reqdate` "is 5 h 30 min ahead: local time in place of UTC".
+/// The words behind the name of the date's parameter: `reqdate` "is 5 h 30 min ahead: local time in place of UTC".
 impl fmt::Display for ClockFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,8 +65,8 @@ impl fmt::Display for ClockFault {
     }
 }
 
-/// The first of the usual mistakes that writes the digits of `text`, up to the minute, at some instant not further than
-/// `window` from `now`; for dates that are malformed or outside the window. `None` if there is no such mistake.
+/// The first of the common mistakes that would write the digits of `text`, up to the minute, at some instant at most
+/// `window` from `now`. For dates that are malformed or outside the window. `None` if no mistake fits.
 pub fn clock_fault(text: &str, now: DateTime<Utc>, window: TimeDelta) -> Option<ClockFault> {
     let text = text.trim_ascii();
     if text.len() < 12 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -86,7 +86,7 @@ pub fn clock_fault(text: &str, now: DateTime<Utc>, window: TimeDelta) -> Option<
     } else if digits.has_two_digit_year() {
         Some(ClockFault::TwoDigitYear)
     } else {
-        // Every other zone that is ahead, by whole half hours.
+        // Every other zone ahead of UTC, in steps of half an hour.
         (1..=28).map(|halves| halves * 30).find(|&ahead| digits.is_local(ahead)).map(ClockFault::LocalTime)
     }
 }
@@ -102,21 +102,21 @@ struct Window {
 }
 
 impl Window {
-    /// Whether it has an instant of the `minutes` that begin with `begin`.
+    /// Whether this minute is among the `minutes` from `begin` on.
     fn meets(&self, begin: DateTime<Utc>, minutes: i64) -> bool {
         let end = begin + TimeDelta::minutes(minutes);
         begin <= self.now + self.window && end > self.now - self.window
     }
 }
 
-/// What a date would mean that a mistake has written.
+/// The meaning of a date, if a certain mistake wrote it.
 struct Digits<'a> {
     text: &'a str,
     window: Window,
 }
 
 impl Digits<'_> {
-    /// The two digits from the one that is counted `from`, from 0.
+    /// The two digits at index `from`, counted from 0.
     fn two(&self, from: usize) -> u32 {
         number(&self.text[from..from + 2])
     }
@@ -125,7 +125,7 @@ impl Digits<'_> {
         number(&self.text[4..8])
     }
 
-    /// Whether the window has an instant of this minute, if the calendar has it.
+    /// Whether the calendar has this minute and the window an instant of it.
     fn fits(&self, month: u32, day: u32, hour: u32, minutes: u32) -> bool {
         minute(self.year(), month, day, hour, minutes).is_some_and(|begin| self.window.meets(begin, 1))
     }
@@ -146,7 +146,7 @@ impl Digits<'_> {
     fn has_minutes_as_month(&self) -> bool {
         let (day, hour, third, last) = (self.two(0), self.two(8), self.two(2), self.two(10));
         let twice = third == last;
-        // The minutes twice, the month twice, or each in the other's place.
+        // The minutes twice, the month twice, or both swapped.
         twice && (1..=12).any(|month| self.fits(month, day, hour, last))
             || twice && minute(self.year(), third, day, hour, 0).is_some_and(|begin| self.window.meets(begin, 60))
             || self.fits(last, day, hour, third)
@@ -156,7 +156,7 @@ impl Digits<'_> {
         self.fits(self.two(0), self.two(2), self.two(8), self.two(10))
     }
 
-    /// Two digits fewer: the minute ends with the tenth.
+    /// Two digits fewer: the minute ends at the tenth digit.
     fn has_two_digit_year(&self) -> bool {
         (12..=15).contains(&self.text.len())
             && minute(2000 + self.two(4), self.two(2), self.two(0), self.two(6), self.two(8))

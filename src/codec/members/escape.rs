@@ -1,5 +1,5 @@
-//! Percent-encoding of members: written so that readers that decode and readers that do not both understand most
-//! values, decoded without refusing anything.
+//! Percent-encoding of members. Writing escapes little, so that readers that decode and readers that do not both
+//! understand most values. Decoding refuses nothing.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::codec::{scan::holds, url::RESERVED};
 
-/// What a value cannot carry raw. Control characters include 0x7F; bytes above it are always encoded.
+/// The bytes that a value cannot have raw. Control characters include 0x7F. Bytes above it are always encoded.
 const VALUE: &AsciiSet = &CONTROLS.add(b'%').add(b'&').add(b'=').add(b'+').add(b'#').add(b' ');
 
-/// Appends `value`, escaped as little as a reader needs.
+/// Appends `value` with as few escapes as possible.
 pub(super) fn push_value(text: &mut String, value: &str) {
     text.extend(utf8_percent_encode(value, VALUE));
 }
 
-/// Appends the URL `value`: raw where no reader could take anything of it for an escape or for members, else escaped
-/// whole, so that a raw `scheme:` always means a URL that nobody escaped.
+/// Appends the URL `value`: raw if no part of it looks like an escape or a member, else escaped as a whole, so that a
+/// raw `scheme:` always means a URL that nobody escaped.
 pub(super) fn push_redirect(text: &mut String, value: &str) {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@".contains(&byte);
     if value.bytes().all(is_plain) {
@@ -33,7 +33,7 @@ pub(super) struct Decoded<'a> {
     pub(super) invalid_escape: bool,
 }
 
-/// Decodes `text` once; `None` for bytes that are no UTF-8 then.
+/// Decodes `text` once. `None` if the result is not UTF-8.
 pub(super) fn decode(text: &str) -> Option<Decoded<'_>> {
     if !holds(text, b'%') {
         return Some(Decoded { text: Cow::Borrowed(text), invalid_escape: false });

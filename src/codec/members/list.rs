@@ -7,7 +7,8 @@ use super::{
     read::{Reader, Unreadable},
 };
 
-/// Appends `items` as the member `name` in `syntax`; nothing for no item. No item holds what would need an escape of JSON.
+/// Appends `items` as the member `name` in `syntax`. Appends nothing for an empty list. No item has a character that
+/// JSON escapes.
 pub(super) fn push(text: &mut String, name: &str, items: &[String], syntax: ListSyntax) {
     let (open, quote, close) = match syntax {
         ListSyntax::Repeated => {
@@ -68,7 +69,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Adds the items of a value that is no join.
+    /// Adds the items of a value that is not an escaped join.
     fn read_part(&mut self, name: &'static str, part: &str, items: &mut Vec<String>) {
         let between = |open, close| part.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         let (syntax, inner, separator) = if let Some(inner) = between('{', '}') {
@@ -76,7 +77,7 @@ impl Reader<'_> {
         } else if let Some(inner) = between('[', ']') {
             match inner.is_empty() || inner.contains([',', '"', '\'']) {
                 true => (Some(ListSyntax::Json), inner, ','),
-                // As Go prints a slice.
+                // The form in which Go prints a slice.
                 false => (None, inner, ' '),
             }
         } else if holds(part, b',') {
@@ -97,7 +98,7 @@ impl Reader<'_> {
     }
 }
 
-/// `value` where a sender has escaped the join of repeated members: `a%26srcref%3Db`, the name in any case.
+/// Splits `value` if a sender has escaped the join of repeated members: `a%26srcref%3Db`, with the name in any case.
 fn split_at_joints<'a>(name: &str, value: &'a str) -> Vec<&'a str> {
     let mut parts = Vec::new();
     let mut begin = 0;
@@ -112,7 +113,7 @@ fn split_at_joints<'a>(name: &str, value: &'a str) -> Vec<&'a str> {
     parts
 }
 
-/// `item` without one pair of outer quotes, and which they were.
+/// `item` without one pair of outer quotes, and the kind of quotes.
 fn unquoted(item: &str) -> (&str, Option<char>) {
     ['"', '\'']
         .into_iter()

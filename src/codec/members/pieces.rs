@@ -1,4 +1,4 @@
-//! A text split into members, not yet decoded (wire format, section 6, rules 2, 3 and 6).
+//! Splits a text into members, which are not yet decoded (wire format, section 6, rules 2, 3 and 6).
 
 use std::borrow::Cow;
 
@@ -15,13 +15,13 @@ use super::{
     read::{Reader, Unreadable},
 };
 
-/// A member as it was received.
+/// A received member.
 pub(super) struct Piece<'a> {
     pub(super) name: Name<'a>,
     pub(super) raw: &'a str,
 }
 
-/// Whose value a piece has.
+/// The member to which a piece belongs.
 #[derive(PartialEq, Eq)]
 pub(super) enum Name<'a> {
     Known(Member),
@@ -36,7 +36,7 @@ impl Name<'_> {
         }
     }
 
-    /// Whether the value is a URL: a request's `redirect`, or what a callback brings back of it.
+    /// Whether the value is a URL: the `redirect` of a request, or its copy in a callback.
     pub(super) fn is_redirect(&self, leg: Leg) -> bool {
         match self {
             Self::Known(member) => *member == Member::Redirect,
@@ -45,7 +45,7 @@ impl Name<'_> {
     }
 }
 
-/// A name and how it was written.
+/// A name, and how the sender wrote it.
 struct Written<'a> {
     name: Name<'a>,
     other_case: bool,
@@ -73,7 +73,7 @@ impl Reader<'_> {
     pub(super) fn pieces<'a>(&mut self, text: &'a str) -> Result<Vec<Piece<'a>>, Unreadable> {
         let mut pieces: Vec<Piece<'a>> = Vec::with_capacity(16);
         let mut seen = Seen::default();
-        // Where the value of a `redirect` begins that may go on in the pieces behind it.
+        // The start of a `redirect` whose value may go on in the next pieces.
         let mut open = None;
         let is_ascii = text.is_ascii();
         let whole = text.trim_end_matches('&');
@@ -116,7 +116,7 @@ impl Reader<'_> {
         Ok(pieces)
     }
 
-    /// What `raw` names; `None` for bytes that are no UTF-8 when decoded.
+    /// The member that `raw` names. `None` if it does not decode to UTF-8.
     fn written<'a>(&self, raw: &'a str) -> Option<Written<'a>> {
         let members = Member::of(self.leg);
         if let Some(&member) = members.iter().find(|member| member.name() == raw) {
@@ -140,7 +140,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The name, once it is known to be one.
+    /// The name, decoded.
     fn noted<'a>(&mut self, written: Written<'a>) -> Name<'a> {
         let Written { name, other_case, brackets, invalid_escape } = written;
         self.deviations.note_if(other_case, Deviation::NameCase, name.place());
@@ -150,7 +150,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a piece of this name ends a `redirect` that is open, because it cannot be a part of it.
+/// Whether a piece of this name ends an open `redirect`, because it cannot be a part of it.
 fn begins_member(name: &Name<'_>, seen: &Seen) -> bool {
     match name {
         Name::Known(member) => member.is_list() || !seen.has(*member),
@@ -158,14 +158,14 @@ fn begins_member(name: &Name<'_>, seen: &Seen) -> bool {
     }
 }
 
-/// Whether a `redirect` was written without any escape: it begins with a raw `scheme:`. Behind one that an encoder left
-/// raw, as axios does, its `/` is escaped.
+/// Whether a `redirect` was written without any escape: it begins with a raw `scheme:`. Some encoders, such as axios,
+/// leave the `:` raw, but then they escape the `/` behind it.
 pub(super) fn is_raw_url(raw: &str) -> bool {
     form::split_scheme(raw)
         .is_some_and(|(_, rest)| !rest.get(..3).is_some_and(|slash| slash.eq_ignore_ascii_case("%2F")))
 }
 
-/// What stands before `[]` or `[0]`, with any number of digits.
+/// The part before `[]` or `[0]`, with any number of digits.
 fn without_index(name: &str) -> Option<&str> {
     let (stem, index) = name.strip_suffix(']')?.rsplit_once('[')?;
     index.bytes().all(|byte| byte.is_ascii_digit()).then_some(stem)

@@ -1,7 +1,7 @@
-//! Members from text, as real senders write them (wire format, section 6); every repair is noted. How a text was written
-//! shows in the text itself: no rule depends on the pairing's profile.
+//! Reads members from text, as real senders write them (wire format, section 6), and notes every repair. The text
+//! itself shows how it was written: no rule depends on the profile of the pairing.
 //!
-//! What is wrong is told to the operator's `inspect` only: the service answers all of it alike.
+//! Only the operator's `inspect` shows what is wrong. The service gives one answer to all of it.
 
 use std::{
     borrow::Cow,
@@ -25,7 +25,7 @@ use super::{
     pieces::{Name, Piece, is_raw_url},
 };
 
-/// Why a decrypted text is no message. Names members, never values.
+/// Why a decrypted text is not a message. Names members, never values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
     /// Not UTF-8, or not when percent-decoded as a whole.
@@ -37,25 +37,25 @@ pub enum Unreadable {
     /// A member without `=` or without a name.
     #[error("member {0} (counted from 1) has no name or no `=`")]
     NotAMember(usize),
-    /// Bytes that are no UTF-8 once they are percent-decoded, in a name.
+    /// A name that does not percent-decode to UTF-8.
     #[error("the name of member {0} (counted from 1) is no UTF-8 when percent-decoded")]
     BadEscape(usize),
-    /// Bytes that are no UTF-8 once they are percent-decoded.
+    /// A value that does not percent-decode to UTF-8.
     #[error("the member `{0}` is no UTF-8 when percent-decoded")]
     BadValue(Place),
-    /// A member that is no list, twice with different values.
+    /// A member that is not a list, twice with different values.
     #[error("the member `{0}` is there twice with different values")]
     Repeated(&'static str),
     /// An extra member, twice with different values.
     #[error("a member that the guideline does not have is there twice with different values")]
     ExtraRepeated,
-    /// A member `mac` that is not the tag at the text's end.
+    /// A member `mac` that is not the tag at the end of the text.
     #[error("a member `mac` is not the tag at the text's end, which alone may have that name in this pairing")]
     MisplacedTag,
     /// Absent or empty.
     #[error("the member `{0}` is missing or empty")]
     Missing(&'static str),
-    /// Of a form that cannot be read.
+    /// A member of a wrong form.
     #[error("the member `{0}` {1}")]
     Malformed(&'static str, &'static str),
 }
@@ -128,18 +128,18 @@ fn required(member: Member, value: &str) -> Result<(), Unreadable> {
     if value.is_empty() { Err(Unreadable::Missing(member.name())) } else { Ok(()) }
 }
 
-/// Reads one text: what it goes by, and what it has repaired so far.
+/// Reads one text, and holds how it was written and the repairs so far.
 pub(super) struct Reader<'a> {
     pub(super) leg: Leg,
     pub(super) conventions: &'a Conventions,
     pub(super) deviations: Deviations,
-    /// Whether a `+` of the text is a space: a form encoder wrote it.
+    /// Whether `+` is a space, because a form encoder wrote the text.
     plus_is_space: bool,
     /// Whether every member but `redirect` was percent-encoded twice.
     twice: bool,
 }
 
-/// The members of a text, decoded. Zeroed when dropped, so that a text that turns out to be none leaves nothing.
+/// The decoded members of a text. Zeroed when dropped, so that a text that does not open leaves nothing.
 #[derive(Default)]
 struct Values {
     single: BTreeMap<Member, String>,
@@ -149,7 +149,7 @@ struct Values {
 }
 
 impl Values {
-    /// The value of a member that is no list; an absent one reads as an empty one.
+    /// The value of a member that is not a list. An absent member reads as empty.
     fn take(&mut self, member: Member) -> String {
         self.single.remove(&member).unwrap_or_default()
     }
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         Ok(values)
     }
 
-    /// The first `userid` shows how all was written: only a form encoder escapes its `@`.
+    /// The first `userid` shows how the text was written: only a form encoder escapes its `@`.
     fn look_at_userid(&mut self, pieces: &[Piece<'_>]) -> Result<(), Unreadable> {
         let userid = Name::Known(Member::Userid);
         let Some(Piece { raw, .. }) = pieces.iter().find(|piece| piece.name == userid) else {
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
         self.plus_is_space = !holds(raw, b'@');
         if self.plus_is_space {
             let once = escape::decode(raw).ok_or(Unreadable::BadValue(Member::Userid.name()))?.text;
-            // The bytes before and behind the `@` may be no UTF-8, which is seen when they are read.
+            // The bytes around the `@` may not be UTF-8. That shows when they are read.
             let again: Cow<'_, [u8]> = percent_encoding::percent_decode_str(&once).into();
             self.twice = !holds(&once, b'@') && again.contains(&b'@');
         }
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Inserts `value`, or finds it there; `None` for another one that is there.
+    /// Inserts `value`, or finds the same value. `None` if there is a different one.
     fn insert<K: Ord>(&mut self, entry: Entry<'_, K, String>, value: String, place: Place) -> Option<()> {
         match entry {
             Entry::Vacant(free) => {
@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// `value`, or an empty one where it means that an optional member is absent.
+    /// `value`, or an empty text if `value` means that an optional member is absent.
     fn present(&mut self, member: Member, value: String) -> String {
         if !member.is_optional() || !value.is_empty() && !form::is_absent_word(&value) {
             return value;
@@ -237,7 +237,7 @@ impl<'a> Reader<'a> {
         String::new()
     }
 
-    /// A value, decoded as the whole text shows that it was written.
+    /// A value, decoded in the way in which the whole text was written.
     fn value<'t>(&mut self, place: Place, raw: &'t str) -> Result<Cow<'t, str>, Unreadable> {
         let raw = if self.plus_is_space && holds(raw, b'+') { Cow::Owned(raw.replace('+', " ")) } else { raw.into() };
         let once = self.decoded(place, raw)?;
@@ -258,7 +258,7 @@ impl<'a> Reader<'a> {
         Ok(Cow::Owned(decoded.text.into_owned()))
     }
 
-    /// The value of `redirect`: as it was received where nobody escaped it, else decoded until it is a URL.
+    /// The value of `redirect`: unchanged if nobody escaped it, else decoded until it is a URL.
     fn redirect(&mut self, place: Place, raw: &str) -> Result<String, Unreadable> {
         if is_raw_url(raw) {
             return Ok(raw.to_owned());
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
         Ok(once.into_owned())
     }
 
-    /// The forms that both legs ask for.
+    /// Checks the forms that both legs need.
     fn check_names(&mut self, txnid: &str, userid: &str) -> Result<(), Unreadable> {
         required(Member::Txnid, txnid)?;
         required(Member::Userid, userid)?;
@@ -282,7 +282,7 @@ impl<'a> Reader<'a> {
             return Err(Unreadable::Malformed("txnid", "has over 128 bytes or a control character"));
         }
         if !form::is_userid(userid) {
-            let problem = "is not something, `@` and something, of at most 128 bytes without blanks";
+            let problem = "must have something on both sides of its last `@`, at most 128 bytes and no blanks";
             return Err(Unreadable::Malformed("userid", problem));
         }
         self.deviations.note_if(!form::is_uuid(txnid), Deviation::TxnidNotUuid, Member::Txnid.name());

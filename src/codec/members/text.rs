@@ -1,4 +1,4 @@
-//! The text before it is split into members (wire format, section 6, rule 1).
+//! Prepares a text before it is split into members (wire format, section 6, rule 1).
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Reader<'_> {
-    /// `text` without what a sender may have left around it; decoded once where it was percent-encoded as a whole.
+    /// `text` without what a sender may have left around it, and decoded once if it was percent-encoded as a whole.
     pub(super) fn members_of<'a>(&mut self, text: &'a [u8]) -> Result<Cow<'a, str>, Unreadable> {
         let text = self.trimmed(std::str::from_utf8(text).map_err(|_| Unreadable::NotUtf8)?);
         let text = if holds(text, b'=') { Cow::Borrowed(text) } else { self.decoded_whole(text)? };

@@ -1,4 +1,4 @@
-//! Members as text that every known kind of reader understands (wire format, section 5).
+//! Writes members as text that every known kind of reader understands (wire format, section 5).
 
 use std::collections::BTreeMap;
 
@@ -32,10 +32,10 @@ pub fn write_callback(callback: &Callback, lists: ListSyntax) -> Zeroizing<Strin
     text
 }
 
-/// The members with which both kinds of message begin. `txnid` comes first: it is random, so that messages under one
-/// key and a zero IV differ in their first block.
+/// Appends the first members of both kinds of message. `txnid` comes first: it is random, so messages under one key and
+/// a zero IV differ in their first block.
 fn begin(txnid: &str, sessionid: &str, userid: &str) -> Zeroizing<String> {
-    // Room for a usual message, so that growing leaves no copies of it behind.
+    // Room for a common message, so that growing leaves no copies of it behind.
     let mut text = Zeroizing::new(String::with_capacity(512 + 3 * (txnid.len() + sessionid.len() + userid.len())));
     text.push_str("txnid=");
     escape::push_value(&mut text, txnid);

@@ -1,4 +1,4 @@
-//! Parameters found in a URL as real senders place them (wire format, section 6).
+//! Finds the parameters in a URL where real senders place them (wire format, section 6).
 
 use std::borrow::Cow;
 
@@ -11,16 +11,16 @@ use crate::codec::{
 
 use super::{Leg, PARAMETERS, Parameters, UrlProblem, Value};
 
-/// Takes the parameters of `leg` from a whole URL or from a query string with or without its `?`, and says what had to be
-/// repaired for it.
+/// Reads the parameters of `leg` from a whole URL, or from a query string with or without `?`, and notes the repairs.
 ///
 /// # Errors
-/// Where some are missing or are there twice with different values.
+/// If parameters are missing, or come twice with different values.
 pub fn read(url: &str, leg: Leg) -> Result<(Parameters<'_>, Deviations), UrlProblem> {
     let mut deviations = Deviations::default();
     let trimmed = url.trim_ascii_start();
     deviations.note_if(trimmed.len() < url.len(), Deviation::Whitespace, WHOLE);
-    // Pages that route by the fragment have the query there: `https://fiu.example/#/cb?fi=…`. One in its place goes first.
+    // Pages that route by the fragment have the query there: `https://fiu.example/#/cb?fi=…`. The real query comes
+    // first.
     let mut parts = trimmed.split('#').map(query_of);
     let mut finder = Finder::new(leg, deviations);
     finder.read(parts.next().unwrap_or_default());
@@ -36,7 +36,7 @@ pub fn read(url: &str, leg: Leg) -> Result<(Parameters<'_>, Deviations), UrlProb
     finder.finish(url)
 }
 
-/// The parameters that were found so far.
+/// The parameters found so far.
 #[derive(Default)]
 struct Found<'a> {
     fi: Option<&'a str>,
@@ -66,7 +66,7 @@ impl<'a> Found<'a> {
 struct Finder<'a> {
     leg: Leg,
     found: Found<'a>,
-    /// The names of those that came twice with different values.
+    /// The names of the parameters that came twice with different values.
     contradicted: Vec<&'static str>,
     deviations: Deviations,
 }
@@ -76,7 +76,7 @@ impl<'a> Finder<'a> {
         Self { leg, found: Found::default(), contradicted: Vec::new(), deviations }
     }
 
-    /// Takes what `query` has.
+    /// Adds the parameters of `query`.
     fn read(&mut self, query: &'a str) {
         let names = self.leg.names();
         let begins = |at: usize| begins(&query[at + 1..], names);
@@ -139,10 +139,10 @@ fn given(text: &str) -> Value<'_> {
     Value { text, from_url: true }
 }
 
-/// The leg that the parameters of `url` belong to: the callback leg where it names `ecres` or `resdate`.
+/// The leg of the parameters of `url`: the callback leg if it names `ecres` or `resdate`.
 pub fn leg_of(url: &str) -> Leg {
     let callback = [Leg::Callback.date_name(), Leg::Callback.message_name()];
-    // The first part that has a parameter is the one that is read.
+    // Only the first part with a parameter is read.
     let query = queries(url).find(|query| has_any(query, &PARAMETERS));
     if query.is_some_and(|query| has_any(query, &callback)) { Leg::Callback } else { Leg::Request }
 }
@@ -158,7 +158,7 @@ pub fn names_any_parameter(url: &str) -> bool {
     queries(url).next().is_some_and(|query| names_any(query, &PARAMETERS))
 }
 
-/// The query of `url`, then what its fragments have of one.
+/// The query of `url`, then the queries in its fragments.
 fn queries(url: &str) -> impl Iterator<Item = &str> {
     url.trim_ascii_start().split('#').map(query_of)
 }
@@ -166,7 +166,7 @@ fn queries(url: &str) -> impl Iterator<Item = &str> {
 /// The query of a URL without fragment, or a query string itself.
 fn query_of(url: &str) -> &str {
     match split_at_first(url, b'?') {
-        // A `=` before the first `?` belongs to a query string, unless a path stands there.
+        // A `=` before the first `?` belongs to a query string, unless there is a path before it.
         Some((before, query)) if is_path(before) => query,
         _ => url,
     }
@@ -211,7 +211,7 @@ fn names_any(query: &str, names: &[&'static str]) -> bool {
     has_any(query, names) || query.split(['&', '?']).any(|name| find(names, name).is_some())
 }
 
-/// A parameter's name and how it was written.
+/// The name of a parameter, and how the sender wrote it.
 struct Named {
     name: &'static str,
     /// Behind `&amp;`.
