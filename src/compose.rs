@@ -11,7 +11,6 @@ use crate::{
     exchange::Exchange,
     files::reload,
     keys::KdfPool,
-    memory::Memory,
     server::{Edges, Limits, Listener, Listeners, Services, panics, system_clock},
     service::Redirects,
     telemetry::{Telemetry, logs, metrics::Reading, traces::Tracer},
@@ -74,7 +73,8 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
     let listeners = bind(settings)?;
     let keys = Arc::new(KdfPool::new(settings.kdf_threads())?);
     let limits = limits(settings, file_descriptors());
-    let exchange = Arc::new(Exchange::new(Arc::clone(&keys), Arc::new(Memory::default())));
+    loaded.memory.start();
+    let exchange = Arc::new(Exchange::new(Arc::clone(&keys), Arc::clone(&loaded.memory)));
     observe::readings(telemetry, &exchange, loaded.tls.as_ref());
     let report = observe::reloads(telemetry, &keys, &loaded.keyring);
     tokio::spawn(reload::watch(loaded.sources(), hangups, reload::POLL, report));

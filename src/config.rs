@@ -22,6 +22,10 @@ const DEFAULT_DRAIN_DELAY: u64 = 0;
 const DEFAULT_MAX_CONNECTIONS: u32 = 10_000;
 /// Half an hour: within this time callers spread over the replicas of a rollout.
 const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;
+/// A hundred times what a store nearby takes.
+const DEFAULT_STORE_TIMEOUT: u64 = 50;
+/// A caller has given up by then.
+const MAX_STORE_TIMEOUT: u64 = 10_000;
 /// A hundred years, so that no sum of times overflows.
 const MAX_SECONDS: u64 = 100 * 365 * 86_400;
 
@@ -63,6 +67,15 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// What becomes of decoding while the shared store does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StoreOutage {
+    /// Each replica remembers for itself.
+    Local,
+    /// It answers STORE_UNAVAILABLE.
+    Closed,
 }
 
 /// The form of log lines.
@@ -133,6 +146,23 @@ pub struct Settings {
     /// The CAs of client certificates, in PEM. With it each client must present a certificate of these CAs
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_CLIENT_CA", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
+
+    /// The Redis or Valkey that all replicas remember together in, redis://HOST:PORT or rediss://HOST:PORT. Given several
+    /// times for the nodes of a cluster, or as redis+sentinel://HOST:PORT/SERVICE for each Sentinel
+    #[arg(long, value_name = "URL", env = "AA_REDIRECT_STORE", value_delimiter = ',')]
+    pub store: Vec<String>,
+
+    /// While the store does not answer: each replica remembers for itself, or decoding answers STORE_UNAVAILABLE
+    #[arg(long, value_name = "WHAT", env = "AA_REDIRECT_STORE_OUTAGE", default_value = "local")]
+    pub store_outage: StoreOutage,
+
+    /// How long the store may take to answer
+    #[arg(long, value_name = "N", env = "AA_REDIRECT_STORE_TIMEOUT_MILLISECONDS", default_value_t = DEFAULT_STORE_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=MAX_STORE_TIMEOUT))]
+    pub store_timeout_milliseconds: u64,
+
+    /// The file of the store's password
+    #[arg(long, value_name = "FILE", env = "AA_REDIRECT_STORE_PASSWORD_FILE", requires = "store")]
+    pub store_password_file: Option<PathBuf>,
 
     /// Serve the sandbox keyring, whose secrets are public, even if other machines can reach the address
     #[arg(long, env = "AA_REDIRECT_SANDBOX", conflicts_with = "keyring", value_parser = FalseyValueParser::new())]

@@ -15,25 +15,29 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     codec::{Envelope, cipher::BLOCK, date::Instants},
-    keyring::Pairing,
+    keyring::{Pairing, Reopen},
 };
 
 mod budget;
 mod opened;
 mod own;
 mod sketch;
+mod store;
 
 pub use budget::{DATE_BUDGET, Spent};
+pub use store::{Answer, BOUNDS, BadStore, Counts, Operation, StoreSettings};
 
 use own::Own;
+use store::{Reservation, Store, Unreserved};
 
 /// For how long a retry of a call is told what its first try was told.
 const RETRY: TimeDelta = TimeDelta::seconds(60);
 
-/// What one server remembers.
+/// What one server remembers, by itself or together with others.
 #[derive(Default)]
 pub struct Memory {
     own: Own,
+    store: Option<Arc<Store>>,
 }
 
 /// A message that is to be decrypted.
@@ -107,29 +111,63 @@ pub enum Denied {
 
 /// What one message is remembered under.
 pub struct Account<'a> {
+    store: Option<&'a Arc<Store>>,
+    subject: Subject<'a>,
     own: own::Account<'a>,
 }
 
 /// A message that is being decrypted. Dropped, it is a failure.
 #[must_use = "dropped, it is a failure"]
 pub struct Attempt<'a> {
-    own: own::Attempt<'a>,
+    account: &'a Account<'a>,
+    held: Held<'a>,
+}
+
+/// What holds the failure that is reserved.
+enum Held<'a> {
+    Own(own::Attempt<'a>),
+    Store(Reservation),
 }
 
 impl Memory {
+    /// A memory that all servers with this store share.
+    ///
+    /// # Errors
+    /// If the settings name no store.
+    pub fn shared(settings: StoreSettings) -> Result<Self, BadStore> {
+        Ok(Self { own: Own::default(), store: Some(Arc::new(Store::new(settings)?)) })
+    }
+
+    /// Connects to the store, if there is one, so that the first call need not.
+    pub fn start(&self) {
+        if let Some(store) = &self.store {
+            store.start();
+        }
+    }
+
+    /// Whether the store answers; `None` without one.
+    pub fn store_is_up(&self) -> Option<bool> {
+        self.store.as_ref().map(|store| store.is_up())
+    }
+
+    /// What the use of the store is counted in; `None` without one.
+    pub fn store_counts(&self) -> Option<&Counts> {
+        self.store.as_ref().map(|store| store.counts())
+    }
+
     /// The account of a message.
     pub fn account<'a>(&'a self, subject: Subject<'a>) -> Account<'a> {
-        Account { own: self.own.account(subject) }
+        Account { store: self.store.as_ref(), subject, own: self.own.account(subject) }
     }
 
     /// How many failure budgets have been spent since the process began.
     pub fn spent(&self) -> u64 {
-        self.own.budget.spent()
+        self.own.budget.spent() + self.store.as_ref().map_or(0, |store| store.spent())
     }
 
     /// How many messages were not decrypted because a failure budget was spent, since the process began.
     pub fn refused(&self) -> u64 {
-        self.own.budget.refused()
+        self.own.budget.refused() + self.store.as_ref().map_or(0, |store| store.refused())
     }
 
     /// How many messages of pairings that refuse reopenings found no room, since the process began.
@@ -144,7 +182,11 @@ impl Account<'_> {
     /// # Errors
     /// If a failure budget of it is spent; the refusal is counted.
     pub fn check(&self) -> Result<(), Spent> {
-        self.own.check()
+        match self.store {
+            // A store is asked once, after the keys are there.
+            Some(store) if store.is_closed_for(&self.subject) || !store.is_down() => Ok(()),
+            _ => self.own.check(),
+        }
     }
 
     /// Reserves a failure for the decryption, and waits while decryptions that still run hold all that is left of the
@@ -153,16 +195,55 @@ impl Account<'_> {
     /// # Errors
     /// If the message must not be decrypted.
     pub async fn begin(&self) -> Result<Attempt<'_>, Denied> {
-        Ok(Attempt { own: self.own.begin().await? })
+        if let Some(store) = self.store {
+            match store.reserve(&self.subject).await {
+                Ok(reservation) => return Ok(Attempt { account: self, held: Held::Store(reservation) }),
+                Err(Unreserved::Spent) => return Err(Denied::Spent),
+                Err(Unreserved::Silent) if store.is_closed_for(&self.subject) => return Err(Denied::Unavailable),
+                Err(Unreserved::Silent) => {}
+            }
+        }
+        Ok(Attempt { account: self, held: Held::Own(self.own.begin().await?) })
     }
 }
 
 impl Attempt<'_> {
-    /// Notes what became of the decryption.
-    #[expect(clippy::unused_async, reason = "a shared store is asked over the network")]
+    /// Notes what became of the decryption. A store is told of a failure as of anything else, in one step of the same kind,
+    /// so that its time tells nothing.
     pub async fn end(self, outcome: Outcome) -> Ended {
-        self.own.end(outcome)
+        let Account { subject, own, .. } = self.account;
+        let reservation = match self.held {
+            Held::Own(attempt) => return attempt.end(outcome),
+            Held::Store(reservation) => reservation,
+        };
+        let closed = reservation.is_closed_for(subject);
+        match reservation.resolve(subject, outcome).await {
+            Ok(ended) => ended,
+            Err(_) if closed => Ended::Unavailable,
+            Err(_) => match own.begin().await {
+                Ok(attempt) => attempt.end(outcome),
+                Err(Denied::Spent) => Ended::Failed,
+                Err(Denied::Unavailable) => Ended::Unavailable,
+            },
+        }
     }
+}
+
+impl Subject<'_> {
+    /// Whether its first opening must not be forgotten.
+    fn is_kept(&self) -> bool {
+        self.pairing.reopen == Reopen::Refuse
+    }
+}
+
+fn tell_spent(pairing: &Pairing, of: &'static str) {
+    let Pairing { fiu, aa, .. } = pairing;
+    tracing::warn!(fiu, aa, of, "a failure budget is spent: messages under it are no longer decrypted");
+}
+
+fn tell_changed(pairing: &Pairing) {
+    let Pairing { fiu, aa, .. } = pairing;
+    tracing::warn!(fiu, aa, "a message ends as another that opened: one was made from the other, and this one fails");
 }
 
 /// The name of every message that could be made from this one, for a caller that keeps its own record: the first 16 bytes

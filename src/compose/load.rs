@@ -1,18 +1,19 @@
 //! Everything that is served from files, loaded and checked before a port is bound.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
 use crate::{
     callers::{self, Callers},
-    config::{Address, KeyringSettings, Settings},
+    config::{Address, KeyringSettings, Settings, StoreOutage},
     files::{
         ReadFile,
         problem::{Problem, Refused},
         reload::{Reloaded, Source},
     },
     keyring,
+    memory::{BadStore, Memory, StoreSettings},
     server::tls::{self, Tls, TlsFiles, TlsRefused},
     telemetry::traces::BadTracing,
 };
@@ -38,6 +39,9 @@ pub enum BadSettings {
     /// The callers file is refused.
     #[error("{0}")]
     Callers(Refused),
+    /// The settings of the shared store cannot be used.
+    #[error("{0}")]
+    Store(#[from] BadStore),
     /// Certificate, key or client CAs are refused.
     #[error("{0}")]
     Tls(#[from] TlsRefused),
@@ -57,6 +61,8 @@ pub struct Loaded {
     pub callers: Option<Arc<callers::Served>>,
     /// Certificate and key.
     pub tls: Option<Arc<tls::Served>>,
+    /// What is remembered of messages; connects to no store yet.
+    pub memory: Arc<Memory>,
     /// What an operator should look at, each with its file.
     pub warnings: Vec<(PathBuf, Problem)>,
 }
@@ -93,7 +99,8 @@ pub fn load(settings: &Settings) -> Result<Loaded, BadSettings> {
     let tls = tls_files(settings)
         .map(|files| Reloaded::load("certificates", move |read| Tls::load(&files, read).map(|tls| (tls, Vec::new()))));
     let tls = tls.transpose()?.map(|(tls, _)| Arc::new(tls));
-    Ok(Loaded { keyring: Arc::new(keyring), callers, tls, warnings })
+    let memory = Arc::new(memory(settings)?);
+    Ok(Loaded { keyring: Arc::new(keyring), callers, tls, memory, warnings })
 }
 
 /// The keyring with its warnings, or the sandbox one if no file is named.
@@ -126,6 +133,19 @@ fn check_sandbox(settings: &Settings) -> Result<(), BadSettings> {
         Some((flag, _)) => Err(BadSettings::SandboxInProduction(flag)),
         None => Ok(()),
     }
+}
+
+/// The memory of this process, or the one that it shares.
+fn memory(settings: &Settings) -> Result<Memory, BadStore> {
+    if settings.store.is_empty() {
+        return Ok(Memory::default());
+    }
+    Memory::shared(StoreSettings {
+        urls: settings.store.clone(),
+        password: settings.store_password_file.clone(),
+        limit: Duration::from_millis(settings.store_timeout_milliseconds),
+        closed: settings.store_outage == StoreOutage::Closed,
+    })
 }
 
 fn tls_files(settings: &Settings) -> Option<TlsFiles> {

@@ -9,11 +9,11 @@ use crate::{
     files::reload::Outcome,
     keyring,
     keys::{KdfPool, QUEUE},
-    memory::Memory,
+    memory::{Answer, BOUNDS, Counts, Memory, Operation},
     server::tls,
     telemetry::{
         Telemetry,
-        metrics::{Reading, Source},
+        metrics::{Reading, Source, StoreReading},
     },
 };
 
@@ -38,6 +38,10 @@ pub(super) fn readings(telemetry: &Arc<Telemetry>, exchange: &Arc<Exchange>, tls
     memory(Reading::FailureBudgetSpent, Memory::spent);
     memory(Reading::FailureBudgetRefused, Memory::refused);
     memory(Reading::OpenedMemoryFull, Memory::full);
+    if exchange.memory().store_counts().is_some() {
+        let memory = Arc::clone(exchange.memory());
+        telemetry.metrics.observe_store(move || store(&memory));
+    }
     if let Some(tls) = tls.cloned() {
         // A certificate that ended before 1970 is expired, which 0 says as well.
         let seconds = |end: DateTime<Utc>| u64::try_from(end.timestamp()).unwrap_or(0);
@@ -48,6 +52,23 @@ pub(super) fn readings(telemetry: &Arc<Telemetry>, exchange: &Arc<Exchange>, tls
             telemetry.metrics.observe(Reading::ClientCaExpiry, expiry);
         }
         telemetry.metrics.observe(Reading::CertificateExpiry, move || seconds(tls.current().not_after));
+    }
+}
+
+/// What the memory counts of its store, which it has.
+#[allow(clippy::cast_precision_loss, reason = "a float is what the format has")]
+fn store(memory: &Memory) -> StoreReading {
+    let counts = memory.store_counts();
+    let answers = |(operation, name)| {
+        Answer::ALL
+            .map(|(answer, outcome)| (name, outcome, counts.map_or(0, |counts| counts.answers(operation, answer))))
+    };
+    let bounds = BOUNDS.iter().map(|&bound| bound as f64 / 1e6).chain([f64::INFINITY]);
+    StoreReading {
+        is_up: memory.store_is_up() == Some(true),
+        operations: Operation::ALL.into_iter().flat_map(answers).collect(),
+        times: bounds.zip(counts.into_iter().flat_map(Counts::times)).collect(),
+        total: counts.map_or(0.0, |counts| counts.total().as_secs_f64()),
     }
 }
 

@@ -40,7 +40,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{codec::date::Instants, keyring::Pairing};
 
-use super::sketch::{Counter, Sketch};
+use super::{
+    sketch::{Counter, Sketch},
+    tell_spent,
+};
 
 /// Failures of one (pairing, date), unless the keyring turns the pairing's budget off.
 pub const DATE_BUDGET: u32 = 4096;
@@ -220,8 +223,7 @@ impl Account<'_> {
         for (at, of) in ["message", "date"].into_iter().enumerate() {
             if after[at] && !before[at] {
                 self.budget.spent.fetch_add(1, Relaxed);
-                let Pairing { fiu, aa, .. } = self.pairing;
-                tracing::warn!(fiu, aa, of, "a failure budget is spent: messages under it are no longer decrypted");
+                tell_spent(self.pairing, of);
             }
         }
     }

@@ -2,13 +2,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::keyring::Reopen;
-
 use super::{
     Denied, Ended, Outcome, Subject,
     budget::{self, Budget, Spent},
     last_block,
     opened::{Barred, Note, Opened},
+    tell_changed,
 };
 
 /// Failures and first openings. Hashes have a key of the process, so that nobody can aim at cells.
@@ -54,16 +53,11 @@ impl Account<'_> {
     /// is given up holds none.
     pub(super) async fn begin(&self) -> Result<Attempt<'_>, Denied> {
         // Asked before decrypting: afterwards the answer would tell that the message opens, as often as anybody asks.
-        if self.is_kept() && !self.memory.opened.has_room(self.block, self.subject.now) {
+        if self.subject.is_kept() && !self.memory.opened.has_room(self.block, self.subject.now) {
             return Err(Denied::Unavailable);
         }
         let failure = self.failures.begin().await.map_err(|Spent| Denied::Spent)?;
         Ok(Attempt { account: self, failure })
-    }
-
-    /// Whether its first opening must not be forgotten.
-    fn is_kept(&self) -> bool {
-        self.subject.pairing.reopen == Reopen::Refuse
     }
 
     fn note(&self, outcome: Outcome) -> Note {
@@ -73,7 +67,7 @@ impl Account<'_> {
             message: hasher.hash_one((&envelope.iv, &envelope.ciphertext)),
             call: call.map(|call| hasher.hash_one(call)),
             opens: outcome == Outcome::Opened,
-            keep: self.is_kept(),
+            keep: self.subject.is_kept(),
             now: *now,
             end: *end,
         }
@@ -93,12 +87,7 @@ impl Attempt<'_> {
             }
             Err(Barred::Full) => Ended::Unavailable,
             Err(Barred::Changed) => {
-                let (fiu, aa) = (&account.subject.pairing.fiu, &account.subject.pairing.aa);
-                tracing::warn!(
-                    fiu,
-                    aa,
-                    "a message ends as another that opened: one was made from the other, and this one fails"
-                );
+                tell_changed(account.subject.pairing);
                 Ended::Failed
             }
         }

@@ -20,6 +20,7 @@ mod labels;
 mod pairings;
 mod process;
 mod readings;
+mod store;
 mod text;
 
 use calls::Calls;
@@ -30,6 +31,7 @@ use pairings::Pairings;
 pub(super) use pairings::{Outcome, PairingCounts, SecretUses};
 pub use readings::Reading;
 use readings::Readings;
+pub use store::StoreReading;
 pub use text::Format;
 
 /// What is reloaded while the server runs.
@@ -81,6 +83,7 @@ pub struct Metrics {
     pairings: Pairings,
     readings: Readings,
     derivation_wait: Histogram,
+    store: Arc<store::Store>,
     /// In the order of [`Source::ALL`].
     reloads: Vec<ReloadCounts>,
     connections: Gauge,
@@ -110,6 +113,8 @@ impl Metrics {
         let derivation_wait = Histogram::new(&HANDLING);
         let help = "Time for which a PBKDF2 derivation waited for a thread";
         own.register("derivation_wait_seconds", help, derivation_wait.clone());
+        let store = Arc::<store::Store>::default();
+        own.register_collector(Box::new(Arc::clone(&store)));
         let reloads = register_reloads(own);
 
         let (connections, connections_opened) = (Gauge::default(), Counter::default());
@@ -125,6 +130,7 @@ impl Metrics {
             pairings,
             readings,
             derivation_wait,
+            store,
             reloads,
             connections,
             connections_opened,
@@ -159,6 +165,11 @@ impl Metrics {
     /// Shows all pairings as one, with `*` for their ids: thousands of them are too many series.
     pub fn merge_pairings(&self) {
         self.pairings.merge();
+    }
+
+    /// From now on `read` tells of the shared store; without it, nothing of it is among the metrics.
+    pub fn observe_store(&self, read: impl Fn() -> StoreReading + Send + Sync + 'static) {
+        self.store.observe(Box::new(read));
     }
 
     /// Counts a reload: `applied`, or refused, so that the old content stays.

@@ -1,0 +1,76 @@
+//! What the store's use is counted in: plain counters, which metrics read.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// What the store is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// To reserve a failure.
+    Reserve,
+    /// To note what became of a decryption.
+    Resolve,
+    /// To give back what a call held that was given up.
+    Release,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An answer.
+    Ok,
+    /// No answer in time.
+    Timeout,
+    /// An error, or no connection.
+    Error,
+}
+
+impl Operation {
+    /// Each with its name.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::Reserve, "reserve"), (Self::Resolve, "resolve"), (Self::Release, "release")];
+}
+
+impl Answer {
+    /// Each with its name.
+    pub const ALL: [(Self, &'static str); 3] = [(Self::Ok, "ok"), (Self::Timeout, "timeout"), (Self::Error, "error")];
+}
+
+/// Upper bounds of the times that are counted, in microseconds.
+pub const BOUNDS: [u64; 10] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000];
+
+/// The counters.
+#[derive(Debug, Default)]
+pub struct Counts {
+    answers: [[AtomicU64; 3]; 3],
+    /// By the first of [`BOUNDS`] that is not less; the last one is for longer times.
+    times: [AtomicU64; BOUNDS.len() + 1],
+    microseconds: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn note(&self, operation: Operation, answer: Answer, time: Duration) {
+        self.answers[operation as usize][answer as usize].fetch_add(1, Relaxed);
+        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let bound = BOUNDS.iter().position(|&bound| microseconds <= bound).unwrap_or(BOUNDS.len());
+        self.times[bound].fetch_add(1, Relaxed);
+        self.microseconds.fetch_add(microseconds, Relaxed);
+    }
+
+    /// How often an operation had this answer.
+    pub fn answers(&self, operation: Operation, answer: Answer) -> u64 {
+        self.answers[operation as usize][answer as usize].load(Relaxed)
+    }
+
+    /// How many operations took up to each of [`BOUNDS`] and longer than the bound before it; the last ones took longer.
+    pub fn times(&self) -> [u64; BOUNDS.len() + 1] {
+        self.times.each_ref().map(|count| count.load(Relaxed))
+    }
+
+    /// How long all operations took together.
+    pub fn total(&self) -> Duration {
+        Duration::from_micros(self.microseconds.load(Relaxed))
+    }
+}

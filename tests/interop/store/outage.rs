@@ -1,0 +1,162 @@
+//! What becomes of calls while the store hangs, dies, is full, answers errors or garbage, and when it is back.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::{
+    proxy::{Mode, Proxy},
+    redis::Redis,
+    replicas::{Replicas, answer, open},
+};
+
+const CLOSED: [&str; 4] = ["--store-outage", "closed", "--store-timeout-milliseconds", "500"];
+const LOCAL: [&str; 4] = ["--store-outage", "local", "--store-timeout-milliseconds", "500"];
+
+/// So many new messages, opened one after another: their answers.
+async fn answers(replicas: &Replicas, count: usize) -> Vec<String> {
+    let mut answers = Vec::new();
+    for _ in 0..count {
+        let params = replicas.message().await.params.unwrap();
+        answers.push(answer(&open(&replicas.clients[0], &params, "").await));
+    }
+    answers
+}
+
+/// With a store that `breaks` until it is `fixed`: `local` answers all the same, `closed` STORE_UNAVAILABLE only; each
+/// change is logged once; afterwards both use the store again and know what they knew.
+async fn breaks_and_recovers(redis: &mut Redis, breaks: impl Fn(&mut Redis), fixed: impl Fn(&mut Redis)) {
+    let local = Replicas::start(1, "", &[redis.url()], &LOCAL).await;
+    let closed = Replicas::start(1, "", &[redis.url()], &CLOSED).await;
+    let refusing = Replicas::start(1, "reopen = \"refuse\"", &[redis.url()], &LOCAL).await;
+    let known = closed.message().await.params.unwrap();
+    for replicas in [&local, &closed, &refusing] {
+        assert_eq!(answers(replicas, 2).await, ["OK"; 2]);
+        replicas.store_is(true).await;
+    }
+    let first = open(&closed.clients[0], &known, "").await.unwrap();
+    breaks(redis);
+    assert_eq!(answers(&local, 20).await, ["OK"; 20]);
+    assert_eq!(answers(&closed, 3).await, ["STORE_UNAVAILABLE"; 3]);
+    assert_eq!(answers(&refusing, 3).await, ["STORE_UNAVAILABLE"; 3], "it is always closed");
+    for replicas in [&local, &closed, &refusing] {
+        replicas.store_is(false).await;
+        assert_eq!(replicas.programs[0].page("/readyz").await.0, 200);
+    }
+    fixed(redis);
+    for replicas in [&local, &closed, &refusing] {
+        replicas.store_is(true).await;
+        assert_eq!(answers(replicas, 5).await, ["OK"; 5]);
+        let told = |text: &str| replicas.programs[0].events(|event| event["message"] == text).len();
+        assert_eq!((told("the shared store does not answer"), told("the shared store answers")), (1, 2));
+    }
+    let again = open(&closed.clients[0], &known, "").await.unwrap();
+    assert_eq!((again.reopened, again.first_open_time), (true, first.first_open_time), "nothing was forgotten");
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_stops_no_call_or_refuses_it() {
+    breaks_and_recovers(&mut Redis::start(), |redis| redis.signal("STOP"), |redis| redis.signal("CONT")).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_killed_and_comes_back_knows_what_it_knew() {
+    breaks_and_recovers(&mut Redis::start(), Redis::kill, Redis::restart).await;
+}
+
+#[tokio::test]
+async fn a_full_store_is_an_outage() {
+    let full = |redis: &mut Redis| drop(redis.cli(&["CONFIG", "SET", "maxmemory", "1"]));
+    breaks_and_recovers(&mut Redis::start(), full, |redis| drop(redis.cli(&["CONFIG", "SET", "maxmemory", "0"]))).await;
+}
+
+#[tokio::test]
+async fn a_store_that_became_a_replica_is_an_outage() {
+    // Of a master that does not exist: it keeps its data and is read-only.
+    let demoted = |redis: &mut Redis| drop(redis.cli(&["REPLICAOF", "127.0.0.1", "1"]));
+    breaks_and_recovers(&mut Redis::start(), demoted, |redis| drop(redis.cli(&["REPLICAOF", "NO", "ONE"]))).await;
+}
+
+#[tokio::test]
+async fn errors_and_garbage_are_an_outage() {
+    let redis = Redis::start();
+    for spoiled in [
+        &b"-LOADING Redis is loading the dataset in memory\r\n"[..],
+        b"-MOVED 1234 127.0.0.1:1\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"+OK\r\n",
+        b":77\r\n",
+        b"*1\r\n:7\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ] {
+        let proxy = Proxy::start(redis.port).await;
+        let local = Replicas::start(1, "", &[proxy.url()], &LOCAL).await;
+        let closed = Replicas::start(1, "", &[proxy.url()], &CLOSED).await;
+        for replicas in [&local, &closed] {
+            assert_eq!(answers(replicas, 1).await, ["OK"]);
+        }
+        proxy.set(Mode::Answer(spoiled));
+        let text = spoiled.escape_ascii();
+        assert_eq!(answers(&local, 5).await, ["OK"; 5], "{text}");
+        assert_eq!(answers(&closed, 2).await, ["STORE_UNAVAILABLE"; 2], "{text}");
+        proxy.set(Mode::Pass);
+        for replicas in [&local, &closed] {
+            replicas.store_is(true).await;
+            assert_eq!(answers(replicas, 5).await, ["OK"; 5], "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_answers_too_late_is_an_outage() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let local = Replicas::start(1, "", &[proxy.url()], &LOCAL).await;
+    let closed = Replicas::start(1, "", &[proxy.url()], &CLOSED).await;
+    assert_eq!((answers(&local, 1).await, answers(&closed, 1).await), (vec!["OK".into()], vec!["OK".into()]));
+    for mode in [Mode::Delay(Duration::from_secs(2)), Mode::Hang] {
+        proxy.set(mode);
+        assert_eq!(answers(&local, 10).await, ["OK"; 10]);
+        assert_eq!(answers(&closed, 2).await, ["STORE_UNAVAILABLE"; 2]);
+        proxy.set(Mode::Pass);
+        for replicas in [&local, &closed] {
+            replicas.store_is(true).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_fail_no_call() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let replicas = Replicas::start(1, "reopen = \"refuse\"", &[proxy.url()], &["--store-outage", "closed"]).await;
+    for _ in 0..10 {
+        let mut messages = Vec::new();
+        for _ in 0..20 {
+            messages.push(replicas.message().await.params.unwrap());
+        }
+        let calls = join_all(messages.iter().map(|params| open(&replicas.clients[0], params, "")));
+        let (answers, ()) = tokio::join!(calls, proxy.cut());
+        assert!(answers.iter().all(|given| answer(given) == "OK"), "{answers:?}");
+    }
+    assert_eq!(replicas.programs[0].events(|event| event["level"] == "ERROR").len(), 0);
+}
+
+#[tokio::test]
+async fn what_was_answered_store_unavailable_is_not_recorded() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let settings = "reopen = \"refuse\"\nfailure_budget = 1";
+    let replicas = Replicas::start(1, settings, &[proxy.url()], &["--store-timeout-milliseconds", "300"]).await;
+    for _ in 0..5 {
+        let params = replicas.message().await.params.unwrap();
+        // The store does what it is asked, and its answers are lost.
+        proxy.set(Mode::Hang);
+        assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "STORE_UNAVAILABLE");
+        proxy.set(Mode::Pass);
+        replicas.store_is(true).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
+        assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "ALREADY_OPENED");
+    }
+}

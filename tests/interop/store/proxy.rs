@@ -1,0 +1,88 @@
+//! A proxy in front of a store that delays, cuts and spoils.
+
+use std::sync::Arc;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::{Duration, sleep},
+};
+
+/// What the proxy does to answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Pass,
+    Delay(Duration),
+    /// Takes what is sent and answers nothing.
+    Hang,
+    /// Closes connections that are there, and new ones.
+    Cut,
+    /// Puts another answer in the place of each.
+    Answer(&'static [u8]),
+}
+
+pub struct Proxy {
+    pub port: u16,
+    mode: Arc<watch::Sender<Mode>>,
+}
+
+impl Proxy {
+    pub async fn start(store: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mode = Arc::new(watch::Sender::new(Mode::Pass));
+        let modes = Arc::clone(&mode);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(serve(client, store, modes.subscribe()));
+            }
+        });
+        Self { port, mode }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+
+    /// Closes the connections that are there, once.
+    pub async fn cut(&self) {
+        self.set(Mode::Cut);
+        sleep(Duration::from_millis(5)).await;
+        self.set(Mode::Pass);
+    }
+}
+
+async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mode>) {
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)).await else { return };
+    client.set_nodelay(true).unwrap();
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        let mode = *modes.borrow_and_update();
+        if mode == Mode::Cut {
+            return;
+        }
+        tokio::select! {
+            _ = modes.changed() => {}
+            read = client.read(&mut asked) => match read {
+                Ok(0) | Err(_) => return,
+                Ok(length) => if server.write_all(&asked[..length]).await.is_err() { return },
+            },
+            read = server.read(&mut answered) => match (read, mode) {
+                (Ok(0) | Err(_), _) => return,
+                (Ok(_), Mode::Hang) => {}
+                (Ok(_), Mode::Answer(answer)) => if client.write_all(answer).await.is_err() { return },
+                (Ok(length), mode) => {
+                    if let Mode::Delay(time) = mode {
+                        sleep(time).await;
+                    }
+                    if client.write_all(&answered[..length]).await.is_err() { return }
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What replicas grant together, and what they write into the store.
+
+use futures_util::future::join_all;
+
+use crate::{
+    redis::Redis,
+    replicas::{Replicas, answer, broken, changed, open},
+};
+
+#[tokio::test]
+async fn simultaneous_failures_over_three_replicas_stay_within_one_budget() {
+    let redis = Redis::start();
+    let replicas = Replicas::start(3, "", &[redis.url()], &[]).await;
+    budget_holds(&replicas).await;
+}
+
+/// 300 failures at the same time: 32 are decrypted.
+pub async fn budget_holds(replicas: &Replicas) {
+    let before = replicas.sum("aa_redirect_failure_budget_refused_total").await;
+    let params = replicas.message().await.params.unwrap();
+    let calls = (0..300).map(|number| {
+        let client = &replicas.clients[usize::try_from(number).unwrap() % replicas.clients.len()];
+        let params = broken(&params, number);
+        async move { open(client, &params, "").await }
+    });
+    let answers = join_all(calls).await;
+    assert!(answers.iter().all(|given| answer(given) == "UNDECIPHERABLE"));
+    assert_eq!(replicas.sum("aa_redirect_failure_budget_refused_total").await - before, 268.0);
+    // The sound message shares its last block, and is locked out everywhere.
+    for client in &replicas.clients {
+        assert_eq!(answer(&open(client, &params, "").await), "UNDECIPHERABLE");
+    }
+}
+
+#[tokio::test]
+async fn of_simultaneous_openings_over_three_replicas_one_is_the_first() {
+    let redis = Redis::start();
+    let replicas = Replicas::start(3, "reopen = \"refuse\"", &[redis.url()], &[]).await;
+    one_opens(&replicas).await;
+}
+
+/// 24 openings at the same time: one is answered, the others are ALREADY_OPENED.
+pub async fn one_opens(replicas: &Replicas) {
+    let params = replicas.message().await.params.unwrap();
+    let calls = (0..24).map(|number| open(&replicas.clients[number % replicas.clients.len()], &params, ""));
+    let mut answers: Vec<String> = join_all(calls).await.iter().map(answer).collect();
+    answers.sort();
+    let expected: Vec<_> = (0..23).map(|_| "ALREADY_OPENED").chain(["OK"]).collect();
+    assert_eq!(answers, expected);
+}
+
+#[tokio::test]
+async fn what_one_replica_opened_every_other_knows() {
+    let redis = Redis::start();
+    let replicas = Replicas::start(3, "", &[redis.url()], &[]).await;
+    let params = replicas.message().await.params.unwrap();
+    let first = open(&replicas.clients[0], &params, "one").await.unwrap();
+    assert!(!first.reopened);
+    for client in &replicas.clients {
+        assert_eq!(answer(&open(client, &changed(&params), "").await), "UNDECIPHERABLE");
+        let again = open(client, &params, "").await.unwrap();
+        assert_eq!((again.reopened, again.first_open_time), (true, first.first_open_time));
+        let retry = open(client, &params, "one").await.unwrap();
+        assert_eq!((retry.reopened, retry.first_open_time), (false, first.first_open_time));
+    }
+}
+
+#[tokio::test]
+async fn successes_cost_nothing_however_many_come_at_the_same_time() {
+    let redis = Redis::start();
+    let replicas = Replicas::start(2, "failure_budget = 1", &[redis.url()], &[]).await;
+    let params = replicas.message().await.params.unwrap();
+    let answers = join_all((0..100).map(|number| open(&replicas.clients[number % 2], &params, ""))).await;
+    assert!(answers.iter().all(|given| answer(given) == "OK"), "a call waits for those that hold the budget");
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_holds_nothing() {
+    let redis = Redis::start();
+    let replicas = Replicas::start(1, "failure_budget = 2", &[redis.url()], &[]).await;
+    let params = replicas.message().await.params.unwrap();
+    for _ in 0..50 {
+        let call = open(&replicas.clients[0], &params, "");
+        // The call is dropped wherever it is then.
+        let _ = tokio::time::timeout(std::time::Duration::from_micros(rand::random_range(100..3000)), call).await;
+    }
+    assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
+}
+
+#[tokio::test]
+async fn a_reservation_that_nobody_resolves_is_charged_after_five_seconds() {
+    let redis = Redis::start();
+    let mut replicas = Replicas::start(2, "failure_budget = 1", &[redis.url()], &[]).await;
+    let params = replicas.message().await.params.unwrap();
+    assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
+    // As a replica leaves it that is killed between its two steps.
+    let keys = redis.cli(&["KEYS", "aar:*"]);
+    let block = keys.lines().find(|key| key.matches(':').count() == 2 && !key.ends_with(":probe")).unwrap();
+    let (date, id) = block.rsplit_once(':').unwrap();
+    let now = chrono::Utc::now().timestamp_millis();
+    redis.cli(&["HSET", date, "f", "1", "pdead", &format!("{now} {id}")]);
+    redis.cli(&["HSET", block, "f", "1"]);
+    let begin = std::time::Instant::now();
+    assert_eq!(answer(&open(&replicas.clients[1], &params, "").await), "UNDECIPHERABLE");
+    assert!(begin.elapsed() > std::time::Duration::from_secs(4), "it waits for the other replica first");
+    replicas.programs.clear();
+}
+
+#[tokio::test]
+async fn nothing_in_the_store_is_in_clear_and_every_key_expires() {
+    let redis = Redis::start();
+    let replicas = Replicas::start(1, "", &[redis.url()], &[]).await;
+    let message = replicas.message().await;
+    let params = message.params.unwrap();
+    open(&replicas.clients[0], &params, "attempt-name").await.unwrap();
+    open(&replicas.clients[0], &broken(&replicas.message().await.params.unwrap(), 1), "").await.unwrap_err();
+    let keys: Vec<String> = redis.cli(&["KEYS", "*"]).lines().map(str::to_owned).collect();
+    assert!(keys.len() >= 3, "{keys:?}");
+    let mut all = keys.join(" ");
+    for key in &keys {
+        all += &redis.cli(&["HGETALL", key]);
+        let life: i64 = redis.cli(&["PTTL", key]).parse().unwrap();
+        assert!(life > 0, "{key}");
+    }
+    for clear in ["fiu", "9999988888", "handle", "attempt-name", &params.reqdate, &message.txnid, "0123456789abcdef"] {
+        assert!(!all.contains(clear), "{clear}");
+    }
+    // The window is a million seconds: as long again is kept what was accepted last.
+    let block = keys.iter().find(|key| redis.cli(&["HEXISTS", key, "o"]) == "1").unwrap();
+    let life: i64 = redis.cli(&["PTTL", block]).parse().unwrap();
+    assert!((1_999_000_000..=2_000_060_000).contains(&life), "{life}");
+}
