@@ -69,7 +69,7 @@ func copyOut(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
 	for _, name := range []string{"fiu", "aa"} {
-		text, err := os.ReadFile(filepath.Join("example", name, "main.go"))
+		text, err := os.ReadFile(filepath.Join("examples", name, "main.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
