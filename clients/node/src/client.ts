@@ -50,7 +50,10 @@ export class RedirectClient {
   /** Throws a TypeError for options that do not fit together. Opens no connection yet: the first call does. */
   constructor(options: ClientOptions) {
     this.#channels = new Channels(targets(options));
-    this.#interceptors = [...(options.interceptors ?? []), ...(options.token === undefined ? [] : [bearer(options.token)])];
+    this.#interceptors = [
+      ...(options.interceptors ?? []),
+      ...(options.token === undefined ? [] : [bearer(options.token)]),
+    ];
     this.#deadlineMillis = options.deadlineMillis ?? DEFAULT_DEADLINE_MILLIS;
     this.#onDeviations = options.onDeviations;
   }
@@ -62,9 +65,7 @@ export class RedirectClient {
 
   /** Opens the redirect that a browser brought. Called by an AA. Rejects with a {@link RedirectError}. */
   async decodeRedirect(request: DecodeRedirectRequest, options?: CallOptions): Promise<OpenedRedirect> {
-    const opened = new OpenedRedirect(
-      await this.#call(RPC.decodeRedirect, convert.decodeRedirect(request), options),
-    );
+    const opened = new OpenedRedirect(await this.#call(RPC.decodeRedirect, convert.decodeRedirect(request), options));
     this.#report('DecodeRedirect', opened);
     return opened;
   }
@@ -79,9 +80,7 @@ export class RedirectClient {
    * {@link RedirectError}.
    */
   async decodeCallback(request: DecodeCallbackRequest, options?: CallOptions): Promise<OpenedCallback> {
-    const opened = new OpenedCallback(
-      await this.#call(RPC.decodeCallback, convert.decodeCallback(request), options),
-    );
+    const opened = new OpenedCallback(await this.#call(RPC.decodeCallback, convert.decodeCallback(request), options));
     this.#report('DecodeCallback', opened);
     return opened;
   }
@@ -183,7 +182,7 @@ function attempt<I extends Message, O extends Message>(
       (error: ServiceError | null, message?: O) => {
         signal.removeEventListener('abort', cancel);
         if (error) resolve(readFailure(rpc.name, error, header, tries));
-        else resolve({ message: message as O });
+        else if (message) resolve({ message });
       },
     );
     const cancel = (): void => {
@@ -198,18 +197,24 @@ function attempt<I extends Message, O extends Message>(
 
 function encode<I extends Message, O extends Message>(rpc: Unary<I, O>, request: I): Buffer {
   try {
-    return Buffer.from(toBinary(rpc.input, request));
-  } catch (error) {
-    const failure = local(rpc.name, 'FIELD_INVALID', status.INVALID_ARGUMENT, 1);
-    // The library's text names the field and quotes no value of it.
-    throw Object.assign(failure, { cause: error });
+    if (isText(request)) return Buffer.from(toBinary(rpc.input, request));
+  } catch {
+    // A value of a wrong type; the library's text may quote it.
   }
+  throw local(rpc.name, 'FIELD_INVALID', status.INVALID_ARGUMENT, 1);
+}
+
+/** Whether no string in a message has half a surrogate pair, which UTF-8 does not carry and the encoder would replace. */
+function isText(value: unknown): boolean {
+  if (typeof value === 'string') return !/\p{Surrogate}/u.test(value);
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([name, part]) => isText(name) && isText(part));
 }
 
 function local(method: string, reason: LocalReason | 'FIELD_INVALID', code: status, tries: number): RedirectError {
   const serviceMessage =
     reason === 'FIELD_INVALID'
-      ? 'a field of the request has a value that cannot be sent, such as text that is no Unicode or a wrong type'
+      ? 'a field of the request has a value that cannot be sent, such as text that is no Unicode'
       : 'the call was cancelled, or the client is closed';
   return new RedirectError({ method, reason, code, tries, serviceMessage });
 }
@@ -217,7 +222,10 @@ function local(method: string, reason: LocalReason | 'FIELD_INVALID', code: stat
 function headers({ requestId, traceparent }: CallOptions): Metadata {
   const metadata = new Metadata();
   if (requestId !== undefined && /^[A-Za-z0-9._-]{1,64}$/.test(requestId)) metadata.set('x-request-id', requestId);
-  if (traceparent !== undefined && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?$/.test(traceparent)) {
+  if (
+    traceparent !== undefined &&
+    /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]*)?$/.test(traceparent)
+  ) {
     metadata.set('traceparent', traceparent);
   }
   return metadata;

@@ -18,9 +18,14 @@ import type {
 /** @internal */
 export function encodeRedirect(request: EncodeRedirectRequest): pb.EncodeRedirectRequest {
   // Picked by name: an object of the caller's may have more.
-  const { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, isoLanguageCode, extra } = request.redirect;
+  const { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, isoLanguageCode, extra } =
+    request.redirect;
   return create(pb.EncodeRedirectRequestSchema, {
-    ...given({ fiuId: request.fiuId, aaId: request.aaId, issueTime: request.issueTime && timestampFromDate(request.issueTime) }),
+    ...given({
+      fiuId: request.fiuId,
+      aaId: request.aaId,
+      issueTime: request.issueTime && timestampFromDate(request.issueTime),
+    }),
     requestorType: numberOf(pb.RequestorType, request.requestorType, 'requestorType'),
     redirect: given({
       ...{ txnid, sessionid, userid, redirect: text(redirect), srcref: list(srcref), fipid: list(fipid) },
@@ -35,10 +40,7 @@ export function decodeRedirect(request: DecodeRedirectRequest): pb.DecodeRedirec
   return create(pb.DecodeRedirectRequestSchema, {
     ...given({ aaId: request.aaId }),
     attemptId: request.attemptId ?? randomUUID(),
-    source: source(
-      request,
-      create(pb.RedirectParamsSchema, given({ fi, reqdate, ecreq, iv, requestorType })),
-    ),
+    source: source(request, create(pb.RedirectParamsSchema, given({ fi, reqdate, ecreq, iv, requestorType }))),
   });
 }
 

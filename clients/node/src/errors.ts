@@ -6,7 +6,6 @@ import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { Metadata, status } from '@grpc/grpc-js';
 
-import type { ErrorReason } from './gen/aa/redirect/v1/redirect_pb.js';
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -18,7 +17,28 @@ import {
 const DOMAIN = 'aa.redirect.v1';
 
 /** Reasons of the service. The proto says when each is given, and whose side is at fault. */
-export type ServiceReason = Exclude<keyof typeof ErrorReason & string, 'UNSPECIFIED'>;
+export type ServiceReason =
+  | 'FIELD_INVALID'
+  | 'URL_MALFORMED'
+  | 'PARAMETER_MALFORMED'
+  | 'DATE_MALFORMED'
+  | 'DATE_EXPIRED'
+  | 'DATE_IN_FUTURE'
+  | 'PAIRING_UNKNOWN'
+  | 'PAIRING_AMBIGUOUS'
+  | 'SCHEME_MISMATCH'
+  | 'REDIRECT_FORBIDDEN'
+  | 'UNDECIPHERABLE'
+  | 'CALLER_FORBIDDEN'
+  | 'CALLER_UNKNOWN'
+  | 'OVERLOADED'
+  | 'NOT_READY'
+  | 'TIMED_OUT'
+  | 'INTERNAL_FAULT'
+  | 'REQUEST_TOO_LARGE'
+  | 'ALREADY_OPENED'
+  | 'NOT_EXPECTED'
+  | 'STORE_UNAVAILABLE';
 
 /**
  * Reasons of this package, where the service said nothing:
@@ -95,7 +115,7 @@ export class RedirectError extends Error {
     this.method = failure.method;
     this.metadata = Object.freeze({ ...failure.metadata });
     this.violations = Object.freeze([...(failure.violations ?? [])]);
-    this.hint = failure.metadata?.['hint'];
+    this.hint = failure.metadata?.hint;
     this.requestId = failure.requestId;
     this.retryDelayMillis = failure.retryDelayMillis;
     this.tries = failure.tries;

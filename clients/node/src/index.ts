@@ -39,6 +39,13 @@ export type {
   RedirectParams,
   Source,
 } from './requests.js';
-export { CallbackMembers, OpenedCallback, OpenedRedirect, RedirectMembers, SealedCallback, SealedRedirect } from './results.js';
-export type { DeviationDetail } from './results.js';
+export type {
+  CallbackMembers,
+  DeviationDetail,
+  OpenedCallback,
+  OpenedRedirect,
+  RedirectMembers,
+  SealedCallback,
+  SealedRedirect,
+} from './results.js';
 export { VERSION } from './version.js';

@@ -95,8 +95,7 @@ export interface EncodeCallbackRequest {
 
 /** Where the parameters are read from: the URL or query that the browser brought (`req.originalUrl`), or the parameters. */
 export type Source<Params> =
-  | { readonly url: string | URL; readonly params?: never }
-  | { readonly params: Params; readonly url?: never };
+  { readonly url: string | URL; readonly params?: never } | { readonly params: Params; readonly url?: never };
 
 /** What a browser brought to an AA. */
 export type DecodeRedirectRequest = Source<RedirectParams> & {

@@ -1,0 +1,37 @@
+// An AA's backend: /webview takes the user that an FIU sent, and sends the user back with the outcome.
+const { createServer } = require('node:http');
+
+const { RedirectClient } = require('aa-redirect');
+
+const client = new RedirectClient({
+  addresses: process.env.REDIRECT_SERVICE ?? '127.0.0.1:50051',
+  onDeviations: (report) => console.warn('tell the FIU', JSON.stringify(report)),
+});
+
+async function webview(url) {
+  const request = await client.decodeRedirect({ aaId: 'alpha-aa', url });
+  if (request.reopened) console.info('a reloaded page, or a replay:', request);
+  const { txnid, sessionid, userid, redirect, srcref } = request.redirect;
+  // Here the user logs in as `userid` and decides about `srcref`. This one accepts.
+  const back = await client.encodeCallback({
+    fiuId: request.fiuId,
+    aaId: request.aaId,
+    callback: { txnid, sessionid, userid, status: 'SUCCESS', srcref }, // what the request brought, unchanged
+    redirectUrl: redirect,
+    secretId: request.secretId, // while a secret is being replaced, the FIU may have only the old one
+  });
+  return back.location; // the URL is the user's secret: not for logs
+}
+
+const server = createServer((request, response) => {
+  webview(request.url).then(
+    (location) => response.writeHead(303, { Location: location }).end(),
+    (error) => {
+      console.error(error.message);
+      response.writeHead(400).end('that did not work: go back to where you came from and start again\n');
+    },
+  );
+});
+
+const [host, port] = (process.env.LISTEN ?? '127.0.0.1:8081').split(':');
+server.listen(Number(port), host);

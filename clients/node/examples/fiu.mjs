@@ -1,0 +1,50 @@
+// An FIU's backend with Express: /consent sends the user to the AA, /aa/return takes the user back.
+import { randomUUID } from 'node:crypto';
+
+import { RedirectClient, RedirectError } from 'aa-redirect';
+import express from 'express';
+
+const client = new RedirectClient({
+  addresses: process.env.REDIRECT_SERVICE ?? '127.0.0.1:50051',
+  onDeviations: (report) => console.warn('tell the AA', JSON.stringify(report)),
+});
+const sent = new Map(); // by cookie: what was sent to the AA. In a real backend a part of the user's session
+const app = express();
+
+app.get('/consent', async (request, response) => {
+  const sessionid = randomUUID();
+  const userid = '9999988888@alpha';
+  const sealed = await client.encodeRedirect({
+    fiuId: 'fiu@sandbox',
+    redirect: {
+      sessionid, // no txnid: the service makes one
+      userid,
+      redirect: 'https://app.fiu.example/aa/return',
+      srcref: ['c1a0bd12-5e4b-4a0a-8a2e-0f1d2c3b4a59'], // the consent handle
+    },
+  });
+  sent.set(sessionid, { txnid: sealed.txnid, sessionid, userid, aaId: 'alpha-aa' });
+  response.cookie('session', sessionid, { httpOnly: true, secure: true });
+  response.set('Location', sealed.location).sendStatus(303); // the URL is the user's secret: not for logs
+});
+
+app.get('/aa/return', async (request, response) => {
+  const session = /(?:^|; )session=([^;]*)/.exec(request.get('Cookie') ?? '')?.[1];
+  const expected = sent.get(session);
+  if (expected === undefined) return response.status(400).send('start again\n');
+  const opened = await client.decodeCallback({ fiuId: 'fiu@sandbox', url: request.originalUrl, expected });
+  if (opened.reopened) console.info('a reloaded page, or a replay:', opened);
+  const { status, srcref } = opened.callback;
+  // Before you act on a consent, ask the AA for its status.
+  return response.send(status === 'SUCCESS' ? `consent given: ${srcref}\n` : `no consent: ${opened.errorMessage}\n`);
+});
+
+// The user learns little and the log all: an error's text has no payload, user id or secret.
+app.use((error, request, response, next) => {
+  if (!(error instanceof RedirectError)) return next(error);
+  console.error(error.message);
+  return response.status(400).send('that did not work: start again\n');
+});
+
+const [host, port] = (process.env.LISTEN ?? '127.0.0.1:8080').split(':');
+app.listen(Number(port), host);

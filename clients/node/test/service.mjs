@@ -1,0 +1,130 @@
+// The release binary as a server under test, and what tests of every kind share.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+import { RedirectClient } from 'aa-redirect';
+
+const inRepository = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+/** The keyring that the binary serves by itself where it has no settings. */
+export const SANDBOX = inRepository('sandbox/keyring.toml');
+
+function program() {
+  const { AA_REDIRECT_BIN } = process.env;
+  const candidates = [
+    AA_REDIRECT_BIN,
+    inRepository('target/release/aa-redirect'),
+    inRepository('target/debug/aa-redirect'),
+  ];
+  const found = candidates.find((path) => path && existsSync(path));
+  if (!found) throw new Error('no server: cargo build --release, or set AA_REDIRECT_BIN');
+  return found;
+}
+
+/** A folder of the test. */
+export function folder(t) {
+  const path = mkdtempSync(join(tmpdir(), 'aa-redirect-node-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Files in a folder of the test. */
+export function files(t, contents) {
+  const path = folder(t);
+  for (const [name, content] of Object.entries(contents)) writeFileSync(join(path, name), content, { mode: 0o600 });
+  return path;
+}
+
+/** Starts the binary on a free port, unless the arguments name another address; it ends with the test. */
+export async function serve(t, ...args) {
+  const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AA_REDIRECT_')));
+  const child = spawn(program(), [...listen, ...args, '--log', 'json'], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const exit = once(child, 'exit');
+  const cleanUp = () => child.kill('SIGKILL');
+  process.once('exit', cleanUp);
+  const kill = async (signal = 'SIGKILL') => {
+    child.kill(signal);
+    await exit;
+  };
+  t.after(async () => {
+    process.removeListener('exit', cleanUp);
+    await kill();
+  });
+  const log = [];
+  const lines = createInterface({ input: child.stderr });
+  const address = await new Promise((resolve, reject) => {
+    lines.on('line', (line) => {
+      if (log.length < 100) log.push(line);
+      if (line.includes('"serving"')) resolve(JSON.parse(line).listen);
+    });
+    lines.once('close', () => reject(new Error(`the server ended before it served:\n${log.join('\n')}`)));
+  });
+  return { address, kill, signal: (name) => child.kill(name) };
+}
+
+/** A client that closes with the test. No slow machine runs into its deadline. */
+export function connect(t, options) {
+  const client = new RedirectClient({
+    deadlineMillis: 60_000,
+    ...(typeof options === 'string' ? { addresses: options } : options),
+  });
+  t.after(() => client.close());
+  return client;
+}
+
+export const FIU = 'fiu@sandbox';
+export const AA = 'alpha-aa';
+/** Stands for what no text may show. */
+export const USER = '9876501234@alpha';
+
+export const REDIRECT = {
+  sessionid: 'basket-42',
+  userid: USER,
+  redirect: 'https://fiu.example/cb?lead=42',
+  srcref: ['0b054f6a-a0b3-4424-a668-2b53090bad6f'],
+};
+
+/** The way back of a sealed redirect's user. */
+export function answer(client, sealed, errorcode = 0) {
+  const { sessionid, userid, srcref } = REDIRECT;
+  const outcome = errorcode === 0 ? { status: 'SUCCESS', srcref } : { status: 'FAILURE', errorcode };
+  const callback = { txnid: sealed.txnid, sessionid, userid, ...outcome };
+  return client.encodeCallback({ fiuId: FIU, aaId: AA, callback, redirectUrl: REDIRECT.redirect });
+}
+
+/** What the FIU remembers of a sealed redirect. */
+export const record = (sealed) => ({ txnid: sealed.txnid, sessionid: 'basket-42', userid: USER, aaId: AA });
+
+/** A request of nobody with the right shape: everything that needs no key can be told of it. */
+export function forged(sender, date) {
+  const masked = Buffer.from(sender).map((byte, at) => byte ^ date.charCodeAt(at % date.length));
+  return {
+    fi: Buffer.from(masked).toString('base64'),
+    reqdate: date,
+    ecreq: Buffer.alloc(160).toString('base64').replaceAll('+', '-').replaceAll('/', '_'),
+    iv: Buffer.alloc(16).toString('base64'),
+  };
+}
+
+export function today() {
+  const [year, month, day, hour, minute, , millis] = new Date().toISOString().split(/\D/);
+  return `${day}${month}${year}${hour}${minute}${millis}`;
+}
+
+/** A call that costs the server a derivation of its own: calls that share a date share one. */
+export function slow(n) {
+  const minute = Math.floor(Date.now() / 60_000) - 1 + Math.floor(n / 1000);
+  return {
+    fiuId: FIU,
+    aaId: 'beta-aa',
+    redirect: { ...REDIRECT, userid: '9876501234@beta' },
+    issueTime: new Date(minute * 60_000 + (n % 1000)),
+  };
+}
