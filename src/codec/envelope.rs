@@ -277,10 +277,9 @@ fn broken(value: Value<'_>) -> ParameterProblem {
 fn is_hexadecimal(value: Value<'_>) -> bool {
     base64::hexadecimal(value).is_some_and(|digits| {
         let has = |kind: fn(&u8) -> bool| digits.bytes().any(|digit| kind(&digit));
-        // Zero bytes are the Base64 symbols `AAAA`, so letters alone prove nothing.
-        digits.len() >= HEXADECIMAL
-            && has(u8::is_ascii_digit)
-            && !(has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
+        let mixed_case = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+        // Nothing but `A` is Base64 of zero bytes.
+        digits.len() >= HEXADECIMAL && !mixed_case && has(|&digit| digit != b'A')
     })
 }
 

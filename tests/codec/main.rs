@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
+mod parameters;
+mod rules;
+mod tag;
+
 use std::collections::BTreeMap;
 
 use aa_redirect::codec::{
