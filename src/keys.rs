@@ -281,7 +281,9 @@ fn work(shared: &Shared) {
     while let Some(jobs) = shared.next() {
         let begin = Instant::now();
         if let Some(hear) = shared.on_wait.get() {
-            jobs.iter().for_each(|job| hear(begin.saturating_duration_since(job.queued)));
+            for job in &jobs {
+                hear(begin.saturating_duration_since(job.queued));
+            }
         }
         let inputs: Vec<Input<'_>> =
             jobs.iter().map(|job| input(&job.pairing.secrets[job.secret], &job.date)).collect();

@@ -3,8 +3,6 @@
 //! A chapter links to another by its name (`[attacks]`). Of several definitions of a name the first counts: here that is
 //! the module, and in the file alone it is the file.
 
-#![allow(clippy::doc_markdown, reason = "chapters name codes and constants as plain words")]
-
 macro_rules! chapters {
     ($($chapter:ident: $file:literal)*) => {$(
         #[doc = "[architecture]: self::architecture\n[attacks]: self::attacks\n[clients]: self::clients"]

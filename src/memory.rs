@@ -249,6 +249,7 @@ fn tell_changed(pairing: &Pairing) {
 /// The name of every message that could be made from this one, for a caller that keeps its own record: the first 16 bytes
 /// of SHA-256(FIU id ‖ 0 ‖ AA id ‖ 0 ‖ date ‖ 0 ‖ last ciphertext block), in hexadecimal.
 pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let hash = Sha256::new()
         .chain_update(&pairing.fiu)
         .chain_update([0])
@@ -258,7 +259,6 @@ pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
         .chain_update([0])
         .chain_update(last_block(envelope))
         .finalize();
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = hash[..16].iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

@@ -167,11 +167,11 @@ async fn read_wild(server: &mut support::Server, case: &Wild) -> Value {
     let (fiu, aa) = WILD;
     let read = if case.leg == "callback" {
         let opened = server.decode_callback_for(fiu, &case.url).await;
-        opened.map(|opened| (by_name(callback_members(&opened.callback.unwrap()), &CALLBACK), opened.deviations, 0))
+        opened.map(|opened| (by_name(&callback_members(&opened.callback.unwrap()), &CALLBACK), opened.deviations, 0))
     } else {
         let opened = server.decode_redirect_for(aa, &case.url).await;
         opened.map(|opened| {
-            let members = by_name(redirect_members(&opened.redirect.unwrap()), &REDIRECT);
+            let members = by_name(&redirect_members(&opened.redirect.unwrap()), &REDIRECT);
             (members, opened.deviations, opened.requestor_type)
         })
     };
@@ -192,7 +192,7 @@ const REDIRECT: [&str; 11] =
 const CALLBACK: [&str; 7] = ["txnid", "sessionid", "userid", "status", "errorcode", "srcref", "extra"];
 
 /// Members as a wild vector has them: by name, the status as it is written, numbers as text, absent optional ones left out.
-fn by_name(members: Value, names: &[&str]) -> Value {
+fn by_name(members: &Value, names: &[&str]) -> Value {
     let values = members.as_array().unwrap().iter().cloned();
     let named = names.iter().zip(values).map(|(name, value)| match *name {
         "status" => (*name, json!(if value == json!(i32::from(CallbackStatus::Success)) { "S" } else { "F" })),

@@ -39,73 +39,87 @@ pub(super) fn run(settings: &KeyringSettings, text: &str, parties: &Parties, jso
     if report.accepted { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// The report for people.
+/// The report for people: a row for each thing that was found.
+struct Table(String);
+
 fn table(report: &Report) -> String {
-    let mut text = String::new();
-    let mut row = |name: &str, value: &str| {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{:<14}{}", name.escape_debug().to_string(), value);
-    };
-    if !report.removed.is_empty() {
-        row("removed", &report.removed.join(", "));
-    }
-    row("leg", report.leg);
-    if let Some(date) = &report.date {
-        row("date", &date.text);
-        for reading in &date.readings {
-            let age = format!("{}, {} s old ({})", reading.instant, reading.age_seconds, reading.digits);
-            row("", &age);
-        }
-    }
-    if let Some(sender) = &report.sender {
-        row("sender (fi)", &sender.escape_debug().to_string());
-    }
-    if let Some(kind) = report.requestor_type {
-        row("requestorType", kind);
-    }
-    if let (Some(bytes), Some(has_iv)) = (report.ciphertext_bytes, report.has_iv) {
-        row("ciphertext", &format!("{bytes} bytes, {}", if has_iv { "with iv" } else { "no iv" }));
-    }
+    let mut table = Table(String::new());
+    table.envelope(report);
     for pairing in &report.pairings {
-        let PairingReport { fiu, aa, profile, scheme, max_age_seconds, freshness, secrets } = pairing;
-        row("pairing", &format!("{fiu} with {aa}, profile {profile}, scheme {scheme}"));
-        row("  window", &format!("{max_age_seconds} s: {freshness}"));
-        for secret in secrets {
-            let kind = if secret.primary { "primary" } else { "decode" };
-            row("  secret", &format!("{} ({kind}): {}", secret.id, secret.result));
-        }
+        table.pairing(pairing);
     }
-    if let Some(members) = &report.members {
-        row("members", "");
-        for Member { name, value } in members {
-            row(&format!("  {name}"), &value.escape_debug().to_string());
-        }
-    }
-    if let Some(message) = &report.error_message {
-        row("errorcode", message);
-    }
-    match (&*report.deviations, &report.members) {
-        ([], None) => {}
-        ([], Some(_)) => row("deviations", "none"),
-        (deviations, _) => row("deviations", &deviations.join(", ")),
-    }
-    for detail in &report.deviation_details {
-        row("", &format!("{} ({}): {}", detail.deviation, detail.place, detail.advice));
-    }
-    if let Some(authenticated) = report.authenticated {
-        row("tag", if authenticated { "right" } else { "none" });
-    }
-    row("answer", &format!("{}: {}", report.answer, report.explanation));
+    table.message(report);
+    table.row("answer", &format!("{}: {}", report.answer, report.explanation));
     if let Some(search) = report.search {
         let end = if search.cut_short { ", and gave up there" } else { "" };
-        row("search", &format!("tried {} keys in {} ms{end}", search.keys, search.milliseconds));
-        row(
-            "cause",
-            report
-                .cause
-                .as_deref()
-                .unwrap_or("none of the usual mistakes: most likely another secret, or a changed message"),
-        );
+        table.row("search", &format!("tried {} keys in {} ms{end}", search.keys, search.milliseconds));
+        let none = "none of the usual mistakes: most likely another secret, or a changed message";
+        table.row("cause", report.cause.as_deref().unwrap_or(none));
     }
-    text
+    table.0
+}
+
+impl Table {
+    fn row(&mut self, name: &str, value: &str) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "{:<14}{}", name.escape_debug().to_string(), value);
+    }
+
+    /// What needs no key to see.
+    fn envelope(&mut self, report: &Report) {
+        if !report.removed.is_empty() {
+            self.row("removed", &report.removed.join(", "));
+        }
+        self.row("leg", report.leg);
+        if let Some(date) = &report.date {
+            self.row("date", &date.text);
+            for reading in &date.readings {
+                let age = format!("{}, {} s old ({})", reading.instant, reading.age_seconds, reading.digits);
+                self.row("", &age);
+            }
+        }
+        if let Some(sender) = &report.sender {
+            self.row("sender (fi)", &sender.escape_debug().to_string());
+        }
+        if let Some(kind) = report.requestor_type {
+            self.row("requestorType", kind);
+        }
+        if let (Some(bytes), Some(has_iv)) = (report.ciphertext_bytes, report.has_iv) {
+            self.row("ciphertext", &format!("{bytes} bytes, {}", if has_iv { "with iv" } else { "no iv" }));
+        }
+    }
+
+    fn pairing(&mut self, pairing: &PairingReport) {
+        let PairingReport { fiu, aa, profile, scheme, max_age_seconds, freshness, secrets } = pairing;
+        self.row("pairing", &format!("{fiu} with {aa}, profile {profile}, scheme {scheme}"));
+        self.row("  window", &format!("{max_age_seconds} s: {freshness}"));
+        for secret in secrets {
+            let kind = if secret.primary { "primary" } else { "decode" };
+            self.row("  secret", &format!("{} ({kind}): {}", secret.id, secret.result));
+        }
+    }
+
+    /// What a key shows.
+    fn message(&mut self, report: &Report) {
+        if let Some(members) = &report.members {
+            self.row("members", "");
+            for Member { name, value } in members {
+                self.row(&format!("  {name}"), &value.escape_debug().to_string());
+            }
+        }
+        if let Some(message) = &report.error_message {
+            self.row("errorcode", message);
+        }
+        match (&*report.deviations, &report.members) {
+            ([], None) => {}
+            ([], Some(_)) => self.row("deviations", "none"),
+            (deviations, _) => self.row("deviations", &deviations.join(", ")),
+        }
+        for detail in &report.deviation_details {
+            self.row("", &format!("{} ({}): {}", detail.deviation, detail.place, detail.advice));
+        }
+        if let Some(authenticated) = report.authenticated {
+            self.row("tag", if authenticated { "right" } else { "none" });
+        }
+    }
 }

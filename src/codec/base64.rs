@@ -63,9 +63,9 @@ pub(super) fn read<T>(
     if let Some(accepted) = strict.ok().and_then(&mut accept) {
         return Some((accepted, repairs));
     }
-    if bytes.iter().any(is_line_end) {
+    if bytes.iter().any(|&byte| is_line_end(byte)) {
         repairs.push(Deviation::Whitespace);
-        bytes = Cow::Owned(bytes.iter().filter(|byte| !is_line_end(byte)).copied().collect());
+        bytes = Cow::Owned(bytes.iter().filter(|&&byte| !is_line_end(byte)).copied().collect());
     }
     let tolerant = decode(&bytes, alphabet, &mut accept).or_else(|| {
         let trimmed = bytes.trim_ascii();
@@ -100,7 +100,7 @@ pub(super) fn symbols(value: Value<'_>) -> Option<usize> {
         rest = before;
     }
     let is_symbol = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_ ".contains(byte);
-    let mut symbols = rest.iter().filter(|byte| !is_line_end(byte));
+    let mut symbols = rest.iter().filter(|&&byte| !is_line_end(byte));
     symbols.clone().all(is_symbol).then(|| symbols.by_ref().count())
 }
 
@@ -136,6 +136,6 @@ fn decode<T>(
 }
 
 /// Line ends, and the tabs of folded lines.
-fn is_line_end(byte: &u8) -> bool {
+fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n' | b'\t')
 }

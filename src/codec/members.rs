@@ -11,10 +11,12 @@ mod escape;
 mod list;
 mod pieces;
 mod read;
+mod reader;
 mod text;
 mod write;
 
-pub use read::{Unreadable, read_callback, read_redirect};
+pub use read::{read_callback, read_redirect};
+pub use reader::Unreadable;
 pub use write::{write_callback, write_redirect};
 
 /// A member that the guideline has.

@@ -1,5 +1,6 @@
 //! What a decrypted text shows that is right, although it is no message.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use crate::codec::{cipher::BLOCK, url::Leg};
@@ -72,7 +73,6 @@ fn wrapped(bytes: &[u8], leg: Leg) -> Option<String> {
     if hex(digits).is_some_and(|inner| is_message(&inner, leg)) {
         return Some("the text is hexadecimal digits of the message; it must be the message itself".to_owned());
     }
-    use base64::{Engine, engine::general_purpose::STANDARD};
     let inner = STANDARD.decode(digits.trim()).ok()?;
     is_message(&inner, leg).then(|| "the text is Base64 of the message; it must be the message itself".to_owned())
 }

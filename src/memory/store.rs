@@ -428,7 +428,7 @@ impl Names {
 
 /// The first bytes of SHA-256 of all parts.
 fn hash<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
-    let all = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let all = parts.iter().fold(Sha256::new(), sha2::Digest::chain_update).finalize();
     std::array::from_fn(|at| all[at])
 }
 

@@ -111,7 +111,6 @@ impl Redirects {
             reopened: answered.opening.reopened,
             first_open_time: Some(timestamp(answered.opening.first)),
             callback: Some(answered.opened.message.into()),
-            ..Default::default()
         })
     }
 }

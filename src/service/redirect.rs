@@ -106,7 +106,6 @@ impl Redirects {
             reopened: answered.opening.reopened,
             first_open_time: Some(timestamp(answered.opening.first)),
             redirect: Some(answered.opened.message.into()),
-            ..Default::default()
         })
     }
 }

@@ -230,7 +230,7 @@ async fn a_truly_wrong_secret_and_a_changed_message_get_no_false_cause() {
 async fn a_sound_message_needs_no_search_and_a_pasted_one_is_found() {
     let date = format!("{}756", Utc::now().format("%d%m%Y%H%M"));
     let query = sender::request("iv", &date, PLAIN).request_query();
-    for text in [query.clone(), format!("curl 'https://iv.example/?{}'", query), query.replace('&', "\\u0026")] {
+    for text in [query.clone(), format!("curl 'https://iv.example/?{query}'"), query.replace('&', "\\u0026")] {
         let report = diagnosed(&text, "iv").await;
         assert_eq!(
             (report.answer, report.accepted, report.search.is_none()),

@@ -423,10 +423,11 @@ fn each_pair_of_deviations_is_read_as_it_was_meant() {
                 add(&mut case, second, dirty);
                 (kinds(&case.written().deviations) == [first, second]).then_some(case)
             });
-            let checked = both
-                .take(8)
-                .map(|case| case.check().unwrap_or_else(|why| panic!("{first:?} and {second:?}: {why}")))
-                .count();
+            let mut checked = 0;
+            for case in both.take(8) {
+                case.check().unwrap_or_else(|why| panic!("{first:?} and {second:?}: {why}"));
+                checked += 1;
+            }
             let rare = [(BlankOptional, StatusMismatch), (HtmlEscaped, InFragment)].contains(&(first, second));
             assert!(
                 checked > 0 || rare || impossible.contains(&(first, second)),

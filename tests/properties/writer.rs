@@ -123,7 +123,7 @@ impl Habits {
         let message = writer.base64(message, 2, &ciphertext, true);
         let fi = writer.base64(fi, 0, &mask(sent.id.as_bytes(), sent.date), false);
         // What is left of it must be no date.
-        let loses_zero = self.loses_zero && sent.date.starts_with('0') && !(&sent.date[5..6] == "2");
+        let loses_zero = self.loses_zero && sent.date.starts_with('0') && (&sent.date[5..6] != "2");
         writer.note_if(loses_zero, Deviation::DateZeroLost, 1);
         let date = writer.encode(date, 1, &sent.date[usize::from(loses_zero)..]);
         let iv = if has_iv { writer.base64(iv_habit, 3, &iv, false) } else { String::new() };

@@ -147,8 +147,9 @@ impl Digits<'_> {
         let (day, hour, third, last) = (self.two(0), self.two(8), self.two(2), self.two(10));
         let twice = third == last;
         // The minutes twice, the month twice, or both swapped.
-        twice && (1..=12).any(|month| self.fits(month, day, hour, last))
-            || twice && minute(self.year(), third, day, hour, 0).is_some_and(|begin| self.window.meets(begin, 60))
+        let hour_of = |month| minute(self.year(), month, day, hour, 0);
+        let month_twice = || hour_of(third).is_some_and(|begin| self.window.meets(begin, 60));
+        twice && ((1..=12).any(|month| self.fits(month, day, hour, last)) || month_twice())
             || self.fits(last, day, hour, third)
     }
 

@@ -4,7 +4,7 @@ use crate::codec::{Deviation, form, profile::ListSyntax, scan::holds};
 
 use super::{
     Member, escape,
-    read::{Reader, Unreadable},
+    reader::{Reader, Unreadable},
 };
 
 /// Appends `items` as the member `name` in `syntax`. Appends nothing for an empty list. No item has a character that
@@ -75,10 +75,10 @@ impl Reader<'_> {
         let (syntax, inner, separator) = if let Some(inner) = between('{', '}') {
             (Some(ListSyntax::Braces), inner, ',')
         } else if let Some(inner) = between('[', ']') {
-            match inner.is_empty() || inner.contains([',', '"', '\'']) {
-                true => (Some(ListSyntax::Json), inner, ','),
-                // The form in which Go prints a slice.
-                false => (None, inner, ' '),
+            if inner.is_empty() || inner.contains([',', '"', '\'']) {
+                (Some(ListSyntax::Json), inner, ',')
+            } else {
+                (None, inner, ' ')
             }
         } else if holds(part, b',') {
             (Some(ListSyntax::Comma), part, ',')

@@ -12,7 +12,7 @@ use crate::codec::{
 
 use super::{
     Member, escape,
-    read::{Reader, Unreadable},
+    reader::{Reader, Unreadable},
 };
 
 /// A received member.

@@ -8,7 +8,6 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
-use thiserror::Error;
 use zeroize::Zeroize;
 
 use crate::codec::{
@@ -23,42 +22,8 @@ use crate::codec::{
 use super::{
     Callback, Member, Redirect, escape,
     pieces::{Name, Piece, is_raw_url},
+    reader::{Reader, Unreadable},
 };
-
-/// Why a decrypted text is not a message. Names members, never values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Unreadable {
-    /// Not UTF-8, or not when percent-decoded as a whole.
-    #[error("the text is no UTF-8")]
-    NotUtf8,
-    /// U+0000 to U+001F or U+007F, not percent-encoded.
-    #[error("the text has a raw control character")]
-    ControlCharacter,
-    /// A member without `=` or without a name.
-    #[error("member {0} (counted from 1) has no name or no `=`")]
-    NotAMember(usize),
-    /// A name that does not percent-decode to UTF-8.
-    #[error("the name of member {0} (counted from 1) is no UTF-8 when percent-decoded")]
-    BadEscape(usize),
-    /// A value that does not percent-decode to UTF-8.
-    #[error("the member `{0}` is no UTF-8 when percent-decoded")]
-    BadValue(Place),
-    /// A member that is not a list, twice with different values.
-    #[error("the member `{0}` is there twice with different values")]
-    Repeated(&'static str),
-    /// An extra member, twice with different values.
-    #[error("a member that the guideline does not have is there twice with different values")]
-    ExtraRepeated,
-    /// A member `mac` that is not the tag at the end of the text.
-    #[error("a member `mac` is not the tag at the text's end, which alone may have that name in this pairing")]
-    MisplacedTag,
-    /// Absent or empty.
-    #[error("the member `{0}` is missing or empty")]
-    Missing(&'static str),
-    /// A member of a wrong form.
-    #[error("the member `{0}` {1}")]
-    Malformed(&'static str, &'static str),
-}
 
 /// Reads the plaintext of `ecreq`.
 ///
@@ -128,17 +93,6 @@ fn required(member: Member, value: &str) -> Result<(), Unreadable> {
     if value.is_empty() { Err(Unreadable::Missing(member.name())) } else { Ok(()) }
 }
 
-/// Reads one text, and holds how it was written and the repairs so far.
-pub(super) struct Reader<'a> {
-    pub(super) leg: Leg,
-    pub(super) conventions: &'a Conventions,
-    pub(super) deviations: Deviations,
-    /// Whether `+` is a space, because a form encoder wrote the text.
-    plus_is_space: bool,
-    /// Whether every member but `redirect` was percent-encoded twice.
-    twice: bool,
-}
-
 /// The decoded members of a text. Zeroed when dropped, so that a text that does not open leaves nothing.
 #[derive(Default)]
 struct Values {
@@ -163,11 +117,7 @@ impl Drop for Values {
     }
 }
 
-impl<'a> Reader<'a> {
-    fn new(leg: Leg, conventions: &'a Conventions) -> Self {
-        Self { leg, conventions, deviations: Deviations::default(), plus_is_space: false, twice: false }
-    }
-
+impl Reader<'_> {
     fn values(&mut self, text: &[u8]) -> Result<Values, Unreadable> {
         let text = self.members_of(text)?;
         let pieces = self.pieces(&text)?;

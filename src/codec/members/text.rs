@@ -6,7 +6,7 @@ use crate::codec::{Deviation, deviation::WHOLE, scan::holds};
 
 use super::{
     escape,
-    read::{Reader, Unreadable},
+    reader::{Reader, Unreadable},
 };
 
 impl Reader<'_> {

@@ -97,22 +97,22 @@ pub(super) fn unread(leg: Leg, unread: &Unread) -> Text {
 }
 
 fn url_malformed(leg: Leg, problem: &UrlProblem) -> Text {
-    let (names, what, advice) = match problem {
-        UrlProblem::Missing(names) => {
-            (names, "missing from the query of the URL", ": the sender left that out, or the URL was cut on the way")
-        }
+    let missing = ("is", "are", "missing from the query of the URL");
+    let (names, (one, several, what), advice) = match problem {
+        UrlProblem::Missing(names) => (names, missing, ": the sender left that out, or the URL was cut on the way"),
         UrlProblem::Repeated(names) => {
-            (names, "there more than once, with different values", ": the sender or the browser must send that once")
+            let what = ("comes", "come", "more than once, with different values");
+            (names, what, ": the sender or the browser must send that once")
         }
         UrlProblem::OtherLeg(names) => {
             let advice = match leg {
                 Leg::Request => ": the URL is a callback, so call DecodeCallback",
                 Leg::Callback => ": the URL is a request, so call DecodeRedirect",
             };
-            (names, "missing from the query of the URL", advice)
+            (names, missing, advice)
         }
     };
-    let problem = format!("{} {what}", if names.len() == 1 { "is" } else { "are" });
+    let problem = format!("{} {what}", if names.len() == 1 { one } else { several });
     let parameters = names.join(", ");
     let message = format!("{parameters} {problem}{advice}");
     Text::of(message, [("parameter", parameters), ("problem", problem)])
@@ -138,13 +138,13 @@ pub(super) fn exchange(refused: Refused, fiu: &str, aa: &str) -> Text {
         Refused::DateMalformed { leg, problem, fault } => date_malformed(leg, problem, fault),
         Refused::DateExpired { leg, age, max_age, fault } => {
             let usual = "the user waited, the URL was used again, or a clock is wrong; start a new redirect";
-            dated(leg, format!("is {age} s old, and the pairing allows {max_age} s"), usual, fault)
+            dated(leg, &format!("is {age} s old, and the pairing allows {max_age} s"), usual, fault)
                 .with_ages(age, max_age)
         }
         Refused::DateInFuture { leg, age, max_age, fault } => {
             let ahead = age.unsigned_abs();
             let usual = "the sender's clock is wrong, or the sender writes local time instead of UTC";
-            dated(leg, format!("is {ahead} s ahead, and the pairing allows {max_age} s"), usual, fault)
+            dated(leg, &format!("is {ahead} s ahead, and the pairing allows {max_age} s"), usual, fault)
                 .with_ages(age, max_age)
         }
         Refused::Overloaded(_) => Text::plain(OVERLOADED),
@@ -179,7 +179,7 @@ fn already_opened(first: DateTime<Utc>) -> Text {
 }
 
 /// A date outside the window: with the usual mistake that explains it, or with the usual causes.
-fn dated(leg: Leg, problem: String, usual: &str, fault: Option<ClockFault>) -> Text {
+fn dated(leg: Leg, problem: &str, usual: &str, fault: Option<ClockFault>) -> Text {
     let parameter = leg.date_name();
     let message = match fault {
         Some(fault) => format!("{parameter} {fault}; read as UTC it {problem}"),

@@ -211,7 +211,7 @@ fn an_absent_collector_delays_nothing() {
     let lost = lost(&telemetry);
     assert!((1.0..=10_000.0).contains(&lost), "{lost}");
     telemetry.shutdown(LONG);
-    assert_eq!(self::lost(&telemetry), 10_000.0, "in the end nobody took any");
+    assert!((self::lost(&telemetry) - 10_000.0).abs() < f64::EPSILON, "in the end nobody took any");
 }
 
 fn lost(telemetry: &Telemetry) -> f64 {
