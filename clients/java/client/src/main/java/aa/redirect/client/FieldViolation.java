@@ -1,0 +1,11 @@
+package aa.redirect.client;
+
+import java.io.Serializable;
+
+/**
+ * A field of the request that is missing or malformed.
+ *
+ * @param field its path, such as {@code redirect.userid}
+ * @param description what is wrong with it
+ */
+public record FieldViolation(String field, String description) implements Serializable {}

@@ -1,0 +1,293 @@
+package aa.redirect.client;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.BadRequest;
+import com.google.rpc.ErrorInfo;
+import com.google.rpc.RequestInfo;
+import com.google.rpc.RetryInfo;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.protobuf.StatusProto;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/**
+ * A call that did not succeed. Decide by {@link #reason}, which never changes. The message goes to a log as it is: one line
+ * with reason, what is wrong, violations, and in brackets method, metadata, request id and tries. No member, no URL and no
+ * secret is in it.
+ */
+public final class RedirectException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+  private static final String DOMAIN = "aa.redirect.v1";
+  private static final Metadata.Key<String> PUSHBACK =
+      Metadata.Key.of("grpc-retry-pushback-ms", Metadata.ASCII_STRING_MARSHALLER);
+  private static final Metadata.Key<String> REQUEST_ID =
+      Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
+
+  /** What this side knows of a failed call. */
+  record Attempted(String method, String requestId, Duration limit, int tries) {}
+
+  /** What the service or this package says. */
+  private record Told(
+      Reason reason,
+      String reasonName,
+      Status.Code code,
+      String message,
+      Map<String, String> metadata,
+      List<FieldViolation> violations,
+      String requestId,
+      Duration retryDelay)
+      implements java.io.Serializable {}
+
+  private final Told told;
+  private final String method;
+  private final int tries;
+
+  private RedirectException(Told told, String method, int tries, Throwable cause) {
+    super(text(told, method, tries), cause);
+    this.told = told;
+    this.method = method;
+    this.tries = tries;
+  }
+
+  /** An error that this package finds before or after a call. */
+  static RedirectException local(Reason reason, Status.Code code, String message) {
+    return local(reason, code, message, Map.of(), new Attempted("", "", Duration.ZERO, 0), null);
+  }
+
+  static RedirectException local(
+      Reason reason,
+      Status.Code code,
+      String message,
+      Map<String, String> metadata,
+      Attempted attempted,
+      Throwable cause) {
+    Map<String, String> sorted = Texts.copy(metadata);
+    Told told =
+        new Told(reason, reason.name(), code, message, sorted, List.of(), attempted.requestId(), null);
+    return new RedirectException(told, attempted.method(), attempted.tries(), cause);
+  }
+
+  /** What became of a call, from what gRPC gives. */
+  static RedirectException of(Throwable error, Attempted attempted) {
+    Status status = Status.fromThrowable(error);
+    Metadata trailers = Optional.ofNullable(Status.trailersFromThrowable(error)).orElseGet(Metadata::new);
+    ErrorInfo info = null;
+    List<FieldViolation> violations = new ArrayList<>();
+    Duration delay = null;
+    String requestId = Optional.ofNullable(trailers.get(REQUEST_ID)).orElse(attempted.requestId());
+    try {
+      for (Any detail : StatusProto.fromStatusAndTrailers(status, trailers).getDetailsList()) {
+        if (detail.is(ErrorInfo.class)) {
+          info = detail.unpack(ErrorInfo.class);
+        } else if (detail.is(BadRequest.class)) {
+          for (BadRequest.FieldViolation violation : detail.unpack(BadRequest.class).getFieldViolationsList()) {
+            violations.add(new FieldViolation(violation.getField(), violation.getDescription()));
+          }
+        } else if (detail.is(RetryInfo.class)) {
+          delay = Times.duration(detail.unpack(RetryInfo.class).getRetryDelay());
+        } else if (detail.is(RequestInfo.class)) {
+          requestId = detail.unpack(RequestInfo.class).getRequestId();
+        }
+      }
+    } catch (InvalidProtocolBufferException unreadable) {
+      // Then it is not of the service.
+      info = null;
+    }
+    if (info == null || !info.getDomain().equals(DOMAIN)) {
+      return foreign(status, attempted, error);
+    }
+    Told told =
+        new Told(
+            Reason.of(info.getReason()),
+            info.getReason(),
+            status.getCode(),
+            Optional.ofNullable(status.getDescription()).orElse(""),
+            Texts.copy(info.getMetadataMap()),
+            List.copyOf(violations),
+            requestId,
+            pushback(trailers.get(PUSHBACK), delay));
+    return new RedirectException(told, attempted.method(), attempted.tries(), error);
+  }
+
+  /** The delay of the header (gRFC A6), else that of RetryInfo. A negative one means never. */
+  private static Duration pushback(String header, Duration named) {
+    if (header == null) {
+      return named;
+    }
+    return header.matches("[0-9]{1,9}") ? Duration.ofMillis(Long.parseLong(header)) : null;
+  }
+
+  /** An error that carries no reason of the service: of this process, the network or a proxy. */
+  private static RedirectException foreign(Status status, Attempted attempted, Throwable cause) {
+    String detail = Optional.ofNullable(status.getDescription()).orElse("");
+    if (status.getCause() != null) {
+      detail += detail.isEmpty() ? "" : ": ";
+      detail += rootOf(status.getCause());
+    }
+    return switch (status.getCode()) {
+      case DEADLINE_EXCEEDED -> {
+        String limit = attempted.limit().toMillis() + " ms";
+        yield local(
+            Reason.LOCAL_DEADLINE_EXCEEDED, status.getCode(), "no answer within " + limit, Map.of(), attempted, cause);
+      }
+      case UNAVAILABLE -> {
+        String message = "no connection to the service, or it was lost: " + detail;
+        yield local(Reason.LOCAL_UNREACHABLE, status.getCode(), message, Map.of(), attempted, cause);
+      }
+      case CANCELLED -> cancelled(attempted, cause);
+      default -> {
+        String message =
+            "not an answer of aa-redirect, so look at what is between: " + status.getCode() + ": " + detail;
+        yield local(Reason.LOCAL_UNEXPECTED_ANSWER, status.getCode(), message, Map.of(), attempted, cause);
+      }
+    };
+  }
+
+  /** Connection refused, or what a certificate lacks: gRPC's own text only says that there was an exception. */
+  private static String rootOf(Throwable cause) {
+    Throwable root = cause;
+    while (root.getCause() != null && root.getCause() != root) {
+      root = root.getCause();
+    }
+    return root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
+  }
+
+  static RedirectException cancelled(Attempted attempted, Throwable cause) {
+    String message = "the call was cancelled, or the client closed, before the answer";
+    return local(Reason.LOCAL_CANCELLED, Status.Code.CANCELLED, message, Map.of(), attempted, cause);
+  }
+
+  private static String text(Told told, String method, int tries) {
+    StringBuilder text = new StringBuilder(told.reasonName()).append(": ").append(told.message());
+    for (FieldViolation violation : told.violations()) {
+      text.append("; ").append(violation.field()).append(": ").append(violation.description());
+    }
+    List<String> where = new ArrayList<>();
+    if (!method.isEmpty()) {
+      where.add(method);
+    }
+    told.metadata()
+        .forEach(
+            (name, value) -> {
+              // The violations say it.
+              if (!name.equals("fields") || told.violations().isEmpty()) {
+                where.add(name + "=" + value);
+              }
+            });
+    if (!told.requestId().isEmpty()) {
+      where.add("request_id=" + told.requestId());
+    }
+    where.add("tries=" + tries);
+    text.append(where.stream().collect(Collectors.joining(" ", " [", "]")));
+    // One line: what a proxy sends must not begin a line of its own in a log.
+    return text.chars()
+        .map(here -> Character.isISOControl(here) || here == 0x2028 || here == 0x2029 ? ' ' : here)
+        .collect(StringBuilder::new, (line, here) -> line.append((char) here), StringBuilder::append)
+        .toString();
+  }
+
+  /**
+   * Why. Decide by this.
+   *
+   * @return the reason
+   */
+  public Reason reason() {
+    return told.reason();
+  }
+
+  /**
+   * The reason as it was sent, for {@link Reason#UNRECOGNIZED}.
+   *
+   * @return its name
+   */
+  public String reasonName() {
+    return told.reasonName();
+  }
+
+  /**
+   * What is wrong, whose side it is on and what to do, for people, without what {@link #getMessage} adds.
+   *
+   * @return the text
+   */
+  public String description() {
+    return told.message();
+  }
+
+  /**
+   * The status of gRPC.
+   *
+   * @return its code
+   */
+  public Status.Code code() {
+    return told.code();
+  }
+
+  /**
+   * The variables of the description, such as {@code fiu_id} or {@code age_seconds}.
+   *
+   * @return values by name
+   */
+  public Map<String, String> metadata() {
+    return told.metadata();
+  }
+
+  /**
+   * All fields at fault, for {@link Reason#FIELD_INVALID}.
+   *
+   * @return the violations
+   */
+  public List<FieldViolation> violations() {
+    return told.violations();
+  }
+
+  /**
+   * The usual mistake that would explain this refusal, such as {@code LOCAL_TIME}.
+   *
+   * @return its name, if one is known
+   */
+  public Optional<String> hint() {
+    return Optional.ofNullable(told.metadata().get("hint"));
+  }
+
+  /**
+   * The id under which the service logged the call.
+   *
+   * @return the id; empty if none is known
+   */
+  public String requestId() {
+    return told.requestId();
+  }
+
+  /**
+   * After how long the service wants to be asked again.
+   *
+   * @return the delay, if there is one
+   */
+  public Optional<Duration> retryDelay() {
+    return Optional.ofNullable(told.retryDelay());
+  }
+
+  /**
+   * The method that was called, such as {@code DecodeRedirect}.
+   *
+   * @return its name; empty if there was no call
+   */
+  public String method() {
+    return method;
+  }
+
+  /**
+   * How often the call was tried.
+   *
+   * @return the number of tries
+   */
+  public int tries() {
+    return tries;
+  }
+}
