@@ -11,6 +11,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -20,7 +21,10 @@ import java.util.concurrent.Executor;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The addresses of a client, and the name under which gRPC finds them: for several of them it has no name of its own. */
+/**
+ * The addresses of a client, and the name under which gRPC finds them: for several of them it has
+ * no name of its own.
+ */
 final class Addresses {
   private static final String SCHEME = "aa-redirect";
   private static final Pattern HOST_PORT =
@@ -39,11 +43,13 @@ final class Addresses {
     }
     for (String text : texts) {
       if (isSocket(text) ? text.length() == "unix:".length() : port(text).isEmpty()) {
-        throw new IllegalArgumentException("address '" + text + "' is neither host:port nor unix:path");
+        throw new IllegalArgumentException(
+            "address '" + text + "' is neither host:port nor unix:path");
       }
     }
     if (texts.size() > 1 && hasSocket()) {
-      throw new IllegalArgumentException("a Unix socket goes with no other address: one server listens on it");
+      throw new IllegalArgumentException(
+          "a Unix socket goes with no other address: one server listens on it");
     }
   }
 
@@ -59,10 +65,19 @@ final class Addresses {
   /** What gRPC calls them. */
   String target() {
     if (texts.size() > 1) {
-      return SCHEME + ":///" + String.join(",", texts);
+      return escaped(SCHEME, "/" + this);
     }
     String only = texts.get(0);
-    return isSocket(only) ? "unix:" + only.substring("unix:".length()) : "dns:///" + only;
+    return isSocket(only) ? only : escaped("dns", "/" + only);
+  }
+
+  /** A URI with an empty authority. The brackets of IPv6 addresses are escaped in it. */
+  private static String escaped(String scheme, String path) {
+    try {
+      return new URI(scheme, "", path, null).toString();
+    } catch (URISyntaxException impossible) {
+      throw new IllegalStateException(impossible);
+    }
   }
 
   @Override
@@ -109,7 +124,8 @@ final class Addresses {
       if (!target.getScheme().equals(SCHEME)) {
         return null;
       }
-      return new ListResolver(List.of(target.getPath().substring(1).split(",")), args.getOffloadExecutor());
+      return new ListResolver(
+          List.of(target.getPath().substring(1).split(",")), args.getOffloadExecutor());
     }
 
     @Override
@@ -166,10 +182,14 @@ final class Addresses {
       for (String address : addresses) {
         // Each keeps its name, for `:authority` and the server's certificate.
         Attributes attributes =
-            Attributes.newBuilder().set(EquivalentAddressGroup.ATTR_AUTHORITY_OVERRIDE, address).build();
+            Attributes.newBuilder()
+                .set(EquivalentAddressGroup.ATTR_AUTHORITY_OVERRIDE, address)
+                .build();
         try {
           for (InetAddress ip : InetAddress.getAllByName(host(address))) {
-            found.add(new EquivalentAddressGroup(new InetSocketAddress(ip, port(address).orElseThrow()), attributes));
+            found.add(
+                new EquivalentAddressGroup(
+                    new InetSocketAddress(ip, port(address).orElseThrow()), attributes));
           }
         } catch (UnknownHostException notFound) {
           unknown += " " + address;

@@ -15,8 +15,8 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * The calls of a {@link RedirectClient} without waiting: {@link RedirectClient#async}. A future fails with a {@link
- * RedirectException} as its cause; cancelling it cancels the call.
+ * The calls of a {@link RedirectClient} without waiting: {@link RedirectClient#async}. A future
+ * fails with a {@link RedirectException} as its cause; cancelling it cancels the call.
  */
 public final class AsyncRedirectClient {
   private static final Logger LOG = System.getLogger("aa.redirect.client");
@@ -50,7 +50,8 @@ public final class AsyncRedirectClient {
    * @param options of this call
    * @return the URL to send the browser to
    */
-  public CompletableFuture<SealedRedirect> encodeRedirect(EncodeRedirect request, CallOptions options) {
+  public CompletableFuture<SealedRedirect> encodeRedirect(
+      EncodeRedirect request, CallOptions options) {
     return sendable(
         () ->
             connection.call(
@@ -77,7 +78,8 @@ public final class AsyncRedirectClient {
    * @param options of this call
    * @return the members
    */
-  public CompletableFuture<OpenedRedirect> decodeRedirect(DecodeRedirect request, CallOptions options) {
+  public CompletableFuture<OpenedRedirect> decodeRedirect(
+      DecodeRedirect request, CallOptions options) {
     return sendable(
         () ->
             connection.call(
@@ -108,7 +110,8 @@ public final class AsyncRedirectClient {
    * @param options of this call
    * @return the URL that sends the browser back
    */
-  public CompletableFuture<SealedCallback> encodeCallback(EncodeCallback request, CallOptions options) {
+  public CompletableFuture<SealedCallback> encodeCallback(
+      EncodeCallback request, CallOptions options) {
     return sendable(
         () ->
             connection.call(
@@ -135,7 +138,8 @@ public final class AsyncRedirectClient {
    * @param options of this call
    * @return the outcome
    */
-  public CompletableFuture<OpenedCallback> decodeCallback(DecodeCallback request, CallOptions options) {
+  public CompletableFuture<OpenedCallback> decodeCallback(
+      DecodeCallback request, CallOptions options) {
     return sendable(
         () ->
             connection.call(
@@ -166,7 +170,11 @@ public final class AsyncRedirectClient {
     ListPairingsRequest request =
         ListPairingsRequest.newBuilder().setPageSize(pageSize).setPageToken(pageToken).build();
     return connection
-        .call(RedirectServiceGrpc.getListPairingsMethod(), request, options, (answer, requestId) -> answer)
+        .call(
+            RedirectServiceGrpc.getListPairingsMethod(),
+            request,
+            options,
+            (answer, requestId) -> answer)
         .thenCompose(
             answer -> {
               answer.getPairingsList().forEach(pairing -> before.add(Messages.read(pairing)));
@@ -189,8 +197,12 @@ public final class AsyncRedirectClient {
     return options.attemptId().isEmpty() ? UUID.randomUUID().toString() : options.attemptId();
   }
 
-  /** The service compares too, but one that is older than the field ignores it and would open anything. */
-  private static void compare(Expectation expectation, DecodeCallbackResponse answer, String requestId) {
+  /**
+   * The service compares too, but one that is older than the field ignores it and would open
+   * anything.
+   */
+  private static void compare(
+      Expectation expectation, DecodeCallbackResponse answer, String requestId) {
     if (!(expectation instanceof Expected expected)) {
       return;
     }
@@ -213,7 +225,9 @@ public final class AsyncRedirectClient {
       throw RedirectException.local(
           Reason.NOT_EXPECTED,
           Status.Code.FAILED_PRECONDITION,
-          "the callback opens, but is not the expected one: " + fields + " differ; treat it as an attack or as the "
+          "the callback opens, but is not the expected one: "
+              + fields
+              + " differ; treat it as an attack or as the "
               + "callback of another user",
           Map.of("fields", fields, "fiu_id", answer.getFiuId(), "aa_id", answer.getAaId()),
           new RedirectException.Attempted("DecodeCallback", requestId, Duration.ZERO, 1),
@@ -228,7 +242,8 @@ public final class AsyncRedirectClient {
     }
     try {
       onDeviations.accept(
-          new DeviationReport(leg, opening.fiuId(), opening.aaId(), opening.deviations(), requestId));
+          new DeviationReport(
+              leg, opening.fiuId(), opening.aaId(), opening.deviations(), requestId));
     } catch (RuntimeException failed) {
       LOG.log(Logger.Level.ERROR, "onDeviations failed", failed);
     }

@@ -18,7 +18,8 @@ final class BearerToken extends CallCredentials {
   /** Refuses what a header cannot carry, without showing it. */
   static String checked(String token) {
     if (token == null || !token.matches("[!-~]+")) {
-      throw new IllegalArgumentException("the token is empty or has characters that a header cannot carry");
+      throw new IllegalArgumentException(
+          "the token is empty or has characters that a header cannot carry");
     }
     return token;
   }

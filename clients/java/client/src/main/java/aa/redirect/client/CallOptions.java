@@ -9,12 +9,14 @@ import java.util.regex.Pattern;
  * What one call does otherwise than the client, and what ties it to the request of the browser.
  *
  * @param timeout the time limit, for all tries together; empty: the client's
- * @param requestId {@code x-request-id}, of the form {@code [A-Za-z0-9._-]{1,64}}; one of another form is not sent
+ * @param requestId {@code x-request-id}, of the form {@code [A-Za-z0-9._-]{1,64}}; one of another
+ *     form is not sent
  * @param traceparent the W3C trace context; one of another form is not sent
- * @param attemptId the name of a decode call, the same in each repetition; empty: a new one, right unless you repeat calls
- *     yourself
+ * @param attemptId the name of a decode call, the same in each repetition; empty: a new one, right
+ *     unless you repeat calls yourself
  */
-public record CallOptions(Optional<Duration> timeout, String requestId, String traceparent, String attemptId) {
+public record CallOptions(
+    Optional<Duration> timeout, String requestId, String traceparent, String attemptId) {
   /** Those of the client. */
   public static final CallOptions DEFAULT = new CallOptions(Optional.empty(), "", "", "");
 
@@ -23,7 +25,7 @@ public record CallOptions(Optional<Duration> timeout, String requestId, String t
   private static final Pattern TRACEPARENT =
       Pattern.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}");
 
-  /** Refuses a time limit that no call can have. */
+  // Refuses a time limit that no call can have.
   public CallOptions {
     Texts.present(timeout, requestId, traceparent, attemptId);
     timeout.ifPresent(CallOptions::checked);
@@ -31,7 +33,8 @@ public record CallOptions(Optional<Duration> timeout, String requestId, String t
 
   static Duration checked(Duration timeout) {
     if (timeout.isNegative() || timeout.isZero() || timeout.compareTo(LONGEST) > 0) {
-      throw new IllegalArgumentException("the timeout is " + timeout + ": give more than nothing and less than a day");
+      throw new IllegalArgumentException(
+          "the timeout is " + timeout + ": give more than nothing and less than a day");
     }
     return timeout;
   }

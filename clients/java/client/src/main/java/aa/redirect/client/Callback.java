@@ -10,7 +10,8 @@ import java.util.Map;
  * @param sessionid the request's, unchanged
  * @param userid the request's, unchanged
  * @param status whether the user accepted
- * @param errorcode the guideline's code, an unsigned number of 32 bits; 0 goes with SUCCESS and only with it
+ * @param errorcode the guideline's code, an unsigned number of 32 bits; 0 goes with SUCCESS and
+ *     only with it
  * @param srcref the accepted consent handles
  * @param extra members that the guideline does not have, by name
  */
@@ -23,7 +24,7 @@ public record Callback(
     List<String> srcref,
     Map<String, String> extra) {
 
-  /** Copies the list and the map. No member is {@code null}: an empty one is absent. */
+  // Copies the list and the map. No member is null: an empty one is absent.
   public Callback {
     Texts.present(txnid, sessionid, userid, status);
     srcref = List.copyOf(srcref);

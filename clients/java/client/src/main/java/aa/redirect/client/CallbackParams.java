@@ -10,7 +10,7 @@ package aa.redirect.client;
  */
 public record CallbackParams(String fi, String resdate, String ecres, String iv) {
 
-  /** No parameter is {@code null}: an empty one is absent. */
+  // No parameter is null: an empty one is absent.
   public CallbackParams {
     Texts.present(fi, resdate, ecres, iv);
   }

@@ -40,7 +40,10 @@ final class Connection {
 
   /** Calls a method; {@code read} makes the result from the answer and the request id. */
   <Q, A, R> CompletableFuture<R> call(
-      MethodDescriptor<Q, A> method, Q request, CallOptions options, BiFunction<A, String, R> read) {
+      MethodDescriptor<Q, A> method,
+      Q request,
+      CallOptions options,
+      BiFunction<A, String, R> read) {
     String requestId = options.checkedRequestId();
     Metadata headers = new Metadata();
     if (!requestId.isEmpty()) {
@@ -54,9 +57,13 @@ final class Connection {
     if (token.isPresent()) {
       settings = settings.withCallCredentials(new BearerToken(token.get().get()));
     }
-    Channel with = ClientInterceptors.intercept(channel, MetadataUtils.newAttachHeadersInterceptor(headers));
-    Effort effort = new Effort(method.getBareMethodName(), requestId, options.timeout().orElse(timeout));
-    Tries<Q, A, R> tries = new Tries<>(with, method, request, settings, effort, answer -> read.apply(answer, requestId));
+    Channel with =
+        ClientInterceptors.intercept(channel, MetadataUtils.newAttachHeadersInterceptor(headers));
+    Effort effort =
+        new Effort(method.getBareMethodName(), requestId, options.timeout().orElse(timeout));
+    Tries<Q, A, R> tries =
+        new Tries<>(
+            with, method, request, settings, effort, answer -> read.apply(answer, requestId));
     tries.begin();
     return tries.result;
   }
@@ -94,7 +101,8 @@ final class Connection {
         return;
       }
       reconnect(RECONNECT_NANOS);
-      current = with.newCall(method, settings.withDeadlineAfter(effort.begin(), TimeUnit.NANOSECONDS));
+      current =
+          with.newCall(method, settings.withDeadlineAfter(effort.begin(), TimeUnit.NANOSECONDS));
       ClientCalls.asyncUnaryCall(current, request, this);
       stopIfCancelled();
     }
@@ -118,7 +126,9 @@ final class Connection {
     @Override
     public void onError(Throwable error) {
       RedirectException failure =
-          closed ? RedirectException.cancelled(effort.soFar(), error) : RedirectException.of(error, effort.soFar());
+          closed
+              ? RedirectException.cancelled(effort.soFar(), error)
+              : RedirectException.of(error, effort.soFar());
       Optional<Long> pause = result.isDone() ? Optional.empty() : effort.pause(failure);
       if (pause.isEmpty()) {
         result.completeExceptionally(failure);
@@ -132,7 +142,10 @@ final class Connection {
     public void onCompleted() {}
   }
 
-  /** gRPC waits up to two minutes before it tries a server again that was away: this tells it to try now. */
+  /**
+   * gRPC waits up to two minutes before it tries a server again that was away: this tells it to try
+   * now.
+   */
   private void reconnect(long afterNanos) {
     long now = System.nanoTime();
     long before = reconnected.get();
@@ -141,7 +154,10 @@ final class Connection {
     }
   }
 
-  /** Takes no new calls, lets those in flight end within the time limit of a call, and then cancels them. */
+  /**
+   * Takes no new calls, lets those in flight end within the time limit of a call, and then cancels
+   * them.
+   */
   void close() {
     closed = true;
     channel.shutdown();

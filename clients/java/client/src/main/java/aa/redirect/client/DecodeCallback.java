@@ -4,22 +4,25 @@ import java.net.URI;
 import java.util.Optional;
 
 /**
- * What a browser brought back to an FIU: {@code DecodeCallback.at(fiuId).expecting(expected).url(url)}.
+ * What a browser brought back to an FIU: {@code
+ * DecodeCallback.at(fiuId).expecting(expected).url(url)}.
  *
  * @param fiuId the FIU's own id; empty: whichever pairing of the service fits alone
  * @param url the whole URL as it arrived, or its query; empty where there are parameters
  * @param params the parameters, if it is not a URL
  * @param expected what the callback is compared with
  */
-public record DecodeCallback(String fiuId, String url, Optional<CallbackParams> params, Expectation expected) {
+public record DecodeCallback(
+    String fiuId, String url, Optional<CallbackParams> params, Expectation expected) {
 
-  /** No part is {@code null}. */
+  // No part is null.
   public DecodeCallback {
     Texts.present(fiuId, url, params, expected);
   }
 
   /**
-   * Begins with the FIU that opens: without its id, a message for another FIU of the service would open as well.
+   * Begins with the FIU that opens: without its id, a message for another FIU of the service would
+   * open as well.
    *
    * @param fiuId the FIU's own id
    * @return what to go on with
@@ -42,7 +45,8 @@ public record DecodeCallback(String fiuId, String url, Optional<CallbackParams> 
   public record At(String fiuId) {
 
     /**
-     * Goes on with what the user's session says. Nothing else shows a callback that was made from two others.
+     * Goes on with what the user's session says. Nothing else shows a callback that was made from
+     * two others.
      *
      * @param expected from {@link SealedRedirect#expected}, or {@link Expectation#NOT_COMPARED}
      * @return what to go on with

@@ -12,13 +12,14 @@ import java.util.Optional;
  */
 public record DecodeRedirect(String aaId, String url, Optional<RedirectParams> params) {
 
-  /** No part is {@code null}. */
+  // No part is null.
   public DecodeRedirect {
     Texts.present(aaId, url, params);
   }
 
   /**
-   * Begins with the AA that opens: without its id, a message for another AA of the service would open as well.
+   * Begins with the AA that opens: without its id, a message for another AA of the service would
+   * open as well.
    *
    * @param aaId the AA's own id
    * @return what to go on with

@@ -27,7 +27,8 @@ public record DeviationReport(
   /** One line for a log. */
   @Override
   public String toString() {
-    String repairs = details.stream().map(DeviationDetail::toString).collect(Collectors.joining(", "));
+    String repairs =
+        details.stream().map(DeviationDetail::toString).collect(Collectors.joining(", "));
     String under = requestId.isEmpty() ? "" : " (request id " + requestId + ")";
     String what = leg == Leg.REQUEST ? "request" : "callback";
     return what + " from '" + sender() + "' deviates from the format: " + repairs + under;

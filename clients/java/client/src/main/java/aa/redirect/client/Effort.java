@@ -8,10 +8,11 @@ import java.util.function.DoubleBinaryOperator;
 import java.util.function.LongSupplier;
 
 /**
- * The time and the tries of one call, by rules that are the same in the clients of all languages: UNAVAILABLE after 50 ms,
- * doubling up to 500 ms, each times a random 0.8 to 1.2; OVERLOADED after the delay that it names and up to a fifth more;
- * nothing else. Up to three tries, all inside one time limit. A wait that would end behind the limit is not begun, so that
- * the reason of the last try is what the caller sees. gRPC's own retry is off: it knows codes, no reasons.
+ * The time and the tries of one call, by rules that are the same in the clients of all languages:
+ * UNAVAILABLE after 50 ms, doubling up to 500 ms, each times a random 0.8 to 1.2; OVERLOADED after
+ * the delay that it names and up to a fifth more; nothing else. Up to three tries, all inside one
+ * time limit. A wait that would end behind the limit is not begun, so that the reason of the last
+ * try is what the caller sees. gRPC's own retry is off: it knows codes, no reasons.
  */
 final class Effort {
   static final int TRIES = 3;
@@ -31,7 +32,12 @@ final class Effort {
     this(method, requestId, limit, System::nanoTime, ThreadLocalRandom.current()::nextDouble);
   }
 
-  Effort(String method, String requestId, Duration limit, LongSupplier clock, DoubleBinaryOperator chance) {
+  Effort(
+      String method,
+      String requestId,
+      Duration limit,
+      LongSupplier clock,
+      DoubleBinaryOperator chance) {
     this.method = method;
     this.requestId = requestId;
     this.limit = limit;
@@ -62,7 +68,8 @@ final class Effort {
     double seconds =
         told.isPresent()
             ? told.get().toNanos() / SECOND * chance.applyAsDouble(1, 1.2)
-            : Math.min(FIRST_PAUSE * (1 << (tries - 1)), LONGEST_PAUSE) * chance.applyAsDouble(0.8, 1.2);
+            : Math.min(FIRST_PAUSE * (1 << (tries - 1)), LONGEST_PAUSE)
+                * chance.applyAsDouble(0.8, 1.2);
     long pause = (long) (seconds * SECOND);
     return pause < end - clock.getAsLong() ? Optional.of(pause) : Optional.empty();
   }

@@ -12,13 +12,19 @@ import java.util.Optional;
  * @param aaId the AA's id
  * @param callback the members
  * @param redirectUrl the URL to return to, as the request's {@code redirect} brought it
- * @param secretId that of the opened request, for an FIU that still has the old secret; empty: the primary one
+ * @param secretId that of the opened request, for an FIU that still has the old secret; empty: the
+ *     primary one
  * @param issueTime the date to write; empty: now
  */
 public record EncodeCallback(
-    String fiuId, String aaId, Callback callback, String redirectUrl, String secretId, Optional<Instant> issueTime) {
+    String fiuId,
+    String aaId,
+    Callback callback,
+    String redirectUrl,
+    String secretId,
+    Optional<Instant> issueTime) {
 
-  /** No part is {@code null}. */
+  // No part is null.
   public EncodeCallback {
     Texts.present(fiuId, aaId, callback, redirectUrl, secretId, issueTime);
   }
@@ -59,9 +65,15 @@ public record EncodeCallback(
       OpenedRedirect opened, CallbackStatus status, int errorcode, List<String> srcref) {
     Redirect asked = opened.redirect();
     Callback callback =
-        new Callback(asked.txnid(), asked.sessionid(), asked.userid(), status, errorcode, srcref, Map.of());
+        new Callback(
+            asked.txnid(), asked.sessionid(), asked.userid(), status, errorcode, srcref, Map.of());
     return new EncodeCallback(
-        opened.fiuId(), opened.aaId(), callback, asked.redirect(), opened.opening().secretId(), Optional.empty());
+        opened.fiuId(),
+        opened.aaId(),
+        callback,
+        asked.redirect(),
+        opened.opening().secretId(),
+        Optional.empty());
   }
 
   /**
@@ -73,8 +85,13 @@ public record EncodeCallback(
   public EncodeCallback withExtra(Map<String, String> extra) {
     Callback more =
         new Callback(
-            callback.txnid(), callback.sessionid(), callback.userid(), callback.status(), callback.errorcode(),
-            callback.srcref(), extra);
+            callback.txnid(),
+            callback.sessionid(),
+            callback.userid(),
+            callback.status(),
+            callback.errorcode(),
+            callback.srcref(),
+            extra);
     return new EncodeCallback(fiuId, aaId, more, redirectUrl, secretId, issueTime);
   }
 

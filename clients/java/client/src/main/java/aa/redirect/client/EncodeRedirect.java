@@ -13,9 +13,13 @@ import java.util.Optional;
  * @param issueTime the date to write; empty: now
  */
 public record EncodeRedirect(
-    String fiuId, String aaId, Redirect redirect, RequestorType requestorType, Optional<Instant> issueTime) {
+    String fiuId,
+    String aaId,
+    Redirect redirect,
+    RequestorType requestorType,
+    Optional<Instant> issueTime) {
 
-  /** No part is {@code null}. */
+  // No part is null.
   public EncodeRedirect {
     Texts.present(fiuId, aaId, redirect, requestorType, issueTime);
   }

@@ -69,7 +69,9 @@ final class Messages {
 
   static DecodeRedirectRequest proto(DecodeRedirect request, String attemptId) {
     DecodeRedirectRequest.Builder message =
-        DecodeRedirectRequest.newBuilder().setAaId(Texts.unicode(request.aaId())).setAttemptId(attemptId);
+        DecodeRedirectRequest.newBuilder()
+            .setAaId(Texts.unicode(request.aaId()))
+            .setAttemptId(attemptId);
     request
         .params()
         .ifPresentOrElse(
@@ -87,7 +89,9 @@ final class Messages {
 
   static DecodeCallbackRequest proto(DecodeCallback request, String attemptId) {
     DecodeCallbackRequest.Builder message =
-        DecodeCallbackRequest.newBuilder().setFiuId(Texts.unicode(request.fiuId())).setAttemptId(attemptId);
+        DecodeCallbackRequest.newBuilder()
+            .setFiuId(Texts.unicode(request.fiuId()))
+            .setAttemptId(attemptId);
     if (request.expected() instanceof Expected expected) {
       message.setExpected(
           ExpectedCallback.newBuilder()
@@ -117,7 +121,11 @@ final class Messages {
         message.getUrl(),
         message.getQuery(),
         new RedirectParams(
-            params.getFi(), params.getReqdate(), params.getEcreq(), params.getIv(), params.getRequestorType()),
+            params.getFi(),
+            params.getReqdate(),
+            params.getEcreq(),
+            params.getIv(),
+            params.getRequestorType()),
         message.getTxnid(),
         message.getSecretId(),
         Times.instant(message.getIssueTime()),
@@ -160,10 +168,14 @@ final class Messages {
             message.getSecretId(),
             message.getPrimarySecret(),
             details(message.getDeviationsValueList(), message.getDeviationDetailsList()),
-            message.hasReplayUntil() ? Optional.of(Times.instant(message.getReplayUntil())) : Optional.empty(),
+            message.hasReplayUntil()
+                ? Optional.of(Times.instant(message.getReplayUntil()))
+                : Optional.empty(),
             message.getReplayKey(),
             message.getReopened(),
-            message.hasFirstOpenTime() ? Optional.of(Times.instant(message.getFirstOpenTime())) : Optional.empty(),
+            message.hasFirstOpenTime()
+                ? Optional.of(Times.instant(message.getFirstOpenTime()))
+                : Optional.empty(),
             message.getAuthenticated());
     return new OpenedRedirect(redirect, RequestorType.of(message.getRequestorType()), opening);
   }
@@ -188,10 +200,14 @@ final class Messages {
             message.getSecretId(),
             message.getPrimarySecret(),
             details(message.getDeviationsValueList(), message.getDeviationDetailsList()),
-            message.hasReplayUntil() ? Optional.of(Times.instant(message.getReplayUntil())) : Optional.empty(),
+            message.hasReplayUntil()
+                ? Optional.of(Times.instant(message.getReplayUntil()))
+                : Optional.empty(),
             message.getReplayKey(),
             message.getReopened(),
-            message.hasFirstOpenTime() ? Optional.of(Times.instant(message.getFirstOpenTime())) : Optional.empty(),
+            message.hasFirstOpenTime()
+                ? Optional.of(Times.instant(message.getFirstOpenTime()))
+                : Optional.empty(),
             message.getAuthenticated());
     return new OpenedCallback(callback, message.getErrorMessage(), opening);
   }
@@ -202,12 +218,15 @@ final class Messages {
     if (detailed.isEmpty()) {
       return kinds.stream().map(kind -> detail(kind, "")).toList();
     }
-    return detailed.stream().map(detail -> detail(detail.getDeviationValue(), detail.getPlace())).toList();
+    return detailed.stream()
+        .map(detail -> detail(detail.getDeviationValue(), detail.getPlace()))
+        .toList();
   }
 
   private static DeviationDetail detail(int number, String place) {
     var kind = aa.redirect.v1.Deviation.forNumber(number);
-    return new DeviationDetail(kind == null ? Deviation.UNRECOGNIZED : Deviation.of(kind), number, place);
+    return new DeviationDetail(
+        kind == null ? Deviation.UNRECOGNIZED : Deviation.of(kind), number, place);
   }
 
   static Pairing read(aa.redirect.v1.Pairing pairing) {

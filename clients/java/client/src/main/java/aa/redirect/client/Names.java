@@ -2,7 +2,10 @@ package aa.redirect.client;
 
 import com.google.protobuf.ProtocolMessageEnum;
 
-/** Translates between the enumerations of this package and those of the proto: by name, without the prefix. */
+/**
+ * Translates between the enumerations of this package and those of the proto: by name, without the
+ * prefix.
+ */
 final class Names {
   private Names() {}
 

@@ -37,7 +37,8 @@ public record OpenedCallback(Callback callback, String errorMessage, Opening ope
   }
 
   /**
-   * Whether this message was opened before, as far as the service remembers. A reload of the page is a reopening too.
+   * Whether this message was opened before, as far as the service remembers. A reload of the page
+   * is a reopening too.
    *
    * @return whether it was
    */

@@ -28,7 +28,8 @@ public record OpenedRedirect(Redirect redirect, RequestorType requestorType, Ope
   }
 
   /**
-   * Whether this message was opened before, as far as the service remembers. A reload of the page is a reopening too.
+   * Whether this message was opened before, as far as the service remembers. A reload of the page
+   * is a reopening too.
    *
    * @return whether it was
    */

@@ -15,7 +15,8 @@ import java.util.Optional;
  * @param handles the user-id handles that this AA serves
  * @param secrets in the order in which decoding tries them
  * @param redirectHosts the hosts that redirects may lead to; empty: any
- * @param maxAge how far a date may lie from now, to both sides; empty from a service that does not tell
+ * @param maxAge how far a date may lie from now, to both sides; empty from a service that does not
+ *     tell
  * @param dateStyle millis, tenths or full
  * @param listSyntax repeated, comma, braces or json
  * @param checkResdate whether the date of a callback is checked

@@ -1,12 +1,23 @@
 package aa.redirect.client;
 
-/** Why a call did not succeed: the reasons of the service, and those of this package, which begin with {@code LOCAL_}. */
+/**
+ * Why a call did not succeed: the reasons of the service, and those of this package, which begin
+ * with {@code LOCAL_}.
+ */
 public enum Reason {
-  /** Fields of the request are missing or malformed; {@code violations} has each. The caller fixes them. */
+  /**
+   * Fields of the request are missing or malformed; {@code violations} has each. The caller fixes
+   * them.
+   */
   FIELD_INVALID,
-  /** The URL cannot be read, or lacks or repeats a parameter. The sender's or the browser's doing. */
+  /**
+   * The URL cannot be read, or lacks or repeats a parameter. The sender's or the browser's doing.
+   */
   URL_MALFORMED,
-  /** A parameter is no Base64, has an impossible length or unmasks to nothing sensible. The sender's doing. */
+  /**
+   * A parameter is no Base64, has an impossible length or unmasks to nothing sensible. The sender's
+   * doing.
+   */
   PARAMETER_MALFORMED,
   /** The date cannot be read. The sender's doing. */
   DATE_MALFORMED,
@@ -40,7 +51,9 @@ public enum Reason {
   REQUEST_TOO_LARGE,
   /** The pairing refuses reopenings, and this message was opened before. */
   ALREADY_OPENED,
-  /** The callback opens, but is not the expected one: an attack, or the callback of another user. */
+  /**
+   * The callback opens, but is not the expected one: an attack, or the callback of another user.
+   */
   NOT_EXPECTED,
   /** What the service must remember has no room or no store; nothing was recorded. */
   STORE_UNAVAILABLE,

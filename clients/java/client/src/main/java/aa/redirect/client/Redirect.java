@@ -4,13 +4,14 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The members of {@code ecreq}: what an FIU asks an AA for. Every one comes out as it went in. Made with {@link #builder}.
+ * The members of {@code ecreq}: what an FIU asks an AA for. Every one comes out as it went in. Made
+ * with {@link #builder}.
  *
  * @param txnid a UUID; empty on encode: the service makes one
  * @param sessionid the FIU's own state, which comes back byte for byte; may be empty
  * @param userid name or mobile number, {@code @} and the AA's handle: {@code 9999988888@aa}
- * @param redirect the absolute URL to return to; a text, since it is kept byte for byte and URLs of browsers are wider than
- *     {@link java.net.URI}
+ * @param redirect the absolute URL to return to; a text, since it is kept byte for byte and URLs of
+ *     browsers are wider than {@link java.net.URI}
  * @param srcref 1 to 200 consent handles
  * @param fipid FIP ids
  * @param email the user's e-mail address
@@ -32,7 +33,7 @@ public record Redirect(
     String isoLanguageCode,
     Map<String, String> extra) {
 
-  /** Copies the lists and the map. No member is {@code null}: an empty one is absent. */
+  // Copies the lists and the map. No member is null: an empty one is absent.
   public Redirect {
     Texts.present(txnid, sessionid, userid, redirect, email, pan, dob, isoLanguageCode);
     srcref = List.copyOf(srcref);
@@ -229,7 +230,17 @@ public record Redirect(
      */
     public Redirect build() {
       return new Redirect(
-          txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, isoLanguageCode, extra);
+          txnid,
+          sessionid,
+          userid,
+          redirect,
+          srcref,
+          fipid,
+          email,
+          pan,
+          dob,
+          isoLanguageCode,
+          extra);
     }
   }
 }

@@ -17,11 +17,13 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * A connection to aa-redirect. Make one for the whole process: it reconnects by itself and serves any thread.
+ * A connection to aa-redirect. Make one for the whole process: it reconnects by itself and serves
+ * any thread.
  *
- * <p>Every call has one time limit for up to three tries. It is tried again while no server can be reached or one is ending,
- * and where the service is overloaded, after the delay that the service names. A retry of a decode call is safe: all tries
- * carry the same attempt id, under which the service gives its first answer again.
+ * <p>Every call has one time limit for up to three tries. It is tried again while no server can be
+ * reached or one is ending, and where the service is overloaded, after the delay that the service
+ * names. A retry of a decode call is safe: all tries carry the same attempt id, under which the
+ * service gives its first answer again.
  */
 public final class RedirectClient implements AutoCloseable {
   static final String VERSION = "0.1.0";
@@ -30,7 +32,8 @@ public final class RedirectClient implements AutoCloseable {
   private final AsyncRedirectClient async;
   private final String addresses;
 
-  private RedirectClient(Connection connection, Consumer<DeviationReport> onDeviations, String addresses) {
+  private RedirectClient(
+      Connection connection, Consumer<DeviationReport> onDeviations, String addresses) {
     this.connection = connection;
     this.addresses = addresses;
     async = new AsyncRedirectClient(connection, onDeviations);
@@ -39,7 +42,8 @@ public final class RedirectClient implements AutoCloseable {
   /**
    * A builder for a client of these addresses.
    *
-   * @param addresses one or more of {@code host:port}, used in turn, with all addresses of each name; or {@code unix:path}
+   * @param addresses one or more of {@code host:port}, used in turn, with all addresses of each
+   *     name; or {@code unix:path}
    * @return the builder
    */
   public static Builder builder(String... addresses) {
@@ -66,7 +70,8 @@ public final class RedirectClient implements AutoCloseable {
   }
 
   /**
-   * As the FIU: the URL to send the browser to. Keep {@link SealedRedirect#expected} with the user's session.
+   * As the FIU: the URL to send the browser to. Keep {@link SealedRedirect#expected} with the
+   * user's session.
    *
    * @param request the members, and for whom
    * @return the URL
@@ -77,7 +82,8 @@ public final class RedirectClient implements AutoCloseable {
   }
 
   /**
-   * As the FIU: the URL to send the browser to. Keep {@link SealedRedirect#expected} with the user's session.
+   * As the FIU: the URL to send the browser to. Keep {@link SealedRedirect#expected} with the
+   * user's session.
    *
    * @param request the members, and for whom
    * @param options of this call
@@ -114,7 +120,8 @@ public final class RedirectClient implements AutoCloseable {
   /**
    * As the AA: the URL that sends the browser back.
    *
-   * @param request the outcome, from {@link EncodeCallback#accepting} or {@link EncodeCallback#rejecting}
+   * @param request the outcome, from {@link EncodeCallback#accepting} or {@link
+   *     EncodeCallback#rejecting}
    * @return the URL
    * @throws RedirectException if it does not succeed
    */
@@ -125,7 +132,8 @@ public final class RedirectClient implements AutoCloseable {
   /**
    * As the AA: the URL that sends the browser back.
    *
-   * @param request the outcome, from {@link EncodeCallback#accepting} or {@link EncodeCallback#rejecting}
+   * @param request the outcome, from {@link EncodeCallback#accepting} or {@link
+   *     EncodeCallback#rejecting}
    * @param options of this call
    * @return the URL
    * @throws RedirectException if it does not succeed
@@ -173,10 +181,12 @@ public final class RedirectClient implements AutoCloseable {
     } catch (InterruptedException interrupted) {
       future.cancel(true);
       Thread.currentThread().interrupt();
-      throw RedirectException.cancelled(new RedirectException.Attempted("", "", Duration.ZERO, 0), interrupted);
+      throw RedirectException.cancelled(
+          new RedirectException.Attempted("", "", Duration.ZERO, 0), interrupted);
     } catch (ExecutionException failed) {
       if (failed.getCause() instanceof RedirectException failure) {
-        // The trace of the thread that called, which is what one wants to see; nobody else has this error.
+        // The trace of the thread that called, which is what one wants to see; nobody else has this
+        // error.
         failure.fillInStackTrace();
         throw failure;
       }
@@ -184,7 +194,10 @@ public final class RedirectClient implements AutoCloseable {
     }
   }
 
-  /** Takes no new calls, lets those in flight end within the time limit of a call, and cancels what is left. */
+  /**
+   * Takes no new calls, lets those in flight end within the time limit of a call, and cancels what
+   * is left.
+   */
   @Override
   public void close() {
     connection.close();
@@ -214,8 +227,8 @@ public final class RedirectClient implements AutoCloseable {
     }
 
     /**
-     * What to trust and to show. Without it, loopback and Unix sockets are called in plain text, and other addresses over
-     * TLS with the roots that Java trusts.
+     * What to trust and to show. Without it, loopback and Unix sockets are called in plain text,
+     * and other addresses over TLS with the roots that Java trusts.
      *
      * @param tls the settings
      * @return this
@@ -279,8 +292,8 @@ public final class RedirectClient implements AutoCloseable {
     }
 
     /**
-     * Gets what the service repaired in a message, before the call returns. Default: a warning of the {@link
-     * System.Logger} {@code aa.redirect.client}.
+     * Gets what the service repaired in a message, before the call returns. Default: a warning of
+     * the {@link System.Logger} {@code aa.redirect.client}.
      *
      * @param onDeviations gets the repairs of a message
      * @return this
@@ -291,7 +304,8 @@ public final class RedirectClient implements AutoCloseable {
     }
 
     /**
-     * Interceptors of gRPC, such as those of OpenTelemetry. Each try passes through them; none sees the token.
+     * Interceptors of gRPC, such as those of OpenTelemetry. Each try passes through them; none sees
+     * the token.
      *
      * @param interceptors the interceptors
      * @return this
@@ -320,9 +334,11 @@ public final class RedirectClient implements AutoCloseable {
             "the token would travel in plain text: use tls, or insist with tokenOverPlaintext");
       }
       Tls overTls = tls == null ? Tls.systemRoots() : tls;
-      ChannelCredentials credentials = plain ? InsecureChannelCredentials.create() : overTls.credentials();
+      ChannelCredentials credentials =
+          plain ? InsecureChannelCredentials.create() : overTls.credentials();
       Optional<String> authority = plain ? Optional.empty() : overTls.serverName();
-      // gRPC would take the path of a socket, which is no authority, and servers of HTTP/2 refuse it.
+      // gRPC would take the path of a socket, which is no authority, and servers of HTTP/2 refuse
+      // it.
       authority = addresses.hasSocket() ? Optional.of("localhost") : authority;
       return new RedirectClient(
           new Connection(channel(credentials, authority), timeout, Optional.ofNullable(token)),

@@ -8,7 +8,6 @@ import com.google.rpc.RequestInfo;
 import com.google.rpc.RetryInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
-import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,13 +16,17 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
- * A call that did not succeed. Decide by {@link #reason}, which never changes. The message goes to a log as it is: one line
- * with reason, what is wrong, violations, and in brackets method, metadata, request id and tries. No member, no URL and no
- * secret is in it.
+ * A call that did not succeed. Decide by {@link #reason}, which never changes. The message goes to
+ * a log as it is: one line with reason, what is wrong, violations, and in brackets method,
+ * metadata, request id and tries. No member, no URL and no secret is in it.
+ *
+ * @serial exclude
  */
 public final class RedirectException extends RuntimeException {
   private static final long serialVersionUID = 1;
   private static final String DOMAIN = "aa.redirect.v1";
+  private static final Metadata.Key<byte[]> DETAILS =
+      Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
   private static final Metadata.Key<String> PUSHBACK =
       Metadata.Key.of("grpc-retry-pushback-ms", Metadata.ASCII_STRING_MARSHALLER);
   private static final Metadata.Key<String> REQUEST_ID =
@@ -69,24 +72,28 @@ public final class RedirectException extends RuntimeException {
       Throwable cause) {
     Map<String, String> sorted = Texts.copy(metadata);
     Told told =
-        new Told(reason, reason.name(), code, message, sorted, List.of(), attempted.requestId(), null);
+        new Told(
+            reason, reason.name(), code, message, sorted, List.of(), attempted.requestId(), null);
     return new RedirectException(told, attempted.method(), attempted.tries(), cause);
   }
 
   /** What became of a call, from what gRPC gives. */
   static RedirectException of(Throwable error, Attempted attempted) {
     Status status = Status.fromThrowable(error);
-    Metadata trailers = Optional.ofNullable(Status.trailersFromThrowable(error)).orElseGet(Metadata::new);
+    Metadata trailers =
+        Optional.ofNullable(Status.trailersFromThrowable(error)).orElseGet(Metadata::new);
     ErrorInfo info = null;
     List<FieldViolation> violations = new ArrayList<>();
     Duration delay = null;
     String requestId = Optional.ofNullable(trailers.get(REQUEST_ID)).orElse(attempted.requestId());
     try {
-      for (Any detail : StatusProto.fromStatusAndTrailers(status, trailers).getDetailsList()) {
+      byte[] details = Optional.ofNullable(trailers.get(DETAILS)).orElse(new byte[0]);
+      for (Any detail : com.google.rpc.Status.parseFrom(details).getDetailsList()) {
         if (detail.is(ErrorInfo.class)) {
           info = detail.unpack(ErrorInfo.class);
         } else if (detail.is(BadRequest.class)) {
-          for (BadRequest.FieldViolation violation : detail.unpack(BadRequest.class).getFieldViolationsList()) {
+          for (BadRequest.FieldViolation violation :
+              detail.unpack(BadRequest.class).getFieldViolationsList()) {
             violations.add(new FieldViolation(violation.getField(), violation.getDescription()));
           }
         } else if (detail.is(RetryInfo.class)) {
@@ -100,7 +107,7 @@ public final class RedirectException extends RuntimeException {
       info = null;
     }
     if (info == null || !info.getDomain().equals(DOMAIN)) {
-      return foreign(status, attempted, error);
+      return foreign(status, attempted);
     }
     Told told =
         new Told(
@@ -112,7 +119,7 @@ public final class RedirectException extends RuntimeException {
             List.copyOf(violations),
             requestId,
             pushback(trailers.get(PUSHBACK), delay));
-    return new RedirectException(told, attempted.method(), attempted.tries(), error);
+    return new RedirectException(told, attempted.method(), attempted.tries(), null);
   }
 
   /** The delay of the header (gRFC A6), else that of RetryInfo. A negative one means never. */
@@ -124,32 +131,49 @@ public final class RedirectException extends RuntimeException {
   }
 
   /** An error that carries no reason of the service: of this process, the network or a proxy. */
-  private static RedirectException foreign(Status status, Attempted attempted, Throwable cause) {
+  private static RedirectException foreign(Status status, Attempted attempted) {
+    // gRPC's own exceptions cannot be serialized; what caused them can.
+    Throwable cause = status.getCause();
     String detail = Optional.ofNullable(status.getDescription()).orElse("");
-    if (status.getCause() != null) {
+    if (cause != null) {
       detail += detail.isEmpty() ? "" : ": ";
-      detail += rootOf(status.getCause());
+      detail += rootOf(cause);
     }
-    return switch (status.getCode()) {
+    // What gRPC says of an answer that is no protobuf.
+    boolean unreadable = detail.startsWith("Failed to read message.");
+    return switch (unreadable ? Status.Code.INTERNAL : status.getCode()) {
       case DEADLINE_EXCEEDED -> {
         String limit = attempted.limit().toMillis() + " ms";
         yield local(
-            Reason.LOCAL_DEADLINE_EXCEEDED, status.getCode(), "no answer within " + limit, Map.of(), attempted, cause);
+            Reason.LOCAL_DEADLINE_EXCEEDED,
+            status.getCode(),
+            "no answer within " + limit,
+            Map.of(),
+            attempted,
+            cause);
       }
       case UNAVAILABLE -> {
         String message = "no connection to the service, or it was lost: " + detail;
-        yield local(Reason.LOCAL_UNREACHABLE, status.getCode(), message, Map.of(), attempted, cause);
+        yield local(
+            Reason.LOCAL_UNREACHABLE, status.getCode(), message, Map.of(), attempted, cause);
       }
       case CANCELLED -> cancelled(attempted, cause);
       default -> {
         String message =
-            "not an answer of aa-redirect, so look at what is between: " + status.getCode() + ": " + detail;
-        yield local(Reason.LOCAL_UNEXPECTED_ANSWER, status.getCode(), message, Map.of(), attempted, cause);
+            "not an answer of aa-redirect, so look at what is between: "
+                + status.getCode()
+                + ": "
+                + detail;
+        yield local(
+            Reason.LOCAL_UNEXPECTED_ANSWER, status.getCode(), message, Map.of(), attempted, cause);
       }
     };
   }
 
-  /** Connection refused, or what a certificate lacks: gRPC's own text only says that there was an exception. */
+  /**
+   * Connection refused, or what a certificate lacks: gRPC's own text only says that there was an
+   * exception.
+   */
   private static String rootOf(Throwable cause) {
     Throwable root = cause;
     while (root.getCause() != null && root.getCause() != root) {
@@ -160,7 +184,8 @@ public final class RedirectException extends RuntimeException {
 
   static RedirectException cancelled(Attempted attempted, Throwable cause) {
     String message = "the call was cancelled, or the client closed, before the answer";
-    return local(Reason.LOCAL_CANCELLED, Status.Code.CANCELLED, message, Map.of(), attempted, cause);
+    return local(
+        Reason.LOCAL_CANCELLED, Status.Code.CANCELLED, message, Map.of(), attempted, cause);
   }
 
   private static String text(Told told, String method, int tries) {
@@ -188,7 +213,8 @@ public final class RedirectException extends RuntimeException {
     // One line: what a proxy sends must not begin a line of its own in a log.
     return text.chars()
         .map(here -> Character.isISOControl(here) || here == 0x2028 || here == 0x2029 ? ' ' : here)
-        .collect(StringBuilder::new, (line, here) -> line.append((char) here), StringBuilder::append)
+        .collect(
+            StringBuilder::new, (line, here) -> line.append((char) here), StringBuilder::append)
         .toString();
   }
 
@@ -211,7 +237,8 @@ public final class RedirectException extends RuntimeException {
   }
 
   /**
-   * What is wrong, whose side it is on and what to do, for people, without what {@link #getMessage} adds.
+   * What is wrong, whose side it is on and what to do, for people, without what {@link #getMessage}
+   * adds.
    *
    * @return the text
    */

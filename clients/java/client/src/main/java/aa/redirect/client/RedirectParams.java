@@ -9,9 +9,10 @@ package aa.redirect.client;
  * @param iv the IV; empty in a pairing of PBKDF2
  * @param requestorType who asks, masked; empty where it is absent
  */
-public record RedirectParams(String fi, String reqdate, String ecreq, String iv, String requestorType) {
+public record RedirectParams(
+    String fi, String reqdate, String ecreq, String iv, String requestorType) {
 
-  /** No parameter is {@code null}: an empty one is absent. */
+  // No parameter is null: an empty one is absent.
   public RedirectParams {
     Texts.present(fi, reqdate, ecreq, iv, requestorType);
   }

@@ -6,7 +6,8 @@ import java.time.Instant;
 /**
  * A callback that sends the browser back.
  *
- * @param location the whole URL as exact text, for the {@code Location} of a 303 with {@code Cache-Control: no-store}
+ * @param location the whole URL as exact text, for the {@code Location} of a 303 with {@code
+ *     Cache-Control: no-store}
  * @param query the parameters as a query string without {@code ?}
  * @param params the parameters before percent-encoding
  * @param secretId the id of the secret that sealed
@@ -14,7 +15,12 @@ import java.time.Instant;
  * @param expireTime the end of the window: send the browser before
  */
 public record SealedCallback(
-    String location, String query, CallbackParams params, String secretId, Instant issueTime, Instant expireTime) {
+    String location,
+    String query,
+    CallbackParams params,
+    String secretId,
+    Instant issueTime,
+    Instant expireTime) {
 
   /**
    * {@link #location} as a URI; what a URI does not take is percent-encoded.
@@ -28,6 +34,7 @@ public record SealedCallback(
   /** Shows no URL and no member. */
   @Override
   public String toString() {
-    return "SealedCallback[secretId=%s, issueTime=%s, expireTime=%s]".formatted(secretId, issueTime, expireTime);
+    return "SealedCallback[secretId=%s, issueTime=%s, expireTime=%s]"
+        .formatted(secretId, issueTime, expireTime);
   }
 }

@@ -16,7 +16,8 @@ import java.util.Map;
  * @param secretId the id of the secret that sealed
  * @param issueTime the instant that the date was written from
  * @param expireTime the end of the window: send the browser before
- * @param expected what to keep with the user's session and to compare the callback with; its {@code aaId} is that of the call
+ * @param expected what to keep with the user's session and to compare the callback with; its {@code
+ *     aaId} is that of the call
  */
 public record SealedRedirect(
     String maybeLocation,
@@ -29,11 +30,12 @@ public record SealedRedirect(
     Expected expected) {
 
   /**
-   * The whole URL as exact text, for the {@code Location} of a 303 with {@code Cache-Control: no-store}.
+   * The whole URL as exact text, for the {@code Location} of a 303 with {@code Cache-Control:
+   * no-store}.
    *
    * @return the URL
-   * @throws RedirectException with {@link Reason#LOCAL_WEBVIEW_MISSING} for a pairing without a web view, whose {@link
-   *     #query} is there all the same
+   * @throws RedirectException with {@link Reason#LOCAL_WEBVIEW_MISSING} for a pairing without a web
+   *     view, whose {@link #query} is there all the same
    */
   public String location() {
     if (maybeLocation.isEmpty()) {
@@ -61,6 +63,7 @@ public record SealedRedirect(
   /** Shows no URL and no member. */
   @Override
   public String toString() {
-    return "SealedRedirect[secretId=%s, issueTime=%s, expireTime=%s]".formatted(secretId, issueTime, expireTime);
+    return "SealedRedirect[secretId=%s, issueTime=%s, expireTime=%s]"
+        .formatted(secretId, issueTime, expireTime);
   }
 }

@@ -23,11 +23,16 @@ final class Texts {
     return Collections.unmodifiableMap(copy);
   }
 
-  /** Refuses half of a surrogate pair as the service would: protobuf sends a question mark in its place. */
+  /**
+   * Refuses half of a surrogate pair as the service would: protobuf sends a question mark in its
+   * place.
+   */
   static String unicode(String text) {
     for (int at = 0; at < text.length(); at++) {
       char here = text.charAt(at);
-      if (Character.isHighSurrogate(here) && at + 1 < text.length() && Character.isLowSurrogate(text.charAt(at + 1))) {
+      if (Character.isHighSurrogate(here)
+          && at + 1 < text.length()
+          && Character.isLowSurrogate(text.charAt(at + 1))) {
         at++;
       } else if (Character.isSurrogate(here)) {
         throw RedirectException.local(

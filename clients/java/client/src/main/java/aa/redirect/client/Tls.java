@@ -7,7 +7,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/** How the two ends of a connection prove who they are. The files are PEM, and are read when the client is made. */
+/**
+ * How the two ends of a connection prove who they are. The files are PEM, and are read when the
+ * client is made.
+ */
 public final class Tls {
   private final Path ca;
   private final Path certificate;
@@ -52,7 +55,8 @@ public final class Tls {
   }
 
   /**
-   * The same with the name that the server's certificate must have, in place of the host of the address.
+   * The same with the name that the server's certificate must have, in place of the host of the
+   * address.
    *
    * @param serverName the name
    * @return the settings
@@ -71,7 +75,8 @@ public final class Tls {
         builder.keyManager(certificate.toFile(), key.toFile());
       }
     } catch (IOException unreadable) {
-      throw new UncheckedIOException("a certificate or key cannot be read: " + unreadable.getMessage(), unreadable);
+      throw new UncheckedIOException(
+          "a certificate or key cannot be read: " + unreadable.getMessage(), unreadable);
     }
     return builder.build();
   }

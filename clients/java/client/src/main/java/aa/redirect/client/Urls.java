@@ -7,18 +7,28 @@ final class Urls {
   private Urls() {}
 
   /**
-   * The URL as a URI. What browsers take in a URL and {@link URI} does not, such as {@code |}, is percent-encoded, as they
-   * do it.
+   * The URL as a URI. What browsers take in a URL and {@link URI} does not, such as {@code |}, is
+   * percent-encoded, as they do it.
    */
   static URI uri(String url) {
     StringBuilder strict = new StringBuilder();
     boolean inFragment = false;
     for (int at = 0; at < url.length(); at++) {
       char here = url.charAt(at);
-      boolean escape = here == '%' && url.length() - at > 2 && isHex(url.charAt(at + 1)) && isHex(url.charAt(at + 2));
-      boolean refused = "\"<>\\^`{|}".indexOf(here) >= 0 || (here == '%' && !escape) || (here == '#' && inFragment);
+      boolean escape =
+          here == '%'
+              && url.length() - at > 2
+              && isHex(url.charAt(at + 1))
+              && isHex(url.charAt(at + 2));
+      boolean refused =
+          "\"<>\\^`{|}".indexOf(here) >= 0
+              || (here == '%' && !escape)
+              || (here == '#' && inFragment);
       if (refused) {
-        strict.append('%').append(Character.forDigit(here >> 4, 16)).append(Character.forDigit(here & 15, 16));
+        strict
+            .append('%')
+            .append(Character.forDigit(here >> 4, 16))
+            .append(Character.forDigit(here & 15, 16));
       } else {
         strict.append(here);
       }

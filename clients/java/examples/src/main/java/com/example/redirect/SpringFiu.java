@@ -1,0 +1,84 @@
+package com.example.redirect;
+
+import aa.redirect.client.CallOptions;
+import aa.redirect.client.DecodeCallback;
+import aa.redirect.client.EncodeRedirect;
+import aa.redirect.client.Expected;
+import aa.redirect.client.OpenedCallback;
+import aa.redirect.client.Reason;
+import aa.redirect.client.Redirect;
+import aa.redirect.client.RedirectClient;
+import aa.redirect.client.RedirectException;
+import aa.redirect.client.SealedRedirect;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpSession;
+import java.util.EnumSet;
+import java.util.Set;
+import org.springframework.beans.factory.annotation.Value;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.context.annotation.Bean;
+import org.springframework.http.CacheControl;
+import org.springframework.http.HttpStatus;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.ExceptionHandler;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+/** An FIU's backend with Spring Boot: /consent sends the browser to the AA, /aa/return takes it back. */
+@SpringBootApplication
+public class SpringFiu {
+  public static void main(String[] args) {
+    SpringApplication.run(SpringFiu.class, args);
+  }
+
+  /** One client for the whole process; Spring closes it at the end. */
+  @Bean
+  RedirectClient redirectClient(@Value("${aa-redirect.address:127.0.0.1:50051}") String address) {
+    return RedirectClient.to(address);
+  }
+
+  @RestController
+  static class Consent {
+    private static final String FIU = "fiu@sandbox";
+    private static final Set<Reason> NOT_OURS =
+        EnumSet.of(
+            Reason.URL_MALFORMED, Reason.PARAMETER_MALFORMED, Reason.DATE_MALFORMED, Reason.DATE_EXPIRED,
+            Reason.DATE_IN_FUTURE, Reason.UNDECIPHERABLE, Reason.NOT_EXPECTED, Reason.ALREADY_OPENED);
+    private final RedirectClient client;
+
+    Consent(RedirectClient client) {
+      this.client = client;
+    }
+
+    @GetMapping("/consent")
+    ResponseEntity<Void> consent(HttpServletRequest request, HttpSession session) {
+      String back = request.getRequestURL().toString().replace("/consent", "/aa/return");
+      Redirect redirect = Redirect.builder().userid("9999988888@beta").redirect(back).srcref("handle-1").build();
+      SealedRedirect sent =
+          client.encodeRedirect(EncodeRedirect.of(FIU, redirect), CallOptions.fromHeaders(request::getHeader));
+      session.setAttribute("expected", sent.expected());
+      return ResponseEntity.status(HttpStatus.SEE_OTHER)
+          .header("Location", sent.location()).cacheControl(CacheControl.noStore()).build();
+    }
+
+    @GetMapping("/aa/return")
+    ResponseEntity<String> back(HttpServletRequest request, HttpSession session) {
+      if (!(session.getAttribute("expected") instanceof Expected expected)) {
+        return ResponseEntity.badRequest().body("this browser began no consent here");
+      }
+      OpenedCallback opened =
+          client.decodeCallback(
+              DecodeCallback.at(FIU).expecting(expected).url(String.valueOf(request.getQueryString())),
+              CallOptions.fromHeaders(request::getHeader));
+      // A reload is answered again; act on a consent once, and only after asking the AA, server to server.
+      return ResponseEntity.ok(opened.accepted() ? "accepted" : opened.errorMessage());
+    }
+
+    @ExceptionHandler
+    ResponseEntity<String> refused(RedirectException error) {
+      System.getLogger("fiu").log(System.Logger.Level.WARNING, error.getMessage());
+      return ResponseEntity.status(NOT_OURS.contains(error.reason()) ? 400 : 503).body("This link does not work.");
+    }
+  }
+}
