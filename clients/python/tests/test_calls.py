@@ -90,7 +90,7 @@ def test_a_user_goes_to_the_aa_and_back(client: Client) -> None:
     assert back.accepted
     assert back.callback.srcref == (HANDLE,)
     assert back.callback.sessionid == REDIRECT.sessionid
-    assert back.error_message == "Success"
+    assert back.error_message.startswith("Success")
 
 
 def test_an_answer_can_accept_some_handles_or_refuse_with_a_code(client: Client) -> None:
@@ -310,7 +310,6 @@ def test_what_the_service_remembers_is_in_the_result(make: Make) -> None:
     assert opened.replay_until is None
 
 
-@pending
 def test_a_second_opening_is_reported(client: Client) -> None:
     sealed = client.encode_redirect(fiu_id=FIU, redirect=REDIRECT)
     first = client.decode_redirect(sealed.location, aa_id=AA)

@@ -108,7 +108,6 @@ def test_all_fields_at_fault_are_in_the_error_and_in_its_text(client: Client) ->
         assert f"; {violation.field}: {violation.description}" in str(error)
 
 
-@pending
 def test_metadata_and_hint_are_in_the_error(client: Client) -> None:
     india = datetime.now(timezone.utc) + timedelta(hours=5, minutes=30)
     error = refusal(lambda: client.decode_redirect(params(reqdate=india.strftime("%d%m%Y%H%M%S%f")[:17]), aa_id=AA))
@@ -180,7 +179,6 @@ def test_a_deadline_that_the_service_notices_first_is_timed_out(make: Make) -> N
     assert (error.reason, error.code) == (Reason.TIMED_OUT, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-@pending
 def test_a_second_opening_is_refused_where_the_pairing_says_so(make: Make, tmp_path: Path) -> None:
     with Server("--keyring", refusing_keyring(tmp_path)) as server:
         client = make(server.address)

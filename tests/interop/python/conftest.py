@@ -35,5 +35,5 @@ def server(keyring):
 
 
 @pytest.fixture(scope="session")
-def stub(server):
-    return server.stub()
+def client(server):
+    return server.client()

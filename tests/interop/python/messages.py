@@ -1,8 +1,8 @@
-"""Random members, as hard as the contract allows, and what they are in the protocol's messages."""
+"""Random members, as hard as the contract allows, and what they are in the types of the client package."""
 
 import uuid
 
-from aa.redirect.v1 import redirect_pb2 as pb
+from aa_redirect import Callback, CallbackStatus, Redirect
 
 LANGUAGES = "en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN".split()
 
@@ -15,29 +15,29 @@ AWKWARD = [
 # The parts of those that the contract allows where it refuses blanks, list marks or control characters.
 AWKWARD_IN_USER = [part for part in AWKWARD if part.isprintable() and not any(c in part for c in "@ \\")]
 AWKWARD_IN_URL = ["é", "सहमति", "🔑", "%2F", "%20", "+", "~", "'", "(", "|", "%E0%A4%95", "%253D"]
-AWKWARD_IN_ITEM = ["%", "=", "+", "#", "?", "|", "%2C", "a b", "हैंडल", "🔑", "é", "/", ":", "@", "'"]
+AWKWARD_IN_ITEM = ["%", "=", "+", "#", "?", "|", "%2C", "a b", "हैंडल", "🔑", "é", "/", ":", "@"]
 
-# The guideline's text for each code, up to its colon.
+# The guideline's text for each code.
 ERRORS = {
-    0: "Success",
+    0: "Success: the user accepted",
     1: "Consent is rejected",
     2: "Consent not available",
     3: "Invalid request",
     4: "User authentication failed",
     5: "Consent in pending state",
     6: "Session timeout",
-    7: "Account not discovered",
-    8: "Account not discovered",
-    9: "Account not discovered",
-    10: "Account not linked",
-    11: "Account not linked",
-    12: "Account link OTP not attempted",
-    13: "Account link OTP not attempted",
-    14: "Account link OTP authentication failed",
-    15: "Account link OTP authentication failed",
+    7: "Account not discovered: the FIP given has no account",
+    8: "Account not discovered: the FIP given failed",
+    9: "Account not discovered: nothing at any FIP",
+    10: "Account not linked: timeout",
+    11: "Account not linked: cancelled",
+    12: "Account link OTP not attempted: cancelled",
+    13: "Account link OTP not attempted: timeout",
+    14: "Account link OTP authentication failed: cancelled",
+    15: "Account link OTP authentication failed: timeout",
     16: "Account link failed",
-    17: "Account link OTP authentication failed for some accounts",
-    18: "Account link OTP authentication failed for some accounts",
+    17: "Account link OTP authentication failed for some accounts: cancelled",
+    18: "Account link OTP authentication failed for some accounts: timeout",
     19: "Account link failed for some accounts",
     20: "Unknown error",
     99: "Unlisted error code 99",
@@ -120,31 +120,33 @@ def callback_members(rng, pairing):
     return members | (extras(rng) if rng.random() < 0.3 else {})
 
 
-_REQUEST_FIELDS = {"isoLanguageCode": "iso_language_code"}
+REQUEST_MEMBERS = {
+    "txnid": "txnid",
+    "sessionid": "sessionid",
+    "userid": "userid",
+    "redirect": "redirect",
+    "srcref": "srcref",
+    "fipid": "fipid",
+    "email": "email",
+    "pan": "pan",
+    "dob": "dob",
+    "isoLanguageCode": "iso_language_code",
+}
+CALLBACK_MEMBERS = {name: name for name in ("txnid", "sessionid", "userid", "status", "errorcode", "srcref")}
 
 
 def to_redirect(members):
-    """The protocol's Redirect of the members."""
-    message = pb.Redirect()
-    _fill(message, members)
-    return message
+    """The package's Redirect of the members."""
+    return Redirect(**_fields(members, REQUEST_MEMBERS))
 
 
 def to_callback(members):
-    """The protocol's Callback of the members."""
-    known = dict(members)
-    status = {"S": pb.CALLBACK_STATUS_SUCCESS, "F": pb.CALLBACK_STATUS_FAILURE}[known.pop("status")]
-    message = pb.Callback(status=status, errorcode=int(known.pop("errorcode")))
-    _fill(message, known)
-    return message
+    """The package's Callback of the members."""
+    fields = _fields(members, CALLBACK_MEMBERS)
+    status = {"S": CallbackStatus.SUCCESS, "F": CallbackStatus.FAILURE}[fields["status"]]
+    return Callback(**fields | {"status": status, "errorcode": int(fields["errorcode"])})
 
 
-def _fill(message, members):
-    for name, value in members.items():
-        field = _REQUEST_FIELDS.get(name, name)
-        if field not in message.DESCRIPTOR.fields_by_name or field == "extra":
-            message.extra[name] = value
-        elif isinstance(value, list):
-            getattr(message, field).extend(value)
-        else:
-            setattr(message, field, value)
+def _fields(members, known):
+    fields = {known[name]: value for name, value in members.items() if name in known}
+    return fields | {"extra": {name: value for name, value in members.items() if name not in known}}

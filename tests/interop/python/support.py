@@ -19,6 +19,7 @@ from urllib.parse import quote
 import grpc
 from aa.redirect.v1 import redirect_pb2 as pb
 from aa.redirect.v1 import redirect_pb2_grpc
+from aa_redirect import Client
 
 from redirect_codec import Scheme, mask, seal, write_date
 
@@ -88,6 +89,12 @@ class Pairing:
         return params
 
 
+    def seal_url(self, plaintext, date, sent=None):
+        """The query of a request with this date; `sent` is what the sender makes of the date on its way."""
+        params = self.seal("request", plaintext, date=date)
+        return to_query(params | {"reqdate": sent or date})
+
+
 def to_query(params, escape=lambda value: quote(value, safe="")):
     """A query string; `escape` stands for what a sender does to its values."""
     return "&".join(f"{name}={escape(value)}" for name, value in params.items())
@@ -121,6 +128,8 @@ def make_pairings():
         # The only pairing of either party. Either id gives an `fi` with `+` in this century: N at index 5 meets the
         # year's second digit. Either length leaves an `fi` with padding.
         "iv-alone": Pairing("FINBANK-FIU", "AADHAN-AA1", "iv", {}, settings={"lists": "braces"}),
+        # For dates of many years.
+        "iv-wide": Pairing("fiu@wide", "wide-aa", "iv", {}, settings={"max_age_seconds": 1_000_000_000}),
         "v1.0": Pairing("fiu@interop", "v10-aa", "v1.0", {}, handles=["v10", "v10-uat"]),
         "v1.1": Pairing("fiu@interop", "v11-aa", "v1.1", {}, settings={"lists": "comma"}),
         "v1.2": Pairing("fiu@interop", "v12-aa", "v1.2", {}, settings={"lists": "braces"}),
@@ -175,7 +184,7 @@ class Server:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AA_REDIRECT_")}
         command = [BINARY, "--listen", "127.0.0.1:0", "--log", "json", *map(str, arguments)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        self._channels = []
+        self._clients = []
         log = []
         for line in self._process.stderr:
             log.append(line)
@@ -188,21 +197,24 @@ class Server:
         # Nobody reads the log from here on, and a full pipe would stop the server.
         threading.Thread(target=self._process.stderr.read, daemon=True).start()
 
-    def channel(self):
-        """A connection of its own: channels of one process share one otherwise, and with it its limit of streams."""
-        channel = grpc.insecure_channel(self.address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self._channels.append(channel)
-        return channel
-
     def stub(self):
-        return redirect_pb2_grpc.RedirectServiceStub(self.channel())
+        """gRPC's own stub, for a flood: on a connection of its own, where no call is tried again."""
+        channel = grpc.insecure_channel(self.address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self._clients.append(channel)
+        return redirect_pb2_grpc.RedirectServiceStub(channel)
+
+    def client(self, timeout=10):
+        """A client with a connection of its own, closed with the server."""
+        client = Client(self.address, timeout=timeout)
+        self._clients.append(client)
+        return client
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for channel in self._channels:
-            channel.close()
+        for client in self._clients:
+            client.close()
         self._process.kill()
         self._process.wait()
 

@@ -5,11 +5,21 @@ A caller decides by reason and metadata alone, so both are asserted whole where 
 
 import base64
 from datetime import timedelta
+from dataclasses import replace
 from typing import NamedTuple
 
 import grpc
 import pytest
 from aa.redirect.v1 import redirect_pb2 as pb
+from aa_redirect import (
+    NOT_COMPARED,
+    Callback,
+    CallbackStatus,
+    CallOptions,
+    Redirect,
+    RedirectError,
+    RequestorType,
+)
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -74,10 +84,15 @@ def read(error):
     return Refusal(error.code(), infos[0].reason, dict(infos[0].metadata), violations, retry, raw)
 
 
-def refusal_of(call, request, **how):
-    with pytest.raises(grpc.RpcError) as raised:
-        call(request, **({"timeout": 10} | how))
-    return read(raised.value)
+def refusal_of(call, *args, **how):
+    """The refusal, read here from what the network brought, and what the package makes of it is the same."""
+    with pytest.raises(RedirectError) as raised:
+        call(*args, **how)
+    refusal = read(raised.value.__cause__)
+    error = raised.value
+    assert (error.code, error.reason.value, error.metadata) == refusal[:3]
+    assert [violation.field for violation in error.violations] == refusal.violations
+    return refusal
 
 
 def check(refusal, code, reason, **metadata):
@@ -90,27 +105,34 @@ def seal(pairing, leg, **how):
     return pairing.seal(leg, write_members(members, order, pairing.lists), **how)
 
 
-def decoder(stub, leg, pairing=None, **source):
-    """The method and the request that decode a source, naming the pairing's own side where one is given."""
+# The same in each call, so that the bytes of two refusals can be compared.
+SAME_ID = CallOptions(request_id="interop")
+
+
+def decode(client, leg, source, pairing=None):
+    """Decodes a source, naming the pairing's own side where one is given."""
     if leg == "request":
-        return stub.DecodeRedirect, pb.DecodeRedirectRequest(aa_id=pairing.aa if pairing else "", **source)
-    return stub.DecodeCallback, pb.DecodeCallbackRequest(fiu_id=pairing.fiu if pairing else "", **source)
+        return client.decode_redirect(source, aa_id=pairing.aa if pairing else "", options=SAME_ID)
+    fiu_id = pairing.fiu if pairing else ""
+    return client.decode_callback(source, fiu_id=fiu_id, expected=NOT_COMPARED, options=SAME_ID)
 
 
-def decode_refused(stub, leg, pairing, params):
-    return refusal_of(*decoder(stub, leg, pairing, url=to_query(params)))
+def decode_refused(client, leg, pairing, params):
+    return refusal_of(decode, client, leg, to_query(params), pairing)
 
 
-def encode_request(pairing, **changed):
-    return pb.EncodeRedirectRequest(fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=to_redirect(REQUEST | changed))
-
-
-def encode_callback(pairing, **changed):
-    callback = pb.Callback(txnid=TXNID, userid=REQUEST["userid"], status=pb.CALLBACK_STATUS_SUCCESS, srcref=[HANDLE])
-    return pb.EncodeCallbackRequest(
-        **{"fiu_id": pairing.fiu, "aa_id": pairing.aa, "callback": callback, "redirect_url": REQUEST["redirect"]}
-        | changed
+def encode_redirect(client, pairing, issue_time=None, **changed):
+    return client.encode_redirect(
+        fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=to_redirect(REQUEST | changed), issue_time=issue_time
     )
+
+
+ACCEPTED = Callback(txnid=TXNID, userid=REQUEST["userid"], status=CallbackStatus.SUCCESS, srcref=[HANDLE])
+
+
+def encode_callback(client, pairing, **changed):
+    right = {"fiu_id": pairing.fiu, "aa_id": pairing.aa, "callback": ACCEPTED, "redirect_url": REQUEST["redirect"]}
+    return client.encode_callback(**right | changed)
 
 
 # --- FIELD_INVALID ----------------------------------------------------------------------------------------------------
@@ -121,24 +143,21 @@ def check_fields(refusal, *paths):
     assert sorted(refusal.violations) == sorted(paths)
 
 
-def test_all_faults_of_a_redirect_are_reported_at_once(stub):
-    request = pb.EncodeRedirectRequest(
-        redirect=pb.Redirect(
-            txnid="T1234",
-            userid="nobody",
-            redirect="javascript://fiu.example/%0aalert(1)",
-            srcref=["a", "b,c"],
-            fipid=[""],
-            email="e" * 8193,
-            pan="AAAA1234A",
-            dob="2026-02-30",
-            iso_language_code="fr-FR",
-            extra={"pan": "twice"},
-        ),
-        requestor_type=7,
+def test_all_faults_of_a_redirect_are_reported_at_once(client):
+    redirect = Redirect(
+        txnid="T1234",
+        userid="nobody",
+        redirect="javascript://fiu.example/%0aalert(1)",
+        srcref=["a", "b,c"],
+        fipid=[""],
+        email="e" * 8193,
+        pan="AAAA1234A",
+        dob="2026-02-30",
+        iso_language_code="fr-FR",
+        extra={"pan": "twice"},
     )
     check_fields(
-        refusal_of(stub.EncodeRedirect, request),
+        refusal_of(client.encode_redirect, fiu_id="", redirect=redirect, requestor_type=RequestorType(7)),
         "fiu_id",
         "redirect.txnid",
         "redirect.userid",
@@ -154,9 +173,15 @@ def test_all_faults_of_a_redirect_are_reported_at_once(stub):
     )
 
 
-def test_all_missing_fields_of_a_callback_are_reported_at_once(stub):
+def test_all_missing_fields_of_a_callback_are_reported_at_once(client):
     check_fields(
-        refusal_of(stub.EncodeCallback, pb.EncodeCallbackRequest()),
+        refusal_of(
+            client.encode_callback,
+            fiu_id="",
+            aa_id="",
+            callback=Callback(txnid="", userid="", status=CallbackStatus.UNSPECIFIED),
+            redirect_url="",
+        ),
         "fiu_id",
         "aa_id",
         "callback.txnid",
@@ -166,20 +191,24 @@ def test_all_missing_fields_of_a_callback_are_reported_at_once(stub):
     )
 
 
-def test_an_outcome_that_contradicts_itself_is_a_fault_of_each_field(stub, pairings):
-    request = encode_callback(pairings["iv"], redirect_url="https://fiu.example/cb?ecres=1")
-    request.callback.errorcode = 3
-    del request.callback.srcref[:]
-    check_fields(refusal_of(stub.EncodeCallback, request), "callback.errorcode", "callback.srcref", "redirect_url")
-    failure = encode_callback(pairings["iv"])
-    failure.callback.status = pb.CALLBACK_STATUS_FAILURE
-    check_fields(refusal_of(stub.EncodeCallback, failure), "callback.errorcode")
+def test_an_outcome_that_contradicts_itself_is_a_fault_of_each_field(client, pairings):
+    contradicting = replace(ACCEPTED, errorcode=3, srcref=[])
+    refusal = refusal_of(
+        encode_callback,
+        client,
+        pairings["iv"],
+        callback=contradicting,
+        redirect_url="https://fiu.example/cb?ecres=1",
+    )
+    check_fields(refusal, "callback.errorcode", "callback.srcref", "redirect_url")
+    failure = replace(ACCEPTED, status=CallbackStatus.FAILURE)
+    check_fields(refusal_of(encode_callback, client, pairings["iv"], callback=failure), "callback.errorcode")
 
 
 @pytest.mark.parametrize("name", ["fi", "resdate", "ecres", "iv"])
-def test_a_return_url_that_names_a_parameter_of_ours_is_refused(stub, pairings, name):
-    request = encode_callback(pairings["iv"], redirect_url=f"https://fiu.example/cb?a=1&{name}=x")
-    check_fields(refusal_of(stub.EncodeCallback, request), "redirect_url")
+def test_a_return_url_that_names_a_parameter_of_ours_is_refused(client, pairings, name):
+    url = f"https://fiu.example/cb?a=1&{name}=x"
+    check_fields(refusal_of(encode_callback, client, pairings["iv"], redirect_url=url), "redirect_url")
 
 
 UNSAFE_URLS = [
@@ -196,54 +225,51 @@ UNSAFE_URLS = [
 
 
 @pytest.mark.parametrize("url", UNSAFE_URLS)
-def test_a_redirect_that_is_no_safe_absolute_url_is_refused(stub, pairings, url):
+def test_a_redirect_that_is_no_safe_absolute_url_is_refused(client, pairings, url):
     # To a pairing without a list of hosts, so that nothing else is wrong.
-    refusal = refusal_of(stub.EncodeRedirect, encode_request(pairings["v1.0"], redirect=url))
+    refusal = refusal_of(encode_redirect, client, pairings["v1.0"], redirect=url)
     check_fields(refusal, "redirect.redirect")
-    refusal = refusal_of(stub.EncodeCallback, encode_callback(pairings["v1.0"], redirect_url=url))
+    refusal = refusal_of(encode_callback, client, pairings["v1.0"], redirect_url=url)
     check_fields(refusal, "redirect_url")
 
 
 @pytest.mark.parametrize("seconds", [-400, 400])
-def test_an_issue_time_outside_the_window_is_refused(stub, pairings, seconds):
-    for call, request in [
-        (stub.EncodeRedirect, encode_request(pairings["iv"])),
-        (stub.EncodeCallback, encode_callback(pairings["iv"])),
-    ]:
-        request.issue_time.FromDatetime(now() + timedelta(seconds=seconds))
-        check_fields(refusal_of(call, request), "issue_time")
+def test_an_issue_time_outside_the_window_is_refused(client, pairings, seconds):
+    for encode in (encode_redirect, encode_callback):
+        date = now() + timedelta(seconds=seconds)
+        check_fields(refusal_of(encode, client, pairings["iv"], issue_time=date), "issue_time")
 
 
-def test_lists_and_members_over_their_limits_are_refused(stub, pairings):
-    request = encode_request(pairings["iv"], srcref=[f"h{i}" for i in range(201)], sessionid="s" * 8193)
-    check_fields(refusal_of(stub.EncodeRedirect, request), "redirect.srcref", "redirect.sessionid")
+def test_lists_and_members_over_their_limits_are_refused(client, pairings):
+    long = {"srcref": [f"h{i}" for i in range(201)], "sessionid": "s" * 8193}
+    refusal = refusal_of(encode_redirect, client, pairings["iv"], **long)
+    check_fields(refusal, "redirect.srcref", "redirect.sessionid")
 
 
 @both_legs
-def test_nothing_to_decode_is_a_fault_of_url(stub, leg):
-    check_fields(refusal_of(*decoder(stub, leg)), "url")
+def test_nothing_to_decode_is_a_fault_of_url(client, leg):
+    check_fields(refusal_of(decode, client, leg, ""), "url")
 
 
-def test_a_bad_page_is_refused(stub):
-    request = pb.ListPairingsRequest(page_size=-1, page_token="no token of ours")
-    check_fields(refusal_of(stub.ListPairings, request), "page_size", "page_token")
+def test_a_bad_page_is_refused(client):
+    check_fields(refusal_of(lambda: list(client.list_pairings(page_size=-1))), "page_size")
 
 
 # --- what a browser may bring -----------------------------------------------------------------------------------------
 
 
 @both_legs
-def test_a_url_that_lacks_or_repeats_a_parameter_is_malformed_and_it_is_named(stub, pairings, leg):
+def test_a_url_that_lacks_or_repeats_a_parameter_is_malformed_and_it_is_named(client, pairings, leg):
     pairing = pairings["iv"]
     params = seal(pairing, leg)
     for name in ["fi", DATE[leg], PAYLOAD[leg]]:
         without = {key: value for key, value in params.items() if key != name}
-        refusal = decode_refused(stub, leg, pairing, without)
+        refusal = decode_refused(client, leg, pairing, without)
         check(refusal, INVALID_ARGUMENT, "URL_MALFORMED", parameter=name)
         assert refusal.metadata["problem"]
     for name, value in params.items():
-        url = f"https://aa.example/?{to_query(params)}&{to_query({name: value})}"
-        refusal = refusal_of(*decoder(stub, leg, pairing, url=url))
+        url = f"https://aa.example/?{to_query(params)}&{to_query({name: value[::-1]})}"
+        refusal = refusal_of(decode, client, leg, url, pairing)
         check(refusal, INVALID_ARGUMENT, "URL_MALFORMED", parameter=name)
 
 
@@ -267,22 +293,23 @@ def masked(value, date):
         pytest.param("payload", lambda date: to_base64url(bytes(24)), id="payload-no-whole-blocks"),
     ],
 )
-def test_a_malformed_parameter_is_named(stub, pairings, leg, name, value):
+def test_a_malformed_parameter_is_named(client, pairings, leg, name, value):
     pairing = pairings["iv"]
     name = PAYLOAD[leg] if name == "payload" else name
     params = seal(pairing, leg)
     params[name] = value(params[DATE[leg]])
-    refusal = decode_refused(stub, leg, pairing, params)
+    refusal = decode_refused(client, leg, pairing, params)
     check(refusal, INVALID_ARGUMENT, "PARAMETER_MALFORMED", parameter=name)
     assert refusal.metadata["problem"]
 
 
 @pytest.mark.parametrize("value", [b"BANK", b"fiu", b"\xff"])
-def test_a_requestor_that_is_neither_fiu_nor_lsp_is_malformed(stub, pairings, value):
+def test_a_requestor_that_is_neither_fiu_nor_lsp_opens_as_unspecified_and_is_reported(client, pairings, value):
     params = seal(pairings["iv"], "request")
     params["requestorType"] = masked(value, params["reqdate"])
-    refusal = decode_refused(stub, "request", pairings["iv"], params)
-    check(refusal, INVALID_ARGUMENT, "PARAMETER_MALFORMED", parameter="requestorType")
+    opened = decode(client, "request", to_query(params), pairings["iv"])
+    assert opened.requestor_type is RequestorType.UNSPECIFIED
+    assert [deviation.name for deviation in opened.deviations] == ["REQUESTOR_TYPE"]
 
 
 @both_legs
@@ -299,9 +326,9 @@ def test_a_requestor_that_is_neither_fiu_nor_lsp_is_malformed(stub, pairings, va
         pytest.param("0604202605107", id="13-digits"),
     ],
 )
-def test_a_date_that_is_none_is_malformed(stub, pairings, leg, date):
+def test_a_date_that_is_none_is_malformed(client, pairings, leg, date):
     params = seal(pairings["iv"], leg) | {DATE[leg]: date}
-    refusal = decode_refused(stub, leg, pairings["iv"], params)
+    refusal = decode_refused(client, leg, pairings["iv"], params)
     check(refusal, INVALID_ARGUMENT, "DATE_MALFORMED", parameter=DATE[leg])
     assert refusal.metadata["problem"]
 
@@ -309,82 +336,79 @@ def test_a_date_that_is_none_is_malformed(stub, pairings, leg, date):
 @both_legs
 @pytest.mark.parametrize(("name", "window"), [("iv", 180), ("v1.5", 180), ("iv-tenths", 600)])
 @pytest.mark.parametrize(("sign", "reason"), [(1, "DATE_EXPIRED"), (-1, "DATE_IN_FUTURE")])
-def test_an_instant_beyond_the_window_is_refused_with_its_age(stub, pairings, leg, name, window, sign, reason):
+def test_an_instant_beyond_the_window_is_refused_with_its_age(client, pairings, leg, name, window, sign, reason):
     pairing = pairings[name]
     age = sign * (window + 5)
     params = seal(pairing, leg, date=write_date(now() - timedelta(seconds=age), "full"))
-    refusal = decode_refused(stub, leg, pairing, params)
+    refusal = decode_refused(client, leg, pairing, params)
     check(refusal, FAILED_PRECONDITION, reason, max_age_seconds=str(window))
-    assert refusal.metadata.keys() == {"age_seconds", "max_age_seconds"}
+    assert refusal.metadata.keys() - {"hint"} == {"age_seconds", "max_age_seconds", "fiu_id", "aa_id"}
     assert abs(float(refusal.metadata["age_seconds"]) - age) <= 2
 
     params = seal(pairing, leg, date=write_date(now() - timedelta(seconds=sign * (window - 5)), "full"))
-    call, request = decoder(stub, leg, pairing, url=to_query(params))
-    call(request, timeout=10)
+    decode(client, leg, to_query(params), pairing)
 
 
 @pytest.mark.parametrize("style", ["millis", "tenths"])
-def test_a_15_digit_date_is_accepted_as_long_as_any_instant_of_its_minute_is_fresh(stub, pairings, style):
+def test_a_15_digit_date_is_accepted_as_long_as_any_instant_of_its_minute_is_fresh(client, pairings, style):
     pairing = pairings["iv"]
     minute = timedelta(minutes=1)
 
     def start_of_minute(seconds_ago):
         return (now() - timedelta(seconds=seconds_ago)).replace(second=0, microsecond=0)
 
-    def decode(date):
+    def decode_of(date):
         params = seal(pairing, "request", date=write_date(date, style))
-        return decoder(stub, "request", pairing, url=to_query(params))
+        return decode(client, "request", to_query(params), pairing)
 
     for fresh in [start_of_minute(178), start_of_minute(-178)]:
-        call, request = decode(fresh)
-        call(request, timeout=10)
-    check(refusal_of(*decode(start_of_minute(182) - minute)), FAILED_PRECONDITION, "DATE_EXPIRED")
-    check(refusal_of(*decode(start_of_minute(-182) + minute)), FAILED_PRECONDITION, "DATE_IN_FUTURE")
+        decode_of(fresh)
+    check(refusal_of(decode_of, start_of_minute(182) - minute), FAILED_PRECONDITION, "DATE_EXPIRED")
+    check(refusal_of(decode_of, start_of_minute(-182) + minute), FAILED_PRECONDITION, "DATE_IN_FUTURE")
 
 
 # --- pairings ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_pairing_is_named(stub, pairings):
-    unknown = pb.EncodeRedirectRequest(fiu_id="fiu@interop", aa_id="nobody-aa", redirect=to_redirect(REQUEST))
-    refusal = refusal_of(stub.EncodeRedirect, unknown)
+def test_an_unknown_pairing_is_named(client, pairings):
+    refusal = refusal_of(
+        client.encode_redirect, fiu_id="fiu@interop", aa_id="nobody-aa", redirect=to_redirect(REQUEST)
+    )
     check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="fiu@interop", aa_id="nobody-aa")
 
-    request = encode_callback(pairings["iv"], fiu_id="nobody@interop")
-    refusal = refusal_of(stub.EncodeCallback, request)
+    refusal = refusal_of(encode_callback, client, pairings["iv"], fiu_id="nobody@interop")
     check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="nobody@interop", aa_id="iv-aa")
 
     # Two that are known, but not to each other.
     params = seal(pairings["iv-alone"], "request")
-    refusal = decode_refused(stub, "request", pairings["iv"], params)
+    refusal = decode_refused(client, "request", pairings["iv"], params)
     check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="FINBANK-FIU", aa_id="iv-aa")
     params = seal(pairings["iv-alone"], "callback")
-    refusal = decode_refused(stub, "callback", pairings["iv"], params)
+    refusal = decode_refused(client, "callback", pairings["iv"], params)
     check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="fiu@interop", aa_id="AADHAN-AA1")
 
 
-def test_several_pairings_that_fit_are_ambiguous(stub, pairings):
-    refusal = refusal_of(*decoder(stub, "request", url=to_query(seal(pairings["iv"], "request"))))
+def test_several_pairings_that_fit_are_ambiguous(client, pairings):
+    refusal = refusal_of(decode, client, "request", to_query(seal(pairings["iv"], "request")))
     check(refusal, INVALID_ARGUMENT, "PAIRING_AMBIGUOUS", fiu_id="fiu@interop")
-    refusal = refusal_of(*decoder(stub, "callback", url=to_query(seal(pairings["iv"], "callback"))))
+    refusal = refusal_of(decode, client, "callback", to_query(seal(pairings["iv"], "callback")))
     check(refusal, INVALID_ARGUMENT, "PAIRING_AMBIGUOUS", aa_id="iv-aa")
 
 
 @both_legs
-def test_an_iv_must_be_there_exactly_where_the_scheme_has_one(stub, pairings, leg):
+def test_an_iv_must_be_there_exactly_where_the_scheme_has_one(client, pairings, leg):
     params = seal(pairings["iv"], leg)
     for changed in [params | {"iv": ""}, {key: value for key, value in params.items() if key != "iv"}]:
-        refusal = decode_refused(stub, leg, pairings["iv"], changed)
+        refusal = decode_refused(client, leg, pairings["iv"], changed)
         check(refusal, FAILED_PRECONDITION, "SCHEME_MISMATCH")
-        assert refusal.metadata.keys() == {"scheme"}
+        assert refusal.metadata.keys() == {"scheme", "fiu_id", "aa_id"}
     params = seal(pairings["v1.2"], leg) | {"iv": to_base64(bytes(16))}
-    refusal = decode_refused(stub, leg, pairings["v1.2"], params)
+    refusal = decode_refused(client, leg, pairings["v1.2"], params)
     check(refusal, FAILED_PRECONDITION, "SCHEME_MISMATCH")
 
     # An empty `iv` is an absent one.
     params = seal(pairings["v1.2"], leg) | {"iv": ""}
-    call, request = decoder(stub, leg, pairings["v1.2"], url=to_query(params))
-    call(request, timeout=10)
+    decode(client, leg, to_query(params), pairings["v1.2"])
 
 
 @pytest.mark.parametrize(
@@ -398,18 +422,18 @@ def test_an_iv_must_be_there_exactly_where_the_scheme_has_one(stub, pairings, le
         "https://evil.test#@fiu.example/",
     ],
 )
-def test_a_host_that_the_pairing_does_not_allow_is_refused_on_encode(stub, pairings, url):
+def test_a_host_that_the_pairing_does_not_allow_is_refused_on_encode(client, pairings, url):
     forbidden = grpc.StatusCode.PERMISSION_DENIED, "REDIRECT_FORBIDDEN"
-    refusal = refusal_of(stub.EncodeRedirect, encode_request(pairings["iv"], redirect=url))
+    refusal = refusal_of(encode_redirect, client, pairings["iv"], redirect=url)
     check(refusal, *forbidden, field="redirect.redirect")
-    refusal = refusal_of(stub.EncodeCallback, encode_callback(pairings["iv"], redirect_url=url))
+    refusal = refusal_of(encode_callback, client, pairings["iv"], redirect_url=url)
     check(refusal, *forbidden, field="redirect_url")
 
 
 # --- which refusal comes first ----------------------------------------------------------------------------------------
 
 
-def test_of_several_faults_the_first_in_the_order_of_the_contract_is_reported(stub, pairings):
+def test_of_several_faults_the_first_in_the_order_of_the_contract_is_reported(client, pairings):
     pairing, other = pairings["iv"], pairings["iv-alone"]
     old = write_date(now() - timedelta(hours=1), "full")
     params = seal(pairing, "request", date=old, secret="a wrong secret")
@@ -423,7 +447,7 @@ def test_of_several_faults_the_first_in_the_order_of_the_contract_is_reported(st
     ]
     for reason, asked, changed in fault_by_fault:
         sent = {key: value for key, value in (params | changed).items() if value is not None}
-        assert decode_refused(stub, "request", asked, sent).reason == reason
+        assert decode_refused(client, "request", asked, sent).reason == reason
 
 
 # --- UNDECIPHERABLE ---------------------------------------------------------------------------------------------------
@@ -436,7 +460,7 @@ def bad_padding(params, payload):
     return params | {payload: to_base64url(bytes(ciphertext))}
 
 
-def test_whatever_fails_once_decryption_has_begun_gets_the_same_answer_byte_for_byte(stub, pairings):
+def test_whatever_fails_once_decryption_has_begun_gets_the_same_answer_byte_for_byte(client, pairings):
     pairing = pairings["iv"]
     head = f"txnid={TXNID}&sessionid=S-1"
     request = f"{head}&userid=u@aa&redirect=https://fiu.example/cb&srcref={HANDLE}"
@@ -454,13 +478,11 @@ def test_whatever_fails_once_decryption_has_begun_gets_the_same_answer_byte_for_
             request.replace("https://fiu.example", "https://evil.test").encode(),  # a forbidden host
             request.replace("https://fiu.example", "https://evil.test\\@fiu.example").encode(),
             request.replace("https://fiu.example/cb", "javascript://fiu.example/").encode(),
-            request.replace("/cb", "/c%20b").encode(),
-            f"{request}&userid=u@aa".encode(),  # twice
+            request.replace("/cb", "/c b").encode(),
+            f"{request}&userid=v@aa".encode(),  # twice
             f"{request}&mobile=1&mobile=2".encode(),
-            f"{request}&&pan=x".encode(),
             f"{request}&pan".encode(),
-            request.replace("S-1", "%zz").encode(),
-            request.replace("S-1", "%2").encode(),
+            f"{request}&=x".encode(),
             request.replace("S-1", "%ff").encode(),
             request.encode().replace(b"S-1", b"\xff\xfe"),
             callback.encode(),
@@ -481,46 +503,59 @@ def test_whatever_fails_once_decryption_has_begun_gets_the_same_answer_byte_for_
     answers = {}
     for leg, plaintexts in sealed.items():
         for plaintext in plaintexts:
-            answers[leg, plaintext] = decode_refused(stub, leg, pairing, pairing.seal(leg, plaintext))
-        answers[leg, "wrong secret"] = decode_refused(stub, leg, pairing, seal(pairing, leg, secret="wrong"))
+            answers[leg, plaintext] = decode_refused(client, leg, pairing, pairing.seal(leg, plaintext))
+        answers[leg, "wrong secret"] = decode_refused(client, leg, pairing, seal(pairing, leg, secret="wrong"))
         params = seal(pairing, leg)
-        answers[leg, "bad padding"] = decode_refused(stub, leg, pairing, bad_padding(params, PAYLOAD[leg]))
+        answers[leg, "bad padding"] = decode_refused(client, leg, pairing, bad_padding(params, PAYLOAD[leg]))
         other_date = write_date(now() - timedelta(seconds=30), "full")
         redated = params | {DATE[leg]: other_date, "fi": seal(pairing, leg, date=other_date)["fi"]}
-        answers[leg, "another date"] = decode_refused(stub, leg, pairing, redated)
+        answers[leg, "another date"] = decode_refused(client, leg, pairing, redated)
         params = seal(pairings["v1.2"], leg, secret="wrong")
-        answers[leg, "wrong secret of pbkdf2"] = decode_refused(stub, leg, pairings["v1.2"], params)
+        answers[leg, "wrong secret of pbkdf2"] = decode_refused(client, leg, pairings["v1.2"], params)
     for answer in answers.values():
         check(answer, INVALID_ARGUMENT, "UNDECIPHERABLE")
-    assert len({answer.raw for answer in answers.values()}) == 1
+    # One answer for each pairing, whose ids are in it.
+    assert len({answer.raw for answer in answers.values()}) == 2
+    assert len({answer.raw for answer in answers.values() if answer.metadata["aa_id"] == pairing.aa}) == 1
 
 
 # --- limits and load --------------------------------------------------------------------------------------------------
 
 
-def test_a_request_over_64_kib_is_too_large(stub, pairings):
-    request = pb.DecodeRedirectRequest(aa_id="iv-aa", url="https://aa.example/?" + "a" * (64 * 1024))
-    check(refusal_of(stub.DecodeRedirect, request), RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
+def test_a_request_over_64_kib_is_too_large(client, pairings):
+    url = "https://aa.example/?" + "a" * (64 * 1024)
+    check(refusal_of(decode, client, "request", url, pairings["iv"]), RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
 
 
-def test_the_server_ends_a_call_whose_deadline_passed(stub, pairings):
+def test_the_server_ends_a_call_whose_deadline_passed(server, pairings):
     # A deadline of the client's own usually fires here first and hides the server's answer; sent as bare metadata only
     # the server knows of it. One millisecond is less than any PBKDF2 derivation takes.
-    refusal = refusal_of(
-        stub.EncodeRedirect, encode_request(pairings["v1.2"]), timeout=None, metadata=[("grpc-timeout", "1m")]
-    )
-    check(refusal, grpc.StatusCode.DEADLINE_EXCEEDED, "TIMED_OUT")
-
-
-def test_a_deadline_of_the_client_ends_its_call(stub, pairings):
     with pytest.raises(grpc.RpcError) as raised:
-        stub.EncodeRedirect(encode_request(pairings["v1.2"]), timeout=0.001)
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        server.stub().EncodeRedirect(bare_request(pairings["v1.2"]), metadata=[("grpc-timeout", "1m")])
+    check(read(raised.value), grpc.StatusCode.DEADLINE_EXCEEDED, "TIMED_OUT")
+
+
+def bare_request(pairing):
+    """gRPC's own message, for calls that the package does not make."""
+    redirect = pb.Redirect(userid=REQUEST["userid"], redirect=REQUEST["redirect"], srcref=REQUEST["srcref"])
+    return pb.EncodeRedirectRequest(fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=redirect)
+
+
+def test_a_deadline_of_the_client_ends_its_call(client, pairings):
+    pairing = pairings["v1.2"]
+    with pytest.raises(RedirectError) as raised:
+        client.encode_redirect(
+            fiu_id=pairing.fiu,
+            aa_id=pairing.aa,
+            redirect=to_redirect(REQUEST),
+            options=CallOptions(timeout=0.001),
+        )
+    assert raised.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_more_derivations_than_the_queue_holds_are_shed_and_the_server_recovers(keyring, pairings):
     # A server of its own: the flood must not delay the other tests.
-    request = encode_request(pairings["v1.2"])
+    request = bare_request(pairings["v1.2"])
     with Server("--keyring", keyring, "--kdf-threads", 1) as server:
         calls, shed = flood(server, request)
         refusal = read(shed)

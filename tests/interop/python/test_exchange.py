@@ -7,11 +7,21 @@ no deviation but those of its members. HKDF messages are many, PBKDF2 ones few: 
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, timedelta
+from datetime import timedelta
 from urllib.parse import unquote
 
 import pytest
-from aa.redirect.v1 import redirect_pb2 as pb
+from aa_redirect import (
+    NOT_COMPARED,
+    CallbackParams,
+    Deviation,
+    Redirect,
+    RedirectParams,
+    RequestorType,
+    Scheme as ListedScheme,
+    Secret,
+    SecretState,
+)
 
 from messages import (
     ERRORS,
@@ -37,7 +47,7 @@ from support import WINDOW, now, seeded, to_query
 
 # Messages of each direction and leg: four times as many in all.
 ROUNDS = {Scheme.HKDF_IV: 300, Scheme.PBKDF2: 30}
-REQUESTORS = {None: pb.REQUESTOR_TYPE_UNSPECIFIED, "FIU": pb.REQUESTOR_TYPE_FIU, "LSP": pb.REQUESTOR_TYPE_LSP}
+REQUESTORS = {None: RequestorType.UNSPECIFIED, "FIU": RequestorType.FIU, "LSP": RequestorType.LSP}
 KNOWN = {"request": set(REQUEST_ORDER), "callback": set(CALLBACK_ORDER)}
 
 both_schemes = pytest.mark.parametrize("scheme", list(Scheme), ids=lambda scheme: scheme.value)
@@ -53,10 +63,6 @@ def rounds(scheme, pairings):
     # In turn, so that each profile has its share.
     of_scheme = [pairing for pairing in pairings.values() if pairing.scheme is scheme]
     return [of_scheme[i % len(of_scheme)] for i in range(ROUNDS[scheme])]
-
-
-def utc(timestamp):
-    return timestamp.ToDatetime(tzinfo=UTC)
 
 
 def window_of(pairing):
@@ -88,19 +94,21 @@ def check_sealed(pairing, leg, response, sent_from, before, secret_id=None):
     secret_id = secret_id or pairing.primary_id
     date_name, payload = ("reqdate", "ecreq") if leg == "request" else ("resdate", "ecres")
     params = strict_params(response.query)
-    assert response.url == (appended(sent_from, response.query) if sent_from else "")
+    location = response.maybe_location if leg == "request" else response.location
+    assert location == (appended(sent_from, response.query) if sent_from else "")
     assert params == {
-        "requestorType" if field.name == "requestor_type" else field.name: value
-        for field, value in response.params.ListFields()
+        "requestorType" if name == "requestor_type" else name: value
+        for name, value in vars(response.params).items()
+        if value
     }
     assert set(params) - {"requestorType"} == {"fi", date_name, payload} | (
         {"iv"} if pairing.scheme is Scheme.HKDF_IV else set()
     )
     assert response.secret_id == secret_id
 
-    issued = utc(response.issue_time)
+    issued = response.issue_time
     assert before - timedelta(seconds=1) <= issued <= now()
-    assert utc(response.expire_time) - issued == window_of(pairing)
+    assert response.expire_time - issued == window_of(pairing)
     date = params[date_name]
     assert date == write_date(issued, pairing.date_style)
     assert unmask(params["fi"], date) == (pairing.fiu if leg == "request" else pairing.aa)
@@ -129,20 +137,19 @@ def check_ivs(scheme, ivs):
 
 
 @both_schemes
-def test_redirects_that_the_service_seals_open_here(stub, pairings, scheme):
+def test_redirects_that_the_service_seals_open_here(client, pairings, scheme):
     rng = seeded(f"service seals request {scheme}")
     jobs = [(p, request_members(rng, p), rng.choice(list(REQUESTORS))) for p in rounds(scheme, pairings)]
 
     def check(job):
         pairing, members, requestor = job
         before = now()
-        request = pb.EncodeRedirectRequest(
+        response = client.encode_redirect(
             fiu_id=pairing.fiu,
             aa_id=pairing.aa,
             redirect=to_redirect(members),
             requestor_type=REQUESTORS[requestor],
         )
-        response = stub.EncodeRedirect(request, timeout=10)
         plaintext, iv, params = check_sealed(pairing, "request", response, pairing.webview, before)
         if "txnid" not in members:
             assert uuid.UUID(response.txnid).version == 4
@@ -158,17 +165,16 @@ def test_redirects_that_the_service_seals_open_here(stub, pairings, scheme):
 
 
 @both_schemes
-def test_callbacks_that_the_service_seals_open_here(stub, pairings, scheme):
+def test_callbacks_that_the_service_seals_open_here(client, pairings, scheme):
     rng = seeded(f"service seals callback {scheme}")
     jobs = [(p, callback_members(rng, p), redirect_url(rng)) for p in rounds(scheme, pairings)]
 
     def check(job):
         pairing, members, return_url = job
         before = now()
-        request = pb.EncodeCallbackRequest(
+        response = client.encode_callback(
             fiu_id=pairing.fiu, aa_id=pairing.aa, callback=to_callback(members), redirect_url=return_url
         )
-        response = stub.EncodeCallback(request, timeout=10)
         plaintext, iv, _ = check_sealed(pairing, "callback", response, return_url, before)
         check_members(plaintext, members, CALLBACK_ORDER, pairing.lists)
         return iv
@@ -176,15 +182,15 @@ def test_callbacks_that_the_service_seals_open_here(stub, pairings, scheme):
     check_ivs(scheme, at_once(check, jobs))
 
 
-def test_messages_of_the_same_instant_still_have_ivs_of_their_own(stub, pairings):
+def test_messages_of_the_same_instant_still_have_ivs_of_their_own(client, pairings):
     pairing = pairings["iv"]
-    request = pb.EncodeRedirectRequest(
-        fiu_id=pairing.fiu,
-        aa_id=pairing.aa,
-        redirect=pb.Redirect(userid="u@iv", redirect="https://fiu.example/cb", srcref=["a"]),
-    )
-    request.issue_time.FromDatetime(now())
-    responses = at_once(lambda _: stub.EncodeRedirect(request, timeout=10), range(50))
+    instant = now()
+
+    def encode(_):
+        redirect = Redirect(userid="u@iv", redirect="https://fiu.example/cb", srcref=["a"])
+        return client.encode_redirect(fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=redirect, issue_time=instant)
+
+    responses = at_once(encode, range(50))
     assert len({response.params.reqdate for response in responses}) == 1
     check_ivs(Scheme.HKDF_IV, [response.params.iv for response in responses])
 
@@ -198,8 +204,8 @@ def as_source(rng, leg, params, base):
     kind = rng.choice(["url", "query", "?query", "params"])
     if kind == "params":
         renamed = {"requestor_type" if name == "requestorType" else name: value for name, value in params.items()}
-        return {"params": (pb.RedirectParams if leg == "request" else pb.CallbackParams)(**renamed)}
-    return {"url": {"url": appended(base, query), "query": query, "?query": "?" + query}[kind]}
+        return (RedirectParams if leg == "request" else CallbackParams)(**renamed)
+    return {"url": appended(base, query), "query": query, "?query": "?" + query}[kind]
 
 
 def check_opened(pairing, response, date, members, leg, before):
@@ -209,16 +215,16 @@ def check_opened(pairing, response, date, members, leg, before):
     assert list(response.deviations) == [
         deviation
         for deviation, found in [
-            (pb.DEVIATION_TXNID_NOT_UUID, len(members["txnid"]) != 36),
-            (pb.DEVIATION_EXTRA_MEMBER, not members.keys() <= KNOWN[leg]),
+            (Deviation.TXNID_NOT_UUID, len(members["txnid"]) != 36),
+            (Deviation.EXTRA_MEMBER, not members.keys() <= KNOWN[leg]),
         ]
         if found
     ]
-    issued = utc(response.issue_time)
+    issued = response.issue_time
     assert write_date(issued, pairing.date_style) == date
     if pairing.date_style == "millis":
         assert issued.second == 0
-    age = response.age.ToTimedelta()
+    age = response.age
     assert before - issued - timedelta(milliseconds=1) <= age <= now() - issued + timedelta(milliseconds=1)
     if pairing.date_style == "full":
         latest = issued
@@ -226,12 +232,12 @@ def check_opened(pairing, response, date, members, leg, before):
         latest = issued + timedelta(seconds=1)
     else:  # the last instant of the minute
         latest = issued.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    replay_until = utc(response.replay_until)
+    replay_until = response.replay_until
     assert latest - timedelta(seconds=1) <= replay_until - window_of(pairing) <= latest
 
 
 @both_schemes
-def test_redirects_sealed_here_are_opened_by_the_service(stub, pairings, scheme):
+def test_redirects_sealed_here_are_opened_by_the_service(client, pairings, scheme):
     rng = seeded(f"service opens request {scheme}")
     jobs = []
     for pairing in rounds(scheme, pairings):
@@ -245,7 +251,7 @@ def test_redirects_sealed_here_are_opened_by_the_service(stub, pairings, scheme)
         plaintext = write_members(members, REQUEST_ORDER, pairing.lists)
         params = pairing.seal("request", plaintext, requestor_type=requestor)
         source = as_source(seeded(seed), "request", params, pairing.webview or "https://aa.example/")
-        response = stub.DecodeRedirect(pb.DecodeRedirectRequest(aa_id=pairing.aa, **source), timeout=10)
+        response = client.decode_redirect(source, aa_id=pairing.aa)
         assert response.redirect == to_redirect(members)
         assert response.requestor_type == REQUESTORS[requestor]
         check_opened(pairing, response, params["reqdate"], members, "request", before)
@@ -254,7 +260,7 @@ def test_redirects_sealed_here_are_opened_by_the_service(stub, pairings, scheme)
 
 
 @both_schemes
-def test_callbacks_sealed_here_are_opened_by_the_service(stub, pairings, scheme):
+def test_callbacks_sealed_here_are_opened_by_the_service(client, pairings, scheme):
     rng = seeded(f"service opens callback {scheme}")
     jobs = [(p, callback_members(rng, p), redirect_url(rng), rng.getrandbits(64)) for p in rounds(scheme, pairings)]
 
@@ -263,7 +269,7 @@ def test_callbacks_sealed_here_are_opened_by_the_service(stub, pairings, scheme)
         before = now()
         params = pairing.seal("callback", write_members(members, CALLBACK_ORDER, pairing.lists))
         source = as_source(seeded(seed), "callback", params, return_url)
-        response = stub.DecodeCallback(pb.DecodeCallbackRequest(fiu_id=pairing.fiu, **source), timeout=10)
+        response = client.decode_callback(source, fiu_id=pairing.fiu, expected=NOT_COMPARED)
         assert response.callback == to_callback(members)
         assert response.error_message == ERRORS[int(members["errorcode"])]
         check_opened(pairing, response, params["resdate"], members, "callback", before)
@@ -284,44 +290,43 @@ OUTCOME = {"txnid": PLAIN["txnid"], "sessionid": "S-1", "userid": PLAIN["userid"
 
 
 @pytest.mark.parametrize("name", ["iv", "v1.5"])
-def test_an_old_secret_opens_and_answers_while_the_new_one_seals(stub, pairings, name):
+def test_an_old_secret_opens_and_answers_while_the_new_one_seals(client, pairings, name):
     pairing = pairings[name]
     old = pairing.secrets["2026-05"]
     params = pairing.seal("request", write_members(PLAIN, REQUEST_ORDER), secret=old)
-    opened = stub.DecodeRedirect(pb.DecodeRedirectRequest(aa_id=pairing.aa, url=to_query(params)), timeout=10)
+    opened = client.decode_redirect(to_query(params), aa_id=pairing.aa)
     assert (opened.secret_id, opened.primary_secret) == ("2026-05", False)
     assert list(opened.deviations) == []
     assert opened.redirect == to_redirect(PLAIN)
 
     members = OUTCOME | {"srcref": PLAIN["srcref"]}
-    request = pb.EncodeCallbackRequest(
-        fiu_id=pairing.fiu, aa_id=pairing.aa, callback=to_callback(members), redirect_url=PLAIN["redirect"]
-    )
     for asked, used in [(opened.secret_id, "2026-05"), ("", "2026-11"), ("2026-11", "2026-11")]:
-        request.secret_id = asked
         before = now()
-        response = stub.EncodeCallback(request, timeout=10)
+        response = client.encode_callback(
+            fiu_id=pairing.fiu,
+            aa_id=pairing.aa,
+            callback=to_callback(members),
+            redirect_url=PLAIN["redirect"],
+            secret_id=asked,
+        )
         plaintext, _, params = check_sealed(pairing, "callback", response, PLAIN["redirect"], before, secret_id=used)
         check_members(plaintext, members, CALLBACK_ORDER, pairing.lists)
-        back = stub.DecodeCallback(pb.DecodeCallbackRequest(fiu_id=pairing.fiu, url=response.url), timeout=10)
+        back = client.decode_callback(response.location, fiu_id=pairing.fiu, expected=NOT_COMPARED)
         assert (back.secret_id, back.primary_secret) == (used, used == "2026-11")
 
 
-def test_a_callback_under_an_old_secret_is_reported_as_such(stub, pairings):
+def test_a_callback_under_an_old_secret_is_reported_as_such(client, pairings):
     pairing = pairings["iv"]
     plaintext = write_members(OUTCOME, CALLBACK_ORDER)
     params = pairing.seal("callback", plaintext, secret=pairing.secrets["2026-05"])
-    response = stub.DecodeCallback(pb.DecodeCallbackRequest(fiu_id=pairing.fiu, url=to_query(params)), timeout=10)
+    response = client.decode_callback(to_query(params), fiu_id=pairing.fiu, expected=NOT_COMPARED)
     assert (response.secret_id, response.primary_secret) == ("2026-05", False)
 
 
 @pytest.mark.parametrize(("handle", "aa"), [("iv", "iv-aa"), ("v10-uat", "v10-aa"), ("v15", "v15-aa")])
-def test_the_handle_of_the_user_picks_the_aa(stub, pairings, handle, aa):
-    request = pb.EncodeRedirectRequest(
-        fiu_id="fiu@interop",
-        redirect=pb.Redirect(userid=f"9999988888@{handle}", redirect="https://fiu.example/cb", srcref=["a"]),
-    )
-    response = stub.EncodeRedirect(request, timeout=10)
+def test_the_handle_of_the_user_picks_the_aa(client, pairings, handle, aa):
+    redirect = Redirect(userid=f"9999988888@{handle}", redirect="https://fiu.example/cb", srcref=["a"])
+    response = client.encode_redirect(fiu_id="fiu@interop", redirect=redirect)
     pairing = next(p for p in pairings.values() if p.aa == aa)
     params = strict_params(response.query)
     sealed = Sealed(params["ecreq"], params.get("iv"))
@@ -329,53 +334,40 @@ def test_the_handle_of_the_user_picks_the_aa(stub, pairings, handle, aa):
     assert opened["userid"] == f"9999988888@{handle}"
 
 
-def test_the_other_party_may_stay_unnamed_where_one_pairing_fits(stub, pairings):
+def test_the_other_party_may_stay_unnamed_where_one_pairing_fits(client, pairings):
     pairing = pairings["iv-alone"]
     request = to_query(pairing.seal("request", write_members(PLAIN, REQUEST_ORDER, "braces")))
-    assert stub.DecodeRedirect(pb.DecodeRedirectRequest(url=request), timeout=10).aa_id == pairing.aa
+    assert client.decode_redirect(request, aa_id="").aa_id == pairing.aa
     callback = to_query(pairing.seal("callback", write_members(OUTCOME, CALLBACK_ORDER)))
-    assert stub.DecodeCallback(pb.DecodeCallbackRequest(url=callback), timeout=10).fiu_id == pairing.fiu
+    assert client.decode_callback(callback, fiu_id="", expected=NOT_COMPARED).fiu_id == pairing.fiu
 
 
-def test_a_given_issue_time_is_the_one_that_is_written(stub, pairings):
+def test_a_given_issue_time_is_the_one_that_is_written(client, pairings):
     pairing = pairings["iv-json-full"]
     issued = (now() - timedelta(seconds=100)).replace(microsecond=123_000)
-    request = pb.EncodeRedirectRequest(
-        fiu_id=pairing.fiu,
-        aa_id=pairing.aa,
-        redirect=pb.Redirect(userid="u@aa", redirect="https://any.example/", srcref=["a"]),
-    )
-    request.issue_time.FromDatetime(issued)
-    response = stub.EncodeRedirect(request, timeout=10)
+    redirect = Redirect(userid="u@aa", redirect="https://any.example/", srcref=["a"])
+    response = client.encode_redirect(fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=redirect, issue_time=issued)
     assert response.params.reqdate == write_date(issued, "full")
-    assert (utc(response.issue_time), utc(response.expire_time)) == (issued, issued + WINDOW)
+    assert (response.issue_time, response.expire_time) == (issued, issued + WINDOW)
 
 
-def test_the_service_lists_every_pairing_by_pages_and_no_secret(stub, pairings):
-    listed, token = [], ""
-    while True:
-        page = stub.ListPairings(pb.ListPairingsRequest(page_size=3, page_token=token), timeout=10)
-        assert len(page.pairings) <= 3
-        listed += page.pairings
-        token = page.next_page_token
-        if not token:
-            break
-    expected = [
-        pb.Pairing(
-            fiu_id=p.fiu,
-            aa_id=p.aa,
-            profile=p.profile,
-            scheme=pb.SCHEME_HKDF_IV if p.scheme is Scheme.HKDF_IV else pb.SCHEME_PBKDF2,
-            webview_url=p.webview,
-            handles=p.handles,
-            secrets=[
-                pb.Pairing.Secret(
-                    id=secret_id,
-                    state=pb.SECRET_STATE_PRIMARY if secret_id == p.primary_id else pb.SECRET_STATE_DECODE_ONLY,
-                )
+def test_the_service_lists_every_pairing_by_pages_and_no_secret(client, pairings):
+    listed = [
+        (p.fiu_id, p.aa_id, p.profile, p.scheme, p.webview_url, p.handles, p.secrets)
+        for p in client.list_pairings(page_size=3)
+    ]
+    assert listed == [
+        (
+            p.fiu,
+            p.aa,
+            p.profile,
+            ListedScheme.HKDF_IV if p.scheme is Scheme.HKDF_IV else ListedScheme.PBKDF2,
+            p.webview,
+            tuple(p.handles),
+            tuple(
+                Secret(secret_id, SecretState.PRIMARY if secret_id == p.primary_id else SecretState.DECODE_ONLY)
                 for secret_id in p.secrets
-            ],
+            ),
         )
         for p in sorted(pairings.values(), key=lambda p: (p.fiu.encode(), p.aa.encode()))
     ]
-    assert listed == expected

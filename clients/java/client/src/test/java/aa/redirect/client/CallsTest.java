@@ -401,7 +401,6 @@ class CallsTest {
   }
 
   @Test
-  @Pending
   void aSecondOpeningIsReported() {
     SealedRedirect sent = sealed(REDIRECT);
     Opening first = opened(sent.location()).opening();

@@ -172,7 +172,6 @@ class ErrorsTest {
   }
 
   @Test
-  @Pending
   void metadataAndHintAreInTheError() {
     String india = date(Instant.now().plusSeconds(19_800));
     RedirectException error =
@@ -299,7 +298,6 @@ class ErrorsTest {
   }
 
   @Test
-  @Pending
   void aSecondOpeningIsRefusedWhereThePairingSaysSo() throws Exception {
     try (Server refusing = Server.start("--keyring", refusingKeyring());
         RedirectClient caller = RedirectClient.to(refusing.address)) {

@@ -76,23 +76,23 @@ class ReasonsTest extends WithServer {
   }
 
   private static Refused encode(EncodeRedirectRequest.Builder request) throws Exception {
-    return Refused.by(() -> service().encodeRedirect(request.build()));
+    return Refused.by(() -> wire().encodeRedirect(request.build()));
   }
 
   private static Refused encode(EncodeCallbackRequest.Builder request) throws Exception {
-    return Refused.by(() -> service().encodeCallback(request.build()));
+    return Refused.by(() -> wire().encodeCallback(request.build()));
   }
 
   private static Refused decodeRequest(Pairing pairing, Map<String, String> query) throws Exception {
     String url = "https://aa.example/webview?" + Sealed.join(query);
     return Refused.by(
-        () -> service().decodeRedirect(DecodeRedirectRequest.newBuilder().setAaId(pairing.aa()).setUrl(url).build()));
+        () -> wire().decodeRedirect(DecodeRedirectRequest.newBuilder().setAaId(pairing.aa()).setUrl(url).build()));
   }
 
   private static Refused decodeCallback(Pairing pairing, Map<String, String> query) throws Exception {
     String url = "https://fiu.example/cb?" + Sealed.join(query);
     return Refused.by(
-        () -> service().decodeCallback(DecodeCallbackRequest.newBuilder().setFiuId(pairing.fiu()).setUrl(url).build()));
+        () -> wire().decodeCallback(DecodeCallbackRequest.newBuilder().setFiuId(pairing.fiu()).setUrl(url).build()));
   }
 
   // FIELD_INVALID
@@ -150,8 +150,8 @@ class ReasonsTest extends WithServer {
   void aDecodeWithoutASourceIsRefusedOnUrl() throws Exception {
     for (Refused refused :
         List.of(
-            Refused.by(() -> service().decodeRedirect(DecodeRedirectRequest.getDefaultInstance())),
-            Refused.by(() -> service().decodeCallback(DecodeCallbackRequest.getDefaultInstance())))) {
+            Refused.by(() -> wire().decodeRedirect(DecodeRedirectRequest.getDefaultInstance())),
+            Refused.by(() -> wire().decodeCallback(DecodeCallbackRequest.getDefaultInstance())))) {
       refused.is(INVALID_ARGUMENT, "FIELD_INVALID");
       assertEquals(List.of("url"), refused.violations());
     }
@@ -160,7 +160,7 @@ class ReasonsTest extends WithServer {
   @Test
   void pageSizeAndTokenAreRefusedTogether() throws Exception {
     ListPairingsRequest request = ListPairingsRequest.newBuilder().setPageSize(-1).setPageToken("?").build();
-    Refused refused = Refused.by(() -> service().listPairings(request));
+    Refused refused = Refused.by(() -> wire().listPairings(request));
     refused.is(INVALID_ARGUMENT, "FIELD_INVALID");
     assertEquals(List.of("page_size", "page_token"), refused.violations());
   }
@@ -243,7 +243,7 @@ class ReasonsTest extends WithServer {
     Sealed sealed = Sealed.request(Keyring.IV, now(), MEMBERS);
     DecodeRedirectRequest request =
         DecodeRedirectRequest.newBuilder().setAaId("aa-none").setParams(sealed.redirectParams()).build();
-    Refused.by(() -> service().decodeRedirect(request)).is(NOT_FOUND, "PAIRING_UNKNOWN", ids);
+    Refused.by(() -> wire().decodeRedirect(request)).is(NOT_FOUND, "PAIRING_UNKNOWN", ids);
   }
 
   @Test
@@ -257,7 +257,7 @@ class ReasonsTest extends WithServer {
   void anFiuOfSeveralAasIsAmbiguousWithoutAaId() throws Exception {
     Sealed sealed = Sealed.request(Keyring.IV, now(), MEMBERS);
     DecodeRedirectRequest request = DecodeRedirectRequest.newBuilder().setParams(sealed.redirectParams()).build();
-    Refused.by(() -> service().decodeRedirect(request))
+    Refused.by(() -> wire().decodeRedirect(request))
         .is(INVALID_ARGUMENT, "PAIRING_AMBIGUOUS", Map.of("fiu_id", "fiu@interop"));
   }
 

@@ -1,9 +1,11 @@
 package aa.redirect.interop;
 
+import aa.redirect.client.RedirectClient;
 import aa.redirect.v1.RedirectServiceGrpc;
 import aa.redirect.v1.RedirectServiceGrpc.RedirectServiceBlockingStub;
 import io.grpc.Channel;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -11,27 +13,43 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A server for the tests of a class, on the keyring of this run. */
 abstract class WithServer {
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
   @TempDir static Path folder;
   static Path keyring;
   private static Server server;
   private static Channel channel;
+  private static RedirectClient client;
 
   @BeforeAll
   static void start() throws Exception {
     keyring = Keyring.write(folder);
     server = Server.start("--keyring", keyring.toString());
     channel = server.connect();
+    // Deviations are what many tests are about: they look at the results.
+    client = RedirectClient.builder(server.address).timeout(PATIENCE).onDeviations(report -> {}).build();
   }
 
   @AfterAll
   static void stop() throws Exception {
+    if (client != null) {
+      client.close();
+    }
     if (server != null) {
       server.close();
     }
   }
 
-  /** The service, with a deadline so that a server that hangs fails a test instead of stopping the run. */
-  static RedirectServiceBlockingStub service() {
-    return RedirectServiceGrpc.newBlockingStub(channel).withDeadlineAfter(60, TimeUnit.SECONDS);
+  /** The service through the client package. */
+  static Calls service() {
+    return new Calls(client);
+  }
+
+  /**
+   * The service through gRPC alone, to see the very bytes of a refusal; with a deadline, so that a server that hangs fails
+   * a test instead of stopping the run.
+   */
+  static RedirectServiceBlockingStub wire() {
+    return RedirectServiceGrpc.newBlockingStub(channel).withDeadlineAfter(PATIENCE.toSeconds(), TimeUnit.SECONDS);
   }
 }
