@@ -79,6 +79,7 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
     let report = observe::reloads(telemetry, &keys, &loaded.keyring);
     tokio::spawn(reload::watch(loaded.sources(), hangups, reload::POLL, report));
     tell_settings(settings, &keys, &limits);
+    tracing::info!(fingerprint = loaded.keyring.current().fingerprint(), "keyring");
     tell_listeners(&listeners, loaded.keyring.current().pairings().count())?;
     let redirects = Redirects::new(loaded.keyring, exchange, system_clock());
     let edges = Edges { tls: loaded.tls, callers: loaded.callers, telemetry: Arc::clone(telemetry) };

@@ -10,6 +10,7 @@ use std::{
 
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretSlice};
+use sha2::{Digest, Sha256};
 
 use crate::{
     codec::{
@@ -171,6 +172,21 @@ impl Keyring {
     /// The pairing of an FIU that sends a user with `handle`, which is in lower case: see [`crate::codec::form::handle`].
     pub fn by_handle(&self, fiu: &str, handle: &str) -> Option<&Arc<Pairing>> {
         self.by_fiu.get(fiu)?.by_handle.get(handle)
+    }
+
+    /// Tells keyrings apart by the ids of their pairings and secrets and by the states of secrets; of the secrets themselves
+    /// it tells nothing. Replicas with the same fingerprint encode and decode under the same secret ids. 16 hexadecimal
+    /// digits.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        // An id holds no control character.
+        for pairing in self.pairings() {
+            hash.update([&*pairing.fiu, "\0", &pairing.aa, "\0"].concat());
+            for Secret { id, decode_only, .. } in &pairing.secrets {
+                hash.update([&**id, if *decode_only { "\x01" } else { "\x02" }].concat());
+            }
+        }
+        hash.finalize()[..8].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     /// Whether the keyring has a pairing of this FIU and AA.

@@ -7,6 +7,7 @@
 //!   behind servers of grpc-go, grpc-java and grpc-js in their default configuration. Each is built by its own script. One
 //!   that does not build is left out, and the output says so. Writes `benches/RESULTS.md`.
 //! - `--against PATH`: this program beside another build of it, so that any change can be judged.
+//! - `--store URL`: the program with this shared store beside the program without one: what the store costs.
 //! - `--instructions`: what a call executes, by component, as valgrind counts it; see `benches/instructions`.
 //! - `--refusals`: what refusals cost.
 //! - `--soak MINUTES`: the server's memory under a load of every kind.
@@ -50,6 +51,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => runtime.block_on(comparison::compare()),
         ["--against", path] => runtime.block_on(pairs::compare(path.as_ref())),
+        ["--store", url] => runtime.block_on(pairs::with_store(url)),
         ["--instructions"] => runtime.block_on(instructions::count()),
         ["--refusals"] => runtime.block_on(refusals::compare(&mut table::Table::default(), &messages::Messages::new())),
         ["--soak", minutes] => runtime.block_on(comparison::soak(minutes.parse().unwrap())),

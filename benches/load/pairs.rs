@@ -65,6 +65,26 @@ pub(crate) async fn compare(other: &Path) {
     many.compare(&mut table, "ListPairings, 1,000 a page", &load(LIST, &Messages::list(), 4, 16)).await;
 }
 
+/// Prints the ratios of the program with the shared store at `url` to the program without one, and how it fares at 5,000
+/// decodes a second.
+pub(crate) async fn with_store(url: &str) {
+    let mut table = Table::default();
+    let start = |arguments: &[&str]| Server::program(Command::new(PROGRAM), 10, arguments);
+    let pair = Pair { ours: start(&["--store", url]), theirs: start(&[]) };
+    let encode = Messages::new().hkdf(&pair.ours, ENCODE).await;
+    let decode = Messages::new().hkdf(&pair.ours, DECODE).await;
+    println!("| with {url} against none | median | least | most |\n|---|---|---|---|");
+    let load = |path, bodies| Load { path, bodies, connections: 4, in_flight: 64 };
+    pair.compare(&mut table, "EncodeRedirect", &load(ENCODE, &encode)).await;
+    pair.compare(&mut table, "DecodeRedirect", &load(DECODE, &decode)).await;
+    pair.latency(&mut table, &decode).await;
+    let paced = pace(&pair.ours, DECODE, decode, 5000, PACED).await;
+    table.figure("DecodeRedirect, 5,000 a second: calls a second answered OK", &[paced.rate()]);
+    for (percentile, part) in [("p50", 0.5), ("p99", 0.99)] {
+        table.figure(&format!("DecodeRedirect, 5,000 a second: {percentile}, ms"), &[paced.percentile(part)]);
+    }
+}
+
 impl Pair {
     fn start(
         other: &Path,

@@ -36,7 +36,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
         Some(path) => path.display().to_string(),
         None => "the built-in sandbox keyring".to_owned(),
     };
-    println!("\n{source} can be served; pairings: {}", rows.len());
+    println!("\n{source} can be served; pairings: {}, fingerprint: {}", rows.len(), keyring.fingerprint());
     Ok(())
 }
 

@@ -79,6 +79,8 @@ pub(super) fn reloads(
     keyring: &Arc<keyring::Served>,
 ) -> impl Fn(&'static str, &Outcome) + use<> {
     let (telemetry, keys, keyring) = (Arc::clone(telemetry), Arc::clone(keys), Arc::clone(keyring));
+    let served = Arc::clone(&keyring);
+    telemetry.metrics.observe_keyring(move || served.current().fingerprint());
     move |source, outcome| {
         let applied = match outcome {
             Outcome::Applied(_) => true,
@@ -93,6 +95,7 @@ pub(super) fn reloads(
         telemetry.metrics.reloaded(source, applied);
         if applied && source == Source::Keyring {
             let keyring = keyring.current();
+            tracing::info!(fingerprint = keyring.fingerprint(), "keyring");
             keys.forget_before(&keyring);
             telemetry.metrics.retain_pairings(|fiu, aa| keyring.holds(fiu, aa));
         }

@@ -16,6 +16,7 @@ use super::method::Method;
 mod calls;
 mod exemplars;
 mod histogram;
+mod keyring;
 mod labels;
 mod pairings;
 mod process;
@@ -84,6 +85,7 @@ pub struct Metrics {
     readings: Readings,
     derivation_wait: Histogram,
     store: Arc<store::Store>,
+    keyring: Arc<keyring::Fingerprint>,
     /// In the order of [`Source::ALL`].
     reloads: Vec<ReloadCounts>,
     connections: Gauge,
@@ -115,6 +117,8 @@ impl Metrics {
         own.register("derivation_wait_seconds", help, derivation_wait.clone());
         let store = Arc::<store::Store>::default();
         own.register_collector(Box::new(Arc::clone(&store)));
+        let keyring = Arc::<keyring::Fingerprint>::default();
+        own.register_collector(Box::new(Arc::clone(&keyring)));
         let reloads = register_reloads(own);
 
         let (connections, connections_opened) = (Gauge::default(), Counter::default());
@@ -131,6 +135,7 @@ impl Metrics {
             readings,
             derivation_wait,
             store,
+            keyring,
             reloads,
             connections,
             connections_opened,
@@ -165,6 +170,11 @@ impl Metrics {
     /// Shows all pairings as one, with `*` for their ids: thousands of them are too many series.
     pub fn merge_pairings(&self) {
         self.pairings.merge();
+    }
+
+    /// From now on `read` tells the fingerprint of the keyring in effect.
+    pub fn observe_keyring(&self, read: impl Fn() -> String + Send + Sync + 'static) {
+        self.keyring.observe(Box::new(read));
     }
 
     /// From now on `read` tells of the shared store; without it, nothing of it is among the metrics.

@@ -187,3 +187,22 @@ fn a_short_secret_and_a_shared_secret_are_warnings() {
     assert!(warnings.iter().all(|warning| warning.text.contains("give each pairing its own")));
     assert_eq!(warnings.len(), 2);
 }
+
+#[test]
+fn a_fingerprint_tells_ids_and_states_and_nothing_of_secrets() {
+    let fingerprint = |name: &str, text: &str, secret: &str| {
+        let folder = Folder::new(name, text);
+        fs::write(folder.0.join("secret"), secret).unwrap();
+        keyring::load(&folder.0.join("keyring.toml")).unwrap().0.fingerprint()
+    };
+    let first = fingerprint("fingerprint", GOOD, SECRET);
+    assert!(first.len() == 16 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+    assert_eq!(fingerprint("fingerprint-secret", GOOD, "another-secret-of-32-characters-"), first);
+    assert_eq!(fingerprint("fingerprint-settings", &GOOD.replace("seconds = 180", "seconds = 181"), SECRET), first);
+    for (from, to) in [("id = \"b\"", "id = \"c\""), ("{ id = \"a\"", "{ id = \"b2\""), ("aa@x", "bb@x")] {
+        assert!(GOOD.contains(from), "{from}");
+        assert_ne!(fingerprint("fingerprint-other", &GOOD.replacen(from, to, 1), SECRET), first, "{from}");
+    }
+    let moved = GOOD.replace("\"a\"", "\"t\"").replace("\"b\"", "\"a\"").replace("\"t\"", "\"b\"");
+    assert_ne!(fingerprint("fingerprint-moved", &moved, SECRET), first, "the other one is primary");
+}
