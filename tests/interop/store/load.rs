@@ -155,14 +155,25 @@ async fn stop((seen, mut callers): (Arc<Seen>, JoinSet<()>)) -> u64 {
 
 /// Request and callback, each opened once and then refused.
 async fn redirect(client: &Client, name: &str) {
-    let sealed = again(async || client.clone().encode_redirect(encode("fiu", "aa")).await).await.unwrap();
+    let sealed = again(|| {
+        let mut client = client.clone();
+        async move { client.encode_redirect(encode("fiu", "aa")).await }
+    })
+    .await
+    .unwrap();
     let params = sealed.params.unwrap();
     let request = |attempt: &str| DecodeRedirectRequest {
         aa_id: "aa".into(),
         source: Some(Source::Params(params.clone())),
         attempt_id: format!("{name}-{attempt}"),
     };
-    let open = async |attempt: &str| again(async || client.clone().decode_redirect(request(attempt)).await).await;
+    let open = |attempt: &str| {
+        let request = request(attempt);
+        again(move || {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.decode_redirect(request).await }
+        })
+    };
     let opened = open("first").await.unwrap();
     assert!(!opened.reopened);
     assert_eq!(reason(&open("second").await.unwrap_err()), "ALREADY_OPENED");
@@ -183,7 +194,12 @@ async fn redirect(client: &Client, name: &str) {
         secret_id: opened.secret_id,
         ..EncodeCallbackRequest::default()
     };
-    let sealed = again(async || client.clone().encode_callback(answer.clone()).await).await.unwrap();
+    let sealed = again(|| {
+        let (mut client, answer) = (client.clone(), answer.clone());
+        async move { client.encode_callback(answer).await }
+    })
+    .await
+    .unwrap();
     let expected = ExpectedCallback {
         txnid: redirect.txnid,
         sessionid: redirect.sessionid,
@@ -196,13 +212,21 @@ async fn redirect(client: &Client, name: &str) {
         expected: Some(expected),
         attempt_id: format!("{name}-callback"),
     };
-    let opened = again(async || client.clone().decode_callback(request.clone()).await).await.unwrap();
+    let opened = again(|| {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.decode_callback(request).await }
+    })
+    .await
+    .unwrap();
     assert!(!opened.reopened);
 }
 
 /// The answer to a call that is made again, as the client packages do, while no server takes it, or the one that took it
 /// goes away.
-async fn again<T>(call: impl AsyncFn() -> Result<Response<T>, Status>) -> Result<T, Status> {
+async fn again<T, F>(call: impl Fn() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
     let mut tries = 0;
     loop {
         match call().await {

@@ -18,7 +18,8 @@ use crate::support::{
 pub struct Replicas {
     pub programs: Vec<Program>,
     pub clients: Vec<Client>,
-    pub files: Files,
+    /// Deleted with this.
+    _files: Files,
     arguments: Vec<String>,
 }
 
@@ -41,7 +42,7 @@ impl Replicas {
             arguments.extend(PATIENT.map(str::to_owned));
         }
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
-        let mut replicas = Self { programs: Vec::new(), clients: Vec::new(), files, arguments };
+        let mut replicas = Self { programs: Vec::new(), clients: Vec::new(), _files: files, arguments };
         for _ in 0..count {
             replicas.add().await;
         }
