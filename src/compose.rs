@@ -77,7 +77,7 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
     let exchange = Arc::new(Exchange::new(Arc::clone(&keys), Arc::clone(&loaded.memory)));
     observe::readings(telemetry, &exchange, loaded.tls.as_ref());
     let report = observe::reloads(telemetry, &keys, &loaded.keyring);
-    tokio::spawn(reload::watch(loaded.sources(), hangups, reload::POLL, report));
+    tokio::spawn(reload::watch(loaded.sources(), hangups, [reload::POLL, reload::TIME_LIMIT], report));
     tell_settings(settings, &keys, &limits);
     tracing::info!(fingerprint = loaded.keyring.current().fingerprint(), "keyring");
     tell_listeners(&listeners, loaded.keyring.current().pairings().count())?;
@@ -129,15 +129,16 @@ fn tell_listeners(listeners: &Listeners, pairings: usize) -> io::Result<()> {
 }
 
 fn bind(settings: &Settings) -> io::Result<Listeners> {
-    let trusted = settings.trusted_listen.iter().map(|address| Ok(bind_one(address)?.trusted()));
-    let calls = settings.listen.iter().map(bind_one).chain(trusted).collect::<io::Result<_>>()?;
-    Ok(Listeners { calls, admin: settings.admin_listen.as_ref().map(bind_one).transpose()? })
+    let bind = |address| bind_one(address, settings.unix_mode);
+    let trusted = settings.trusted_listen.iter().map(|address| Ok(bind(address)?.trusted()));
+    let calls = settings.listen.iter().map(bind).chain(trusted).collect::<io::Result<_>>()?;
+    Ok(Listeners { calls, admin: settings.admin_listen.as_ref().map(bind).transpose()? })
 }
 
-fn bind_one(address: &Address) -> io::Result<Listener> {
+fn bind_one(address: &Address, unix_mode: u32) -> io::Result<Listener> {
     let bound = match address {
         Address::Tcp(address) => Listener::bind_tcp(*address),
-        Address::Unix(path) => Listener::bind_unix(path),
+        Address::Unix(path) => Listener::bind_unix(path, unix_mode),
     };
     bound.map_err(|error| {
         let advice = match error.kind() {

@@ -26,6 +26,8 @@ const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;
 const DEFAULT_STORE_TIMEOUT: u64 = 50;
 /// A caller has given up by then.
 const MAX_STORE_TIMEOUT: u64 = 10_000;
+/// Longer than anybody waits for a page; a call whose request never ends holds memory for that long.
+const DEFAULT_MAX_DEADLINE: u64 = 60;
 /// A hundred years, so that no sum of times overflows.
 const MAX_SECONDS: u64 = 100 * 365 * 86_400;
 
@@ -123,7 +125,11 @@ pub struct Settings {
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_TRUSTED_LISTEN", value_delimiter = ',')]
     pub trusted_listen: Vec<Address>,
 
-    /// The address for /livez, /readyz, /metrics and gRPC health, without TLS and credentials
+    /// Who may connect to Unix sockets, as permissions in octal: 0660 lets owner and group
+    #[arg(long, value_name = "OCTAL", env = "AA_REDIRECT_UNIX_MODE", default_value = "0660", value_parser = octal)]
+    pub unix_mode: u32,
+
+    /// Where to answer /livez, /readyz, /metrics and gRPC health, without TLS or credentials
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_ADMIN_LISTEN")]
     pub admin_listen: Option<Address>,
 
@@ -180,7 +186,11 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_DELAY", default_value_t = DEFAULT_DRAIN_DELAY, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
     pub drain_delay: u64,
 
-    /// The most connections at a time. For one more, the connection that is idle for longest makes room
+    /// How long a call may take at most, whatever deadline it names, and if it names none
+    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_DEADLINE", default_value_t = DEFAULT_MAX_DEADLINE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
+    pub max_deadline: u64,
+
+    /// Connections at a time; at this many the longest-idle one makes room for a new one
     #[arg(long, value_name = "N", env = "AA_REDIRECT_MAX_CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 
@@ -207,6 +217,15 @@ pub struct KeyringSettings {
     /// The keyring file. Without it the built-in sandbox keyring is used
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_KEYRING")]
     pub keyring: Option<PathBuf>,
+}
+
+/// The permissions of a file, in octal.
+fn octal(text: &str) -> Result<u32, String> {
+    let digits = !text.is_empty() && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| digits && *mode <= 0o777)
+        .ok_or_else(|| "must be three octal digits such as 0660, which lets owner and group connect".into())
 }
 
 impl Settings {

@@ -1,10 +1,17 @@
-//! Reads files whole, and notes what was read, so that a later check can tell whether it has changed.
+//! Files are read whole and through one door, so that it can be told later whether what was read has changed.
+//!
+//! Only regular files up to a size are read, and opening one never waits: a named pipe, a device or a huge file in place of a
+//! secret is an error like any other.
 
 use std::{
     cell::RefCell,
-    fs, io,
+    fs::OpenOptions,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -12,20 +19,39 @@ use zeroize::Zeroizing;
 pub mod problem;
 pub mod reload;
 
-/// Reads a file whole. The bytes are zeroed when dropped.
-pub type ReadFile<'a> = dyn Fn(&Path) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
+/// Bytes of a secret, a key or certificates at most.
+pub const MAX_FILE: usize = 1 << 20;
+/// Bytes of a keyring or callers file at most: more than 100,000 pairings take.
+pub const MAX_LIST: usize = 64 << 20;
+/// Room behind a file's bytes, so that reading to its end does not move them: a copy would be left behind.
+const SPARE: usize = 64;
 
-/// Reads a file from disk, as a [`ReadFile`].
+/// Reads a file of this many bytes at most whole; the bytes are zeroed when dropped.
+pub type ReadFile<'a> = dyn Fn(&Path, usize) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
+
+/// The [`ReadFile`] of the file system.
 ///
 /// # Errors
-/// If the system cannot read the file.
-pub fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    fs::read(path).map(Zeroizing::new)
+/// If the system refuses, the file is not a regular one, or it has more than `max` bytes.
+pub fn read_file(path: &Path, max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Without this flag, opening a named pipe waits for a writer.
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {max} bytes"));
+    let length = usize::try_from(metadata.len()).ok().filter(|length| *length <= max).ok_or_else(too_large)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length + SPARE));
+    // It may have grown since, or be one whose length the system does not know.
+    file.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Which files were read, in which order, and the SHA-256 of the results. No byte of a file is kept.
+/// Which files were read, each up to which size, in which order, and the SHA-256 of what came of it. No byte of them is kept.
 pub(crate) struct Reading {
-    files: Vec<PathBuf>,
+    files: Vec<(PathBuf, usize)>,
     sha256: [u8; 32],
 }
 
@@ -33,8 +59,8 @@ impl Reading {
     /// The result of `load`, and what it read.
     pub(crate) fn of<T>(load: impl FnOnce(&ReadFile<'_>) -> T) -> (T, Self) {
         let noted = RefCell::new((Vec::new(), Sha256::new()));
-        let loaded = load(&|path| {
-            let read = read_file(path);
+        let loaded = load(&|path, max| {
+            let read = read_file(path, max);
             let (files, sha256) = &mut *noted.borrow_mut();
             sha256.update(length(path.as_os_str().as_encoded_bytes()));
             sha256.update(path.as_os_str().as_encoded_bytes());
@@ -49,7 +75,7 @@ impl Reading {
                     sha256.update(error.raw_os_error().unwrap_or_default().to_le_bytes());
                 }
             }
-            files.push(path.to_owned());
+            files.push((path.to_owned(), max));
             read
         });
         let (files, sha256) = noted.into_inner();
@@ -58,12 +84,17 @@ impl Reading {
 
     /// Whether the files, read again, give the same.
     pub(crate) fn is_current(&self) -> bool {
-        // The sum has the result of each read, errors too.
-        let again = Self::of(|read| self.files.iter().for_each(|file| drop(read(file)))).1;
+        // What each reading gives is in the sum, errors too.
+        let again = Self::of(|read| self.files.iter().for_each(|(file, max)| drop(read(file, *max)))).1;
         self.is_same(&again)
     }
 
-    /// Whether both read the same from the same files.
+    /// The files, in the order in which they were read.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(file, _)| file.as_path())
+    }
+
+    /// Whether both found the same in the same files.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.sha256 == other.sha256
     }
@@ -71,4 +102,33 @@ impl Reading {
 
 fn length(bytes: &[u8]) -> [u8; 8] {
     (bytes.len() as u64).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [&pipe, Path::new("/dev/zero"), folder.path()] {
+            let refused = read_file(path, MAX_FILE).unwrap_err().to_string();
+            assert_eq!(refused, "it is not a regular file", "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused_and_one_at_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, vec![7; 100]).unwrap();
+        assert_eq!(*read_file(&path, 100).unwrap(), vec![7; 100]);
+        assert_eq!(read_file(&path, 99).unwrap_err().to_string(), "it has more than 99 bytes");
+        // A file whose length the system gives as 0.
+        assert!(read_file(Path::new("/proc/self/maps"), 16).is_err());
+    }
 }

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use crate::{
     codec::MAX_ID,
-    files::ReadFile,
+    files::{MAX_LIST, ReadFile},
     files::problem::{Lines, Problem, Refused, shaped},
 };
 
@@ -56,7 +56,7 @@ pub(super) fn load(path: &Path, read: &ReadFile<'_>) -> Result<(Callers, Vec<Pro
         let text = format!("cannot be read: {error}; fix that, or name another file with --callers");
         refused(vec![Problem { line: None, text }])
     };
-    let bytes = read(path).map_err(|error| unreadable(&error))?;
+    let bytes = read(path, MAX_LIST).map_err(|error| unreadable(&error))?;
     let text = str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
     parse(text).map_err(refused)
 }

@@ -72,7 +72,7 @@ fn store(memory: &Memory) -> StoreReading {
     }
 }
 
-/// Counts reloads; after one of the keyring, forgets what belongs to pairings and secrets that are gone.
+/// Notes checks and counts reloads; after one of the keyring, forgets what belongs to pairings and secrets that are gone.
 pub(super) fn reloads(
     telemetry: &Arc<Telemetry>,
     keys: &Arc<KdfPool>,
@@ -82,22 +82,27 @@ pub(super) fn reloads(
     let served = Arc::clone(&keyring);
     telemetry.metrics.observe_keyring(move || served.current().fingerprint());
     move |source, outcome| {
-        let applied = match outcome {
-            Outcome::Applied(_) => true,
-            Outcome::Refused(_) => false,
-            Outcome::Unchanged | Outcome::StillRefused(_) => return,
-        };
         let source = match source {
             "keyring" => Source::Keyring,
             "callers" => Source::Callers,
             _ => Source::Certificates,
         };
-        telemetry.metrics.reloaded(source, applied);
+        let metrics = &telemetry.metrics;
+        metrics.failing(source, !matches!(outcome, Outcome::Unchanged | Outcome::Applied(_)));
+        if *outcome != Outcome::Late {
+            metrics.checked(source, Utc::now().timestamp());
+        }
+        let applied = match outcome {
+            Outcome::Applied(_) => true,
+            Outcome::Refused(_) => false,
+            Outcome::Unchanged | Outcome::StillRefused(_) | Outcome::Late => return,
+        };
+        metrics.reloaded(source, applied);
         if applied && source == Source::Keyring {
             let keyring = keyring.current();
             tracing::info!(fingerprint = keyring.fingerprint(), "keyring");
             keys.forget_before(&keyring);
-            telemetry.metrics.retain_pairings(|fiu, aa| keyring.holds(fiu, aa));
+            metrics.retain_pairings(|fiu, aa| keyring.holds(fiu, aa));
         }
     }
 }

@@ -4,19 +4,25 @@
 
 use std::{
     fmt, io,
-    pin::pin,
+    future::ready,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    Stream, StreamExt,
+    future::{join, join_all},
+    stream,
+};
 use tokio::{
     select,
     signal::unix::{SignalKind, signal},
+    sync::watch::{self, Receiver},
     task::spawn_blocking,
-    time::{Instant, MissedTickBehavior, interval_at},
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 
 use super::{ReadFile, Reading, problem::Problem};
@@ -26,7 +32,9 @@ use super::{ReadFile, Reading, problem::Problem};
 pub const POLL: Duration = Duration::from_secs(5);
 /// How long changed files must stay unchanged: a file may be half written, or a key may come before its certificate.
 const SETTLE: Duration = Duration::from_millis(200);
-/// The most such waits. Files that change for longer count as they were read last.
+/// How long a check of one source may take before it is reported: a network mount that hangs answers never.
+pub const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// How often at most that is waited for; files that change for longer count as they were read last.
 const SETTLE_ROUNDS: usize = 5;
 
 /// What a check of the files of one source found.
@@ -40,6 +48,8 @@ pub enum Outcome {
     Refused(String),
     /// The files are still refused, for this reason, which was reported before.
     StillRefused(String),
+    /// The check goes on for longer than the time limit; another outcome follows if it ever ends.
+    Late,
 }
 
 /// Something that is served from files.
@@ -90,7 +100,13 @@ impl<T> Reloaded<T> {
         Ok((reloaded, warnings))
     }
 
-    /// What is served now. A call that waits should clone the `Arc` in it: only a few guards at a time are cheap.
+    /// The files that were read last, in that order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.reading.files().map(PathBuf::from).collect()
+    }
+
+    /// What is served now. For a call that waits, clone the `Arc` in it: few guards at a time are cheap.
     pub fn current(&self) -> Guard<Arc<T>> {
         self.served.load()
     }
@@ -142,30 +158,52 @@ pub fn hangups() -> io::Result<impl Stream<Item = ()>> {
     Ok(stream::poll_fn(move |context| hangups.poll_recv(context)))
 }
 
-/// Checks all `sources` at every interval `every` and at each of `hangups`, logs what is new, and gives each outcome
-/// with the name of its source to `report`. Never ends.
+/// Checks each of `sources` each time that `every` has passed and at each of `hangups`, logs what is new, and hands each
+/// outcome with its source's name to `report`; a check that takes longer than `limit` is [`Outcome::Late`]. No source waits
+/// for another. Never ends.
 pub async fn watch(
     sources: Vec<Arc<dyn Source>>,
     hangups: impl Stream<Item = ()>,
-    every: Duration,
+    [every, limit]: [Duration; 2],
     report: impl Fn(&'static str, &Outcome),
 ) {
-    let mut hangups = pin!(hangups.fuse());
+    let asked = watch::Sender::new(());
+    let each = sources.into_iter().map(|source| watch_one(source, asked.subscribe(), [every, limit], &report));
+    let asking = hangups.for_each(|()| {
+        asked.send_replace(());
+        ready(())
+    });
+    join(join_all(each), asking).await;
+}
+
+async fn watch_one(
+    source: Arc<dyn Source>,
+    mut asked: Receiver<()>,
+    [every, limit]: [Duration; 2],
+    report: &impl Fn(&'static str, &Outcome),
+) {
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let asked = select! {
-            Some(()) = hangups.next() => true,
+            Ok(()) = asked.changed() => true,
             _ = ticks.tick() => false,
         };
-        for source in &sources {
-            let checked = Arc::clone(source);
-            let outcome = spawn_blocking(move || checked.check())
-                .await
-                .unwrap_or_else(|_| Outcome::Refused("the check panicked: a bug of this program".into()));
-            log(source.name(), &outcome, asked);
-            report(source.name(), &outcome);
-        }
+        let checked = Arc::clone(&source);
+        let mut check = spawn_blocking(move || checked.check());
+        let tell = |outcome: &Outcome| {
+            log(source.name(), outcome, asked);
+            report(source.name(), outcome);
+        };
+        let checked = match timeout(limit, &mut check).await {
+            Ok(checked) => checked,
+            Err(_) => {
+                tell(&Outcome::Late);
+                // A second one would only wait beside it.
+                check.await
+            }
+        };
+        tell(&checked.unwrap_or_else(|_| Outcome::Refused("the check broke off: a fault of this program".into())));
     }
 }
 
@@ -184,6 +222,10 @@ fn log(source: &'static str, outcome: &Outcome, asked: bool) {
         Outcome::Refused(problem) | Outcome::StillRefused(problem) => {
             tracing::error!(source, "not reloaded, the old content is served on: {problem}");
         }
+        Outcome::Late => tracing::error!(
+            source,
+            "not checked: its files do not answer, so that no change of them counts; what was served before still is"
+        ),
     }
 }
 

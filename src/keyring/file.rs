@@ -23,7 +23,7 @@ use crate::{
         url::{Leg, names_parameter},
     },
     files::problem::{Lines, Problem, Refused, shaped},
-    files::{ReadFile, read_file},
+    files::{MAX_FILE, MAX_LIST, ReadFile, read_file},
 };
 
 mod shape;
@@ -62,10 +62,10 @@ pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Probl
         let text = format!("cannot be read: {error}; fix that, or name another file with --keyring");
         refused(vec![Problem { line: None, text }])
     };
-    let bytes = read(path).map_err(|error| unreadable(&error))?;
+    let bytes = read(path, MAX_LIST).map_err(|error| unreadable(&error))?;
     let text = str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    let read_secret = |file: &str| read(&directory.join(file)).map_err(|error| format!("cannot be read: {error}"));
+    let read_secret = |file: &str| read(&directory.join(file), MAX_FILE).map_err(|error| format!("cannot be read: {error}"));
     parse(text, &read_secret).map_err(refused)
 }
 

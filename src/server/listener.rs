@@ -1,11 +1,25 @@
 //! Sockets to accept from, and the sockets accepted: a connection is handed to the thread that serves it, so that it
 //! leaves the runtime that accepted it.
 
-use std::{io, net::SocketAddr, os::unix::net::UnixStream as StdUnixStream, path::Path};
+use std::{
+    fs::{self, Permissions},
+    io,
+    net::SocketAddr,
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::UnixStream as StdUnixStream,
+    },
+    path::Path,
+};
+
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream},
 };
 
 /// Connections that may wait to be accepted; the kernel caps it (`net.core.somaxconn`).
@@ -43,15 +57,26 @@ impl Listener {
         bind_tcp(address).map(|socket| Self { socket: Bound::Tcp(socket), trusted: false })
     }
 
-    /// Binds a Unix socket, within a runtime. A socket that nobody listens on any longer is replaced.
+    /// Binds a Unix socket with these permissions (`0o660`: its owner and group may connect), within a runtime. A socket
+    /// that refuses connections, so that nobody listens on it any longer, is replaced; nothing else is.
     ///
     /// # Errors
-    /// Those of the system.
-    pub fn bind_unix(path: &Path) -> io::Result<Self> {
-        if StdUnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            std::fs::remove_file(path)?;
+    /// If another kind of file is there, and those of the system.
+    pub fn bind_unix(path: &Path, mode: u32) -> io::Result<Self> {
+        if let Ok(there) = fs::symlink_metadata(path) {
+            if !there.file_type().is_socket() {
+                let text = "a file that is no socket is there and stays; name another path, or remove the file";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+            }
+            if refuses_connections(path)? {
+                fs::remove_file(path)?;
+            }
         }
-        UnixListener::bind(path).map(|socket| Self { socket: Bound::Unix(socket), trusted: false })
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(path)?;
+        // Nobody can connect before it listens.
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        Ok(Self { socket: Bound::Unix(socket.listen(BACKLOG)?), trusted: false })
     }
 
     /// Whether it is one that only a mesh's proxy reaches.
@@ -94,6 +119,13 @@ impl Listener {
     }
 }
 
+/// Whether nobody listens on the socket at `path`. One that is busy does not refuse.
+fn refuses_connections(path: &Path) -> io::Result<bool> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(connect(&socket, &SocketAddrUnix::new(path)?) == Err(Errno::CONNREFUSED))
+}
+
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     use tokio::net::TcpSocket;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -123,5 +155,43 @@ impl Accepted {
             Self::Tcp(stream) => Box::new(TcpStream::from_std(stream)?),
             Self::Unix(stream) => Box::new(UnixStream::from_std(stream)?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn only_a_socket_that_refuses_connections_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        fs::write(&path, "keep").unwrap();
+        let refused = Listener::bind_unix(&path, 0o660).err().unwrap();
+        assert!(refused.to_string().contains("no socket"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "keep");
+        fs::remove_file(&path).unwrap();
+        let first = Listener::bind_unix(&path, 0o660).unwrap();
+        let busy = Listener::bind_unix(&path, 0o660).err().unwrap();
+        assert_eq!(busy.kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        Listener::bind_unix(&path, 0o660).unwrap();
+        let elsewhere = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("nothing"), &elsewhere).unwrap();
+        assert!(Listener::bind_unix(&elsewhere, 0o660).is_err(), "a link is no socket");
+    }
+
+    #[tokio::test]
+    async fn a_socket_has_the_permissions_that_were_asked_for_whatever_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        for wanted in [0o600, 0o660, 0o666] {
+            let path = folder.path().join(format!("{wanted:o}"));
+            let _listener = Listener::bind_unix(&path, wanted).unwrap();
+            assert_eq!(mode(&path), wanted);
+        }
     }
 }

@@ -21,7 +21,7 @@ use thiserror::Error;
 use x509_cert::{Certificate, der::Decode};
 use zeroize::Zeroizing;
 
-use crate::files::{ReadFile, reload::Reloaded};
+use crate::files::{MAX_FILE, ReadFile, reload::Reloaded};
 
 /// HTTP/2 in ALPN (RFC 9113, 3.1): the only protocol of gRPC.
 const H2: &[u8] = b"h2";
@@ -154,7 +154,7 @@ fn validity(certificate: &CertificateDer<'_>) -> Option<(DateTime<Utc>, DateTime
 }
 
 fn key(file: &Path, read: &ReadFile<'_>, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, String> {
-    let pem = read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    let pem = read(file, MAX_FILE).map_err(|error| format!("cannot be read: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map(Zeroizing::new).map_err(
         |_| "holds no private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted); `openssl pkey -in FILE` writes one",
     )?;
@@ -184,7 +184,7 @@ fn clients(file: &Path, read: &ReadFile<'_>, provider: &Arc<CryptoProvider>) -> 
 
 /// The certificates of `file`, at least one; `wanted` says which belong into it.
 fn certificates(file: &Path, read: &ReadFile<'_>, wanted: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    let pem = read(file, MAX_FILE).map_err(|error| format!("cannot be read: {error}"))?;
     let certificates = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| format!("is damaged PEM; write {wanted}"))?;

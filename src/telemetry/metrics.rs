@@ -98,6 +98,7 @@ struct ReloadCounts {
     applied: Counter,
     refused: Counter,
     failing: Gauge,
+    checked: Gauge,
 }
 
 impl Metrics {
@@ -186,7 +187,16 @@ impl Metrics {
     pub fn reloaded(&self, source: Source, applied: bool) {
         let counts = &self.reloads[source as usize];
         if applied { &counts.applied } else { &counts.refused }.inc();
-        counts.failing.set(i64::from(!applied));
+    }
+
+    /// Notes that a check of the files ended at this second of the Unix epoch, whatever it found.
+    pub fn checked(&self, source: Source, at: i64) {
+        self.reloads[source as usize].checked.set(at);
+    }
+
+    /// Notes whether what the files of a source hold cannot be served.
+    pub fn failing(&self, source: Source, failing: bool) {
+        self.reloads[source as usize].failing.set(failing.into());
     }
 
     /// Drops the pairings for which `held` (FIU's id, AA's id) is false: a reload removed them.
@@ -224,11 +234,18 @@ fn register_reloads(registry: &mut Registry) -> Vec<ReloadCounts> {
     let reloads = Counters::<2>::default();
     registry.register("reloads", "Reloads of files, by outcome", reloads.clone());
     let failing = Family::<Labels<1>, Gauge>::default();
-    registry.register("reload_failing", "1 while the latest reload of the file was refused", failing.clone());
+    registry.register("reload_failing", "1 while the files cannot be used or do not answer", failing.clone());
+    let checked = Family::<Labels<1>, Gauge>::default();
+    registry.register(
+        "source_checked_timestamp_seconds",
+        "When the latest check of the files ended, in seconds of the Unix epoch",
+        checked.clone(),
+    );
     let counts = |(_, source): (Source, &'static str)| ReloadCounts {
         applied: reloads.get_or_create_owned(&[("source", source), ("outcome", "applied")]),
         refused: reloads.get_or_create_owned(&[("source", source), ("outcome", "refused")]),
         failing: failing.get_or_create_owned(&[("source", source)]),
+        checked: checked.get_or_create_owned(&[("source", source)]),
     };
     Source::ALL.map(counts).into()
 }

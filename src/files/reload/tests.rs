@@ -24,7 +24,7 @@ fn text(file: PathBuf) -> Reloaded<String> {
 }
 
 fn one_text(file: &Path, read: &ReadFile<'_>) -> Result<(String, Vec<Problem>), String> {
-    let bytes = read(file).map_err(|error| error.to_string())?;
+    let bytes = read(file, crate::files::MAX_FILE).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     if text.starts_with("bad") { Err(format!("refused: {text}")) } else { Ok((text, Vec::new())) }
 }
@@ -235,7 +235,7 @@ async fn watched(
     outcomes: mpsc::UnboundedSender<(&'static str, Outcome)>,
 ) {
     let report = |name, outcome: &Outcome| outcomes.send((name, outcome.clone())).unwrap();
-    watch(vec![Arc::new(source)], hangups, every, report).await;
+    watch(vec![Arc::new(source)], hangups, [every, TIME_LIMIT], report).await;
 }
 
 #[tokio::test]
@@ -284,5 +284,50 @@ async fn a_sighup_reloads_at_once_and_reports_unchanged_files() {
     select! {
         () = test => {}
         () = watched(source, hangups, Duration::from_hours(1), outcomes) => {}
+    }
+}
+
+/// A source whose check ends when the test says so.
+struct Hung(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Source for Hung {
+    fn name(&self) -> &'static str {
+        "hung"
+    }
+
+    fn check(&self) -> Outcome {
+        let _ = self.0.lock().unwrap().recv();
+        Outcome::Unchanged
+    }
+}
+
+#[tokio::test]
+async fn files_that_do_not_answer_hold_up_no_other_source_and_are_told() {
+    let (lines, _log) = Lines::collect();
+    let (_folder, file) = folder_with("one");
+    let (answer, answers) = std::sync::mpsc::channel();
+    let sources: Vec<Arc<dyn Source>> = vec![Arc::new(Hung(Mutex::new(answers))), Arc::new(text(file.clone()))];
+    let (outcomes, mut told) = mpsc::unbounded_channel();
+    let report = |name, outcome: &Outcome| outcomes.send((name, outcome.clone())).unwrap();
+    let times = [Duration::from_millis(10), Duration::from_millis(50)];
+    let test = async {
+        fs::write(&file, "two").unwrap();
+        let (mut applied, mut late) = (0, 0);
+        while applied == 0 || late == 0 {
+            match told.recv().await.unwrap() {
+                ("text", Outcome::Applied(_)) => applied += 1,
+                ("hung", Outcome::Late) => late += 1,
+                (name, other) => assert_eq!((name, other), ("text", Outcome::Unchanged)),
+            }
+        }
+        assert_eq!((late, lines.count("not checked")), (1, 1), "told once for each check");
+        answer.send(()).unwrap();
+        while told.recv().await.unwrap() != ("hung", Outcome::Unchanged) {}
+        // The check that has begun since ends with the test.
+        drop(answer);
+    };
+    select! {
+        () = test => {}
+        () = watch(sources, stream::pending(), times, report) => {}
     }
 }
