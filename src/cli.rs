@@ -49,6 +49,9 @@ enum Command {
     Check {
         #[command(flatten)]
         settings: Settings,
+        /// Exit 64 on a warning too
+        #[arg(long)]
+        strict: bool,
     },
     /// Open a request or callback URL offline, and say step by step what was read or why it failed
     ///
@@ -88,6 +91,9 @@ enum Failure {
     Settings(#[from] BadSettings),
     #[error("{0}")]
     Other(String),
+    /// Warnings, for which `check --strict` was asked.
+    #[error("--strict: warnings: {0}")]
+    Warned(usize),
     /// Already said in full.
     #[error("")]
     Reported,
@@ -120,7 +126,7 @@ pub fn run() -> ExitCode {
     };
     let outcome = match cli.command.unwrap_or(Command::Serve { settings: cli.settings }) {
         Command::Serve { settings } => compose::serve(&settings).map_err(Failure::from),
-        Command::Check { settings } => check::check(&settings),
+        Command::Check { settings, strict } => check::check(&settings, strict),
         Command::Inspect { keyring, fiu, aa, json, url } => {
             read_url(url).and_then(|url| inspect::run(&keyring, &url, &inspect::Parties { fiu, aa }, json))
         }
@@ -133,7 +139,11 @@ pub fn run() -> ExitCode {
         Err(Failure::Reported) => ExitCode::FAILURE,
         Err(failure) => {
             let _ = writeln!(io::stderr(), "aa-redirect: {failure}");
-            if matches!(failure, Failure::Settings(_)) { ExitCode::from(BAD_SETTINGS) } else { ExitCode::FAILURE }
+            if matches!(failure, Failure::Settings(_) | Failure::Warned(_)) {
+                ExitCode::from(BAD_SETTINGS)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

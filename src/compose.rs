@@ -19,8 +19,10 @@ use crate::{
 mod load;
 mod observe;
 mod signals;
+mod warnings;
 
 pub use load::{BadSettings, Loaded, load, load_keyring};
+pub use warnings::Warning;
 
 /// How long the export of waiting spans may take at the end.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -50,10 +52,9 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
     let log = logs::start(log_format(settings.log), settings.log_level.into())?;
     panics::install();
-    // A core file would have secrets in it. If the system refuses, the old limit stays.
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    for (file, warning) in &loaded.warnings {
-        tracing::warn!(file = %file.display(), line = warning.line, "{}", warning.text);
+    keep_memory_private();
+    for warning in &loaded.warnings {
+        warning.log();
     }
     let telemetry = Telemetry::new(tracer);
     if settings.no_pairing_metrics {
@@ -66,6 +67,15 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     runtime.shutdown_background();
     telemetry.shutdown(LAST_SPANS);
     Ok(())
+}
+
+/// No core file, in which secrets would be, whatever `core_pattern` says, and no other process of the same user that reads
+/// the memory or the environment. A system that refuses keeps what was set for the process.
+fn keep_memory_private() {
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    // A program that `core_pattern` pipes to gets the memory of a process that can be dumped despite that limit.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telemetry>) -> Result<(), Failure> {

@@ -33,6 +33,7 @@ mod connection;
 mod connections;
 mod deadline;
 mod health;
+mod identity;
 mod listener;
 pub mod panics;
 pub mod tls;

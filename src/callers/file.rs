@@ -13,8 +13,8 @@ use toml::Spanned;
 
 use crate::{
     codec::MAX_ID,
-    files::{MAX_LIST, ReadFile},
     files::problem::{Lines, Problem, Refused, shaped},
+    files::{MAX_LIST, ReadFile},
 };
 
 use super::{Caller, Callers, Rpc, San};

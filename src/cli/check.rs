@@ -12,15 +12,15 @@ use super::Failure;
 /// The columns of the table.
 const HEAD: [&str; 6] = ["FIU", "AA", "PROFILE", "SCHEME", "HANDLES", "SECRETS"];
 
-/// Prints the pairings without their secrets, and warnings.
-pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
+/// Prints the pairings without their secrets, and warnings; if `strict`, a warning is a failure.
+pub(super) fn check(settings: &Settings, strict: bool) -> Result<(), Failure> {
     let loaded = compose::load(settings)?;
     Tracer::from_environment().map_err(BadSettings::from)?;
-    for (file, warning) in &loaded.warnings {
-        match warning.line {
-            Some(line) => eprintln!("warning: {}:{line}: {}", file.display(), warning.text),
-            None => eprintln!("warning: {}: {}", file.display(), warning.text),
-        }
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if strict && !loaded.warnings.is_empty() {
+        return Err(Failure::Warned(loaded.warnings.len()));
     }
     let keyring = loaded.keyring.current();
     let rows: Vec<_> = keyring.pairings().map(|pairing| row(pairing)).collect();

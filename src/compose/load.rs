@@ -1,6 +1,6 @@
 //! Everything that is served from files, loaded and checked before a port is bound.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
@@ -17,6 +17,8 @@ use crate::{
     server::tls::{self, Tls, TlsFiles, TlsRefused},
     telemetry::traces::BadTracing,
 };
+
+use super::warnings::{self, Warning};
 
 /// Settings that cannot be used.
 #[derive(Debug, Error)]
@@ -63,8 +65,8 @@ pub struct Loaded {
     pub tls: Option<Arc<tls::Served>>,
     /// What is remembered of messages; connects to no store yet.
     pub memory: Arc<Memory>,
-    /// What an operator should look at, each with its file.
-    pub warnings: Vec<(PathBuf, Problem)>,
+    /// What an operator should look at.
+    pub warnings: Vec<Warning>,
 }
 
 impl Loaded {
@@ -84,22 +86,26 @@ impl Loaded {
 pub fn load(settings: &Settings) -> Result<Loaded, BadSettings> {
     check_sandbox(settings)?;
     let (keyring, found) = load_keyring(&settings.keyring)?;
-    let about = |file: &Option<PathBuf>, found: Vec<Problem>| {
-        let file = file.clone().unwrap_or_else(|| "embedded".into());
-        found.into_iter().map(move |problem| (file.clone(), problem))
-    };
-    let mut warnings: Vec<_> = about(&settings.keyring.keyring, found).collect();
+    let mut warnings = [warnings::exposed(settings), warnings::misspelt()].concat();
+    let file = settings.keyring.keyring.as_deref().unwrap_or(Path::new("embedded"));
+    warnings.extend(Warning::of(file, found));
+    // Behind the keyring itself come the files of its secrets.
+    warnings.extend(warnings::readable(keyring.files().get(1..).unwrap_or_default(), "a secret"));
     let callers = settings.callers.clone().map(|path| {
-        Reloaded::load("callers", move |read| Callers::load_with(&path, read)).map_err(BadSettings::Callers)
+        let (callers, found) = Reloaded::load("callers", {
+            let path = path.clone();
+            move |read| Callers::load_with(&path, read)
+        })
+        .map_err(BadSettings::Callers)?;
+        warnings.extend(Warning::of(&path, found));
+        Ok::<_, BadSettings>(Arc::new(callers))
     });
-    let callers = callers.transpose()?.map(|(callers, found)| {
-        warnings.extend(about(&settings.callers, found));
-        Arc::new(callers)
-    });
+    let callers = callers.transpose()?;
     let tls = tls_files(settings)
         .map(|files| Reloaded::load("certificates", move |read| Tls::load(&files, read).map(|tls| (tls, Vec::new()))));
     let tls = tls.transpose()?.map(|(tls, _)| Arc::new(tls));
     let memory = Arc::new(memory(settings)?);
+    warnings.extend(warnings::readable(settings.tls_key.as_slice(), "a private key"));
     Ok(Loaded { keyring: Arc::new(keyring), callers, tls, memory, warnings })
 }
 

@@ -3,8 +3,9 @@
 //! Content counts, not the time or name of a file: it sees swapped symlinks of mounted volumes, and ignores `touch`.
 
 use std::{
-    fmt, io,
+    fmt,
     future::ready,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,

@@ -65,7 +65,8 @@ pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Probl
     let bytes = read(path, MAX_LIST).map_err(|error| unreadable(&error))?;
     let text = str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    let read_secret = |file: &str| read(&directory.join(file), MAX_FILE).map_err(|error| format!("cannot be read: {error}"));
+    let read_secret =
+        |file: &str| read(&directory.join(file), MAX_FILE).map_err(|error| format!("cannot be read: {error}"));
     parse(text, &read_secret).map_err(refused)
 }
 

@@ -10,16 +10,17 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
+use http::{HeaderName, Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
 use crate::{
-    callers::{self, Caller, Callers, Rpc, San},
+    callers::{Rpc, San},
     service::{Context, MAX_REQUEST, RedirectService, error::Refusal},
     telemetry::call::{Call, REQUEST_ID},
 };
@@ -28,7 +29,9 @@ use super::{
     Shared,
     body::{Answer, arrived, whole},
     connections::{Holder, InCall},
-    deadline, panics,
+    deadline,
+    identity::identify,
+    panics,
 };
 
 /// Calls at work at most; each may hold a request of 64 KiB.
@@ -46,7 +49,9 @@ pub(super) struct Peer {
     pub(super) private: bool,
     /// Whether it is a mesh's proxy whose word on the caller counts.
     pub(super) trusted: bool,
-    /// The names in the certificate that it proved to hold.
+    /// Whether it proved to hold a certificate.
+    pub(super) certified: bool,
+    /// The names in that certificate.
     pub(super) sans: Vec<San>,
 }
 
@@ -87,7 +92,10 @@ async fn guarded<S: RedirectService>(
 ) -> Result<Response<Answer>, Refusal> {
     let caller = match &shared.edges.callers {
         None => None,
-        Some(callers) => Some(identify(&callers.current(), peer, request.headers())?),
+        Some(callers) => Some(identify(&callers.current(), peer, request.headers()).map_err(|unknown| {
+            call.note_presented(unknown.presented);
+            Refusal::CallerUnknown(unknown.hint)
+        })?),
     };
     if let Some(caller) = &caller {
         call.note_caller(&caller.name);
@@ -138,22 +146,31 @@ async fn guarded<S: RedirectService>(
     if too_large { Err(Refusal::RequestTooLarge) } else { Ok(response) }
 }
 
-/// The caller that a call's credentials prove: the certificate's where one fits, else what a mesh's proxy forwards, else a
-/// bearer token where nobody between can have read it.
-fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
-    let mut forwarded = Vec::new();
-    if peer.trusted {
-        forwarded = callers::forwarded::sans(headers).map_err(|_| Refusal::CallerUnknown)?.unwrap_or_default();
+/// The request with its whole body, held while it arrives.
+async fn arrived(request: Request<Incoming>, holder: &Holder) -> Result<Request<Full<Bytes>>, Refusal> {
+    let (head, body) = request.into_parts();
+    let body = body.map_frame(|frame| frame.map_data(|bytes| holder.hold(bytes)));
+    match Limited::new(body, MESSAGE_HEAD + MAX_REQUEST).collect().await {
+        Ok(body) => Ok(Request::from_parts(head, Full::new(body.to_bytes()))),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::RequestTooLarge),
+        // The peer broke it off, and hears no answer.
+        Err(_) => Err(Refusal::NotReady),
     }
-    let mut token = None;
-    if peer.private {
-        token = callers::bearer(headers).map_err(|_| Refusal::CallerUnknown)?;
-    }
-    let caller = callers
-        .by_sans(&peer.sans)
-        .or_else(|| callers.by_sans(&forwarded))
-        .or_else(|| token.and_then(|token| callers.by_token(token)));
-    caller.cloned().ok_or(Refusal::CallerUnknown)
+}
+
+/// The answer with its whole body, held until the peer has taken it: tonic writes it only when the peer has room.
+async fn ready(response: Response<Body>, holder: &Holder) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body,
+        Err(status) => return status.into_http(),
+    };
+    let trailers = body.trailers().cloned().map(Frame::trailers);
+    let bytes = Some(body.to_bytes()).filter(|bytes| !bytes.is_empty());
+    let frames = bytes.map(|bytes| Frame::data(holder.hold(bytes))).into_iter().chain(trailers).map(Ok::<_, Status>);
+    let frames: Vec<_> = frames.collect();
+    let body = if frames.is_empty() { Body::empty() } else { Body::new(StreamBody::new(stream::iter(frames))) };
+    Response::from_parts(head, body)
 }
 
 /// One of the calls that may be in flight.

@@ -151,7 +151,7 @@ fn age(usual: Duration) -> Duration {
 async fn begin(accepted: Accepted, trusted: bool, tls: Option<&tls::Served>) -> io::Result<(Prefaced, Peer)> {
     // The permissions of a Unix socket guard it, and a mesh's proxy has ended TLS before a trusted one.
     let tls = tls.filter(|_| accepted.is_tcp() && !trusted);
-    let mut peer = Peer { private: accepted.is_local() || tls.is_some(), trusted, sans: Vec::new() };
+    let mut peer = Peer { private: accepted.is_local() || tls.is_some(), trusted, certified: false, sans: Vec::new() };
     let mut io = accepted.adopt()?;
     if let Some(tls) = tls {
         let acceptor = TlsAcceptor::from(Arc::clone(&tls.current().config));
@@ -161,6 +161,7 @@ async fn begin(accepted: Accepted, trusted: bool, tls: Option<&tls::Served>) -> 
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer did not ask for h2 in ALPN"));
         }
         let certificate = session.peer_certificates().and_then(<[_]>::first);
+        peer.certified = certificate.is_some();
         peer.sans = certificate.map(|certificate| peer_sans(certificate)).unwrap_or_default();
         io = Box::new(stream);
     }

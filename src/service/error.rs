@@ -61,8 +61,8 @@ pub enum Refusal {
         /// The AA's id.
         aa: String,
     },
-    /// The call has no credentials, or none of the callers file.
-    CallerUnknown,
+    /// No credentials, or none that the callers file has.
+    CallerUnknown(CallerHint),
     /// The caller may not use this RPC.
     CallerForbidden(Rpc),
     /// The server is full; try again after this time.
@@ -75,6 +75,56 @@ pub enum Refusal {
     InternalFault,
     /// The request is over [`MAX_REQUEST`].
     RequestTooLarge,
+}
+
+/// Why a caller is probably not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerHint {
+    /// It sent nothing that tells who it is.
+    NoCredentials,
+    /// `authorization` is there, and is not one header of `Bearer` and a token.
+    NotABearerToken,
+    /// A token came in the clear.
+    TokenOverPlaintext,
+    /// No caller has this token.
+    UnknownToken,
+    /// No caller has a name of this certificate.
+    UnknownCertificate,
+}
+
+impl CallerHint {
+    /// Its name in the metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "NO_CREDENTIALS",
+            Self::NotABearerToken => "NOT_A_BEARER_TOKEN",
+            Self::TokenOverPlaintext => "TOKEN_OVER_PLAINTEXT",
+            Self::UnknownToken => "UNKNOWN_TOKEN",
+            Self::UnknownCertificate => "UNKNOWN_CERTIFICATE",
+        }
+    }
+
+    /// What is wrong and what to do.
+    fn words(self) -> &'static str {
+        match self {
+            Self::NoCredentials => {
+                "the call has no credentials; send a client certificate, or `authorization: Bearer` and a token"
+            }
+            Self::NotABearerToken => "`authorization` is not `Bearer` and a token, once; send it in that form",
+            Self::TokenOverPlaintext => {
+                "a token counts only over TLS, a Unix socket or loopback, and this connection is none of them; call over TLS, \
+                 and replace this token, which others may have read"
+            }
+            Self::UnknownToken => {
+                "its callers file has no such token; send the right one, or add `token_sha256` to the file, as the server's \
+                 log shows it"
+            }
+            Self::UnknownCertificate => {
+                "its callers file has no name of this certificate; send the right certificate, or add `san` to the file, as \
+                 the server's log shows it"
+            }
+        }
+    }
 }
 
 /// `google.rpc.ErrorInfo` with its metadata in sorted order: equal refusals are equal bytes.
@@ -107,7 +157,7 @@ impl Refusal {
             },
             Self::Exchange { refused, .. } => reason_of(*refused),
             Self::RedirectForbidden { .. } => ErrorReason::RedirectForbidden,
-            Self::CallerUnknown => ErrorReason::CallerUnknown,
+            Self::CallerUnknown(_) => ErrorReason::CallerUnknown,
             Self::CallerForbidden(_) => ErrorReason::CallerForbidden,
             Self::Full(_) => ErrorReason::Overloaded,
             Self::NotReady => ErrorReason::NotReady,
@@ -181,10 +231,10 @@ impl Refusal {
                 );
                 Text::of(message, [("field", (*field).to_owned())]).with_ids(fiu, aa)
             }
-            Self::CallerUnknown => Text::plain(
-                "the server does not know this caller: send a client certificate or a bearer token that its callers file \
-                 lists",
-            ),
+            Self::CallerUnknown(hint) => {
+                let message = format!("the server does not know this caller: {}", hint.words());
+                Text::of(message, [("hint", hint.name().to_owned())])
+            }
             Self::CallerForbidden(rpc) => {
                 let message =
                     format!("this caller may not call {rpc}: add it to the caller's `methods` in the callers file");

@@ -49,6 +49,7 @@ pub struct Call {
 #[derive(Default)]
 struct Notes {
     caller: Option<Arc<str>>,
+    presented: Option<String>,
     pairing: Option<Arc<PairingCounts>>,
     scheme: Option<Scheme>,
     secret: Option<Arc<SecretUses>>,
@@ -87,7 +88,12 @@ impl Call {
         self.note(|notes| notes.caller = Some(Arc::clone(name)));
     }
 
-    /// Notes the pairing. Only a pairing of the keyring: its ids become labels and go to the log, and the ids that a
+    /// Notes what a caller that is not known presented, in a form in which the callers file would name it.
+    pub fn note_presented(&self, presented: Option<String>) {
+        self.note(|notes| notes.presented = presented);
+    }
+
+    /// Notes the pairing. Only one that the keyring holds: the ids become labels and go to the log, and those that a
     /// message brings can be forged.
     pub fn note_pairing(&self, fiu: &str, aa: &str, scheme: Scheme) {
         let counts = self.telemetry.metrics.pairing(fiu, aa);
@@ -195,6 +201,7 @@ impl Call {
                 tracing::$level!(
                     request_id = self.request_id_text(),
                     caller = notes.caller.as_deref(),
+                    presented = notes.presented.as_deref(),
                     method = self.method.name(),
                     fiu = notes.pairing.as_ref().map(|pairing| &*pairing.fiu),
                     aa = notes.pairing.as_ref().map(|pairing| &*pairing.aa),

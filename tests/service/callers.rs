@@ -100,6 +100,50 @@ fn assert_unknown<T>(answer: Result<T, Status>, who: impl std::fmt::Debug) {
     assert_eq!(refusal(answer), Some((Code::Unauthenticated, "CALLER_UNKNOWN".to_owned())), "{who:?}");
 }
 
+/// The hint of a refusal, and what the log says of the credentials.
+async fn hinted(program: &Program, number: usize, message: Request<ListPairingsRequest>) -> (String, Option<String>) {
+    let refused = program.client().await.list_pairings(message).await.unwrap_err();
+    assert_eq!(reason(&refused), "CALLER_UNKNOWN");
+    let line = program.event(number, |event| event["reason"] == "CALLER_UNKNOWN").await;
+    (crate::support::metadata(&refused, "hint").unwrap(), line["presented"].as_str().map(str::to_owned))
+}
+
+#[tokio::test]
+async fn an_unknown_caller_hears_the_likely_mistake_and_the_log_has_what_would_admit_it() {
+    let guarded = start(&[]);
+    let program = &guarded.program;
+    let sha256: String = Sha256::digest("abc").iter().map(|byte| format!("{byte:02x}")).collect();
+    for (number, (headers, hint, presented)) in [
+        (&[][..], "NO_CREDENTIALS", None),
+        (&[("authorization", "Basic abc")], "NOT_A_BEARER_TOKEN", None),
+        (&[("authorization", "Bearer abc")], "UNKNOWN_TOKEN", Some(format!("token_sha256 {sha256}"))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let message = with(list(0, ""), headers);
+        assert_eq!(hinted(program, number + 1, message).await, (hint.to_owned(), presented));
+    }
+    assert!(!program.log().contains("Bearer abc"), "the token itself stays out of the log");
+    // What is in the log admits the caller.
+    let added = format!("{}\n[[caller]]\nname = \"added\"\ntoken_sha256 = \"{sha256}\"\n", callers());
+    guarded.files.write("callers.toml", &added);
+    program.signal("HUP");
+    program.message(1, "reloaded").await;
+    program.client().await.list_pairings(of("abc", list(0, ""))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_that_no_caller_has_is_told_by_its_name() {
+    let guarded = start(&[]);
+    let mut client = Client::new(program::channel(&guarded.program.trusted).await);
+    let forwarded = "By=spiffe://mesh/a;URI=spiffe://mesh/ns/other/sa/else";
+    let refused = client.list_pairings(with(list(0, ""), &[(HEADER, forwarded)])).await.unwrap_err();
+    assert_eq!(crate::support::metadata(&refused, "hint").unwrap(), "UNKNOWN_CERTIFICATE");
+    let line = guarded.program.event(1, |event| event["reason"] == "CALLER_UNKNOWN").await;
+    assert_eq!(line["presented"], "san spiffe://mesh/ns/other/sa/else");
+}
+
 #[tokio::test]
 async fn over_loopback_a_token_identifies_a_caller() {
     let guarded = start(&[]);

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 use aa_redirect::{
     callers::{Callers, Rpc, San},
     files::problem::Problem,
-    service::error::Refusal,
+    service::error::{CallerHint, Refusal},
 };
 use sha2::{Digest, Sha256};
 use tonic::Code;
@@ -250,7 +250,7 @@ fn debug_shows_names_only() {
 #[test]
 fn a_refused_caller_learns_why() {
     for (refusal, code, reason, method) in [
-        (Refusal::CallerUnknown, Code::Unauthenticated, "CALLER_UNKNOWN", None),
+        (Refusal::CallerUnknown(CallerHint::NoCredentials), Code::Unauthenticated, "CALLER_UNKNOWN", None),
         (Refusal::CallerForbidden(Rpc::ListPairings), Code::PermissionDenied, "CALLER_FORBIDDEN", Some("ListPairings")),
         (Refusal::NotReady, Code::Unavailable, "NOT_READY", None),
     ] {

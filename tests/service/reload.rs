@@ -112,3 +112,37 @@ async fn a_secret_of_the_environment_stays_while_files_change() {
     assert!(opened(&mut client, "aa", &before.query).await.unwrap().primary_secret);
     assert!(sealed(&mut client, "fiu", "").await.is_ok(), "the new handle picks the pairing");
 }
+
+#[tokio::test]
+async fn a_pipe_in_place_of_a_secret_holds_up_no_other_source() {
+    let files = Files::new();
+    files.keyring("iv", &[("one", ONE)]);
+    let callers = |name: &str| format!("[[caller]]\nname = \"{name}\"\nsan = \"{name}.example\"\n");
+    let path = files.write("callers.toml", &callers("revoked"));
+    let keyring = files.path("keyring.toml");
+    let program =
+        Program::start(&["--keyring", text(&keyring), "--callers", text(&path), "--admin-listen", "127.0.0.1:0"]);
+    fs::remove_file(files.path("secret-one")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(files.path("secret-one")).status().unwrap().success());
+    files.write("callers.toml", &callers("other"));
+    program.signal("HUP");
+    let reloaded = program.message(1, "reloaded").await;
+    assert_eq!(reloaded["source"], "callers");
+    let refused = program.message(1, "not reloaded").await;
+    assert!(refused["message"].as_str().unwrap().contains("it is not a regular file"), "{refused}");
+    let metrics = program.metrics().await;
+    assert_eq!(metrics.of("aa_redirect_reload_failing{source=\"keyring\"}"), Some(1.0));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    for source in ["keyring", "callers"] {
+        let series = format!("aa_redirect_source_checked_timestamp_seconds{{source=\"{source}\"}}");
+        let checked = metrics.of(&series).unwrap();
+        assert!((now - 120.0..=now).contains(&checked), "{source}: {checked}");
+    }
+    // A device that never ends is refused too, without reading it.
+    fs::remove_file(files.path("secret-one")).unwrap();
+    symlink("/dev/zero", files.path("secret-one")).unwrap();
+    program.signal("HUP");
+    files.keyring("iv", &[("two", TWO)]);
+    program.signal("HUP");
+    program.event(1, |event| event["message"] == "reloaded" && event["source"] == "keyring").await;
+}

@@ -87,3 +87,92 @@ async fn no_core_is_dumped() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
 }
+
+#[tokio::test]
+async fn a_program_that_core_files_are_piped_to_gets_none() {
+    let program = Program::start_with(&[""; 0], &[]);
+    // The files of a process that must not be dumped belong to root, so that no other process of its user reads its memory.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+    assert!(!status.contains("CoreDumping:\t1"));
+    let owner =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{}/environ", program.id())).unwrap());
+    assert_eq!(owner, 0);
+}
+
+/// What `check` says, and its exit code without and with `--strict`.
+fn warned(arguments: &[&str], environment: &[(&str, &str)]) -> (String, [Option<i32>; 2]) {
+    let run = |more: &[&str]| {
+        let output = command(environment).args([&["check"], arguments, more].concat()).output().unwrap();
+        (String::from_utf8(output.stderr).unwrap(), output.status.code())
+    };
+    let (plain, strict) = (run(&[]), run(&["--strict"]));
+    (plain.0, [plain.1, strict.1])
+}
+
+#[test]
+fn what_is_open_by_accident_is_a_warning_and_strict_ends_with_64() {
+    let files = Files::new();
+    let secret = files.write("secret", &"s".repeat(40));
+    let mode = |mode| std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o640);
+    let pairing =
+        "[[pairing]]\nfiu = \"f\"\naa = \"a\"\nprofile = \"iv\"\nsecrets = [{ id = \"s\", file = \"secret\" }]\n";
+    let keyring = files.write("keyring.toml", pairing);
+    let callers = files.write("callers.toml", "[[caller]]\nname = \"a\"\nsan = \"a.example\"\n");
+    let pair = Ca::new().issue("localhost", 2999);
+    let (cert, key) = (files.write("cert.pem", &pair.cert), files.write("key.pem", &pair.key));
+    let with_keyring = ["--keyring", text(&keyring)];
+    let tls = ["--tls-cert", text(&cert), "--tls-key", text(&key), "--callers", text(&callers)];
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let beyond = ["--listen", "0.0.0.0:1"];
+    let (said, codes) = warned(&[&with_keyring[..], &beyond, &tls].concat(), &[]);
+    assert_eq!((&*said, codes), ("", [Some(0), Some(0)]), "nothing is open");
+    for (arguments, environment, expected) in [
+        ([&with_keyring[..], &beyond].concat(), &[][..], "everybody who reaches 0.0.0.0:1 may call"),
+        ([&with_keyring[..], &beyond].concat(), &[], "cross the network in plain text"),
+        ([&["--sandbox"][..], &beyond, &tls].concat(), &[], "the sandbox keyring's secrets are public"),
+        ([&with_keyring[..], &["--trusted-listen", "[::]:1"]].concat(), &[], "can pretend to be any caller"),
+        (with_keyring.to_vec(), &[("AA_REDIRECT_CALERS", "x")], "did you mean AA_REDIRECT_CALLERS?"),
+    ] {
+        let (said, codes) = warned(&arguments, environment);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert_eq!(codes, [Some(0), Some(64)], "{arguments:?}");
+    }
+    mode(0o644);
+    let (said, codes) = warned(&with_keyring, &[("AA_REDIRECT_SERVICE_HOST", "10.0.0.1")]);
+    assert!(said.starts_with("warning: ") && said.contains("secret: every user of this machine can read"), "{said}");
+    assert!(said.lines().count() == 1, "what Kubernetes injects is no misspelling: {said}");
+    assert_eq!(codes, [Some(0), Some(64)]);
+}
+
+#[tokio::test]
+async fn a_server_starts_with_its_warnings_in_the_log() {
+    let program = Program::start_with(&["--sandbox", "--trusted-listen", "0.0.0.0:0"], &[("AA_REDIRECT_LOGS", "x")]);
+    for expected in ["AA_REDIRECT_LOGS is no setting", "--trusted-listen 0.0.0.0:0 is on all addresses"] {
+        let warning = program.message(1, expected).await;
+        assert_eq!(warning["level"], "WARN");
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_lets_owner_and_group_connect_unless_told_otherwise() {
+    use std::os::unix::fs::PermissionsExt;
+    for (more, expected) in [(&[][..], 0o660), (&["--unix-mode", "0600"], 0o600)] {
+        let files = Files::new();
+        let address = format!("unix:{}", text(&files.path("socket")));
+        let _program = Program::start(&[&["--listen", &address][..], more].concat());
+        let mode = std::fs::metadata(files.path("socket")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, expected);
+    }
+    assert!(refused(&["--unix-mode", "0888"]).contains("octal"));
+}
+
+#[test]
+fn a_file_in_place_of_a_unix_socket_is_kept() {
+    let files = Files::new();
+    let path = files.write("precious", "keep");
+    let output = command(&[]).args(["--listen", &format!("unix:{}", text(&path))]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no socket"));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "keep");
+}
