@@ -115,6 +115,7 @@ fn tell_settings(settings: &Settings, keys: &KdfPool, limits: &Limits) {
         kernels = keys.kernels(),
         max_connections = limits.max_connections,
         max_connection_age = limits.max_connection_age.as_secs(),
+        max_deadline = limits.max_deadline.as_secs(),
         drain_delay = limits.drain_delay.as_secs(),
         drain_timeout = limits.drain_timeout.as_secs(),
         "settings"
@@ -165,7 +166,9 @@ fn limits(settings: &Settings, files: Option<u64>) -> Limits {
     let connections = files.map_or(u64::MAX, |files| files.max(1)).min(settings.max_connections.into());
     Limits {
         max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        max_held: 128 << 20,
         max_connection_age: Duration::from_secs(settings.max_connection_age),
+        max_deadline: Duration::from_secs(settings.max_deadline),
         drain_delay: Duration::from_secs(settings.drain_delay),
         drain_timeout: Duration::from_secs(settings.drain_timeout),
     }

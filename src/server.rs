@@ -32,6 +32,8 @@ mod call;
 mod connection;
 mod connections;
 mod deadline;
+mod frames;
+mod framing;
 mod health;
 mod identity;
 mod listener;
@@ -63,8 +65,12 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub struct Limits {
     /// Connections at a time; at this many the longest-idle one makes room for a new one.
     pub max_connections: usize,
+    /// Bytes of calls that may be held at a time: requests that arrive, and answers that peers have not taken.
+    pub max_held: usize,
     /// How old a connection gets, give or take a tenth: so that callers find new replicas.
     pub max_connection_age: Duration,
+    /// How long a call may take, whatever deadline it names.
+    pub max_deadline: Duration,
     /// How long it goes on serving after it was told to stop, so that those who route to it learn of it.
     pub drain_delay: Duration,
     /// How long calls in flight may then take.
@@ -166,7 +172,7 @@ impl<S: RedirectService> Services<S> {
         });
         observe(&shared, &self.readiness);
         let workers = Workers::start()?;
-        let connections = Connections::new(limits.max_connections);
+        let connections = Connections::new(limits.max_connections, limits.max_held);
         let (sender, mut accepted) = mpsc::channel(64);
         if let Some(listener) = listeners.admin {
             tokio::spawn(self.admin.serve(async move || listener.accept().await?.adopt()));

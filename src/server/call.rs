@@ -11,10 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt, stream};
-use http::{HeaderName, Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
@@ -22,26 +22,30 @@ use tower::{Service, ServiceExt};
 use crate::{
     callers::{Rpc, San},
     service::{Context, MAX_REQUEST, RedirectService, error::Refusal},
-    telemetry::call::{Call, REQUEST_ID},
+    telemetry::{
+        call::{Call, REQUEST_ID},
+        method::Method,
+    },
 };
 
 use super::{
     Shared,
     body::{Answer, arrived, whole},
-    connections::{Holder, InCall},
+    connections::{Held, Holder, InCall, StreamPlace},
     deadline,
+    framing::{self, MESSAGE_HEAD},
     identity::identify,
     panics,
 };
 
 /// Calls at work at most; each may hold a request of 64 KiB.
 pub(super) const MAX_CALLS: usize = 4096;
-/// How long a call may take that names no deadline: one whose body never comes must not hold its place for good.
-const USUAL_DEADLINE: Duration = Duration::from_mins(1);
-/// Bytes in front of a message of gRPC: whether it is compressed, and its length.
-const MESSAGE_HEAD: usize = 5;
 /// When a caller that found the server full may come back.
 const FULL: Duration = Duration::from_secs(1);
+/// The status of a call, as a trailer, and two of its values (gRPC over HTTP/2, "Responses").
+const GRPC_STATUS: &str = "grpc-status";
+const INTERNAL: HeaderValue = HeaderValue::from_static("13");
+const INVALID_ARGUMENT: HeaderValue = HeaderValue::from_static("3");
 
 /// The other end of a connection.
 pub(super) struct Peer {
@@ -62,22 +66,24 @@ pub(super) async fn answer<S: RedirectService>(
     in_call: InCall,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    let holder = in_call.holder.clone();
+    let holder = &in_call.holder;
     let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
-    let mut response = if call.method().is_redirect() {
-        guarded(&shared, &peer, &call, &holder, request)
-            .await
-            .unwrap_or_else(|refusal| call.refuse(&refusal).into_http())
+    let mut response = if framing::is_grpc(request.headers()) {
+        let answer = match (framing::check_headers(&request), call.method()) {
+            (Err(refusal), _) => Err(refusal),
+            (_, method) if method.is_redirect() => guarded(&shared, &peer, &call, holder, request).await,
+            (_, Method::Reflection | Method::ReflectionV1Alpha) => reflected(&shared, holder, request).await,
+            (_, method) => Box::pin(told(&shared, &call, holder, request, method == Method::HealthWatch)).await,
+        };
+        answer.unwrap_or_else(|refusal| call.refuse(&refusal).into_http())
     } else {
-        // Health and reflection answer when all else is refused.
-        let response = Box::pin(shared.others.clone().oneshot(request)).await?;
-        response.map(|body| {
-            let held = body.map_frame(move |frame| frame.map_data(|bytes| holder.hold(bytes)));
-            Answer::Streamed(Body::new(held))
-        })
+        let mut response = Response::new(Answer::default());
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        response
     };
+    let code = if response.status().is_success() { Code::Ok } else { Code::InvalidArgument };
     // A stream's status comes behind it: it counts by how it begins.
-    call.end(Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()));
+    call.end(Status::from_header_map(response.headers()).map_or(code, |status| status.code()));
     response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), call.request_id().clone());
     Ok(response)
 }
@@ -106,71 +112,119 @@ async fn guarded<S: RedirectService>(
             _ => {}
         }
     }
-    let left = deadline::of(request.headers()).unwrap_or(USUAL_DEADLINE);
-    let deadline = Instant::now().checked_add(left);
     request.extensions_mut().insert(Context { call: Arc::clone(call), caller });
-    let answer = AssertUnwindSafe(async {
-        let (head, body) = request.into_parts();
-        let (body, _held) = arrived(body, MESSAGE_HEAD + MAX_REQUEST, holder).await?;
-        let request = Request::from_parts(head, Full::new(body));
+    let left = time_left(shared, &request);
+    let response = within(shared, call, left, async {
+        let (request, _held) = whole_request(request, holder).await?;
         // Not before: requests that do not arrive would keep others out.
         let _room = Room::take(&shared.calls).ok_or(Refusal::Full(FULL))?;
         let response = shared.redirects.clone().call(request).await.unwrap_or_else(|never| match never {});
         Ok(whole(response, holder).await)
     });
-    let answer = answer.catch_unwind();
-    let out_of_time = async {
-        match deadline {
-            Some(deadline) => sleep_until(deadline).await,
-            None => std::future::pending().await,
+    response.await.and_then(readable)
+}
+
+/// A call of health, or of a method that is not there. These answer when all else is refused.
+async fn told<S: RedirectService>(
+    shared: &Shared<S>,
+    call: &Call,
+    holder: &Holder,
+    request: Request<Incoming>,
+    is_stream: bool,
+) -> Result<Response<Answer>, Refusal> {
+    let left = time_left(shared, &request);
+    let response = within(shared, call, left, async {
+        let (request, _held) = whole_request(request, holder).await?;
+        let place = if is_stream { Some(holder.stream().ok_or(Refusal::Full(FULL))?) } else { None };
+        let response = shared.others.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        match place {
+            Some(place) => Ok(streamed(response, holder, place)),
+            None => Ok(whole(response, holder).await),
         }
-    };
+    });
+    response.await.and_then(readable)
+}
+
+/// A call of reflection, whose requests come while it answers.
+async fn reflected<S: RedirectService>(
+    shared: &Shared<S>,
+    holder: &Holder,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Refusal> {
+    let place = holder.stream().ok_or(Refusal::Full(FULL))?;
+    let holds = holder.clone();
+    let request = request.map(|body| body.map_frame(move |frame| frame.map_data(|bytes| holds.hold(bytes))));
+    let response = Box::pin(shared.others.clone().oneshot(request)).await.unwrap_or_else(|never| match never {});
+    Ok(streamed(response, holder, place))
+}
+
+/// How long a call may take.
+fn time_left<S>(shared: &Shared<S>, request: &Request<Incoming>) -> Duration {
+    deadline::of(request.headers()).unwrap_or(Duration::MAX).min(shared.limits.max_deadline)
+}
+
+/// What `work` comes to if it ends in time, before the server does, and without a panic.
+async fn within<S>(
+    shared: &Shared<S>,
+    call: &Call,
+    left: Duration,
+    work: impl Future<Output = Result<Response<Answer>, Refusal>>,
+) -> Result<Response<Answer>, Refusal> {
+    let deadline = Instant::now() + left;
     let answer = tokio::select! {
         biased;
-        answer = answer => answer,
-        () = out_of_time => return Err(Refusal::TimedOut),
+        answer = AssertUnwindSafe(work).catch_unwind() => answer,
+        () = sleep_until(deadline) => return Err(Refusal::TimedOut),
         () = shared.cut.cancelled() => return Err(Refusal::NotReady),
     };
     // An answer that comes too late is not given, even where the timer, which counts milliseconds, does not know yet.
-    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+    if deadline <= Instant::now() {
         return Err(Refusal::TimedOut);
     }
-    let Ok(answer) = answer else {
-        let request_id = call.request_id().to_str().unwrap_or_default();
+    answer.unwrap_or_else(|_| {
+        let request_id = call.request_id_text();
         tracing::error!(request_id, place = panics::last_place(), "a call panicked");
-        return Err(Refusal::InternalFault);
-    };
-    let response = answer?;
-    // tonic's word for a message over its limit, which no service here says of anything else.
-    let too_large = Status::from_header_map(response.headers()).is_some_and(|status| status.code() == Code::OutOfRange);
-    if too_large { Err(Refusal::RequestTooLarge) } else { Ok(response) }
+        Err(Refusal::InternalFault)
+    })
 }
 
-/// The request with its whole body, held while it arrives.
-async fn arrived(request: Request<Incoming>, holder: &Holder) -> Result<Request<Full<Bytes>>, Refusal> {
+/// A request with its one whole message; its bytes count as held until the second value is dropped.
+async fn whole_request(request: Request<Incoming>, holder: &Holder) -> Result<(Request<Full<Bytes>>, Held), Refusal> {
     let (head, body) = request.into_parts();
-    let body = body.map_frame(|frame| frame.map_data(|bytes| holder.hold(bytes)));
-    match Limited::new(body, MESSAGE_HEAD + MAX_REQUEST).collect().await {
-        Ok(body) => Ok(Request::from_parts(head, Full::new(body.to_bytes()))),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::RequestTooLarge),
-        // The peer broke it off, and hears no answer.
-        Err(_) => Err(Refusal::NotReady),
+    let (body, held) = arrived(body, MESSAGE_HEAD + MAX_REQUEST, holder).await?;
+    framing::check_message(&head.headers, &body)?;
+    Ok((Request::from_parts(head, Full::new(body)), held))
+}
+
+/// An answer that was not made because the message could not be read is the caller's fault: tonic says INTERNAL of it, with
+/// none of the details that every refusal of the services has.
+fn readable(response: Response<Answer>) -> Result<Response<Answer>, Refusal> {
+    let status = Status::from_header_map(response.headers());
+    match status {
+        Some(status) if status.code() == Code::Internal && status.details().is_empty() => {
+            Err(Refusal::NotProtobuf("has a message that is not one of this method"))
+        }
+        _ => Ok(response),
     }
 }
 
-/// The answer with its whole body, held until the peer has taken it: tonic writes it only when the peer has room.
-async fn ready(response: Response<Body>, holder: &Holder) -> Response<Body> {
-    let (head, body) = response.into_parts();
-    let body = match body.collect().await {
-        Ok(body) => body,
-        Err(status) => return status.into_http(),
-    };
-    let trailers = body.trailers().cloned().map(Frame::trailers);
-    let bytes = Some(body.to_bytes()).filter(|bytes| !bytes.is_empty());
-    let frames = bytes.map(|bytes| Frame::data(holder.hold(bytes))).into_iter().chain(trailers).map(Ok::<_, Status>);
-    let frames: Vec<_> = frames.collect();
-    let body = if frames.is_empty() { Body::empty() } else { Body::new(StreamBody::new(stream::iter(frames))) };
-    Response::from_parts(head, body)
+/// An answer that comes bit by bit, among the streams for as long as it does.
+fn streamed(response: Response<Body>, holder: &Holder, place: StreamPlace) -> Response<Answer> {
+    let holder = holder.clone();
+    response.map(|body| {
+        let held = body.map_frame(move |frame| {
+            let _place = &place;
+            let mut frame = frame.map_data(|bytes| holder.hold(bytes));
+            if let Some(status) = frame.trailers_mut().and_then(|trailers| trailers.get_mut(GRPC_STATUS)) {
+                // tonic's word for a message that cannot be read, which proxies would count against the server.
+                if *status == INTERNAL {
+                    *status = INVALID_ARGUMENT;
+                }
+            }
+            frame
+        });
+        Answer::Streamed(Body::new(held))
+    })
 }
 
 /// One of the calls that may be in flight.

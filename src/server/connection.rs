@@ -23,6 +23,8 @@ use super::{
     Shared,
     call::{self, Peer},
     connections::Place,
+    frames::Timed,
+    framing,
     listener::{Accepted, Stream},
     tls::{self, negotiated_h2},
 };
@@ -31,8 +33,9 @@ use super::{
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
 const MAX_STREAMS: u32 = 200;
-/// Bytes of a request's headers at most: hyper's default.
-const MAX_HEADERS: u32 = 16 * 1024;
+/// Bytes of a request's headers at most, with 32 for each as HTTP/2 counts them (RFC 9113, 6.5.2): room for those that
+/// [`framing::check_headers`] admits, and no more to decode.
+const MAX_HEADERS: u32 = 10 * 1024 + 512;
 /// Bytes of a frame at most: the least that RFC 9113 allows.
 const MAX_FRAME: u32 = 16 * 1024;
 /// Bytes of a stream that may wait to be read: HTTP/2's initial window, which a request of the largest size fills once.
@@ -84,13 +87,16 @@ async fn serve_until<S: RedirectService>(
             }
         },
         () = place.closing() => return Cause::Cap,
+        () = place.cut() => return Cause::Cap,
         () = shared.draining.cancelled() => return Cause::Drain,
     };
     let (place, peer) = (Arc::new(place), Arc::new(peer));
     let service = {
         let (place, shared) = (Arc::clone(&place), Arc::clone(&shared));
         // Boxed here, since hyper and the runtime move it several times before they poll it, and it has kilobytes.
-        service_fn(move |request| Box::pin(call::answer(Arc::clone(&shared), Arc::clone(&peer), place.call(), request)))
+        service_fn(move |request| {
+            Box::pin(call::answer(Arc::clone(&shared), Arc::clone(&peer), place.call(framing::cost(&request)), request))
+        })
     };
     let mut connection = pin!(protocol().serve_connection(TokioIo::new(io), service));
     let cause = tokio::select! {
@@ -176,12 +182,12 @@ async fn begin(accepted: Accepted, trusted: bool, tls: Option<&tls::Served>) -> 
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer does not speak HTTP/2"));
         }
     }
-    Ok((Prefaced { io, given: 0 }, peer))
+    Ok((Prefaced { io: Timed::new(io), given: 0 }, peer))
 }
 
 /// A connection whose preface was read, for a reader that wants to read it too.
 struct Prefaced {
-    io: Box<dyn Stream>,
+    io: Timed<Box<dyn Stream>>,
     /// How much of the preface has been given.
     given: usize,
 }
@@ -195,13 +201,13 @@ impl AsyncRead for Prefaced {
             self.given += length;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut *self.io).poll_read(context, buf)
+        Pin::new(&mut self.io).poll_read(context, buf)
     }
 }
 
 impl AsyncWrite for Prefaced {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(context, bytes)
+        Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
     /// Not even where the bytes below are: h2 would send each answer of 256 bytes or more in a write of its own, and
@@ -211,11 +217,11 @@ impl AsyncWrite for Prefaced {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(context)
+        Pin::new(&mut self.io).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_shutdown(context)
+        Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
 
@@ -268,7 +274,7 @@ mod tests {
     async fn writes(calls: usize, length: usize) -> usize {
         let (near, far) = tokio::io::duplex(1 << 20);
         let count = Arc::new(AtomicUsize::new(0));
-        let io = Prefaced { io: Box::new(Counting(far, Arc::clone(&count))), given: PREFACE.len() };
+        let io = Prefaced { io: Timed::new(Box::new(Counting(far, Arc::clone(&count)))), given: PREFACE.len() };
         let service = service_fn(move |_: Request<hyper::body::Incoming>| {
             let trailers = HeaderMap::from_iter([(http::header::AGE, 0.into())]);
             let data = Bytes::from(vec![b'x'; length]);

@@ -1,10 +1,10 @@
 //! Which connections are open, which of them is idle, what each makes the server hold, and which is told to close.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,18 +15,22 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections over the cap that may be closing while new ones are taken.
 const EXCESS: usize = 1024;
-/// Bytes of calls that may be held at a time: requests that arrive, and answers that peers have not taken. Ten thousand
-/// usual calls at a time take less; buffers are up to twice as large as what is in them.
-const MAX_HELD: usize = 128 * 1024 * 1024;
 /// Bytes that a call takes beside its request and answer, about.
-const CALL: usize = 4096;
+const CALL: usize = 8 * 1024;
+/// Streams (watches of health, reflection) of one connection at a time, and of all.
+const MAX_OWN_STREAMS: usize = 16;
+const MAX_STREAMS: usize = 4096;
 
 /// The connections of a server.
 pub(super) struct Connections {
     cap: usize,
     begin: Instant,
+    /// Bytes that may be held for all of them.
+    max_held: usize,
     /// Bytes held for all of them.
     held: AtomicUsize,
+    /// Open streams of all of them.
+    streams: AtomicUsize,
     open: Mutex<Open>,
     /// Notified when one has closed.
     closed: Notify,
@@ -36,6 +40,8 @@ pub(super) struct Connections {
 struct Open {
     next: u64,
     connections: HashMap<u64, Arc<Activity>>,
+    /// Those that have made no call yet and were not told to close, by their numbers: the oldest first.
+    fresh: BTreeSet<u64>,
 }
 
 /// What is known of one connection's use.
@@ -45,9 +51,13 @@ struct Activity {
     held: AtomicUsize,
     /// When that was last so, or it was opened, in microseconds since the server's start.
     idle_since: AtomicU64,
+    /// Whether it has made a call.
+    called: AtomicBool,
+    /// Open streams.
+    streams: AtomicUsize,
     closing: Notify,
     /// Told to close.
-    told: std::sync::atomic::AtomicBool,
+    told: AtomicBool,
     /// It ends at once.
     cut: CancellationToken,
 }
@@ -72,6 +82,9 @@ pub(super) struct InCall {
     _call: Held,
 }
 
+/// A stream of a connection: a watch of health, or reflection.
+pub(super) struct StreamPlace(Holder);
+
 /// So many bytes, held for as long as this lives.
 pub(super) struct Held {
     holder: Holder,
@@ -84,19 +97,47 @@ struct HeldBytes {
     _held: Held,
 }
 
+impl Open {
+    fn make_room(&mut self) {
+        if let Some(oldest) = self.fresh.pop_first() {
+            if let Some(activity) = self.connections.get(&oldest) {
+                activity.told.store(true, Ordering::Relaxed);
+                activity.cut.cancel();
+            }
+            return;
+        }
+        let idlest = self
+            .connections
+            .values()
+            .filter(|activity| !activity.told.load(Ordering::Relaxed))
+            // Calls first: a connection in use is the last to go.
+            .min_by_key(|activity| {
+                (activity.held.load(Ordering::Relaxed) > 0, activity.idle_since.load(Ordering::Relaxed))
+            });
+        if let Some(idlest) = idlest {
+            idlest.told.store(true, Ordering::Relaxed);
+            idlest.closing.notify_one();
+        }
+    }
+}
+
 impl Connections {
-    pub(super) fn new(cap: usize) -> Arc<Self> {
+    /// For `cap` connections, for which `max_held` bytes may be held.
+    pub(super) fn new(cap: usize, max_held: usize) -> Arc<Self> {
         Arc::new(Self {
             cap,
             begin: Instant::now(),
+            max_held,
             held: AtomicUsize::default(),
+            streams: AtomicUsize::default(),
             open: Mutex::default(),
             closed: Notify::new(),
         })
     }
 
-    /// A place for a new connection. At the cap, the connection that has been idle for longest is told to close; none
-    /// where too many of those have not closed yet.
+    /// A place for a new connection; `None` if too many that were told to close have not done so yet. At the cap another one
+    /// goes: at once, the oldest of those that never made a call; if there is none, the one that has been idle for longest
+    /// is told to close.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let activity = Arc::new(Activity { idle_since: AtomicU64::new(self.now()), ..Activity::default() });
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,22 +145,12 @@ impl Connections {
             return None;
         }
         if open.connections.len() >= self.cap {
-            let idlest = open
-                .connections
-                .values()
-                .filter(|activity| !activity.told.load(Ordering::Relaxed))
-                // Calls first: a connection in use is the last to go.
-                .min_by_key(|activity| {
-                    (activity.held.load(Ordering::Relaxed) > 0, activity.idle_since.load(Ordering::Relaxed))
-                });
-            if let Some(idlest) = idlest {
-                idlest.told.store(true, Ordering::Relaxed);
-                idlest.closing.notify_one();
-            }
+            open.make_room();
         }
         open.next += 1;
         let number = open.next;
         open.connections.insert(number, Arc::clone(&activity));
+        open.fresh.insert(number);
         drop(open);
         Some(Place { connections: Arc::clone(self), number, activity })
     }
@@ -146,7 +177,7 @@ impl Connections {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |activity: &Arc<Activity>| activity.held.load(Ordering::Relaxed);
         let lasting = || open.connections.values().filter(|activity| !activity.cut.is_cancelled());
-        if lasting().map(held).sum::<usize>() > MAX_HELD
+        if lasting().map(held).sum::<usize>() > self.max_held
             && let Some(most) = lasting().max_by_key(|activity| held(activity))
         {
             tracing::warn!(bytes = held(most), "a connection is cut: answers wait, and most of them for its peer");
@@ -176,10 +207,14 @@ impl Place {
         (self.activity.held.load(Ordering::Relaxed) == 0).then(|| Duration::from_micros(idle))
     }
 
-    /// Notes that a call begins.
-    pub(super) fn call(&self) -> InCall {
+    /// Notes that a call begins whose headers take this many bytes.
+    pub(super) fn call(&self, headers: usize) -> InCall {
+        if !self.activity.called.swap(true, Ordering::Relaxed) {
+            let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.fresh.remove(&self.number);
+        }
         let holder = Holder { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) };
-        InCall { _call: holder.take(CALL), holder }
+        InCall { _call: holder.take(CALL + headers), holder }
     }
 }
 
@@ -189,6 +224,15 @@ impl Holder {
     pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
         let held = self.take(bytes.len());
         Bytes::from_owner(HeldBytes { bytes, _held: held })
+    }
+
+    /// A place among the streams; `None` if this connection, or all together, have as many as they may.
+    pub(super) fn stream(&self) -> Option<StreamPlace> {
+        // Counted first, so that the place is given back if there is none.
+        let place = StreamPlace(self.clone());
+        let own = self.activity.streams.fetch_add(1, Ordering::Relaxed);
+        let all = self.connections.streams.fetch_add(1, Ordering::Relaxed);
+        (own < MAX_OWN_STREAMS && all < MAX_STREAMS).then_some(place)
     }
 
     /// So many bytes, to begin with.
@@ -205,7 +249,7 @@ impl Held {
         let Holder { connections, activity } = &self.holder;
         self.count += count;
         activity.held.fetch_add(count, Ordering::Relaxed);
-        if connections.held.fetch_add(count, Ordering::Relaxed) + count > MAX_HELD {
+        if connections.held.fetch_add(count, Ordering::Relaxed) + count > connections.max_held {
             connections.relieve();
         }
     }
@@ -226,10 +270,18 @@ impl Drop for Held {
     }
 }
 
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.0.activity.streams.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.connections.remove(&self.number);
+        open.fresh.remove(&self.number);
         drop(open);
         self.connections.closed.notify_waiters();
     }
@@ -241,9 +293,11 @@ mod tests {
 
     use super::*;
 
+    const MAX_HELD: usize = 1 << 24;
+
     #[test]
     fn at_the_limit_the_longest_idle_connection_makes_room() {
-        let connections = Connections::new(2);
+        let connections = Connections::new(2, MAX_HELD);
         let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
         first.activity.idle_since.store(20, Ordering::Relaxed);
         second.activity.idle_since.store(10, Ordering::Relaxed);
@@ -251,7 +305,7 @@ mod tests {
         assert!(first.closing().now_or_never().is_none());
         assert!(second.closing().now_or_never().is_some(), "idle for longer");
         third.activity.idle_since.store(30, Ordering::Relaxed);
-        let call = first.call();
+        let call = first.call(0);
         let _fourth = connections.enter().unwrap();
         assert!(first.closing().now_or_never().is_none(), "in use");
         assert!(third.closing().now_or_never().is_some());
@@ -261,7 +315,7 @@ mod tests {
 
     #[test]
     fn connections_that_do_not_close_are_bounded() {
-        let connections = Connections::new(1);
+        let connections = Connections::new(1, MAX_HELD);
         let places: Vec<_> = std::iter::from_fn(|| connections.enter()).collect();
         assert_eq!(places.len(), 1 + EXCESS);
         drop(places);
@@ -271,14 +325,14 @@ mod tests {
 
     #[test]
     fn above_the_memory_limit_the_connection_that_holds_the_most_is_closed() {
-        let connections = Connections::new(3);
+        let connections = Connections::new(3, MAX_HELD);
         let (small, large, other) =
             (connections.enter().unwrap(), connections.enter().unwrap(), connections.enter().unwrap());
-        let hold = |place: &Place, bytes: usize| place.call().holder.take(bytes);
+        let hold = |place: &Place, bytes: usize| place.call(0).holder.take(bytes);
         let cut = |place: &Place| place.cut().now_or_never().is_some();
-        let _first = hold(&large, MAX_HELD - 10_000);
+        let _first = hold(&large, MAX_HELD - 20_000);
         assert!(!cut(&large), "within the bound");
-        let _second = hold(&small, 10_001);
+        let _second = hold(&small, 20_001);
         assert!(cut(&large) && !cut(&small), "the one that goes over it is not the one that holds the most");
         let third = hold(&other, MAX_HELD / 2);
         assert!(!cut(&other), "what a connection that is cut holds comes back soon");
@@ -289,9 +343,9 @@ mod tests {
 
     #[test]
     fn bytes_count_until_the_last_slice_of_them_has_gone() {
-        let connections = Connections::new(1);
+        let connections = Connections::new(1, MAX_HELD);
         let place = connections.enter().unwrap();
-        let held = place.call().holder.hold(Bytes::from_static(b"answer"));
+        let held = place.call(0).holder.hold(Bytes::from_static(b"answer"));
         let slice = held.slice(1..2);
         drop(held);
         assert!(place.idle().is_none());

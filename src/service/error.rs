@@ -18,7 +18,10 @@ use crate::{
 
 use super::MAX_REQUEST;
 
+mod hint;
 mod text;
+
+pub use hint::CallerHint;
 
 use text::Text;
 
@@ -75,56 +78,15 @@ pub enum Refusal {
     InternalFault,
     /// The request is over [`MAX_REQUEST`].
     RequestTooLarge,
-}
-
-/// Why a caller is probably not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallerHint {
-    /// It sent nothing that tells who it is.
-    NoCredentials,
-    /// `authorization` is there, and is not one header of `Bearer` and a token.
-    NotABearerToken,
-    /// A token came in the clear.
-    TokenOverPlaintext,
-    /// No caller has this token.
-    UnknownToken,
-    /// No caller has a name of this certificate.
-    UnknownCertificate,
-}
-
-impl CallerHint {
-    /// Its name in the metadata.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NoCredentials => "NO_CREDENTIALS",
-            Self::NotABearerToken => "NOT_A_BEARER_TOKEN",
-            Self::TokenOverPlaintext => "TOKEN_OVER_PLAINTEXT",
-            Self::UnknownToken => "UNKNOWN_TOKEN",
-            Self::UnknownCertificate => "UNKNOWN_CERTIFICATE",
-        }
-    }
-
-    /// What is wrong and what to do.
-    fn words(self) -> &'static str {
-        match self {
-            Self::NoCredentials => {
-                "the call has no credentials; send a client certificate, or `authorization: Bearer` and a token"
-            }
-            Self::NotABearerToken => "`authorization` is not `Bearer` and a token, once; send it in that form",
-            Self::TokenOverPlaintext => {
-                "a token counts only over TLS, a Unix socket or loopback, and this connection is none of them; call over TLS, \
-                 and replace this token, which others may have read"
-            }
-            Self::UnknownToken => {
-                "its callers file has no such token; send the right one, or add `token_sha256` to the file, as the server's \
-                 log shows it"
-            }
-            Self::UnknownCertificate => {
-                "its callers file has no name of this certificate; send the right certificate, or add `san` to the file, as \
-                 the server's log shows it"
-            }
-        }
-    }
+    /// The request has too many headers, or too large ones.
+    HeadersTooLarge {
+        /// How many there may be.
+        max_fields: usize,
+        /// How many bytes they may have.
+        max_bytes: usize,
+    },
+    /// The body is not one message of the method; what is wrong, as the rest of a sentence about it.
+    NotProtobuf(&'static str),
 }
 
 /// `google.rpc.ErrorInfo` with its metadata in sorted order: equal refusals are equal bytes.
@@ -147,7 +109,7 @@ impl Refusal {
     /// The reason that callers read.
     pub fn reason(&self) -> ErrorReason {
         match self {
-            Self::FieldInvalid(_) => ErrorReason::FieldInvalid,
+            Self::FieldInvalid(_) | Self::NotProtobuf(_) => ErrorReason::FieldInvalid,
             Self::Unread(_, unread) => match unread {
                 Unread::Malformed { malformed: Malformed::Url(_), .. } => ErrorReason::UrlMalformed,
                 Unread::Malformed { malformed: Malformed::Date { .. }, .. } => ErrorReason::DateMalformed,
@@ -163,7 +125,7 @@ impl Refusal {
             Self::NotReady => ErrorReason::NotReady,
             Self::TimedOut => ErrorReason::TimedOut,
             Self::InternalFault => ErrorReason::InternalFault,
-            Self::RequestTooLarge => ErrorReason::RequestTooLarge,
+            Self::RequestTooLarge | Self::HeadersTooLarge { .. } => ErrorReason::RequestTooLarge,
         }
     }
 
@@ -213,7 +175,7 @@ impl Refusal {
         let mut metadata = MetadataMap::new();
         match after {
             Some(after) => drop(metadata.insert(PUSHBACK, i64::try_from(after.as_millis()).unwrap_or(i64::MAX).into())),
-            None if matches!(self, Self::RequestTooLarge) => drop(metadata.insert(PUSHBACK, (-1).into())),
+            None if self.reason() == ErrorReason::RequestTooLarge => drop(metadata.insert(PUSHBACK, (-1).into())),
             None => {}
         }
         metadata
@@ -222,6 +184,18 @@ impl Refusal {
     fn text(&self) -> Text {
         match self {
             Self::FieldInvalid(violations) => text::field_invalid(violations),
+            Self::NotProtobuf(problem) => {
+                let message = format!(
+                    "the body of the request {problem}; call with a client that is made from the proto of this version"
+                );
+                Text::plain(message).with_hint(Some("NOT_PROTOBUF"))
+            }
+            Self::HeadersTooLarge { max_fields, max_bytes } => {
+                let message = format!(
+                    "the call has more than {max_fields} headers, or more than {max_bytes} bytes of them; send fewer"
+                );
+                Text::of(message, [("max_fields", max_fields.to_string()), ("max_bytes", max_bytes.to_string())])
+            }
             Self::Unread(leg, unread) => text::unread(*leg, unread),
             Self::Exchange { refused, fiu, aa } => text::exchange(*refused, fiu, aa),
             Self::RedirectForbidden { field, fiu, aa } => {

@@ -89,7 +89,9 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
 pub fn limits() -> Limits {
     Limits {
         max_connections: 1000,
+        max_held: 128 << 20,
         max_connection_age: Duration::from_hours(1),
+        max_deadline: Duration::from_mins(1),
         drain_delay: Duration::ZERO,
         drain_timeout: Duration::ZERO,
     }

@@ -1,0 +1,71 @@
+//! What is a request of gRPC: its headers within bounds, its content type, and one whole message in its body.
+
+use http::{HeaderMap, Request, header::CONTENT_TYPE};
+
+use crate::service::{MAX_REQUEST, error::Refusal};
+
+/// Bytes in front of a message of gRPC: whether it is compressed, and its length.
+pub(super) const MESSAGE_HEAD: usize = 5;
+/// Headers of a request at most: more than twice those that gRPC, tracing, a mesh and credentials bring.
+const MAX_FIELDS: usize = 64;
+/// Bytes of their names and values, and of the path, at most.
+pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
+/// Bytes that a header takes in memory beside its name and value, about.
+const FIELD: usize = 128;
+
+/// How much memory the headers of `request` take.
+pub(super) fn cost<B>(request: &Request<B>) -> usize {
+    bytes(request) + FIELD * request.headers().len()
+}
+
+/// Names, values and path.
+fn bytes<B>(request: &Request<B>) -> usize {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+    headers + request.uri().path_and_query().map_or(0, |path| path.as_str().len())
+}
+
+/// Whether the headers are few and small.
+///
+/// # Errors
+/// If they are not.
+pub(super) fn check_headers<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let fits = request.headers().len() <= MAX_FIELDS && bytes(request) <= MAX_HEADER_BYTES;
+    if fits { Ok(()) } else { Err(Refusal::HeadersTooLarge { max_fields: MAX_FIELDS, max_bytes: MAX_HEADER_BYTES }) }
+}
+
+/// Whether the content type is that of gRPC with protobuf; for all others gRPC asks for HTTP 415.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(&*media_type, "application/grpc" | "application/grpc+proto")
+}
+
+/// Whether `body` is one whole message that is not compressed. A compression that the headers name is the library's to
+/// refuse: it answers with those that are known.
+///
+/// # Errors
+/// If it is not.
+pub(super) fn check_message(headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+    let Some((head, message)) = body.split_first_chunk::<MESSAGE_HEAD>() else {
+        let problem =
+            if body.is_empty() { "has no message" } else { "ends within the five bytes in front of its message" };
+        return Err(Refusal::NotProtobuf(problem));
+    };
+    let [compressed, length @ ..] = *head;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > MAX_REQUEST {
+        return Err(Refusal::RequestTooLarge);
+    }
+    let named = headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
+    match compressed {
+        0 => {}
+        1 if named => {}
+        1 => return Err(Refusal::NotProtobuf("is marked as compressed, without `grpc-encoding`")),
+        _ => return Err(Refusal::NotProtobuf("begins with a byte that is neither 0 nor 1")),
+    }
+    match message.len() {
+        there if there < length => Err(Refusal::NotProtobuf("ends before its message does")),
+        there if there > length => Err(Refusal::NotProtobuf("goes on behind its message, and a call takes only one")),
+        _ => Ok(()),
+    }
+}
