@@ -57,6 +57,8 @@ const SERVICES: [&str; 4] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
+/// Bytes of a request to reflection at most: it names a symbol or a file. Each stream can hold one that never ends.
+const MAX_REFLECTION: usize = 4 * 1024;
 /// The last part of a drain, in which calls that did not end are answered before their connections are cut.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -138,8 +140,8 @@ impl<S: RedirectService> Services<S> {
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         };
         let others = Routes::new(health.clone())
-            .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_REQUEST))
-            .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_REQUEST))
+            .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_REFLECTION))
+            .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_REFLECTION))
             .prepare();
         let telemetry = Arc::clone(&edges.telemetry);
         let text = Arc::new(move |accept: Option<&HeaderValue>| {

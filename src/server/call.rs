@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
@@ -42,10 +42,6 @@ use super::{
 pub(super) const MAX_CALLS: usize = 4096;
 /// When a caller that found the server full may come back.
 const FULL: Duration = Duration::from_secs(1);
-/// The status of a call, as a trailer, and two of its values (gRPC over HTTP/2, "Responses").
-const GRPC_STATUS: &str = "grpc-status";
-const INTERNAL: HeaderValue = HeaderValue::from_static("13");
-const INVALID_ARGUMENT: HeaderValue = HeaderValue::from_static("3");
 
 /// The other end of a connection.
 pub(super) struct Peer {
@@ -214,14 +210,7 @@ fn streamed(response: Response<Body>, holder: &Holder, place: StreamPlace) -> Re
     response.map(|body| {
         let held = body.map_frame(move |frame| {
             let _place = &place;
-            let mut frame = frame.map_data(|bytes| holder.hold(bytes));
-            if let Some(status) = frame.trailers_mut().and_then(|trailers| trailers.get_mut(GRPC_STATUS)) {
-                // tonic's word for a message that cannot be read, which proxies would count against the server.
-                if *status == INTERNAL {
-                    *status = INVALID_ARGUMENT;
-                }
-            }
-            frame
+            frame.map_data(|bytes| holder.hold(bytes))
         });
         Answer::Streamed(Body::new(held))
     })

@@ -9,6 +9,7 @@ mod callers_file;
 mod calls;
 mod connections;
 mod drain;
+mod exhaustion;
 mod health;
 mod keyring_file;
 mod logs;
