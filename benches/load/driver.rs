@@ -96,7 +96,6 @@ pub(crate) async fn drive_to(
 }
 
 /// [`drive_to`] over so many connections.
-#[expect(clippy::too_many_arguments, reason = "a load has so many sides")]
 pub(crate) async fn drive_over(
     connections: usize,
     status: &'static str,

@@ -44,7 +44,9 @@ pub(crate) fn serve() {
             Services::new(Echo::new(), Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();
         let limits = Limits {
             max_connections: 1000,
+            max_held: 128 << 20,
             max_connection_age: Duration::from_hours(24),
+            max_deadline: Duration::from_mins(1),
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::ZERO,
         };

@@ -16,7 +16,7 @@ const CALLS: [usize; 2] = [1000, 3000];
 
 /// Which component's code a file has, by a part of its path; the first that fits.
 const COMPONENTS: [(&str, &str); 27] = [
-    ("/h2-0.4.20/src/hpack/", "HPACK (h2)"),
+    ("/src/hpack/", "HPACK (h2)"),
     ("/h2-", "HTTP/2 (h2)"),
     ("/http-1", "headers (http)"),
     ("/indexmap-", "HTTP/2 (h2)"),

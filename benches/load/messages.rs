@@ -31,6 +31,9 @@ pub(crate) const ENCODE: &str = "/aa.redirect.v1.RedirectService/EncodeRedirect"
 pub(crate) const DECODE: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect";
 pub(crate) const LIST: &str = "/aa.redirect.v1.RedirectService/ListPairings";
 
+/// The AA is not sent.
+const PARTIES: Parties<'_> = Parties { fiu: FIU, aa: "" };
+
 /// Prepared messages. Those with PBKDF2 are given out once, because the server keeps a derived key.
 pub(crate) struct Messages {
     /// The next unused date, counted back from the start.
