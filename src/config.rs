@@ -129,7 +129,7 @@ pub struct Settings {
     #[arg(long, value_name = "OCTAL", env = "AA_REDIRECT_UNIX_MODE", default_value = "0660", value_parser = octal)]
     pub unix_mode: u32,
 
-    /// Where to answer /livez, /readyz, /metrics and gRPC health, without TLS or credentials
+    /// The address for /livez, /readyz, /metrics and gRPC health, without TLS and credentials
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_ADMIN_LISTEN")]
     pub admin_listen: Option<Address>,
 
@@ -190,7 +190,8 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_DEADLINE", default_value_t = DEFAULT_MAX_DEADLINE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     pub max_deadline: u64,
 
-    /// Connections at a time; at this many the longest-idle one makes room for a new one
+    /// The most connections at a time. For one more, another makes room: one that never made a call, else the one that is
+    /// idle for longest
     #[arg(long, value_name = "N", env = "AA_REDIRECT_MAX_CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 

@@ -35,7 +35,7 @@ pub const POLL: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_millis(200);
 /// How long a check of one source may take before it is reported: a network mount that hangs answers never.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// How often at most that is waited for; files that change for longer count as they were read last.
+/// The most such waits. Files that change for longer count as they were read last.
 const SETTLE_ROUNDS: usize = 5;
 
 /// What a check of the files of one source found.
@@ -107,7 +107,7 @@ impl<T> Reloaded<T> {
         last.reading.files().map(PathBuf::from).collect()
     }
 
-    /// What is served now. For a call that waits, clone the `Arc` in it: few guards at a time are cheap.
+    /// What is served now. A call that waits should clone the `Arc` in it: only a few guards at a time are cheap.
     pub fn current(&self) -> Guard<Arc<T>> {
         self.served.load()
     }
@@ -204,7 +204,7 @@ async fn watch_one(
                 check.await
             }
         };
-        tell(&checked.unwrap_or_else(|_| Outcome::Refused("the check broke off: a fault of this program".into())));
+        tell(&checked.unwrap_or_else(|_| Outcome::Refused("the check panicked: a bug of this program".into())));
     }
 }
 
@@ -223,10 +223,7 @@ fn log(source: &'static str, outcome: &Outcome, asked: bool) {
         Outcome::Refused(problem) | Outcome::StillRefused(problem) => {
             tracing::error!(source, "not reloaded, the old content is served on: {problem}");
         }
-        Outcome::Late => tracing::error!(
-            source,
-            "not checked: its files do not answer, so that no change of them counts; what was served before still is"
-        ),
+        Outcome::Late => tracing::error!(source, "not checked, the old content is served on: the files do not answer"),
     }
 }
 

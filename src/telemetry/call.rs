@@ -93,7 +93,7 @@ impl Call {
         self.note(|notes| notes.presented = presented);
     }
 
-    /// Notes the pairing. Only one that the keyring holds: the ids become labels and go to the log, and those that a
+    /// Notes the pairing. Only a pairing of the keyring: its ids become labels and go to the log, and the ids that a
     /// message brings can be forged.
     pub fn note_pairing(&self, fiu: &str, aa: &str, scheme: Scheme) {
         let counts = self.telemetry.metrics.pairing(fiu, aa);
