@@ -29,6 +29,7 @@ const END_HEADERS: u8 = 0x4;
 /// Bytes of a peer that begin with the head of a frame.
 pub(super) struct Timed<Io> {
     io: Io,
+    time: Duration,
     frames: Frames,
     /// Runs while something is unfinished; kept for the next time.
     timer: Option<Pin<Box<Sleep>>>,
@@ -85,7 +86,7 @@ impl Frames {
 
 impl<Io> Timed<Io> {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, frames: Frames::default(), timer: None, timed: u64::MAX }
+        Self { io, time: TIME, frames: Frames::default(), timer: None, timed: u64::MAX }
     }
 
     /// Whether the peer has taken too long with what it has begun.
@@ -93,10 +94,10 @@ impl<Io> Timed<Io> {
         if !self.frames.is_unfinished() {
             return false;
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(TIME)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.time)));
         if self.timed != self.frames.whole {
             self.timed = self.frames.whole;
-            timer.as_mut().reset(Instant::now() + TIME);
+            timer.as_mut().reset(Instant::now() + self.time);
         }
         timer.as_mut().poll(context).is_ready()
     }
@@ -161,32 +162,30 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_an_unfinished_frame_or_block_ends_the_connection() {
+        const SHORT: Duration = Duration::from_millis(50);
         let (mut peer, io) = duplex(1 << 16);
-        let mut timed = Timed::new(io);
+        let mut timed = Timed { time: SHORT, ..Timed::new(io) };
         let mut bytes = [0; 1024];
         peer.write_all(&frame(HEADERS, END_HEADERS, 3)).await.unwrap();
         assert_eq!(timed.read(&mut bytes).await.unwrap(), 12);
         // Nothing is begun: a quiet peer may be quiet.
-        let quiet = tokio::time::timeout(TIME * 100, timed.read(&mut bytes)).await;
+        let quiet = tokio::time::timeout(4 * SHORT, timed.read(&mut bytes)).await;
         assert!(quiet.is_err());
-        peer.write_all(&frame(HEADERS, 0, 3)).await.unwrap();
-        timed.read(&mut bytes).await.unwrap();
         // Further frames of the same block do not give more time.
-        let begin = Instant::now();
-        let error = loop {
-            peer.write_all(&frame(CONTINUATION, 0, 1)).await.unwrap();
-            match tokio::time::timeout(Duration::from_secs(1), timed.read(&mut bytes)).await {
-                Ok(Ok(_)) => sleep(Duration::from_secs(1)).await,
-                Ok(Err(error)) => break error,
-                Err(_) => {}
+        peer.write_all(&frame(HEADERS, 0, 3)).await.unwrap();
+        let sending = tokio::spawn(async move {
+            while peer.write_all(&frame(CONTINUATION, 0, 1)).await.is_ok() {
+                sleep(SHORT / 5).await;
             }
-            if begin.elapsed() > TIME * 2 {
-                peer.write_all(&[]).await.unwrap();
-                break timed.read(&mut bytes).await.unwrap_err();
+        });
+        let error = loop {
+            if let Err(error) = timed.read(&mut bytes).await {
+                break error;
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        sending.abort();
     }
 }
