@@ -16,10 +16,13 @@ use crate::{
     telemetry::{Telemetry, logs, metrics::Reading, traces::Tracer},
 };
 
+mod capacity;
 mod load;
 mod observe;
 mod signals;
 mod warnings;
+
+use capacity::Capacity;
 
 pub use load::{BadSettings, Loaded, load, load_keyring};
 pub use warnings::Warning;
@@ -114,6 +117,8 @@ fn tell_settings(settings: &Settings, keys: &KdfPool, limits: &Limits) {
         kdf_threads = settings.kdf_threads(),
         kernels = keys.kernels(),
         max_connections = limits.max_connections,
+        max_held = limits.max_held,
+        memory_at_most = capacity::total(limits.max_connections, limits.max_held),
         max_connection_age = limits.max_connection_age.as_secs(),
         max_deadline = limits.max_deadline.as_secs(),
         drain_delay = limits.drain_delay.as_secs(),
@@ -163,10 +168,12 @@ fn bind_one(address: &Address, unix_mode: u32) -> io::Result<Listener> {
 
 /// The limits of the server, if `files` may be open for connections.
 fn limits(settings: &Settings, files: Option<u64>) -> Limits {
-    let connections = files.map_or(u64::MAX, |files| files.max(1)).min(settings.max_connections.into());
+    let capacity = Capacity::of(capacity::memory_limit());
+    let wanted = settings.max_connections.map_or(capacity.connections, u64::from);
+    let connections = files.map_or(u64::MAX, |files| files.max(1)).min(wanted);
     Limits {
         max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
-        max_held: 128 << 20,
+        max_held: usize::try_from(capacity.held).unwrap_or(usize::MAX),
         max_connection_age: Duration::from_secs(settings.max_connection_age),
         max_deadline: Duration::from_secs(settings.max_deadline),
         drain_delay: Duration::from_secs(settings.drain_delay),

@@ -18,8 +18,6 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
 /// No delay: a load balancer that routes by health needs one, and a person at a terminal does not want to wait.
 const DEFAULT_DRAIN_DELAY: u64 = 0;
-/// More than a mesh opens. About 400 MiB if each is idle.
-const DEFAULT_MAX_CONNECTIONS: u32 = 10_000;
 /// Half an hour: within this time callers spread over the replicas of a rollout.
 const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;
 /// A hundred times what a store nearby takes.
@@ -191,9 +189,9 @@ pub struct Settings {
     pub max_deadline: u64,
 
     /// The most connections at a time. For one more, another makes room: one that never made a call, else the one that is
-    /// idle for longest
-    #[arg(long, value_name = "N", env = "AA_REDIRECT_MAX_CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_connections: u32,
+    /// idle for longest [default: 10000, or as many as memory and open files allow]
+    #[arg(long, value_name = "N", env = "AA_REDIRECT_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: Option<u32>,
 
     /// The age at which a connection is told to go away, plus or minus a tenth, so that callers find new replicas
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_CONNECTION_AGE", default_value_t = DEFAULT_MAX_CONNECTION_AGE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderValue;
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -20,10 +19,7 @@ use tonic::service::Routes;
 use crate::{
     callers,
     service::{Clock, MAX_REQUEST, RedirectService, RedirectServiceServer, SERVICE_NAME, proto},
-    telemetry::{
-        Telemetry,
-        metrics::{Format, Reading},
-    },
+    telemetry::{Telemetry, metrics::Reading},
 };
 
 mod admin;
@@ -37,6 +33,7 @@ mod framing;
 mod health;
 mod identity;
 mod listener;
+mod pages;
 pub mod panics;
 pub mod tls;
 mod workers;
@@ -144,10 +141,7 @@ impl<S: RedirectService> Services<S> {
             .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_REFLECTION))
             .prepare();
         let telemetry = Arc::clone(&edges.telemetry);
-        let text = Arc::new(move |accept: Option<&HeaderValue>| {
-            let format = Format::accepted(accept.and_then(|accept| accept.to_str().ok()));
-            (HeaderValue::from_static(format.content_type()), telemetry.metrics.text(format))
-        });
+        let text = Arc::new(move |format| telemetry.metrics.text(format));
         let admin = Admin::new(readiness.clone(), health, text);
         Ok(Self { redirects, others, readiness, admin, edges })
     }
@@ -173,11 +167,17 @@ impl<S: RedirectService> Services<S> {
             cut: CancellationToken::new(),
         });
         observe(&shared, &self.readiness);
-        let workers = Workers::start()?;
+        let (workers, admin_thread) = (Workers::start()?, Workers::start_one("admin")?);
         let connections = Connections::new(limits.max_connections, limits.max_held);
         let (sender, mut accepted) = mpsc::channel(64);
         if let Some(listener) = listeners.admin {
-            tokio::spawn(self.admin.serve(async move || listener.accept().await?.adopt()));
+            let admin = self.admin;
+            admin_thread.spawn(async move {
+                match listener.adopted() {
+                    Ok(listener) => admin.serve(async move || listener.accept().await?.adopt()).await,
+                    Err(error) => tracing::error!(%error, "the admin port cannot be served"),
+                }
+            });
         }
         for listener in listeners.calls {
             tokio::spawn(accept(listener, sender.clone()));

@@ -1,5 +1,6 @@
 //! The admin port: `/livez`, `/readyz` and `/metrics` over HTTP/1.1 and HTTP/2, and gRPC health beside them, all without
-//! TLS or credentials. It answers from the start of the process to its end, while it drains too.
+//! TLS or credentials. It answers from the start of the process to its end, while it drains too, on a thread of its own: what
+//! comes here takes no time from calls.
 
 use std::{
     collections::VecDeque,
@@ -13,10 +14,12 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
 };
+use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,17 +27,22 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{sleep, timeout},
 };
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
 use tower::ServiceExt;
 
-use super::health::{Readiness, Statuses};
+use crate::telemetry::metrics::Format;
+
+use super::{
+    health::{Readiness, Statuses},
+    pages::{Pages, Render},
+};
 
 /// Connections at a time.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 256;
 /// Calls at a time of one connection over HTTP/2.
 const MAX_STREAMS: u32 = 16;
 /// Bytes of a request's headers at most.
@@ -42,15 +50,12 @@ const MAX_HEADERS: u32 = 16 * 1024;
 /// The media type of what is not metrics.
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Tells the metrics to an `Accept` header: media type and text.
-pub(crate) type Metrics = Arc<dyn Fn(Option<&HeaderValue>) -> (HeaderValue, String) + Send + Sync>;
-
 /// What the admin port answers from.
 #[derive(Clone)]
 pub(crate) struct Admin {
     readiness: Readiness,
     health: HealthServer<Statuses>,
-    metrics: Metrics,
+    metrics: Arc<Pages>,
     times: Times,
 }
 
@@ -67,16 +72,16 @@ struct Times {
 
 impl Admin {
     /// The pages and `health`, which is [`super::health::service`].
-    pub(crate) fn new(readiness: Readiness, health: HealthServer<Statuses>, metrics: Metrics) -> Self {
+    pub(crate) fn new(readiness: Readiness, health: HealthServer<Statuses>, metrics: Render) -> Self {
         let times = Times {
             first_request: Duration::from_secs(5),
             life: Duration::from_mins(1),
             grace: Duration::from_secs(5),
         };
-        Self { readiness, health, metrics, times }
+        Self { readiness, health, metrics: Arc::new(Pages::new(metrics)), times }
     }
 
-    /// Serves the connections that `accept` brings, until it is dropped; its connections end with it. One more than 64
+    /// Serves the connections that `accept` brings, until it is dropped; its connections end with it. One more than 256
     /// ends the oldest, so that no client keeps others out.
     pub(crate) async fn serve<Io>(self, mut accept: impl AsyncFnMut() -> io::Result<Io>)
     where
@@ -102,6 +107,8 @@ impl Admin {
                 oldest.abort();
             }
             oldest_first.push_back(tasks.spawn(self.clone().serve_connection(io)));
+            // In a flood, each is looked at before the next is accepted.
+            yield_now().await;
         }
     }
 
@@ -135,28 +142,28 @@ impl Admin {
         if request.version() == Version::HTTP_2 && request.uri().path().starts_with("/grpc.health.v1.Health/") {
             return self.health.oneshot(request).await;
         }
-        Ok(self.page(request.method(), request.uri().path(), request.headers().get(ACCEPT)))
+        Ok(self.page(request.method(), request.uri().path(), request.headers().get(ACCEPT)).await)
     }
 
-    fn page(&self, method: &Method, path: &str, accept: Option<&HeaderValue>) -> Response<Body> {
+    async fn page(&self, method: &Method, path: &str, accept: Option<&HeaderValue>) -> Response<Body> {
         let (status, media_type, text) = match path {
             _ if !matches!(path, "/livez" | "/readyz" | "/metrics") => {
-                (StatusCode::NOT_FOUND, PLAIN, "not found".to_owned())
+                (StatusCode::NOT_FOUND, PLAIN, Bytes::from_static(b"not found"))
             }
             _ if !matches!(*method, Method::GET | Method::HEAD) => {
-                (StatusCode::METHOD_NOT_ALLOWED, PLAIN, "method not allowed".to_owned())
+                (StatusCode::METHOD_NOT_ALLOWED, PLAIN, Bytes::from_static(b"method not allowed"))
             }
             "/metrics" => {
-                let (media_type, text) = (self.metrics)(accept);
-                (StatusCode::OK, media_type, text)
+                let format = Format::accepted(accept.and_then(|accept| accept.to_str().ok()));
+                (StatusCode::OK, HeaderValue::from_static(format.content_type()), self.metrics.page(format).await)
             }
             "/readyz" if let Some(reason) = self.readiness.reason() => {
-                (StatusCode::SERVICE_UNAVAILABLE, PLAIN, reason.to_owned())
+                (StatusCode::SERVICE_UNAVAILABLE, PLAIN, Bytes::from_static(reason.as_bytes()))
             }
-            _ => (StatusCode::OK, PLAIN, "ok".to_owned()),
+            _ => (StatusCode::OK, PLAIN, Bytes::from_static(b"ok")),
         };
         let length = text.len();
-        let body = if method == Method::HEAD { Body::empty() } else { Body::new(text) };
+        let body = if method == Method::HEAD { Body::empty() } else { Body::new(Full::new(text)) };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -189,10 +196,7 @@ mod tests {
     async fn admin([first_request, life, grace]: [u64; 3]) -> (tokio::task::JoinHandle<()>, SocketAddr, Readiness) {
         let readiness = Readiness::new();
         let health = health::service(readiness.clone(), vec![]);
-        let metrics: Metrics = Arc::new(|accept| {
-            let asked = accept.cloned().unwrap_or(HeaderValue::from_static("text/metrics"));
-            (asked, "calls 1\n".to_owned())
-        });
+        let metrics: Render = Arc::new(|_| "calls 1\n".to_owned());
         let mut admin = Admin::new(readiness.clone(), health, metrics);
         admin.times = Times {
             first_request: Duration::from_millis(first_request),
@@ -262,7 +266,7 @@ mod tests {
         let (_admin, address, _) = admin(LONG).await;
         let (head, body) = page(address, "GET", "/metrics").await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        assert!(head.contains("content-type: text/metrics\r\n"), "{head}");
+        assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{head}");
         assert_eq!(body, "calls 1\n");
     }
 

@@ -106,6 +106,18 @@ impl Listener {
         }
     }
 
+    /// The listener in the runtime that calls this, in place of the one that bound it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn adopted(self) -> io::Result<Self> {
+        let socket = match self.socket {
+            Bound::Tcp(listener) => Bound::Tcp(TcpListener::from_std(listener.into_std()?)?),
+            Bound::Unix(listener) => Bound::Unix(UnixListener::from_std(listener.into_std()?)?),
+        };
+        Ok(Self { socket, ..self })
+    }
+
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match &self.socket {
             Bound::Tcp(listener) => {

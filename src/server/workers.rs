@@ -35,7 +35,15 @@ impl Workers {
     /// Where the system gives no thread.
     pub(super) fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, usize::from);
-        (0..count).map(Worker::start).collect::<io::Result<_>>().map(Self)
+        (0..count).map(|number| Worker::start(&format!("worker-{number}"))).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// One thread of this name.
+    ///
+    /// # Errors
+    /// If the system gives none.
+    pub(super) fn start_one(name: &str) -> io::Result<Self> {
+        Ok(Self(vec![Worker::start(name)?]))
     }
 
     /// Runs `connection` on the thread that has the fewest.
@@ -52,11 +60,11 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(number: usize) -> io::Result<Self> {
+    fn start(name: &str) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _ = runtime.block_on(stopped);
         })?;
         Ok(Self { runtime: handle, connections: Arc::default(), _stop: stop })

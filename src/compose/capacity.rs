@@ -1,0 +1,113 @@
+//! How many connections a server takes, and how much it holds for their calls, from the memory that the process may have.
+//!
+//! Instead of the crate `sysinfo`, which knows the limits of cgroups too and brings processes, disks and networks with it:
+//! three files and one system call.
+
+use std::{fs, path::Path};
+
+use rustix::process::{Resource, getrlimit};
+
+const MIB: u64 = 1 << 20;
+/// What a server takes without a connection: the program, the counters of failures and first openings, derived keys, streams,
+/// the admin port. `docs/operations.md` has the sum.
+const FIXED: u64 = 112 * MIB;
+/// What a connection takes at most beside what is held for its calls: idle 37 KiB, and an unfinished frame, block of headers
+/// and handshake.
+const CONNECTION: u64 = 96 * 1024;
+/// Connections by default where memory allows them: more than a mesh opens.
+const MOST_CONNECTIONS: u64 = 10_000;
+/// Connections by default where memory allows none: what a few callers and probes need.
+const FEWEST_CONNECTIONS: u64 = 64;
+/// Bytes of calls that are held at most, and at least: some requests of the largest size.
+const HELD: [u64; 2] = [4 * MIB, 128 * MIB];
+
+/// How much a server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Capacity {
+    /// Connections, if the settings name no number.
+    pub(super) connections: u64,
+    /// Bytes of calls that may be held: requests that arrive, and answers that peers have not taken.
+    pub(super) held: u64,
+}
+
+impl Capacity {
+    /// For a process that may have so much memory; `None` if there is no limit.
+    pub(super) fn of(memory: Option<u64>) -> Self {
+        let [least, most] = HELD;
+        let room = memory.map_or(u64::MAX, |memory| memory.saturating_sub(FIXED));
+        // Buffers are up to twice as large as what is in them.
+        let held = (room / 8).clamp(least, most);
+        let connections = (room.saturating_sub(2 * held) / CONNECTION).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
+        Self { connections, held }
+    }
+}
+
+/// The most memory, in bytes, that a server takes in all with so many connections and so much held for their calls; its keyring
+/// and what its page of metrics needs come on top.
+pub(super) fn total(connections: usize, held: usize) -> u64 {
+    FIXED + 2 * held as u64 + connections as u64 * CONNECTION
+}
+
+/// The memory that the process may have: the least that a cgroup (of either version) or `RLIMIT_AS` allows.
+pub(super) fn memory_limit() -> Option<u64> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let groups = cgroup_limits(Path::new("/sys/fs/cgroup"), &own);
+    [groups, getrlimit(Resource::As).current].into_iter().flatten().min()
+}
+
+/// The least limit of the groups that `own` (`/proc/self/cgroup`) names below `root`, and of those around them.
+fn cgroup_limits(root: &Path, own: &str) -> Option<u64> {
+    let limits = own.lines().flat_map(|line| {
+        // `0::/path` of version 2, `4:memory:/path` of version 1.
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+        let (root, file) = match controllers {
+            "" => (root.to_owned(), "memory.max"),
+            named if named.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
+            _ => return Vec::new(),
+        };
+        // Inside a container the path may be that of the host, and its own group is the root.
+        let group = root.join(path.trim_start_matches('/'));
+        let around = group.ancestors().filter(|folder| folder.starts_with(&root)).map(|folder| folder.join(file));
+        around.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).collect()
+    });
+    // Version 1 writes a number near 2^63 for no limit.
+    limits.filter(|limit| *limit < 1 << 60).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_takes_stays_within_the_memory_that_it_may_have() {
+        for memory in [128, 192, 256, 512, 1024, 4096].map(|mib| mib * MIB) {
+            let capacity = Capacity::of(Some(memory));
+            let [connections, held] =
+                [capacity.connections, capacity.held].map(|count| usize::try_from(count).unwrap());
+            assert!(total(connections, held) <= memory, "{memory}: {capacity:?}");
+        }
+        let most = Capacity { connections: 10_000, held: 128 * MIB };
+        assert_eq!((Capacity::of(None), Capacity::of(Some(4096 * MIB))), (most, most));
+        assert_eq!(Capacity::of(Some(32 * MIB)).connections, FEWEST_CONNECTIONS);
+    }
+
+    #[test]
+    fn the_least_limit_of_a_cgroup_and_those_around_it_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("a/b/memory.max", "max\n");
+        write("a/memory.max", "200000000\n");
+        write("memory/c/memory.limit_in_bytes", "100000000\n");
+        write("memory/memory.limit_in_bytes", "9223372036854771712\n");
+        let limit = |own| cgroup_limits(folder.path(), own);
+        assert_eq!(limit("0::/a/b\n"), Some(200_000_000));
+        assert_eq!(limit("5:cpu:/c\n4:hugetlb,memory:/c\n"), Some(100_000_000));
+        assert_eq!(limit("4:memory:/elsewhere\n"), None);
+        assert_eq!(limit(""), None);
+    }
+}

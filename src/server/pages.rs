@@ -1,0 +1,117 @@
+//! `/metrics` of the admin port: rendered away from the thread that accepts, one at a time, and shared for a second, so that
+//! neither many scrapers nor one that reads no answer cost more than a few copies.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::{sync::Mutex, task::spawn_blocking};
+
+use crate::telemetry::metrics::Format;
+
+/// How long a page is handed out before it is rendered anew: scrapers come every few seconds.
+const SHARED: Duration = Duration::from_secs(1);
+/// Pages in memory at most, while their readers have not taken them. Beyond, the latest is handed out, older than a second
+/// as it may be: connections end after about a minute.
+const MAX_ALIVE: usize = 4;
+
+/// Renders all metrics.
+pub(crate) type Render = Arc<dyn Fn(Format) -> String + Send + Sync>;
+
+/// The pages of metrics.
+pub(super) struct Pages {
+    render: Render,
+    /// The latest of each format, and when it was rendered. Held while one is rendered.
+    latest: Mutex<[Option<(Instant, Bytes)>; 2]>,
+    /// Pages that somebody holds.
+    alive: Arc<AtomicUsize>,
+}
+
+/// A page, counted for as long as anybody holds it.
+struct Page {
+    text: String,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Pages {
+    pub(super) fn new(render: Render) -> Self {
+        Self { render, latest: Mutex::default(), alive: Arc::default() }
+    }
+
+    /// The metrics of this second, in this format.
+    #[expect(clippy::expect_used, reason = "a panic while metrics are rendered is a bug, and ends this connection")]
+    pub(super) async fn page(&self, format: Format) -> Bytes {
+        let mut latest = self.latest.lock().await;
+        let latest = &mut latest[usize::from(format == Format::OpenMetrics)];
+        if let Some((rendered, page)) = latest
+            && (rendered.elapsed() < SHARED || self.alive.load(Ordering::Relaxed) >= MAX_ALIVE)
+        {
+            return page.clone();
+        }
+        let render = Arc::clone(&self.render);
+        let text = spawn_blocking(move || render(format)).await.expect("metrics can be rendered");
+        self.alive.fetch_add(1, Ordering::Relaxed);
+        let page = Bytes::from_owner(Page { text, alive: Arc::clone(&self.alive) });
+        *latest = Some((Instant::now(), page.clone()));
+        page
+    }
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting() -> (Pages, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let rendered = Arc::clone(&count);
+        let render = move |_| format!("page {}", rendered.fetch_add(1, Ordering::Relaxed));
+        (Pages::new(Arc::new(render)), count)
+    }
+
+    async fn age(pages: &Pages) {
+        for (rendered, _) in pages.latest.lock().await.iter_mut().flatten() {
+            *rendered = rendered.checked_sub(2 * SHARED).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn many_scrapers_of_one_second_share_one_page() {
+        let (pages, count) = counting();
+        let all = futures_util::future::join_all((0..100).map(|_| pages.page(Format::Plain))).await;
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        assert!(all.iter().all(|page| page.as_ptr() == all[0].as_ptr()), "the same bytes");
+        age(&pages).await;
+        assert_eq!(pages.page(Format::Plain).await, "page 1", "later ones are rendered anew");
+        assert_eq!(pages.page(Format::OpenMetrics).await, "page 2", "each format has its own");
+    }
+
+    #[tokio::test]
+    async fn answers_that_nobody_reads_hold_few_pages() {
+        let (pages, count) = counting();
+        let mut unread = Vec::new();
+        for _ in 0..50 {
+            unread.push(pages.page(Format::Plain).await);
+            age(&pages).await;
+        }
+        assert_eq!(count.load(Ordering::Relaxed), MAX_ALIVE);
+        drop(unread);
+        assert_eq!(pages.page(Format::Plain).await, format!("page {MAX_ALIVE}"), "and then it goes on");
+    }
+}
