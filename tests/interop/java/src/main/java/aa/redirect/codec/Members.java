@@ -209,9 +209,9 @@ public final class Members {
       }
     }
 
-    /** A URL with parameters of its own is escaped whole, so that no reader takes them for members. */
+    /** A raw scheme in front means a URL that nobody escaped: raw is only one in which there is nothing to escape. */
     void addUrl(String name, String url) {
-      addRaw(name, escape(url, url.contains("?") || url.contains("#")));
+      addRaw(name, escape(url, !url.matches("[A-Za-z0-9._~:/@-]*")));
     }
 
     void addList(String name, List<String> items) {

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.stream.Stream;
 
 /** The tests' pairings, with secrets drawn anew for each run, and the files from which a server reads them. */
 final class Keyring {
@@ -38,13 +39,18 @@ final class Keyring {
       new Pairing(
           "LOANON@fiu", "aa-plus", "iv", WireDate.MILLIS, Lists.REPEATED, "", List.of(secret("2026-11", "iv")));
 
-  static final List<Pairing> ALL =
+  /** Takes dates of some thirty years to both sides of now. */
+  static final Pairing IV_WIDE =
+      new Pairing(
+          "fiu@wide", "aa-wide", "iv", WireDate.MILLIS, Lists.REPEATED, "", List.of(secret("2026-11", "iv")));
+
+  private static final List<Pairing> USUAL =
       List.of(IV, V10, V11, V12, V13, V14, V15, IV_FULL, V13_BRACES, V11_JSON, IV_ROTATED, V12_ROTATED, IV_PLUS);
 
   private Keyring() {}
 
   static List<Pairing> of(Scheme scheme) {
-    return ALL.stream().filter(pairing -> pairing.scheme() == scheme).toList();
+    return USUAL.stream().filter(pairing -> pairing.scheme() == scheme).toList();
   }
 
   private static Pairing pairing(String aa, String profile) {
@@ -82,7 +88,7 @@ final class Keyring {
   static Path write(Path folder) throws IOException {
     List<String> lines = new ArrayList<>();
     Files.createDirectory(folder.resolve("secrets"));
-    for (Pairing pairing : ALL) {
+    for (Pairing pairing : Stream.concat(USUAL.stream(), Stream.of(IV_WIDE)).toList()) {
       List<String> secrets = new ArrayList<>();
       for (Pairing.Secret secret : pairing.secrets()) {
         String file = "secrets/" + pairing.aa() + "-" + secret.id();
@@ -101,6 +107,9 @@ final class Keyring {
       }
       if (pairing.secrets().size() > 1) {
         lines.add("redirect_hosts = [\"fiu.example\", \"*.fiu.example\"]");
+      }
+      if (pairing == IV_WIDE) {
+        lines.add("max_age_seconds = 1000000000");
       }
       if (pairing.written() == WireDate.FULL) {
         lines.add("date = \"full\"");

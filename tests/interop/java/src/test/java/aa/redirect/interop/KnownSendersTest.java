@@ -278,7 +278,7 @@ class KnownSendersTest extends WithServer {
     read(decode(Keyring.IV, sample), expected, DEVIATION_TXNID_NOT_UUID);
   }
 
-  /** URLEncoder escapes for forms: `+` for a space, which a reader of 1.2 and later takes for one. */
+  /** URLEncoder escapes for forms: `+` for a space. The escaped user id tells it, whatever the profile. */
   @Test
   void membersOfUrlEncoderAreReadAsAForm() {
     String session = "a b+c&d=e%f\r\nनमस्ते 🔑";
@@ -287,12 +287,15 @@ class KnownSendersTest extends WithServer {
         "txnid=" + TXNID + "&sessionid=" + form.apply(session) + "&userid=" + form.apply("9999988888@iv")
             + "&redirect=" + form.apply("https://fiu.example/cb?a=1&b=2#c") + "&srcref=H1";
     Redirect.Builder expected = members().setSessionid(session).setRedirect("https://fiu.example/cb?a=1&b=2#c");
-    read(decode(Keyring.V12, members), expected);
-    read(decode(Keyring.V15, members), expected);
-    // Before 1.2, and with the specification of `iv`, a plus is itself.
+    for (Pairing pairing : List.of(Keyring.IV, Keyring.V11, Keyring.V12, Keyring.V15)) {
+      read(decode(pairing, members), expected);
+    }
+    // An unescaped user id shows that no form encoder wrote the message, and then a plus is itself.
+    String raw = members.replace(form.apply("9999988888@iv"), "9999988888@iv");
     expected.setSessionid(session.replace(' ', '+'));
-    read(decode(Keyring.V11, members), expected);
-    read(decode(Keyring.IV, members), expected);
+    for (Pairing pairing : List.of(Keyring.IV, Keyring.V11, Keyring.V12, Keyring.V15)) {
+      read(decode(pairing, raw), expected);
+    }
   }
 
   @ParameterizedTest

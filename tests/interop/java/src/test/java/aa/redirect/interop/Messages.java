@@ -27,7 +27,7 @@ final class Messages {
 
   /** Those that may stand in a list item, in a JSON string as they are. */
   private static final String[] IN_LIST = {
-    "ह", "🏦", "=", "%", "+", "#", "'", "|", "?", "@", ":", "/", "~", "%2C", "x", "7"
+    "ह", "🏦", "=", "%", "+", "#", "|", "?", "@", ":", "/", "~", "%2C", "x", "7"
   };
 
   private static final String[] LANGUAGES = {

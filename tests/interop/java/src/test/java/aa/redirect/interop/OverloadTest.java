@@ -105,7 +105,7 @@ class OverloadTest {
     // One derivation first: before it the server cannot know how long they take.
     RedirectServiceGrpc.newBlockingStub(server.connect()).encodeRedirect(request());
     Refused refused = Refused.of(begin(10).refusal.get(60, TimeUnit.SECONDS));
-    refused.is(RESOURCE_EXHAUSTED, "OVERLOADED", Map.of());
+    refused.is(RESOURCE_EXHAUSTED, "OVERLOADED", Map.of("fiu_id", Keyring.FIU, "aa_id", "aa-v10"));
     assertNotNull(refused.retryInfo(), "no RetryInfo");
     var delay = refused.retryInfo().getRetryDelay();
     assertTrue(delay.getSeconds() > 0 || delay.getNanos() > 0, "a delay of nothing");

@@ -251,7 +251,10 @@ class RoundTripTest extends WithServer {
             .setSecretId(secret.id())
             .setPrimarySecret(secret == pairing.primary())
             .addAllDeviations(deviations(pairing, date, members.getExtraCount()));
-    assertEquals(expected.build(), response.toBuilder().clearAge().clearReplayUntil().build());
+    assertEquals(
+        expected.build(),
+        response.toBuilder().clearAge().clearReplayUntil().clearReplayKey().clearFirstOpenTime().build());
+    firstOpening(response.getReplayKey(), response.getFirstOpenTime(), before);
     age(response.getAge(), response.getIssueTime(), before);
     replayUntil(response.getReplayUntil(), date);
   }
@@ -288,13 +291,22 @@ class RoundTripTest extends WithServer {
             .setPrimarySecret(secret == pairing.primary())
             .addAllDeviations(deviations(pairing, date, members.getExtraCount()));
     assertEquals(
-        expected.build(), response.toBuilder().clearAge().clearReplayUntil().clearErrorMessage().build());
+        expected.build(),
+        response.toBuilder()
+            .clearAge()
+            .clearReplayUntil()
+            .clearErrorMessage()
+            .clearReplayKey()
+            .clearFirstOpenTime()
+            .build());
+    firstOpening(response.getReplayKey(), response.getFirstOpenTime(), before);
     age(response.getAge(), response.getIssueTime(), before);
     replayUntil(response.getReplayUntil(), date);
     switch (members.getErrorcode()) {
-      case 0 -> assertEquals("Success", response.getErrorMessage());
+      case 0 -> assertEquals("Success: the user accepted", response.getErrorMessage());
       case 1 -> assertEquals("Consent is rejected", response.getErrorMessage());
-      case 10, 11 -> assertEquals("Account not linked", response.getErrorMessage());
+      case 10 -> assertEquals("Account not linked: timeout", response.getErrorMessage());
+      case 11 -> assertEquals("Account not linked: cancelled", response.getErrorMessage());
       case 99 -> assertEquals("Unlisted error code 99", response.getErrorMessage());
       case -1 -> assertEquals("Unlisted error code 4294967295", response.getErrorMessage());
       default -> assertFalse(response.getErrorMessage().isEmpty());
@@ -334,6 +346,13 @@ class RoundTripTest extends WithServer {
     Instant now = Strict.instant(issueTime).plusSeconds(age.getSeconds()).plusNanos(age.getNanos());
     assertFalse(now.isBefore(before.minusSeconds(1)), "an age too low");
     assertFalse(now.isAfter(Instant.now().plusSeconds(1)), "an age too high");
+  }
+
+  private static void firstOpening(String replayKey, Timestamp firstOpenTime, Instant before) {
+    assertTrue(replayKey.matches("[0-9a-f]{32}"), replayKey);
+    Instant first = Strict.instant(firstOpenTime);
+    assertFalse(first.isBefore(before.minusSeconds(1)), "opened before it came");
+    assertFalse(first.isAfter(Instant.now().plusSeconds(1)), "opened later than now");
   }
 
   /** The last admitted reading plus the window. */

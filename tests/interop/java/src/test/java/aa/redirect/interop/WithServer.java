@@ -4,6 +4,8 @@ import aa.redirect.client.RedirectClient;
 import aa.redirect.v1.RedirectServiceGrpc;
 import aa.redirect.v1.RedirectServiceGrpc.RedirectServiceBlockingStub;
 import io.grpc.Channel;
+import io.grpc.Metadata;
+import io.grpc.stub.MetadataUtils;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -46,10 +48,14 @@ abstract class WithServer {
   }
 
   /**
-   * The service through gRPC alone, to see the very bytes of a refusal; with a deadline, so that a server that hangs fails
-   * a test instead of stopping the run.
+   * The service through gRPC alone, to see the very bytes of a refusal: with one request id for all calls, so that bytes
+   * can be compared, and a deadline, so that a server that hangs fails a test instead of stopping the run.
    */
   static RedirectServiceBlockingStub wire() {
-    return RedirectServiceGrpc.newBlockingStub(channel).withDeadlineAfter(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+    Metadata headers = new Metadata();
+    headers.put(Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER), "interop");
+    return RedirectServiceGrpc.newBlockingStub(channel)
+        .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers))
+        .withDeadlineAfter(PATIENCE.toSeconds(), TimeUnit.SECONDS);
   }
 }
