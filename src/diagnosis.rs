@@ -1,4 +1,4 @@
-//! Says everything about one message: what it holds, what the service would answer, and what the sender did wrong.
+//! Says everything about one message: its contents, the answer of the service, and what the sender did wrong.
 //!
 //! For the operator who holds the secrets, offline: it says what the service must not say. `inspect` prints it and the
 //! rehearsal shows it. What the service would answer comes from [`Exchange::open`], which the service asks too.
@@ -46,7 +46,7 @@ pub struct Asked<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// An operator: opens a message although its date is refused.
+/// An operator opens a message even if its date is refused.
 struct Operator;
 
 impl Witness for Operator {
@@ -61,8 +61,8 @@ impl Asked<'_> {
     }
 }
 
-/// The report on a message. Derives keys, for up to ten seconds where the message does not open: never on an async thread
-/// that others need.
+/// The report on a message. It derives keys, for up to ten seconds if the message does not open: never call it on an
+/// async thread that others need.
 pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) -> Report {
     let pasted = Pasted::of(asked.text);
     let (url, leg) = (&*pasted.url, leg_of(&pasted.url));
@@ -88,7 +88,7 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
 }
 
 impl Report {
-    /// Opens the message with each pairing of its sender by itself, so that one answer never hides another.
+    /// Opens the message with each pairing of its sender, so that one answer never hides another.
     async fn open(&mut self, exchange: &Exchange, keyring: &Keyring, envelope: &Envelope, leg: Leg, asked: Asked<'_>) {
         self.envelope(envelope, asked.now);
         let receivers: Vec<&str> = keyring
@@ -176,7 +176,7 @@ impl Report {
         true
     }
 
-    /// The answer of the pairing that opened the message; of those that did not, of the one that it came furthest with.
+    /// The answer of the pairing that opened the message. If none did, the answer of the pairing that came furthest.
     fn answer(&mut self, refused: Option<Refused>, pairing: &Pairing, opened: bool) {
         let Some(refused) = refused else {
             self.accepted = true;

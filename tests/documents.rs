@@ -1,8 +1,11 @@
-//! The documents name what exists: tests, reasons and deviations.
+//! The documents name what exists: tests, files, reasons and deviations.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use aa_redirect::proto::{Deviation, ErrorReason};
 
@@ -34,6 +37,21 @@ fn enum_names(prefix: &str, name: impl Fn(i32) -> Option<&'static str>) -> Vec<&
     (1..).map_while(name).map(|name| name.strip_prefix(prefix).unwrap()).collect()
 }
 
+/// The targets of the links of a document, both `[text](target)` and `[name]: target`.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let inline = text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
+    let named = text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ").map(|(_, target)| target));
+    inline.chain(named)
+}
+
+/// README, the documents beside it, and the chapters.
+fn documents() -> Vec<PathBuf> {
+    let files = [Path::new("."), Path::new("docs")]
+        .into_iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
 #[test]
 fn every_test_that_the_chapter_on_attacks_names_exists() {
     let chapter = chapter("attacks");
@@ -49,6 +67,20 @@ fn every_test_that_the_chapter_on_attacks_names_exists() {
         let defined = text.contains(&format!("fn {name}(")) || text.contains(&format!("func {name}("));
         assert!(defined, "the chapter names `{name}`, which no source defines");
     }
+}
+
+#[test]
+fn every_link_of_a_document_leads_to_a_file() {
+    let mut followed = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for target in links(&text).filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let path = target.split('#').next().unwrap();
+            assert!(document.with_file_name(path).exists(), "{}: {target} leads nowhere", document.display());
+            followed += 1;
+        }
+    }
+    assert!(followed > 20, "{followed} links");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! What the sender should change: a sentence for each deviation, ready to be forwarded.
+//! What the sender should change: a sentence for each deviation, ready to forward.
 
 use crate::codec::Deviation;
 
-/// What a sender should change so that the deviation does not come again; `place` is where it was, empty for the whole.
+/// What a sender should change to avoid the deviation. `place` is where it was, empty for the whole message.
 pub(super) fn advice(deviation: Deviation, place: &str) -> String {
     let place = if place.is_empty() { "the message" } else { place };
     match deviation {
@@ -15,14 +15,14 @@ pub(super) fn advice(deviation: Deviation, place: &str) -> String {
         Deviation::Whitespace => format!("Write {place} without line ends and without blanks around it."),
         Deviation::DateDigits => format!("Write {place} with 15 digits: ddmmyyyyhh24misss in UTC."),
         Deviation::SecondQuestionMark => {
-            "Append the parameters with & if the URL has a query already; a URL has one ?.".to_owned()
+            "Append the parameters with & if the URL has a query already: a URL has only one ?.".to_owned()
         }
         Deviation::ListSyntax => format!("Write each item of {place} as a member of its own: {place}=a&{place}=b."),
         Deviation::RedirectUnescaped => {
             "Percent-encode the value of redirect (encodeURIComponent, URLEncoder): it has a query or fragment of its own."
                 .to_owned()
         }
-        Deviation::TxnidNotUuid => "Use a UUID as txnid, fresh for each redirect.".to_owned(),
+        Deviation::TxnidNotUuid => "Use a UUID as txnid, a new one for each redirect.".to_owned(),
         Deviation::ExtraMember => "Leave out members that the guideline does not have, or agree on them.".to_owned(),
         Deviation::BlankOptional => format!("Leave {place} out if it has no value."),
         Deviation::StatusMismatch => {
@@ -30,9 +30,9 @@ pub(super) fn advice(deviation: Deviation, place: &str) -> String {
                 .to_owned()
         }
         Deviation::StrayCharacters => {
-            "Join members with one & between two of them, with nothing in front and nothing behind.".to_owned()
+            "Join members with one & between two of them, and nothing before the first or after the last.".to_owned()
         }
-        Deviation::NameCase => format!("Write the name {place} exactly so: names have upper and lower case."),
+        Deviation::NameCase => format!("Write the name {place} exactly like this: upper and lower case count."),
         Deviation::InvalidEscape => format!("Write a % in {place} as %25."),
         Deviation::Repeated => format!("Write {place} once."),
         Deviation::HtmlEscaped => "Write & between parameters, not &amp;: the URL was escaped for HTML.".to_owned(),
@@ -41,6 +41,6 @@ pub(super) fn advice(deviation: Deviation, place: &str) -> String {
             "Write FIU or LSP in requestorType, masked with the date like fi.".to_owned()
         }
         Deviation::DateZeroLost => format!("Store {place} as text: as a number it loses the zero of days 1 to 9."),
-        Deviation::RawNonAscii => format!("Percent-encode {place}: bytes above 0x7E must not stand raw."),
+        Deviation::RawNonAscii => format!("Percent-encode {place}: bytes above 0x7E must be escaped."),
     }
 }

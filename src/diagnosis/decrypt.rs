@@ -1,4 +1,4 @@
-//! Decrypting in the ways that senders get wrong, with one derived key.
+//! Decrypts with one derived key in the ways in which senders commonly encrypt wrongly.
 
 use aes::{
     Aes128, Aes256,

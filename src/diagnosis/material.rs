@@ -1,4 +1,4 @@
-//! What recipes need of a message, read without any demand on lengths.
+//! The parts of a message that recipes need, of any length.
 
 use base64::{
     Engine, alphabet,
@@ -14,7 +14,7 @@ use crate::codec::{
     url::{self, Leg, Value},
 };
 
-/// Takes what any encoder writes.
+/// Reads the output of any encoder.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -31,7 +31,7 @@ pub(super) struct Material {
     pub(super) fi: Vec<u8>,
     /// The IV, if it has the length of one.
     pub(super) iv: Option<[u8; BLOCK]>,
-    /// The IV, whatever its length.
+    /// The IV, of any length.
     pub(super) iv_bytes: Option<Vec<u8>>,
     pub(super) ciphertext: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! What a decrypted text shows that is right, although it is no message.
+//! What is right about a decrypted text that is not a message.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -7,7 +7,7 @@ use crate::codec::{cipher::BLOCK, url::Leg};
 
 use super::{decrypt::is_message, material::hex};
 
-/// What is right and what is not with `bytes`, which a key gave: text and padding. `None` if they are garbage.
+/// What is right and what is wrong with decrypted `bytes`, text and padding. `None` if they are garbage.
 pub(super) fn read(bytes: &[u8], leg: Leg) -> Option<String> {
     padding(bytes, leg)
         .or_else(|| first_block(bytes))

@@ -1,11 +1,11 @@
-//! What people paste, down to the URL or query string in it, with a note of everything that was removed.
+//! Finds the URL or query string in a pasted text, and notes everything that it removes.
 
-/// Names of which one stands in every redirect.
+/// Names of which every redirect has at least one.
 const NAMES: [&str; 4] = ["reqdate=", "resdate=", "ecreq=", "ecres="];
 /// Characters that no one sees and that chat programs and documents add.
 const INVISIBLE: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
 
-/// A pasted text without what does not belong to the message.
+/// A pasted text, reduced to the message.
 pub(super) struct Pasted {
     /// The URL or query string.
     pub(super) url: String,
@@ -42,7 +42,8 @@ fn json_unescaped(text: &str) -> String {
     pairs.into_iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
 }
 
-/// The part of `text` that is the URL: between the quotes of a command or a log line, or the word that has our parameters.
+/// The part of `text` that is the URL: between the quotes of a command or a log line, or the word that has our
+/// parameters.
 fn surrounded(text: &str) -> &str {
     let has_message = |part: &&str| NAMES.iter().any(|name| part.contains(name));
     if text.matches(['"', '\'']).count() >= 2

@@ -1,4 +1,4 @@
-//! The search for the mistake that a sender made: the usual wrong keys, each with the usual wrong ways of encrypting.
+//! Searches for the sender's mistake: the common wrong keys, each with the common wrong ways to encrypt.
 //!
 //! One thing is wrong at a time: the derivation, the form of the secret, or the date. A key that opens nothing costs a
 //! derivation, so the search ends after [`PATIENCE`].
@@ -45,7 +45,7 @@ pub(super) enum Found {
         wrong: Vec<String>,
         text: Zeroizing<Vec<u8>>,
     },
-    /// What a key shows that is right although the message does not open.
+    /// The message does not open, but this is right.
     Partly(String),
     /// Nothing.
     Nothing,
@@ -65,7 +65,7 @@ impl<'a> Search<'a> {
         Self { material, begin: Instant::now(), keys: 0, cut_short: false, partly: None }
     }
 
-    /// Tries the pairings of `sender`, or of whoever `fi` names under another date, and then the secrets of all others.
+    /// Tries the pairings of `sender`, or of the id that `fi` names under another date, then the secrets of all others.
     pub(super) fn run(mut self, keyring: &Keyring, usable: impl Fn(&Pairing) -> bool) -> (Found, SearchReport) {
         let mut found = None;
         let pairings: Vec<&Pairing> = keyring.pairings().map(|pairing| &**pairing).filter(|p| usable(p)).collect();
@@ -111,7 +111,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// The dates that senders derive from in place of the one that they send.
+    /// The dates from which senders wrongly derive a key.
     fn dates(&mut self, pairing: &Pairing, secret: &Secret, kdf: Kdf) -> Option<Found> {
         other_dates(&self.material.date).into_iter().find_map(|(date, what)| {
             let wrong =
@@ -128,7 +128,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// PBKDF2 as libraries have it by default.
+    /// PBKDF2 with the defaults of libraries.
     fn derivations(&mut self, pairing: &Pairing, secret: &Secret, scheme: Scheme) -> Option<Found> {
         let date = self.material.date.clone();
         let sha256 = [1_000, 10_000, 100_000].map(|rounds| Kdf::Pbkdf2 { rounds });
@@ -272,7 +272,8 @@ fn other_secrets(secret: &[u8]) -> Vec<(Zeroizing<Vec<u8>>, &'static str)> {
     .collect()
 }
 
-/// The date that masks `sender` as `fi` has it, if it is one: the digits that the id does not reach are those of `date`.
+/// The date that masks `sender` as `fi` has it, if it is one: the digits that the id does not reach are those of
+/// `date`.
 fn date_of_fi(fi: &[u8], sender: &str, date: &str) -> Option<String> {
     if fi.len() != sender.len() || date.is_empty() {
         return None;

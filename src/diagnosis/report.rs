@@ -1,4 +1,4 @@
-//! All that is found of one message, with stable names in JSON. What was not reached is absent.
+//! Everything that was found about one message, with stable names in JSON. What was not reached is absent.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ pub struct Report {
     /// What was removed from the pasted text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<&'static str>,
-    /// Which way the message goes.
+    /// The leg.
     pub leg: &'static str,
     /// The date.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct Report {
     /// The members, if the message opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
-    /// Whether the message carried a right tag.
+    /// Whether the message had a right tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authenticated: Option<bool>,
     /// The guideline's text for a callback's `errorcode`.
@@ -53,7 +53,7 @@ pub struct Report {
     /// The hint of that answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// What the sender did wrong, in a sentence that can be forwarded, if a usual mistake opens or explains the message.
+    /// What the sender did wrong, in a sentence to forward, if a common mistake explains the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The wrong recipe that opens the message, part by part.
@@ -67,7 +67,7 @@ pub struct Report {
     pub(super) furthest: Option<u8>,
 }
 
-/// A date and what it may mean.
+/// A date and its possible meanings.
 #[derive(Serialize)]
 pub struct DateReport {
     /// The characters that are salt and mask.
@@ -79,7 +79,7 @@ pub struct DateReport {
 /// One reading of a date.
 #[derive(Serialize)]
 pub struct Reading {
-    /// What the last digits are taken for.
+    /// The meaning of the last digits in this reading.
     pub digits: &'static str,
     /// The instant, RFC 3339.
     pub instant: String,

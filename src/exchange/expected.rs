@@ -1,4 +1,4 @@
-//! What a caller's own record says of a callback, and where a callback differs from it.
+//! Compares a callback with the FIU's own record of the request.
 
 use crate::{codec::members::Callback, keyring::Pairing};
 
@@ -33,7 +33,7 @@ impl Differences {
         differ.contains(&true).then_some(Self(differ))
     }
 
-    /// Their names, parted by `, `.
+    /// Their names, joined with `, `.
     pub fn names(self) -> String {
         let names: Vec<&str> =
             FIELDS.into_iter().zip(self.0).filter_map(|(name, differs)| differs.then_some(name)).collect();

@@ -23,7 +23,7 @@ pub enum Missing {
 }
 
 impl Missing {
-    /// The hint that the interface has for it.
+    /// The hint of the interface for this.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Fiu => "NO_SUCH_FIU",

@@ -1,4 +1,4 @@
-//! Why a message cannot be read before any key is needed, with the usual mistake that explains it.
+//! Why a message cannot be read, without a key, and the common mistake that explains it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -21,15 +21,15 @@ pub enum Unread {
     Malformed {
         /// What is malformed.
         malformed: Malformed,
-        /// The usual clock fault that writes such a date, if one does.
+        /// The common mistake that writes such a date, if there is one.
         fault: Option<ClockFault>,
     },
     /// `fi` is the Base64 of this id of the keyring, not masked with the date.
     NotMasked(String),
 }
 
-/// The envelope of a message of `leg`, or why it cannot be read. `usable` says which pairings may be used: nothing is told
-/// of others.
+/// The envelope of a message of `leg`, or why it cannot be read. `usable` says which pairings may be used: nothing is
+/// told of others.
 ///
 /// # Errors
 /// The envelope's own, and [`Unread::NotMasked`].

@@ -46,7 +46,7 @@ pub enum Refusal {
     FieldInvalid(Vec<Violation>),
     /// The URL, the date or another parameter of the leg cannot be read.
     Unread(Leg, Unread),
-    /// The exchange refuses the message; an id that is not known is empty.
+    /// The exchange refuses the message. An unknown id is empty.
     Exchange {
         /// Why.
         refused: Refused,

@@ -84,8 +84,8 @@ struct Count {
 
 impl Tracer {
     /// A tracer if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The SDK reads the other `OTEL_…` variables, among them
-    /// `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_BSP_…`. The CAs of `OTEL_EXPORTER_OTLP_CERTIFICATE`, or else those of
-    /// the system, check an `https` collector.
+    /// `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME` and `OTEL_BSP_…`. The CAs of `OTEL_EXPORTER_OTLP_CERTIFICATE`, or
+    /// else those of the system, check an `https` collector.
     ///
     /// # Errors
     /// If the endpoint or a file of certificates cannot be used.
@@ -128,7 +128,7 @@ impl Tracer {
         Ok(Self { spans, provider, runtime: Mutex::new(Some(runtime)), count, queue })
     }
 
-    /// Tells how many spans were not exported.
+    /// How many spans were not exported.
     pub fn lost(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let count = Arc::clone(&self.count);
         move || count.lost.load(Relaxed)
@@ -226,7 +226,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Exporter {
     }
 }
 
-/// Tells a variable by its name.
+/// Reads a variable by its name.
 pub type Read<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// An empty variable counts as none.
@@ -234,7 +234,8 @@ fn given(read: &Read<'_>, name: &str) -> Option<String> {
     read(name).filter(|value| !value.is_empty())
 }
 
-/// What the spans are of: the service with its version, and this process among its replicas, unless the environment says it.
+/// What the spans are of: the service with its version, and this process among its replicas, unless the environment
+/// says it.
 fn resource(read: &Read<'_>) -> Resource {
     let attributes = given(read, "OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let missing = |name: &str| !attributes.split(',').any(|pair| pair.split('=').next().map(str::trim) == Some(name));

@@ -1,4 +1,4 @@
-//! What a caller reads of a refusal: what is wrong, whose side, what to do. The message alone is enough.
+//! The messages of refusals: what is wrong, whose side, what to do. The message alone is enough.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::Violation;
 
 /// The message of OVERLOADED.
 pub(super) const OVERLOADED: &str = "the server has too much work: try again after the delay in google.rpc.RetryInfo";
-/// The message of UNDECIPHERABLE, the same whatever is wrong.
+/// The message of UNDECIPHERABLE, the same for every cause.
 const UNDECIPHERABLE: &str = "the message does not open: the secrets differ, the message was changed, or its members cannot \
                               be read; the operator finds the cause with `aa-redirect inspect`";
 
@@ -127,7 +127,7 @@ fn date_malformed(leg: Leg, problem: DateProblem, fault: Option<ClockFault>) -> 
         .with_hint(fault.map(ClockFault::name))
 }
 
-/// Why the exchange refuses a message between these two; an id that is not known is empty.
+/// Why the exchange refuses a message between these two. An unknown id is empty.
 pub(super) fn exchange(refused: Refused, fiu: &str, aa: &str) -> Text {
     let text = match refused {
         Refused::PairingUnknown(missing) => {
@@ -178,7 +178,7 @@ fn already_opened(first: DateTime<Utc>) -> Text {
     Text::of(message, [("first_open_time", first)])
 }
 
-/// A date outside the window: with the usual mistake that explains it, or with the usual causes.
+/// A date outside the window: with the mistake that explains it, or with the common causes.
 fn dated(leg: Leg, problem: &str, usual: &str, fault: Option<ClockFault>) -> Text {
     let parameter = leg.date_name();
     let message = match fault {

@@ -31,13 +31,13 @@ pub(crate) struct Ended<'a> {
     pub(crate) reason: Option<ErrorReason>,
     /// The scheme of its pairing, once that was known.
     pub(crate) scheme: Option<Scheme>,
-    /// The name that the callers file gives to who made it.
+    /// The caller's name in the callers file.
     pub(crate) caller: Option<&'a Arc<str>>,
     /// The trace that has a span of it.
     pub(crate) trace: Option<TraceId>,
 }
 
-/// The counts of calls; all but those of callers are there from the start, at 0.
+/// The counts of calls. All except those of callers exist from the start, at 0.
 pub(super) struct Calls {
     /// In the order of [`Method::ALL`].
     methods: Vec<CallCounts>,

@@ -42,7 +42,7 @@ pub enum Reading {
     ClientCaExpiry,
     /// Whether calls are served.
     Ready,
-    /// Whether the server ends.
+    /// Whether the server is shutting down.
     Draining,
     /// Connections that may be open.
     MaxConnections,
@@ -94,12 +94,12 @@ impl Reading {
 
 type Read = Box<dyn Fn() -> u64 + Send + Sync>;
 
-/// Who tells each reading; one that nobody tells is left out of the page.
+/// The source of each reading. A reading without a source is left out of the page.
 #[derive(Clone, Default)]
 pub(super) struct Readings(Arc<[OnceLock<Read>; Reading::ALL.len()]>);
 
 impl Readings {
-    /// From now on `read` tells this value. The first one stays.
+    /// From now on `read` gives this value. A second `read` for the same value changes nothing.
     pub(super) fn set(&self, reading: Reading, read: impl Fn() -> u64 + Send + Sync + 'static) {
         let _ = self.0[reading as usize].set(Box::new(read));
     }

@@ -11,7 +11,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// What to answer to an `Accept` header: OpenMetrics if it is named and liked no less than plain text, else plain text.
+    /// The form for an `Accept` header: OpenMetrics if the header names it with at least the quality of plain text, else
+    /// plain text.
     pub fn accepted(accept: Option<&str>) -> Self {
         let Some(accept) = accept else { return Self::Plain };
         let open = quality(accept, &["application/openmetrics-text"]);
