@@ -19,6 +19,7 @@ use tonic::Code;
 
 use super::{
     Telemetry,
+    logs::CALL,
     method::{Method, code_names},
     metrics::{Ended, Outcome, PairingCounts, SecretUses},
     traces,
@@ -199,6 +200,7 @@ impl Call {
         macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(
+                    target: CALL,
                     request_id = self.request_id_text(),
                     caller = notes.caller.as_deref(),
                     presented = notes.presented.as_deref(),

@@ -5,8 +5,11 @@ use std::{io, time::Duration};
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, registry::Registry};
 
+mod line;
 mod queue;
 
+pub(super) use line::CALL;
+use line::Lines;
 use queue::Queue;
 
 /// How long the end of the program waits if standard error stalls.
@@ -57,8 +60,14 @@ fn subscriber(format: Format, level: LevelFilter, queue: Queue) -> impl Subscrib
         Targets::new().with_default(level.min(LevelFilter::INFO)).with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer().with_writer(queue).with_target(false).log_internal_errors(false);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        Format::Text => Box::new(lines.with_ansi(false).with_filter(targets)),
-        Format::Json => Box::new(lines.json().flatten_event(true).with_filter(targets)),
+        Format::Text => {
+            let lines = lines.with_ansi(false).map_event_format(|others| Lines { format, others });
+            Box::new(lines.with_filter(targets))
+        }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true).map_event_format(|others| Lines { format, others });
+            Box::new(lines.with_filter(targets))
+        }
     };
     tracing_subscriber::registry().with(lines)
 }
