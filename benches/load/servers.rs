@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     thread,
 };
 
@@ -57,23 +57,15 @@ impl Server {
         Self { name: "aa-redirect".into(), address: address.expect("the service starts"), child, tls: None }
     }
 
-    /// The same over TLS, with a certificate of its own that the load trusts.
+    /// The same over TLS.
     pub(crate) fn with_tls(command: Command, pairings: usize, arguments: &[&str]) -> Self {
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder().join(name));
-        fs::write(&certificate, own.cert.pem()).unwrap();
-        fs::write(&key, own.signing_key.serialize_pem()).unwrap();
-        let files = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
-        let mut trusted = RootCertStore::empty();
-        trusted.add(own.cert.der().clone()).unwrap();
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(trusted)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h2".to_vec()];
+        /// The run's certificate, which the load trusts.
+        static TLS: LazyLock<Arc<ClientConfig>> = LazyLock::new(certify);
+        let tls = Arc::clone(&TLS);
+        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder().join(name).display().to_string());
+        let files = ["--tls-cert", &certificate, "--tls-key", &key];
         let mut server = Self::program(command, pairings, &[&files, arguments].concat());
-        server.tls = Some(Arc::new(tls));
+        server.tls = Some(tls);
         server
     }
 
@@ -138,6 +130,22 @@ impl Server {
         let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
+}
+
+/// Writes a certificate and its key to files, and gives how to speak to a server that has them.
+fn certify() -> Arc<ClientConfig> {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(folder().join("cert.pem"), own.cert.pem()).unwrap();
+    fs::write(folder().join("key.pem"), own.signing_key.serialize_pem()).unwrap();
+    let mut trusted = RootCertStore::empty();
+    trusted.add(own.cert.der().clone()).unwrap();
+    let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(tls)
 }
 
 /// The servers of the other languages, as far as they can be built here.
