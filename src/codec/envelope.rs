@@ -9,6 +9,7 @@ use super::{
     base64::{self, Alphabet},
     cipher::BLOCK,
     date::{DateProblem, WireDate},
+    form,
     mask::mask,
     url::{self, Leg, Parameters, UrlProblem, Value},
 };
@@ -259,7 +260,7 @@ fn id(masked: &[u8], date: &WireDate) -> Result<String, ParameterProblem> {
     let id = String::from_utf8(mask(masked, date.text())).map_err(|_| ParameterProblem::NotUtf8)?;
     match &id {
         id if id.is_empty() => Err(ParameterProblem::Empty),
-        id if id.contains(char::is_control) => Err(ParameterProblem::ControlCharacters),
+        id if form::has_control(id) => Err(ParameterProblem::ControlCharacters),
         id if id.len() > MAX_ID => Err(ParameterProblem::LongId),
         _ => Ok(id),
     }

@@ -69,7 +69,7 @@ impl Fields {
 
     /// An id that may be empty.
     pub(super) fn optional_id(&mut self, field: &'static str, id: &str) {
-        let fits = id.len() <= MAX_ID && !id.chars().any(char::is_control);
+        let fits = id.len() <= MAX_ID && !form::has_control(id);
         self.require(field, fits, "must have at most 128 bytes and no control characters");
     }
 

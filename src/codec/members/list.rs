@@ -48,7 +48,7 @@ impl Reader<'_> {
     /// Adds the items of one decoded `value` of the list `member` to `items`.
     pub(super) fn read_list(&mut self, member: Member, value: &str, items: &mut Vec<String>) -> Result<(), Unreadable> {
         let name = member.name();
-        if value.contains(char::is_control) {
+        if form::has_control(value) {
             return Err(Unreadable::Malformed(name, "holds a control character"));
         }
         if value.is_empty() || member.is_optional() && form::is_absent_word(value) {
