@@ -1,9 +1,9 @@
-//! What must be remembered of messages until their dates can no longer be accepted: how often they failed, and which one
-//! opened first and when.
+//! Remembers messages until their dates can no longer be accepted: how often they failed, and which one opened first
+//! and when.
 //!
-//! A decryption has three steps. [`Account::check`] refuses for free what is spent already. [`Account::begin`] reserves a
-//! failure, once the keys are there. [`Attempt::end`] says what became of the decryption: a failure stays charged, and
-//! anything else gives its reservation back.
+//! A decryption has three steps. [`Account::check`] refuses a message whose budget is used up, at no cost.
+//! [`Account::begin`] reserves a failure, once the keys are there. [`Attempt::end`] reports the outcome: a failure stays
+//! charged, and anything else gives its reservation back.
 //!
 //! Two hashes name a message: one of its pairing, date and last ciphertext block, and one of all of it. Both legs share
 //! them, as they share the key.
@@ -30,7 +30,7 @@ pub use store::{Answer, BOUNDS, BadStore, Counts, Operation, StoreSettings};
 use own::Own;
 use store::{Reservation, Store, Unreserved};
 
-/// For how long a retry of a call is told what its first try was told.
+/// For how long a retry of a call gets the first answer again.
 const RETRY: TimeDelta = TimeDelta::seconds(60);
 
 /// What one server remembers, by itself or together with others.
@@ -45,7 +45,7 @@ pub struct Memory {
 pub struct Subject<'a> {
     /// Its pairing.
     pub pairing: &'a Arc<Pairing>,
-    /// What was received.
+    /// The received message.
     pub envelope: &'a Envelope,
     /// The instants that its date may name.
     pub instants: &'a Instants,
@@ -53,7 +53,7 @@ pub struct Subject<'a> {
     pub end: Option<DateTime<Utc>>,
     /// Now.
     pub now: DateTime<Utc>,
-    /// The call that brings it, if its caller names it.
+    /// The name of the call, if the caller gives one.
     pub call: Option<CallName<'a>>,
 }
 
@@ -66,19 +66,19 @@ pub struct CallName<'a> {
     pub attempt_id: &'a str,
 }
 
-/// What became of a decryption.
+/// The outcome of a decryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The message does not open.
     Failed,
-    /// It opens, but is not what the caller expects: it counts as the message that opened for its last block, but not as
-    /// opened.
+    /// It opens, but is not what the caller expects: it counts as the message that opened for its last block, but not
+    /// as opened.
     NotExpected,
     /// It opens.
     Opened,
 }
 
-/// What the memory says to the end of a decryption.
+/// The answer of the memory to the end of a decryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The message failed: it does not open, or another message with its last block opened before it.
@@ -103,20 +103,20 @@ pub struct Opening {
 /// Why a message must not be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// A failure budget is spent.
+    /// A failure budget is used up.
     Spent,
     /// The memory that the message needs does not answer, or has no room for it.
     Unavailable,
 }
 
-/// What one message is remembered under.
+/// The account of one message.
 pub struct Account<'a> {
     store: Option<&'a Arc<Store>>,
     subject: Subject<'a>,
     own: own::Account<'a>,
 }
 
-/// A message that is being decrypted. Dropped, it is a failure.
+/// A message that is being decrypted. If it is dropped, it counts as a failure.
 #[must_use = "dropped, it is a failure"]
 pub struct Attempt<'a> {
     account: &'a Account<'a>,
@@ -160,27 +160,27 @@ impl Memory {
         Account { store: self.store.as_ref(), subject, own: self.own.account(subject) }
     }
 
-    /// How many failure budgets have been spent since the process began.
+    /// How many failure budgets have been used up since the process began.
     pub fn spent(&self) -> u64 {
         self.own.budget.spent() + self.store.as_ref().map_or(0, |store| store.spent())
     }
 
-    /// How many messages were not decrypted because a failure budget was spent, since the process began.
+    /// How many messages were not decrypted because a failure budget was used up, since the process began.
     pub fn refused(&self) -> u64 {
         self.own.budget.refused() + self.store.as_ref().map_or(0, |store| store.refused())
     }
 
-    /// How many messages of pairings that refuse reopenings found no room, since the process began.
+    /// How many messages of pairings that refuse reopenings had no room, since the process began.
     pub fn full(&self) -> u64 {
         self.own.opened.full()
     }
 }
 
 impl Account<'_> {
-    /// Whether the message may still be decrypted: asked before any work is done for it.
+    /// Whether the message may still be decrypted. Call this before any work on the message.
     ///
     /// # Errors
-    /// If a failure budget of it is spent; the refusal is counted.
+    /// If a failure budget of the message is used up. The refusal is counted.
     pub fn check(&self) -> Result<(), Spent> {
         match self.store {
             // A store is asked once, after the keys are there.
@@ -189,8 +189,8 @@ impl Account<'_> {
         }
     }
 
-    /// Reserves a failure for the decryption, and waits while decryptions that still run hold all that is left of the
-    /// budget, so that they keep no sound message out.
+    /// Reserves a failure for the decryption. Waits while running decryptions hold the rest of the budget, so that they
+    /// do not keep a sound message out.
     ///
     /// # Errors
     /// If the message must not be decrypted.
@@ -208,8 +208,8 @@ impl Account<'_> {
 }
 
 impl Attempt<'_> {
-    /// Notes what became of the decryption. A store is told of a failure as of anything else, in one step of the same kind,
-    /// so that its time tells nothing.
+    /// Notes the outcome of the decryption. A failure takes the same step to the store as every other outcome, so that
+    /// the time says nothing.
     pub async fn end(self, outcome: Outcome) -> Ended {
         let Account { subject, own, .. } = self.account;
         let reservation = match self.held {
@@ -230,7 +230,7 @@ impl Attempt<'_> {
 }
 
 impl Subject<'_> {
-    /// Whether its first opening must not be forgotten.
+    /// Whether its first opening must be kept.
     fn is_kept(&self) -> bool {
         self.pairing.reopen == Reopen::Refuse
     }
@@ -246,8 +246,8 @@ fn tell_changed(pairing: &Pairing) {
     tracing::warn!(fiu, aa, "a message ends as another that opened: one was made from the other, and this one fails");
 }
 
-/// The name of every message that could be made from this one, for a caller that keeps its own record: the first 16 bytes
-/// of SHA-256(FIU id ‖ 0 ‖ AA id ‖ 0 ‖ date ‖ 0 ‖ last ciphertext block), in hexadecimal.
+/// The name of this message and of every message that somebody could make from it, for a caller that keeps its own
+/// record: the first 16 bytes of SHA-256(FIU id ‖ 0 ‖ AA id ‖ 0 ‖ date ‖ 0 ‖ last ciphertext block), in hexadecimal.
 pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let hash = Sha256::new()

@@ -1,35 +1,36 @@
-//! The failure budget: how many messages that end in the same block, or bear the same date, may fail before such
-//! messages are no longer decrypted.
+//! The failure budget: how many messages with the same last block, or with the same date, may fail before such messages
+//! are no longer decrypted.
 //!
-//! CBC without a MAC is read by whoever can ask often enough whether a changed message opens (Vaudenay, 2002), and each
-//! query of a padding attack ends in the block that it reads. So failures are counted for each (pairing, date, last
-//! block) and, as a coarse wall, for each (pairing, date). Both legs share the counters, as they share the key.
+//! CBC without a MAC can be decrypted by anybody who can ask often enough whether a changed message opens (Vaudenay,
+//! 2002), and each query of a padding attack ends in the block that it reads. So failures are counted for each
+//! (pairing, date, last block), and as a second limit for each (pairing, date). Both legs share the counters, as they
+//! share the key.
 //!
-//! **Who can spend it.** The counter of a message: only somebody who has seen its last block. The counter of a date:
-//! anybody, since the sender's id can be forged. [`DATE_BUDGET`] failures shut one date of one pairing to sound messages too:
-//! with `millis`, what is written in one millisecond of each second of a minute. Every other date and pairing still
+//! **Who can use it up.** The counter of a message: only somebody who has seen its last block. The counter of a date:
+//! anybody, since the sender's id can be forged. [`DATE_BUDGET`] failures lock one date of one pairing for sound
+//! messages too. With `millis` that is one millisecond of each second of one minute. Every other date and pairing still
 //! opens.
 //!
-//! **Where counters live.** In a sketch, a fixed table in which each counter has four cells. It may stand too
-//! high but never too low: nothing is evicted to make room, and a full table is one whose counters are shared, those of
-//! other pairings too. A sound message is refused for others' failures only where all four of its cells are spent. With
-//! `k` spent counters among dates that end in the same 512 seconds that meets (1 − e^(−4k / 524,288))⁴ of messages: one
-//! in 34,000 for 10,000 spent counters, which take 320,000 failures. Failures with a block of their own each fill the
-//! table more slowly, and meet small budgets first: by simulation one message in a hundred is refused after 8.9 million
-//! of them within those seconds where the budget is 32, after 2 million where it is 8, 300,000 where it is 2 and 50,000
-//! where it is 1. Cells are picked with a key of the process, so that nobody can aim at them. A table takes 4.25 MiB;
-//! there are two for dates near now and, once a message needs it, one for lasting dates: 12.75 MiB at most.
+//! **Where counters live.** In a sketch, a fixed table in which each counter has four cells. A counter may be too high but
+//! never too low: nothing is evicted, and in a full table counters share cells, also those of other pairings. A sound
+//! message is refused for failures of others only if all four of its cells are used up. With `k` used-up counters among
+//! dates that end in the same 512 seconds, that happens to (1 − e^(−4k / 524,288))⁴ of messages: one in 34,000 for
+//! 10,000 counters, which take 320,000 failures. Failures with a different block each fill the table more slowly, and
+//! reach small budgets first. In a simulation one message in a hundred is refused after this many of them within those
+//! seconds: 8.9 million for a budget of 32, 2 million for 8, 300,000 for 2, 50,000 for 1. A key of the process picks
+//! the cells, so that nobody can aim at them. A table takes 4.25 MiB. There are two for dates near now and, once a
+//! message needs it, one for lasting dates: 12.75 MiB at most.
 //!
-//! **When they are forgotten.** A date near now, at most the guidelines' 180 seconds away, is counted in the 512-second
-//! epoch in which it ceases to be near; its cells start anew with the epoch after the next. A date that the pairing
-//! accepts for longer (`max_age_seconds` over 180, or `check_resdate = false`) is counted in the table of lasting dates
-//! too, which is never cleared and decides where the date is not near. So such dates are remembered for as long as the
-//! process lives. Its price: after one million failures of such pairings (each block 32 times) or nine million (each
-//! block once) it begins to shut out sound messages whose date is not near, until a restart; never one whose date is. A
-//! budget can be had twice, not more often, where a date is not near yet when it is first tried, or where a reload
-//! makes the pairing accept dates for longer.
+//! **When they are forgotten.** A date near now, at most 180 seconds away (the window of the guidelines), is counted in the
+//! 512-second epoch in which it stops being near. Its cells begin again at zero with the epoch after the next. A date
+//! that the pairing accepts for longer (`max_age_seconds` over 180, or `check_resdate = false`) is also counted in the
+//! table of lasting dates, which is never cleared and decides if the date is not near. So such dates are remembered as
+//! long as the process lives. The price: after one million failures of such pairings (each block 32 times) or nine
+//! million (each block once), the table begins to lock out sound messages whose date is not near, until a restart. It
+//! never locks out one whose date is near. A budget can be granted twice, but not more often, if a date is not near yet
+//! when it is first tried, or if a reload makes the pairing accept dates for longer.
 //!
-//! Counters go by FIU id and AA id: a reload of the keyring leaves them as they are. They are those of one process.
+//! Counters belong to FIU id and AA id: a reload of the keyring does not change them. They belong to one process.
 
 use std::sync::{
     Mutex, OnceLock, PoisonError,
@@ -45,13 +46,13 @@ use super::{
     tell_spent,
 };
 
-/// Failures of one (pairing, date), unless the keyring turns the pairing's budget off.
+/// The failures of one (pairing, date), unless the keyring turns the budget of the pairing off.
 pub const DATE_BUDGET: u32 = 4096;
 
-/// How far from now a date is near: the guidelines' window.
+/// Up to this distance from now a date is near: the window of the guidelines.
 const NEAR: TimeDelta = TimeDelta::seconds(180);
-/// Seconds of an epoch: more than the 420 for which a date of 15 digits is near, so that what is near ends in this
-/// epoch or in the next.
+/// The seconds of an epoch: more than the 420 for which a date of 15 digits is near, so that every near date ends in
+/// this epoch or in the next.
 const EPOCH: u64 = 512;
 /// Cells of a table for (pairing, date, last block): 4 MiB.
 const BLOCK_CELLS: usize = 1 << 19;
@@ -75,15 +76,15 @@ pub(super) struct Table {
     dates: Sketch,
 }
 
-/// A counter of the message is spent: it must not be decrypted.
+/// A counter of the message is used up: it must not be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent;
 
-/// What one message is counted under.
+/// The counters of one message.
 pub(super) struct Account<'a> {
     budget: &'a Budget,
     pairing: &'a Pairing,
-    /// None where the pairing has no budget.
+    /// `None` if the pairing has no budget.
     counters: Option<Counters<'a>>,
 }
 
@@ -135,8 +136,8 @@ impl Budget {
         self.refused.load(Relaxed)
     }
 
-    /// The account of a message of `pairing` that is accepted `now`; `instants` are those of its date. The hashes are of
-    /// pairing and date, and of these and the last block.
+    /// The account of a message of `pairing` that is accepted `now`; `instants` are those of its date. The hashes are
+    /// of pairing and date, and of these and the last block.
     pub(super) fn account<'a>(
         &'a self,
         pairing: &'a Pairing,

@@ -1,18 +1,19 @@
-//! Which message opened for each last block, and when: the first, and no other.
+//! Which message opened first for each last block, and when.
 //!
-//! **What opens costs nothing, once.** That most changes of a message open tells as much as that few do: flipping bits
-//! of the `txnid` through `iv` fails only where it makes an `&`. No two sound messages end in the same block, so of all
-//! that end in one only the first that opens does, as often as it comes; any other that opens has failed and is charged.
+//! **A message that opens costs nothing, once.** A change that opens tells an attacker as much as one that fails: a flipped
+//! bit of the `txnid` through `iv` fails only if it makes an `&`. Two sound messages never end in the same block. So of
+//! all messages with the same last block only the first that opens is opened, as often as it comes. Every other one
+//! that opens has failed and is charged.
 //!
 //! **Where they live.** In a fixed table of half a million cells of 32 bytes, 16 MiB. A message has two buckets of four
-//! cells and takes one in the bucket with more room (Azar et al., Balanced Allocations, 1999). If both are full, it takes
-//! the cell of the message that was noted longest ago: the table forgets. The messages of a pairing with
-//! `reopen = "refuse"` are never forgotten before their end: each keeps its cell, but one cell in four is left for the
-//! others. A message that finds no cell so is not decrypted. The first that does is one of the 300,000th or later
-//! that are kept at once.
+//! cells and takes one in the bucket with more room (Azar et al., Balanced Allocations, 1999). If both are full, it
+//! takes the cell of the message that was noted longest ago: the table forgets. The messages of a pairing with `reopen
+//! = "refuse"` are never forgotten before their end: each keeps its cell, but one cell in four is left for the others.
+//! A message that finds no such cell is not decrypted. That happens first when about 300,000 messages are kept at the
+//! same time.
 //!
-//! One message in 2^62 takes another's last block for its own, one in 2^32 another message for itself. The hashes have a
-//! key of the process, so that nobody can aim.
+//! The hashes can collide: one message in 2^62 has the hash of another last block, one in 2^32 that of another message
+//! with its last block. The hashes have a key of the process, so that nobody can aim.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -23,13 +24,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Opening, RETRY};
 
-/// Locks, each over its part of the table, so that threads seldom meet.
+/// The number of locks, each over a part of the table, so that threads rarely wait for each other.
 const PARTS: usize = 64;
 /// Buckets of a part.
 const BUCKETS: usize = 1 << 11;
 /// Cells of a bucket.
 const CELLS: usize = 4;
-/// Of these, how many are at most kept.
+/// The most of these that are kept.
 const KEPT: usize = 3;
 /// For how long a message is kept after its end, in case the clock is set back.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
@@ -49,11 +50,12 @@ struct Cell {
     block: u64,
     /// The upper half of its hash.
     message: u32,
-    /// When it ends, in seconds of the Unix epoch; 0 in a free cell, the most for a date that never ends.
+    /// When it ends, in seconds of the Unix epoch. 0 in a free cell, the largest value for a date that never ends.
     end: u32,
     /// The hash of the call that opened it; 0 if the call has no name.
     call: u64,
-    /// When it opened, or was noted as not expected, in milliseconds of the Unix epoch; above that [`OPENED`] and
+    /// When it opened, or was noted as not expected, in milliseconds of the Unix epoch. The bits above are [`OPENED`]
+    /// and
     /// [`KEEP`].
     noted: u64,
 }
@@ -72,7 +74,7 @@ pub(super) struct Note {
     pub(super) message: u64,
     /// The hash of the call that opens it, if it has a name.
     pub(super) call: Option<u64>,
-    /// Whether it opens for the caller; else it only counts as the message of its last block.
+    /// Whether it opens for the caller. If not, it only counts as the message of its last block.
     pub(super) opens: bool,
     /// Whether it must not be forgotten.
     pub(super) keep: bool,
@@ -82,7 +84,7 @@ pub(super) struct Note {
     pub(super) end: Option<DateTime<Utc>>,
 }
 
-/// Why a message that opens has failed all the same.
+/// Why a message that opens has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Barred {
     /// Another message with the same last block was opened before: one of the two was made from the other.
@@ -98,7 +100,7 @@ impl Default for Opened {
 }
 
 impl Opened {
-    /// A table of so many parts and buckets in each; both are powers of two.
+    /// A table with this many parts, and buckets in each. Both are powers of two.
     fn new(parts: usize, buckets: usize) -> Self {
         debug_assert!(parts.is_power_of_two() && buckets.is_power_of_two(), "or a hash would pick none");
         let part = || Mutex::new(vec![Bucket::default(); buckets].into());
@@ -122,7 +124,7 @@ impl Opened {
         room
     }
 
-    /// Notes a message: when it was opened first, or `None` if it does not open for the caller.
+    /// Notes a message. Returns when it was opened first, or `None` if it does not open for the caller.
     ///
     /// # Errors
     /// If it must not open.
@@ -139,7 +141,7 @@ impl Opened {
             *cell = Cell::default();
         }
         let of = |at: usize| Some((at, room(&part[at], note.keep, note.now)?));
-        // The bucket with more room; at equal room the first.
+        // The bucket with more room. If both have the same, the first.
         let best = places.into_iter().filter_map(of).min_by_key(|(_, room)| room.cost);
         let Some((at, room)) = best else {
             self.full.fetch_add(1, Relaxed);
@@ -150,7 +152,7 @@ impl Opened {
     }
 
     fn part(&self, block: u64) -> MutexGuard<'_, Box<[Bucket]>> {
-        // The highest bits, which pick no bucket.
+        // The highest bits, which do not pick a bucket.
         let part = block.rotate_left(8) & (self.parts.len() as u64 - 1);
         self.parts[usize::try_from(part).unwrap_or_default()].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,7 +170,7 @@ fn position(bucket: &Bucket, block: u64) -> Option<usize> {
 /// A cell that a message may take.
 struct Room {
     position: usize,
-    /// Less is better: with free cells, how many are taken; without, when the message was noted that goes.
+    /// Smaller is better. With free cells: how many are taken. Without: when the message in the cell was noted.
     cost: u64,
 }
 

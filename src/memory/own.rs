@@ -1,4 +1,4 @@
-//! The memory of one process: bounded, and gone with it.
+//! The memory of one process: bounded, and lost at its end.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -18,7 +18,7 @@ pub(super) struct Own {
     pub(super) opened: Opened,
 }
 
-/// What one message is remembered under.
+/// The account of one message.
 pub(super) struct Account<'a> {
     memory: &'a Own,
     subject: Subject<'a>,
@@ -36,7 +36,7 @@ pub(super) struct Attempt<'a> {
 impl Own {
     pub(super) fn account<'a>(&'a self, subject: Subject<'a>) -> Account<'a> {
         let Subject { pairing, envelope, instants, now, .. } = subject;
-        // The characters, since they are the salt: other digits for the same instant give another key.
+        // The characters of the date, since they are the salt: other digits for the same instant give another key.
         let date = self.hasher.hash_one((&pairing.fiu, &pairing.aa, envelope.date.text()));
         let block = self.hasher.hash_one((date, last_block(envelope)));
         let failures = self.budget.account(pairing, date, block, instants, now);
@@ -49,10 +49,11 @@ impl Account<'_> {
         self.failures.check()
     }
 
-    /// No `await` may stand between the end of this and [`Attempt::end`]: attempts then last microseconds, and a call that
-    /// is given up holds none.
+    /// No `await` may stand between the end of this and [`Attempt::end`]: attempts then last microseconds, and a call
+    /// that is given up holds none.
     pub(super) async fn begin(&self) -> Result<Attempt<'_>, Denied> {
-        // Asked before decrypting: afterwards the answer would tell that the message opens, as often as anybody asks.
+        // Checked before the decryption. After it, the answer would tell that the message opens, as often as anybody
+        // asks.
         if self.subject.is_kept() && !self.memory.opened.has_room(self.block, self.subject.now) {
             return Err(Denied::Unavailable);
         }

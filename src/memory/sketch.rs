@@ -1,8 +1,9 @@
-//! Counters in a fixed table: a count-min sketch (Cormode and Muthukrishnan, 2005) whose cells start anew by epochs.
+//! Counters in a fixed table: a count-min sketch (Cormode and Muthukrishnan, 2005) whose cells begin again with each
+//! epoch.
 //!
-//! A counter is four cells, picked by its hash, and stands at the least of them. Counters that share cells make each
-//! other stand too high, the less so since a failure raises only the cells that it has to (conservative update, Estan
-//! and Varghese, 2002); nothing makes one stand too low before its epoch has ended.
+//! A counter has four cells, picked by its hash. Its value is the lowest of them. Counters that share cells can make
+//! each other too high. A failure raises only the cells that it must (conservative update, Estan and Varghese, 2002),
+//! which keeps that small. A counter is never too low before its epoch has ended.
 
 use std::{
     iter,
@@ -12,17 +13,17 @@ use std::{
     },
 };
 
-/// Cells of a counter.
+/// The cells of a counter.
 const WAYS: usize = 4;
 
 /// A table of cells.
 pub(super) struct Sketch {
-    /// Each holds, from the lowest bit on: what is running (16 bits), what has failed (16 bits, up to [`MOST`]) and the
-    /// epoch in which that failed (32 bits). An older epoch than that of the counter stands for no failure at all.
+    /// Each has, from the lowest bit on: running attempts (16 bits), failures (16 bits, up to [`MOST`]), and the epoch
+    /// of the failures (32 bits). An epoch older than that of the counter means no failure.
     cells: Box<[AtomicU64]>,
 }
 
-/// A counter of one epoch, all of whose failures are forgotten with it.
+/// A counter of one epoch. Its failures are forgotten with the epoch.
 pub(super) struct Counter<'a> {
     cells: [&'a AtomicU64; WAYS],
     /// Up to `u32::MAX`.
@@ -31,7 +32,7 @@ pub(super) struct Counter<'a> {
     pub(super) limit: u64,
 }
 
-/// Failures that a cell counts at most.
+/// The most failures that a cell counts.
 const MOST: u64 = u16::MAX as u64;
 
 impl Sketch {
@@ -68,12 +69,12 @@ impl Counter<'_> {
         self.cells.iter().map(|cell| of(cell.load(SeqCst))).min().unwrap_or_default()
     }
 
-    /// Whether as much has failed as may.
+    /// Whether the failures have reached the limit.
     pub(super) fn is_spent(&self) -> bool {
         self.least(|cell| self.failed_in(cell)) >= self.limit
     }
 
-    /// Whether more than may fail has failed or is running.
+    /// Whether failures and running attempts together exceed the limit.
     pub(super) fn is_overdrawn(&self) -> bool {
         self.least(|cell| self.failed_in(cell) + running(cell)) > self.limit
     }
@@ -92,8 +93,8 @@ impl Counter<'_> {
         }
     }
 
-    /// Notes that an attempt runs no longer and has failed. The lock is one for the whole table: of two failures at
-    /// once, both would raise the same cells to the same count.
+    /// Notes that an attempt runs no longer and has failed. One lock guards the whole table: without it, two
+    /// simultaneous failures could raise the same cells to the same count.
     pub(super) fn fail(&self, _one_at_a_time: &MutexGuard<'_, ()>) {
         let raised = (self.least(|cell| self.failed_in(cell)) + 1).min(MOST);
         for cell in self.cells {
