@@ -190,7 +190,6 @@ def test_a_second_opening_is_refused_where_the_pairing_says_so(make: Make, tmp_p
     assert error.metadata["first_open_time"].startswith(opened.first_open_time.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
-@pending
 def test_a_store_that_is_away_is_tried_again_and_told(make: Make, tmp_path: Path) -> None:
     with Server("--keyring", refusing_keyring(tmp_path), "--store", "redis://127.0.0.1:1") as server:
         client = make(server.address)

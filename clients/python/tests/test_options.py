@@ -90,7 +90,7 @@ def test_an_address_that_nobody_serves_fails_no_call_as_long_as_another_does(mak
         ("unix:/a,b", "no comma"),
     ],
 )
-def test_what_is_no_address_is_refused_at_once(address: Any, told: str) -> None:
+def test_a_malformed_address_is_refused_at_once(address: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Client(address)
 
@@ -207,7 +207,7 @@ def test_a_token_does_not_leave_this_machine_in_plain_text_unless_insisted_on() 
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\n", "é"])
-def test_what_no_header_can_carry_is_no_token(make: Make, server: Server, token: str) -> None:
+def test_a_token_that_no_header_can_carry_is_refused(make: Make, server: Server, token: str) -> None:
     with pytest.raises(ValueError, match="the token is empty or") as raised:
         Client(server.address, token=token)
     assert not token or token not in str(raised.value)
@@ -219,7 +219,7 @@ def test_what_no_header_can_carry_is_no_token(make: Make, server: Server, token:
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 90_000])
-def test_a_time_limit_that_is_none_is_refused(timeout: float) -> None:
+def test_a_time_limit_that_no_call_can_have_is_refused(timeout: float) -> None:
     with pytest.raises(ValueError, match="the timeout is"):
         Client("127.0.0.1:1", timeout=timeout)
     with pytest.raises(ValueError, match="the timeout is"):

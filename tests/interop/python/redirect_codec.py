@@ -38,7 +38,7 @@ class Scheme(enum.Enum):
 
 
 class Sealed(NamedTuple):
-    """`ecreq` or `ecres`, and `iv`; None where the scheme sends none."""
+    """`ecreq` or `ecres`, and `iv`; None if the scheme sends no `iv`."""
 
     ciphertext: str
     iv: str | None

@@ -103,7 +103,7 @@ def test_date_of_a_client(client, pairings, leg, name, form, expected):
         issued = sent
     elif pairing.date_style == "tenths":
         issued = sent.replace(microsecond=200_000)
-    else:  # a `millis` pairing takes the last three digits for milliseconds, whoever wrote them
+    else:  # a `millis` pairing takes the last three digits for milliseconds, no matter who wrote them
         issued = sent.replace(second=0, microsecond=int(date[12:]) * 1000)
     assert response.issue_time == issued
 

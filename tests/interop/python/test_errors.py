@@ -326,7 +326,7 @@ def test_a_requestor_that_is_neither_fiu_nor_lsp_opens_as_unspecified_and_is_rep
         pytest.param("0604202605107", id="13-digits"),
     ],
 )
-def test_a_date_that_is_none_is_malformed(client, pairings, leg, date):
+def test_a_date_that_does_not_exist_is_malformed(client, pairings, leg, date):
     params = seal(pairings["iv"], leg) | {DATE[leg]: date}
     refusal = decode_refused(client, leg, pairings["iv"], params)
     check(refusal, INVALID_ARGUMENT, "DATE_MALFORMED", parameter=DATE[leg])
@@ -529,7 +529,7 @@ def test_a_request_over_64_kib_is_too_large(client, pairings):
 
 def test_the_server_ends_a_call_whose_deadline_passed(server, pairings):
     # A deadline of the client's own usually fires here first and hides the server's answer; sent as bare metadata only
-    # the server knows of it. One millisecond is less than any PBKDF2 derivation takes.
+    # the server knows of it. Any PBKDF2 derivation takes longer than a millisecond.
     with pytest.raises(grpc.RpcError) as raised:
         server.stub().EncodeRedirect(bare_request(pairings["v1.2"]), metadata=[("grpc-timeout", "1m")])
     check(read(raised.value), grpc.StatusCode.DEADLINE_EXCEEDED, "TIMED_OUT")

@@ -317,7 +317,6 @@ class ErrorsTest {
   }
 
   @Test
-  @Pending
   void aStoreThatIsAwayIsTriedAgainAndTold() throws Exception {
     try (Server refusing =
             Server.start("--keyring", refusingKeyring(), "--store", "redis://127.0.0.1:1");

@@ -134,7 +134,7 @@ class OptionsTest {
         "unix:",
         "a:1,unix:/b"
       })
-  void whatIsNoAddressIsRefusedAtOnce(String addresses) {
+  void aMalformedAddressIsRefusedAtOnce(String addresses) {
     assertThrows(
         IllegalArgumentException.class, () -> RedirectClient.builder(addresses.split(",")));
   }
@@ -290,7 +290,7 @@ class OptionsTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"", "two words", "line\n", "é"})
-  void whatNoHeaderCanCarryIsNoToken(String token) {
+  void aTokenThatNoHeaderCanCarryIsRefused(String token) {
     RedirectClient.Builder builder = RedirectClient.builder("127.0.0.1:1");
     var error = assertThrows(IllegalArgumentException.class, () -> builder.token(token));
     assertTrue(token.isEmpty() || !error.getMessage().contains(token));
@@ -303,7 +303,7 @@ class OptionsTest {
 
   @ParameterizedTest
   @ValueSource(longs = {0, -1, 100_000_000})
-  void aTimeLimitThatIsNoneIsRefused(long millis) {
+  void aTimeLimitThatNoCallCanHaveIsRefused(long millis) {
     Duration timeout = Duration.ofMillis(millis);
     RedirectClient.Builder builder = RedirectClient.builder("127.0.0.1:1");
     assertThrows(IllegalArgumentException.class, () -> builder.timeout(timeout));

@@ -196,7 +196,7 @@ public final class RivalServer extends RedirectServiceImplBase {
     try {
       return Members.readRedirect(RedirectCodec.open(key, iv, ciphertext));
     } catch (GeneralSecurityException | IllegalArgumentException e) {
-      // Without a MAC, an answer that tells padding from members would decrypt for whoever asks often enough.
+      // Without a MAC, an answer that tells padding from members would decrypt for an attacker who asks often enough.
       throw new IllegalArgumentException("the message cannot be opened");
     }
   }

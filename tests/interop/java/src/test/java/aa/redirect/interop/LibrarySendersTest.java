@@ -268,7 +268,7 @@ class LibrarySendersTest extends WithServer {
   }
 
   @Test
-  void aRequestorTypeThatIsNoneOpensAndIsReported() {
+  void anUnknownRequestorTypeOpensAndIsReported() {
     String date = WireDate.MILLIS.write(Instant.now());
     Map<String, String> query =
         Sealed.request(PAIRING, date, "txnid=" + TXNID + "&userid=u@iv&redirect=https://fiu.example/&srcref=h")

@@ -109,7 +109,7 @@ class OperationsTest {
       }
     }
 
-    /** Waits until more calls have been answered by whoever seals with this secret. */
+    /** Waits until more calls have been answered by the server that seals with this secret. */
     void awaitSealedWith(String secretId) throws Exception {
       int before = sealed.getOrDefault(secretId, 0);
       await(() -> sealed.getOrDefault(secretId, 0) > before + 60, "no calls are sealed with " + secretId);

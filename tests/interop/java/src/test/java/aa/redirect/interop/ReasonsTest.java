@@ -217,7 +217,7 @@ class ReasonsTest extends WithServer {
         "310220260000000", "011320260000000", "010120262400000", "010120260060000", "0101202600000",
         "010120260000600000", "01012026000060000", "010120260000x00", "1", "０１０１２０２６００００００００"
       })
-  void aDateThatIsNoneIsRefused(String date) throws Exception {
+  void aDateThatDoesNotExistIsRefused(String date) throws Exception {
     Map<String, String> query = Sealed.request(Keyring.IV, now(), MEMBERS).requestQuery();
     query.put("reqdate", Members.escapeAll(date));
     malformed(decodeRequest(Keyring.IV, query), "DATE_MALFORMED", "reqdate");
@@ -328,7 +328,7 @@ class ReasonsTest extends WithServer {
     encode(request).is(RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE");
   }
 
-  // UNDECIPHERABLE: whoever can tell one cause from another can decrypt a message by asking often enough.
+  // UNDECIPHERABLE: an attacker who can tell one cause from another can decrypt a message by asking often enough.
 
   @Test
   void everythingBehindTheKeyFailsAlike() throws Exception {

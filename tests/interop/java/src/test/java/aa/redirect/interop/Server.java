@@ -42,7 +42,7 @@ final class Server implements AutoCloseable {
     List<String> command = new ArrayList<>(List.of(binary.toString(), "--listen", listen, "--log", "json"));
     command.addAll(List.of(settings));
     ProcessBuilder builder = new ProcessBuilder(command);
-    // Settings of whoever runs the tests are not ours.
+    // The settings of the user who runs the tests are not ours.
     builder.environment().keySet().removeIf(name -> name.startsWith("AA_REDIRECT_"));
     builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
     return new Server(builder.start());
