@@ -1,12 +1,15 @@
 package redirect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 
 	redirectv1 "aa/redirect/v1"
 )
@@ -71,7 +74,10 @@ func (c *Client) EncodeRedirect(ctx context.Context, request EncodeRedirectReque
 		return SealedRedirect{}, err
 	}
 	answer, err := call(ctx, c, "EncodeRedirect", message, c.service.EncodeRedirect)
-	return SealedRedirect{keep(answer)}, err
+	sent := Expected{
+		TxnID: answer.GetTxnid(), SessionID: request.Redirect.SessionID, UserID: request.Redirect.UserID, AA: request.AA,
+	}
+	return SealedRedirect{keep(answer), keep(&sent)}, err
 }
 
 // DecodeRedirect opens the redirect that a browser brought. Called by an AA.
@@ -110,9 +116,13 @@ func (c *Client) DecodeCallback(
 	answer, err := call(ctx, c, "DecodeCallback", message, c.service.DecodeCallback)
 	opened := OpenedCallback{keep(answer)}
 	if err == nil {
-		c.report(ctx, DeviationReport{"DecodeCallback", opened.FIU(), opened.AA(), opened.Deviations()})
+		err = compare(message.Expected, answer)
 	}
-	return opened, err
+	if err != nil {
+		return OpenedCallback{}, err
+	}
+	c.report(ctx, DeviationReport{"DecodeCallback", opened.FIU(), opened.AA(), opened.Deviations()})
+	return opened, nil
 }
 
 // Pairings are those that the server holds, by FIU and AA. They are fetched in pages, one call each; an error ends them.
@@ -134,6 +144,33 @@ func (c *Client) Pairings(ctx context.Context) iter.Seq2[Pairing, error] {
 				return
 			}
 		}
+	}
+}
+
+// compare does what the service does: one that is older than the field `expected` ignores it and would open anything.
+func compare(expected *redirectv1.ExpectedCallback, answer *redirectv1.DecodeCallbackResponse) error {
+	if expected == nil {
+		return nil
+	}
+	var differ []string
+	for _, field := range []struct{ name, want, got string }{
+		{"txnid", expected.Txnid, answer.GetCallback().GetTxnid()},
+		{"sessionid", expected.Sessionid, answer.GetCallback().GetSessionid()},
+		{"userid", expected.Userid, answer.GetCallback().GetUserid()},
+		{"aa_id", cmp.Or(expected.AaId, answer.GetAaId()), answer.GetAaId()},
+	} {
+		if field.want != field.got {
+			differ = append(differ, field.name)
+		}
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	fields := strings.Join(differ, ", ")
+	return &Error{
+		Reason: ReasonNotExpected, Code: codes.FailedPrecondition, Method: "DecodeCallback", Tries: 1,
+		Message:  "the callback opens, but is not the expected one: " + fields + " differ",
+		Metadata: map[string]string{"fields": fields, "fiu_id": answer.GetFiuId(), "aa_id": answer.GetAaId()},
 	}
 }
 

@@ -127,7 +127,7 @@ type Expectation interface{ expectation() }
 type Expected struct {
 	Hidden
 
-	// TxnID, SessionID and UserID are what the FIU sent; TxnID comes from [SealedRedirect.TxnID].
+	// TxnID, SessionID and UserID are what the FIU sent: [SealedRedirect.Expected] has them.
 	TxnID, SessionID, UserID string
 	// AA is the AA that the user was sent to. Empty: any.
 	AA string

@@ -13,7 +13,8 @@ import (
 
 // SealedRedirect is a redirect for the user's browser. It does not change and prints without the URL.
 type SealedRedirect struct {
-	m kept[redirectv1.EncodeRedirectResponse]
+	m    kept[redirectv1.EncodeRedirectResponse]
+	sent kept[Expected]
 }
 
 // Location is the URL of the AA's web view with the sealed parameters, as exact text for the Location header. It is the
@@ -49,8 +50,17 @@ func (r SealedRedirect) Params() RedirectParams {
 	}
 }
 
-// TxnID is the one given or made. Keep it with the user's session for [Expected].
+// TxnID is the one given or made.
 func (r SealedRedirect) TxnID() string { return r.m.get().GetTxnid() }
+
+// Expected is what the callback must answer: keep it with the user's session for [Client.DecodeCallback]. Its AA is the one
+// that the request named.
+func (r SealedRedirect) Expected() Expected {
+	if sent := r.sent.get(); sent != nil {
+		return *sent
+	}
+	return Expected{}
+}
 
 // SecretID names the secret that sealed.
 func (r SealedRedirect) SecretID() string { return r.m.get().GetSecretId() }

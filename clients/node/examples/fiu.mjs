@@ -13,17 +13,16 @@ const app = express();
 
 app.get('/consent', async (request, response) => {
   const sessionid = randomUUID();
-  const userid = '9999988888@alpha';
   const sealed = await client.encodeRedirect({
     fiuId: 'fiu@sandbox',
     redirect: {
       sessionid, // no txnid: the service makes one
-      userid,
+      userid: '9999988888@alpha',
       redirect: 'https://app.fiu.example/aa/return',
       srcref: ['c1a0bd12-5e4b-4a0a-8a2e-0f1d2c3b4a59'], // the consent handle
     },
   });
-  sent.set(sessionid, { txnid: sealed.txnid, sessionid, userid, aaId: 'alpha-aa' });
+  sent.set(sessionid, sealed.expected);
   response.cookie('session', sessionid, { httpOnly: true, secure: true });
   response.set('Location', sealed.location).sendStatus(303); // the URL is the user's secret: not for logs
 });

@@ -16,6 +16,7 @@ import { bearer, checkDeadline, targets } from './options.js';
 import type { ClientOptions, DeviationReport } from './options.js';
 import { pairingOf } from './pairings.js';
 import type { Pairing } from './pairings.js';
+import { NOT_COMPARED } from './requests.js';
 import type {
   CallOptions,
   DecodeCallbackRequest,
@@ -60,7 +61,7 @@ export class RedirectClient {
 
   /** Seals what an FIU asks an AA for. Called by an FIU, before the user leaves. Rejects with a {@link RedirectError}. */
   async encodeRedirect(request: EncodeRedirectRequest, options?: CallOptions): Promise<SealedRedirect> {
-    return new SealedRedirect(await this.#call(RPC.encodeRedirect, convert.encodeRedirect(request), options));
+    return new SealedRedirect(await this.#call(RPC.encodeRedirect, convert.encodeRedirect(request), options), request);
   }
 
   /** Opens the redirect that a browser brought. Called by an AA. Rejects with a {@link RedirectError}. */
@@ -81,6 +82,7 @@ export class RedirectClient {
    */
   async decodeCallback(request: DecodeCallbackRequest, options?: CallOptions): Promise<OpenedCallback> {
     const opened = new OpenedCallback(await this.#call(RPC.decodeCallback, convert.decodeCallback(request), options));
+    compare(request.expected, opened);
     this.#report('DecodeCallback', opened);
     return opened;
   }
@@ -153,6 +155,25 @@ export class RedirectClient {
       process.emitWarning(`onDeviations threw: ${String(error)}`, 'AaRedirectWarning');
     }
   }
+}
+
+/** Does what the service does: one that is older than the field `expected` ignores it and would open anything. */
+function compare(expected: DecodeCallbackRequest['expected'], { callback, fiuId, aaId }: OpenedCallback): void {
+  if (expected === NOT_COMPARED) return;
+  const pairs = {
+    txnid: [expected.txnid, callback.txnid],
+    sessionid: [expected.sessionid ?? '', callback.sessionid],
+    userid: [expected.userid, callback.userid],
+    aa_id: [expected.aaId === undefined || expected.aaId === '' ? aaId : expected.aaId, aaId],
+  };
+  const differ = Object.entries(pairs).filter(([, [want, got]]) => want !== got);
+  if (differ.length === 0) return;
+  const fields = differ.map(([name]) => name).join(', ');
+  throw new RedirectError({
+    ...{ reason: 'NOT_EXPECTED', code: status.FAILED_PRECONDITION, method: 'DecodeCallback', tries: 1 },
+    serviceMessage: `the callback opens, but is not the expected one: ${fields} differ`,
+    metadata: { fields, fiu_id: fiuId, aa_id: aaId },
+  });
 }
 
 interface Attempt {

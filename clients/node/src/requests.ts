@@ -107,7 +107,7 @@ export type DecodeRedirectRequest = Source<RedirectParams> & {
 
 /** What the FIU's record says. A callback that differs is refused (`NOT_EXPECTED`); a spliced one shows nowhere else. */
 export interface Expected {
-  /** What the FIU sent, from `SealedRedirect.txnid`. */
+  /** What the FIU sent; `SealedRedirect.expected` has all. */
   readonly txnid: string;
   /** What the FIU sent; left out: empty. */
   readonly sessionid?: string;

@@ -10,6 +10,7 @@ import { nameOf } from './enums.js';
 import type { CallbackStatus, Deviation, RequestorType, Unknown } from './enums.js';
 import { RedirectError } from './errors.js';
 import * as pb from './gen/aa/redirect/v1/redirect_pb.js';
+import type { EncodeRedirectRequest, Expected } from './requests.js';
 
 /** A repair, and the place where it was made. */
 export interface DeviationDetail {
@@ -126,10 +127,20 @@ export class CallbackMembers extends Printed {
 /** A redirect for the user's browser. */
 export class SealedRedirect extends Printed {
   readonly #m: pb.EncodeRedirectResponse;
+  readonly #expected: Expected;
   /** @internal */
-  constructor(message: pb.EncodeRedirectResponse) {
+  constructor(
+    message: pb.EncodeRedirectResponse,
+    { aaId, redirect: { sessionid = '', userid } }: EncodeRedirectRequest,
+  ) {
     super();
     this.#m = message;
+    this.#expected = Object.freeze({
+      txnid: message.txnid,
+      sessionid,
+      userid,
+      ...(aaId === undefined ? {} : { aaId }),
+    });
     Object.freeze(this);
   }
   /**
@@ -160,9 +171,13 @@ export class SealedRedirect extends Printed {
     const { fi, reqdate, ecreq, iv, requestorType } = present(this.#m.params);
     return Object.freeze({ fi, reqdate, ecreq, iv, requestorType });
   }
-  /** The one given or made. Keep it with the user's session for `expected`. */
+  /** The one given or made. */
   get txnid(): string {
     return this.#m.txnid;
+  }
+  /** What the callback must answer: keep it with the user's session for `decodeCallback`. */
+  get expected(): Expected {
+    return this.#expected;
   }
   /** Names the secret that sealed. */
   get secretId(): string {

@@ -47,9 +47,7 @@ func (b *backend) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil { // the AA has no web view in the keyring
 		return err
 	}
-	b.sent.Store(members.SessionID, redirect.Expected{
-		TxnID: sealed.TxnID(), SessionID: members.SessionID, UserID: members.UserID, AA: "alpha-aa",
-	})
+	b.sent.Store(members.SessionID, sealed.Expected())
 	http.SetCookie(w, &http.Cookie{Name: "session", Value: members.SessionID, HttpOnly: true, Secure: true})
 	http.Redirect(w, r, url, http.StatusSeeOther) // the URL is the user's secret: not for logs
 	return nil

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import grpc from '@grpc/grpc-js';
 
 import { CALLBACK, REQUEST, deriveKey, encrypt, mask, seal, writeDate, writeQuery } from '../codec.js';
-import { readRefusal } from '../example/refusal.js';
+import { readRefusal } from './refusal.js';
 import { writeCallback, writeRedirect } from '../members.js';
 import { makePairings } from './pairings.js';
 import { call, connect, randomSecret, startService } from './service.js';

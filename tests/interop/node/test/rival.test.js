@@ -13,7 +13,8 @@ import { fileURLToPath } from 'node:url';
 
 import { makePairings } from './pairings.js';
 import { Random } from './random.js';
-import { call, connect, startService } from './service.js';
+import { call, connect } from './packaged.js';
+import { startService } from './service.js';
 
 test('the rival opens what the service seals, and the service what the rival seals', async (t) => {
   const all = makePairings();

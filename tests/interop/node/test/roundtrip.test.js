@@ -8,7 +8,9 @@ import { CALLBACK, REQUEST, open, readQuery, seal, writeDate, writeQuery } from 
 import { readCallback, readRedirect, writeCallback, writeRedirect } from '../members.js';
 import { conventions, makePairings } from './pairings.js';
 import { Random, SEED, inParallel } from './random.js';
-import { call, connect, startService, toMillis, toTimestamp } from './service.js';
+import { call, connect } from './packaged.js';
+import { call as callWithPages, connect as connectWithPages } from './service.js';
+import { startService, toMillis, toTimestamp } from './service.js';
 
 const WINDOW = 180_000;
 const STATUS = { CALLBACK_STATUS_SUCCESS: 'S', CALLBACK_STATUS_FAILURE: 'F' };
@@ -254,14 +256,16 @@ for (const name of ['iv-rotated-aa', 'v1.2-rotated-aa']) {
 }
 
 test('ListPairings shows every pairing in pages, ordered, and no secret', async () => {
+  const paging = connectWithPages(service.address);
   const found = [];
   let pageToken = '';
   do {
-    const page = await call(client, 'listPairings', { pageSize: 4, pageToken });
+    const page = await callWithPages(paging, 'listPairings', { pageSize: 4, pageToken });
     assert.ok(page.pairings.length <= 4);
     found.push(...page.pairings);
     pageToken = page.nextPageToken;
   } while (pageToken);
+  paging.close();
   const ids = ({ fiu, aa }) => `${fiu}\0${aa}`;
   const order = (a, b) => Buffer.compare(Buffer.from(ids(a)), Buffer.from(ids(b)));
   const expected = [...pairings.list].sort(order).map((pairing) => ({
@@ -272,6 +276,13 @@ test('ListPairings shows every pairing in pages, ordered, and no secret', async 
     webviewUrl: pairing.webview ?? '',
     handles: pairing.handles ?? [],
     secrets: pairing.secrets.map(({ id, use }) => ({ id, state: `SECRET_STATE_${use ? 'DECODE_ONLY' : 'PRIMARY'}` })),
+    redirectHosts: pairing.redirect_hosts ?? [],
+    maxAge: { seconds: 180, nanos: 0 },
+    dateStyle: conventions(pairing).date,
+    listSyntax: pairing.lists ?? 'repeated',
+    checkResdate: true,
+    reopen: 'REOPEN_REPORT',
+    authentication: 'AUTHENTICATION_OFF',
   }));
   assert.deepEqual(found, expected);
 });

@@ -6,7 +6,8 @@ import { after, before, test } from 'node:test';
 
 import { CALLBACK, REQUEST, percentEncode, seal, writeDate, writeQuery } from '../codec.js';
 import { makePairings } from './pairings.js';
-import { call, connect, startService, toMillis } from './service.js';
+import { call, connect } from './packaged.js';
+import { startService, toMillis } from './service.js';
 
 const pairings = makePairings();
 let service, client;
