@@ -13,7 +13,8 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from aa_redirect import AsyncClient, Redirect
+from aa_redirect import AsyncClient, Redirect, RedirectError
 from aa_redirect._proto import redirect_pb2 as pb
 
 ROOT = Path(__file__).parents[3]
@@ -304,65 +305,40 @@ def frame_types(data: bytes) -> bytes:
     return bytes(types)
 
 
-# --- a server with more work than it can do ---------------------------------------------------------------------------
+# --- servers that are busy, and servers that wait ---------------------------------------------------------------------
 
 
-class Flood:
-    """PBKDF2 calls that arrive all at once over several connections; they end with the context.
+@contextmanager
+def waiting_server(*settings: object) -> Iterator[Server]:
+    """A server whose decode calls wait for a store that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        store = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
+        waiting = ("--store", store, "--store-outage", "closed", "--store-timeout-milliseconds", 10_000)
+        with Server("--sandbox", "--admin-listen", "127.0.0.1:0", *waiting, *settings) as server:
+            yield server
 
-    1,024 of them may wait; more are shed. The server needs `--sandbox`, `--kdf-threads 1` and an admin port.
-    """
 
-    def __init__(self, server: Server, calls: int) -> None:
-        self._server = server
-        self._channels = [
-            grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) for _ in range(16)
-        ]
-        for channel in self._channels:
-            grpc.channel_ready_future(channel).result(20)
-        methods = [
-            channel.unary_unary(
-                "/aa.redirect.v1.RedirectService/EncodeRedirect",
-                request_serializer=pb.EncodeRedirectRequest.SerializeToString,
-                response_deserializer=pb.EncodeRedirectResponse.FromString,
-            )
-            for channel in self._channels
-        ]
+@contextmanager
+def flooded_server(make: Callable[..., Any]) -> Iterator[list[RedirectError | None]]:
+    """What 1,800 PBKDF2 calls that arrive all at once came to. 1,024 may wait, and one thread works."""
+    with Server("--sandbox", "--kdf-threads", 1) as server, ThreadPoolExecutor(1_800) as pool:
+        clients = [make(server.address, timeout=30) for _ in range(12)]
+        for client in clients:
+            list(client.list_pairings())
         # Paused, so that not one is answered before the last one is there.
         server.pause()
-        self._calls = [methods[i % 16].future(self._request(i), timeout=60) for i in range(calls)]
-        time.sleep(0.5)
+        calls = [pool.submit(_call_with_a_date_of_its_own, clients[i % 12], i) for i in range(1_800)]
+        time.sleep(3)
         server.go_on()
-        self.started = calls
-        self.wait_for_calls(calls)
-
-    def wait_for_calls(self, calls: int) -> None:
-        """Until the server has begun this many calls."""
-        wait_for(lambda: self._server.metric("grpc_server_started_total", "EncodeRedirect") >= calls)
-
-    @staticmethod
-    def _request(number: int) -> pb.EncodeRedirectRequest:
-        # A date of its own: calls that share one share a derivation. A minute has 1,000 of them, and the present one is
-        # for the calls of the test.
-        minute = datetime.now(timezone.utc).replace(second=0, microsecond=0)
-        minute += timedelta(minutes=1 if number < 1000 else -1)
-        request = pb.EncodeRedirectRequest(
-            fiu_id=FIU,
-            redirect=pb.Redirect(
-                userid=SLOW_REDIRECT.userid, redirect=SLOW_REDIRECT.redirect, srcref=SLOW_REDIRECT.srcref
-            ),
-        )
-        request.issue_time.FromDatetime(minute + timedelta(milliseconds=number % 1000))
-        return request
-
-    def __enter__(self) -> Flood:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for call in self._calls:
-            call.cancel()
-        for channel in self._channels:
-            channel.close()
+        yield [call.result() for call in calls]
 
 
-BUSY = ("--sandbox", "--kdf-threads", 1, "--admin-listen", "127.0.0.1:0")
+def _call_with_a_date_of_its_own(client: Any, number: int) -> RedirectError | None:
+    # Calls that share a date share a derivation, and a minute has 1,000 dates.
+    minute = datetime.now(timezone.utc).replace(second=0, microsecond=0) + timedelta(minutes=number // 1_000)
+    date = minute + timedelta(milliseconds=number % 1_000)
+    try:
+        client.encode_redirect(fiu_id=FIU, redirect=SLOW_REDIRECT, issue_time=date)
+    except RedirectError as error:
+        return error
+    return None

@@ -19,9 +19,21 @@ from typing import Any
 
 import grpc
 import pytest
-from conftest import Make, pending
+from conftest import Make
 from google.rpc import error_details_pb2
-from support import AA, BUSY, FIU, REDIRECT, SLOW_REDIRECT, Flood, Refusal, Script, Server, detailed, retry_in
+from support import (
+    AA,
+    FIU,
+    REDIRECT,
+    Refusal,
+    Script,
+    Server,
+    detailed,
+    flooded_server,
+    retry_in,
+    wait_for,
+    waiting_server,
+)
 
 from aa_redirect import (
     NOT_COMPARED,
@@ -137,45 +149,30 @@ def test_unknown_and_forbidden_callers_are_told_so(make: Make, tmp_path: Path) -
 
 def test_an_overloaded_server_says_when_to_try_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_retry, "TRIES", 1)
-    with Server(*BUSY) as server, Flood(server, 1_800):
-        client = make(server.address)
-
-        minute = datetime.now(timezone.utc).replace(second=0, microsecond=0)
-
-        def call(number: int) -> RedirectError | None:
-            date = minute + timedelta(milliseconds=number)
-            try:
-                client.encode_redirect(fiu_id=FIU, redirect=SLOW_REDIRECT, issue_time=date)
-            except RedirectError as error:
-                return error
-            return None
-
-        # More than have become free in the queue since it was full.
-        with ThreadPoolExecutor(200) as pool:
-            answers = list(pool.map(call, range(400)))
-    error = next(answer for answer in answers if answer and answer.reason is Reason.OVERLOADED)
-    assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    with flooded_server(make) as errors:
+        error = next(error for error in errors if error)
+    assert (error.reason, error.code) == (Reason.OVERLOADED, grpc.StatusCode.RESOURCE_EXHAUSTED)
     assert error.retry_delay is not None
     assert error.retry_delay > timedelta(0)
 
 
 def test_a_draining_server_says_that_it_is_not_ready(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_retry, "TRIES", 1)
-    with Server(*BUSY, "--drain-timeout", 1) as server, Flood(server, 1_000) as flood:
+    with waiting_server("--drain-timeout", 1) as server, ThreadPoolExecutor() as pool:
         client = make(server.address, timeout=30)
-        with ThreadPoolExecutor() as pool:
-            call = pool.submit(refusal, lambda: client.encode_redirect(fiu_id=FIU, redirect=SLOW_REDIRECT))
-            flood.wait_for_calls(1_001)
-            server.terminate()
+        sealed = client.encode_redirect(fiu_id=FIU, redirect=REDIRECT)
+        call = pool.submit(refusal, lambda: client.decode_redirect(sealed.location, aa_id=AA))
+        wait_for(lambda: server.metric("grpc_server_started_total", "DecodeRedirect"))
+        server.terminate()
         error = call.result()
     assert (error.reason, error.code) == (Reason.NOT_READY, grpc.StatusCode.UNAVAILABLE)
 
 
-@pending
 def test_a_deadline_that_the_service_notices_first_is_timed_out(make: Make) -> None:
-    with Server(*BUSY, "--max-deadline", 1) as server, Flood(server, 1_000):
+    with waiting_server("--max-deadline", 1) as server:
         client = make(server.address, timeout=30)
-        error = refusal(lambda: client.encode_redirect(fiu_id=FIU, redirect=SLOW_REDIRECT))
+        sealed = client.encode_redirect(fiu_id=FIU, redirect=REDIRECT)
+        error = refusal(lambda: client.decode_redirect(sealed.location, aa_id=AA))
     assert (error.reason, error.code) == (Reason.TIMED_OUT, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 

@@ -40,7 +40,6 @@ final class Server implements AutoCloseable {
 
   private final Process process;
   private final BlockingQueue<JsonObject> calls = new LinkedBlockingQueue<>();
-  private volatile String admin = "";
   final String address;
 
   static Path binary() {
@@ -103,9 +102,6 @@ final class Server implements AutoCloseable {
           continue;
         }
         JsonObject entry = JsonParser.parseString(line).getAsJsonObject();
-        if (entry.has("admin_listen")) {
-          admin = entry.get("admin_listen").getAsString();
-        }
         if (entry.get("message").getAsString().equals("serving")) {
           listening.complete(entry.get("listen").getAsString());
         }
@@ -136,22 +132,6 @@ final class Server implements AutoCloseable {
         .filter(call -> call.get("request_id").getAsString().equals(requestId))
         .findFirst()
         .orElseThrow();
-  }
-
-  /** How many calls of EncodeRedirect the server has begun; it needs an admin port. */
-  double started() {
-    try (var metrics = java.net.URI.create("http://" + admin + "/metrics").toURL().openStream()) {
-      return new String(metrics.readAllBytes(), StandardCharsets.UTF_8)
-          .lines()
-          .filter(
-              line ->
-                  line.startsWith("grpc_server_started_total")
-                      && line.contains("\"EncodeRedirect\""))
-          .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
-          .sum();
-    } catch (IOException failed) {
-      throw new UncheckedIOException(failed);
-    }
   }
 
   void terminate() {
