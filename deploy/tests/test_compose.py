@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.calls import RedirectServiceStub, channel, messages, redirect_request
-from support.containers import PODMAN, build, run, stand_in
+from support.containers import PODMAN, ULIMITS, build, run, stand_in
 from support.processes import DEPLOY, ROOT, get, wait_for
 
 FILE = DEPLOY / "compose" / "compose.yaml"
@@ -30,10 +30,8 @@ def project(tmp_path_factory) -> Iterator[None]:
     stand_in(services["prometheus"]["image"], folder / "prometheus", {"/bin/prometheus": "prometheus"})
     # podman-compose takes podman with its options from one word.
     podman = folder / "podman"
-    limits = "--ulimit nofile=4096:4096 --ulimit nproc=4096:4096"
     podman.write_text(
-        "#!/bin/sh\nfor word; do case $word in run|create) made=yes; break;; esac; done\n"
-        f'command=$1; if [ "$made" ]; then shift; exec {" ".join(PODMAN)} "$command" {limits} "$@"; fi\n'
+        f'#!/bin/sh\ncase $1 in\nrun|create) command=$1; shift; exec {" ".join(PODMAN)} "$command" {" ".join(ULIMITS)} "$@" ;;\nesac\n'
         f'exec {" ".join(PODMAN)} "$@"\n'
     )
     podman.chmod(0o755)

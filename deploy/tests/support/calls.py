@@ -42,7 +42,9 @@ def credentials(ca: Path, certificate: Path, key: Path) -> grpc.ChannelCredentia
 
 
 def channel(target: str, secure: grpc.ChannelCredentials | None = None) -> grpc.Channel:
-    return grpc.secure_channel(target, secure) if secure else grpc.insecure_channel(target)
+    # For a Unix socket gRPC sends the path as `:authority`, which is no authority.
+    options = [("grpc.default_authority", "localhost")] if target.startswith("unix:") else None
+    return grpc.secure_channel(target, secure, options) if secure else grpc.insecure_channel(target, options)
 
 
 @dataclasses.dataclass
