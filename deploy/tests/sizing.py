@@ -1,4 +1,4 @@
-"""Measures what a call costs, for the table in docs/runbook.md: processor time a call and memory, by scheme and rate.
+"""Measures what a call costs, for a table of sizes: processor time a call and memory, by scheme and rate.
 
     AA_REDIRECT_BIN=target/release/aa-redirect target/deploy/venv/bin/python deploy/tests/sizing.py
 """
