@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
+mod alike;
 mod diagnosis;
 #[path = "../support/mod.rs"]
 mod support;
