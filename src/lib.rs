@@ -11,7 +11,7 @@
 //! | [`keyring`] | pairings and secrets, as a file says them | codec, files |
 //! | [`callers`] | who may call | codec, files |
 //! | [`keys`] | derived keys: cache, single flight, the PBKDF2 pool | codec, keyring |
-//! | [`memory`] | failures and first openings | codec, keyring |
+//! | [`memory`] | failures and first openings, in the process or in a shared store | codec, keyring |
 //! | [`exchange`] | opening and sealing one message | codec, keyring, keys, memory |
 //! | [`telemetry`] | logs, metrics, traces | names of codec, proto |
 //! | [`service`] | protobuf ↔ exchange, errors | exchange and what it uses, callers, telemetry, proto |

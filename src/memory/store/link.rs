@@ -172,7 +172,7 @@ impl Link {
         let tag = self.lost.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
         let mut probe = redis::cmd("EVAL");
         let probe = probe.arg("redis.call('HSET', KEYS[1], 'p', '') return redis.call('PEXPIRE', KEYS[1], 1000)");
-        let probe = probe.arg(1).arg(format!("{}{{{tag}}}:probe", super::PREFIX));
+        let probe = probe.arg(1).arg(format!("{}{{{tag}}}:probe", super::script::PREFIX));
         match timeout(shared.limit, connection.query(probe)).await {
             Ok(Ok(Value::Int(1))) => Ok(connection),
             Ok(Ok(_)) => Err("an answer that no store gives".to_owned()),

@@ -1,0 +1,195 @@
+//! A failure that is reserved in the store, from the reservation to what became of the decryption.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta};
+use redis::Value;
+use tokio::time;
+
+use super::{
+    Operation, Silent, Store,
+    script::{Names, RELEASE, RESERVE, RESOLVE, begin, hash},
+};
+use crate::memory::{DATE_BUDGET, Ended, Opening, Outcome, Subject, tell_changed, tell_spent};
+
+/// How long a message is remembered whose date never ends, after it was last seen.
+const ENDLESS: TimeDelta = TimeDelta::days(30);
+/// Between two questions whether a reservation can be had: at first, and at most.
+const WAIT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
+
+/// Why nothing was reserved.
+pub(in crate::memory) enum Unreserved {
+    Spent,
+    Silent,
+}
+
+/// A failure that is reserved in the store. Dropped without an end, it is given back.
+pub(in crate::memory) struct Reservation {
+    store: Arc<Store>,
+    names: Names,
+    token: [u8; 12],
+    /// How long the keys live, in milliseconds.
+    life: i64,
+    after: After,
+}
+
+/// What the store must be told once this is dropped.
+enum After {
+    Nothing,
+    /// That nothing failed.
+    GiveBack,
+    /// That the message failed.
+    Charge,
+    /// That nothing failed and nothing was opened in this call.
+    Forget([u8; 12]),
+}
+
+impl Store {
+    /// Reserves a failure, and waits while reservations that still run fill the budget.
+    pub(in crate::memory) async fn reserve(self: &Arc<Self>, subject: &Subject<'_>) -> Result<Reservation, Unreserved> {
+        let life = subject.end.map_or(ENDLESS, |end| end + subject.pairing.conventions.max_age - subject.now);
+        let mut reservation = Reservation {
+            store: Arc::clone(self),
+            names: Names::of(subject),
+            token: rand::random(),
+            life: life.num_milliseconds().max(1000),
+            after: After::Nothing,
+        };
+        let budget = subject.pairing.failure_budget;
+        if budget == 0 {
+            return Ok(reservation);
+        }
+        let command = |name: &str| {
+            let Reservation { names, token, life, .. } = &reservation;
+            let mut command = begin(name, &RESERVE, names);
+            command.arg(token).arg(budget).arg(DATE_BUDGET).arg(life);
+            command
+        };
+        let commands = [command("EVALSHA"), command("EVAL")];
+        let [mut pause, longest] = WAIT;
+        let names = reservation.names.clone();
+        let waits = self.is_closed_for(subject);
+        loop {
+            reservation.after = After::GiveBack;
+            match self.ask(Operation::Reserve, &names, &commands, waits).await {
+                Ok(Value::Int(0)) => {
+                    reservation.after = After::Charge;
+                    return Ok(reservation);
+                }
+                answer => {
+                    if !matches!(answer, Err(Silent { asked: true })) {
+                        reservation.after = After::Nothing;
+                    }
+                    match answer {
+                        Ok(Value::Int(1)) => {}
+                        Ok(Value::Int(2)) => {
+                            self.refused.fetch_add(1, Relaxed);
+                            return Err(Unreserved::Spent);
+                        }
+                        Ok(_) | Err(_) => return Err(Unreserved::Silent),
+                    }
+                }
+            }
+            time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// What an answer of `resolve.lua` says; `None` if it is none.
+    fn ended(&self, answer: &Value, subject: &Subject<'_>) -> Option<Ended> {
+        let Value::Array(answer) = answer else { return None };
+        let [Value::Int(what), Value::Int(first), Value::Int(of_block), Value::Int(of_date)] = **answer else {
+            return None;
+        };
+        for (spent, of) in [(of_block, "message"), (of_date, "date")] {
+            if spent == 1 {
+                self.spent.fetch_add(1, Relaxed);
+                tell_spent(subject.pairing, of);
+            }
+        }
+        if what == 1 {
+            tell_changed(subject.pairing);
+        }
+        let first = || DateTime::from_timestamp_millis(first);
+        Some(match what {
+            0 | 1 => Ended::Failed,
+            2 => Ended::NotExpected,
+            3 => Ended::Opened(Opening { reopened: false, first: first()? }),
+            4 => Ended::Opened(Opening { reopened: true, first: first()? }),
+            _ => return None,
+        })
+    }
+}
+
+impl Reservation {
+    /// Whether the message is refused while the store does not answer.
+    pub(in crate::memory) fn is_closed_for(&self, subject: &Subject<'_>) -> bool {
+        self.store.is_closed_for(subject)
+    }
+
+    /// Notes what became of the decryption.
+    pub(in crate::memory) async fn resolve(mut self, subject: &Subject<'_>, outcome: Outcome) -> Result<Ended, Silent> {
+        let store = Arc::clone(&self.store);
+        let closed = store.is_closed_for(subject);
+        let named = subject.call.map(|call| {
+            let caller = call.caller.map_or([0].to_vec(), |caller| [&[1], caller.as_bytes(), &[0]].concat());
+            hash(&[&caller, call.attempt_id.as_bytes()])
+        });
+        let call: [u8; 12] = named.unwrap_or(self.token);
+        self.after = match outcome {
+            Outcome::Failed => After::Charge,
+            Outcome::Opened if closed && named.is_none() => After::Forget(call),
+            Outcome::Opened | Outcome::NotExpected => After::GiveBack,
+        };
+        let message: [u8; 16] = match outcome {
+            Outcome::Failed => [0; 16],
+            _ => hash(&[subject.envelope.iv.as_ref().map_or(&[], |iv| iv.as_slice()), &subject.envelope.ciphertext]),
+        };
+        let budget = subject.pairing.failure_budget;
+        let commands = ["EVALSHA", "EVAL"].map(|name| {
+            let letter = match outcome {
+                Outcome::Failed => "f",
+                Outcome::NotExpected => "n",
+                Outcome::Opened => "o",
+            };
+            let mut command = begin(name, &RESOLVE, &self.names);
+            command.arg(&self.token).arg(letter).arg(&message).arg(&call);
+            command.arg(subject.now.timestamp_millis()).arg(self.life).arg(budget).arg(DATE_BUDGET);
+            command
+        });
+        let answer = store.ask(Operation::Resolve, &self.names, &commands, closed).await?;
+        let ended = store.ended(&answer, subject).ok_or(Silent { asked: true })?;
+        self.after = After::Nothing;
+        Ok(ended)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let forget: &[u8] = match &self.after {
+            After::Nothing => return,
+            After::GiveBack | After::Charge => &[],
+            After::Forget(call) => call,
+        };
+        let charges = matches!(self.after, After::Charge);
+        let commands = ["EVALSHA", "EVAL"].map(|name| {
+            if charges {
+                let mut command = begin(name, &RESOLVE, &self.names);
+                // Without a budget: what the store has charged by now is not charged again.
+                command.arg(&self.token).arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0);
+                return command;
+            }
+            let mut command = begin(name, &RELEASE, &self.names);
+            command.arg(&self.token).arg(forget);
+            command
+        });
+        let operation = if charges { Operation::Resolve } else { Operation::Release };
+        let (store, names) = (Arc::clone(&self.store), self.names.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { store.aftermath(operation, &names, &commands).await });
+        }
+    }
+}
