@@ -12,6 +12,7 @@ mod round_trip;
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses a part")]
 #[path = "../support/sender.rs"]
 mod sender;
+mod styles;
 mod text;
 mod tolerance;
 mod writer;
