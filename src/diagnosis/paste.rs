@@ -16,7 +16,7 @@ pub(super) struct Pasted {
 impl Pasted {
     /// Finds the message in `text`.
     pub(super) fn of(text: &str) -> Self {
-        let mut pasted = Self { url: text.trim().to_owned(), removed: Vec::new() };
+        let mut pasted = Self { url: text.trim_ascii().to_owned(), removed: Vec::new() };
         pasted.change("invisible characters", |text| text.replace(INVISIBLE, ""));
         pasted.change("no-break spaces", |text| text.replace('\u{a0}', " ").trim().to_owned());
         pasted.change("line ends", |text| text.lines().map(|line| line.trim().trim_end_matches(" \\")).collect());
@@ -68,9 +68,8 @@ fn request_line(text: &str) -> &str {
 }
 
 fn bare(text: &str) -> &str {
-    text.trim_matches(|c: char| matches!(c, '"' | '\'' | '`' | '<' | '>' | '“' | '”' | '‘' | '’') || c.is_whitespace())
-        .trim_end_matches(['.', ',', ';', ')', ']'])
-        .trim_start_matches(['(', '['])
+    let around = |c: char| c.is_whitespace() || "\"'`<>“”‘’()[]".contains(c);
+    text.trim_start_matches(around).trim_end_matches(|c: char| around(c) || ".,;".contains(c))
 }
 
 #[cfg(test)]

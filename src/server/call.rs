@@ -20,7 +20,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
 use crate::{
-    callers::{Rpc, San},
+    callers::Rpc,
     service::{Context, MAX_REQUEST, RedirectService, error::Refusal},
     telemetry::{
         call::{Call, REQUEST_ID},
@@ -34,7 +34,7 @@ use super::{
     connections::{Held, Holder, InCall, StreamPlace},
     deadline,
     framing::{self, MESSAGE_HEAD},
-    identity::identify,
+    identity::{Peer, identify},
     panics,
 };
 
@@ -42,18 +42,6 @@ use super::{
 pub(super) const MAX_CALLS: usize = 4096;
 /// When a caller that found the server full may come back.
 const FULL: Duration = Duration::from_secs(1);
-
-/// The other end of a connection.
-pub(super) struct Peer {
-    /// Whether nobody between can read what it sends: TLS, a Unix socket, or this machine.
-    pub(super) private: bool,
-    /// Whether it is a mesh's proxy whose word on the caller counts.
-    pub(super) trusted: bool,
-    /// Whether it proved to hold a certificate.
-    pub(super) certified: bool,
-    /// The names in that certificate.
-    pub(super) sans: Vec<San>,
-}
 
 /// The answer to `request`, in whatever way it ends.
 pub(super) async fn answer<S: RedirectService>(

@@ -20,11 +20,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::{callers::peer_sans, service::RedirectService, telemetry::metrics::Cause};
 
 use super::{
-    Shared,
-    call::{self, Peer},
+    Shared, call,
     connections::Place,
     frames::Timed,
     framing,
+    identity::Peer,
     listener::{Accepted, Stream},
     tls::{self, negotiated_h2},
 };
@@ -112,21 +112,26 @@ async fn serve_until<S: RedirectService>(
     };
     // GOAWAY in two phases: calls that crossed it on the way are still taken.
     connection.as_mut().graceful_shutdown();
+    finish(connection, &place).await;
+    cause
+}
+
+/// Lets the calls in flight of a connection end that was told to close.
+async fn finish(mut connection: Pin<&mut impl Future>, place: &Place) {
     let told = Instant::now();
     let end = told + GRACE;
     loop {
         // A peer that has no call in flight has nothing to lose, whether it answers or not.
         let quiet = place.idle().map_or(QUIET, |idle| QUIET.saturating_sub(idle.min(told.elapsed())));
         if quiet.is_zero() || Instant::now() >= end {
-            break;
+            return;
         }
         tokio::select! {
-            _ = connection.as_mut() => break,
-            () = place.cut() => break,
+            _ = connection.as_mut() => return,
+            () = place.cut() => return,
             () = sleep_until(end.min(Instant::now() + quiet)) => {}
         }
     }
-    cause
 }
 
 /// HTTP/2 within pinned limits.

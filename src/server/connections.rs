@@ -299,11 +299,14 @@ mod tests {
     fn at_the_limit_the_longest_idle_connection_makes_room() {
         let connections = Connections::new(2, MAX_HELD);
         let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
+        // Connections that never made a call would go first.
+        drop((first.call(0), second.call(0)));
         first.activity.idle_since.store(20, Ordering::Relaxed);
         second.activity.idle_since.store(10, Ordering::Relaxed);
         let third = connections.enter().unwrap();
         assert!(first.closing().now_or_never().is_none());
         assert!(second.closing().now_or_never().is_some(), "idle for longer");
+        drop(third.call(0));
         third.activity.idle_since.store(30, Ordering::Relaxed);
         let call = first.call(0);
         let _fourth = connections.enter().unwrap();

@@ -10,10 +10,20 @@ use crate::{
     service::error::CallerHint,
 };
 
-use super::call::Peer;
-
 /// Names of a certificate that are told at most.
 const MAX_NAMES: usize = 4;
+
+/// The other end of a connection.
+pub(super) struct Peer {
+    /// Whether nobody between can read what it sends: TLS, a Unix socket, or this machine.
+    pub(super) private: bool,
+    /// Whether it is a mesh's proxy whose word on the caller counts.
+    pub(super) trusted: bool,
+    /// Whether it proved to hold a certificate.
+    pub(super) certified: bool,
+    /// The names in that certificate.
+    pub(super) sans: Vec<San>,
+}
 
 /// A caller that is not known: the likely mistake, and what it presented.
 pub(super) struct Unknown {

@@ -461,7 +461,7 @@ fn a_refused_text_names_what_is_wrong_and_no_value() {
     for (from, to, expected) in [
         ("txnid=t", "txnid=", "the member `txnid` is missing or empty"),
         ("userid=u@iv", "userid=", "the member `userid` is missing or empty"),
-        ("userid=u@iv", "userid=u", "the member `userid` is not"),
+        ("userid=u@iv", "userid=u", "the member `userid` must have something on both sides of its last `@`"),
         ("redirect=https://f.in", "redirect=", "the member `redirect` is missing or empty"),
         ("redirect=https://f.in", "redirect=f.in", "the member `redirect` must be an absolute URL"),
         ("srcref=a", "srcref= ", "the member `srcref` is missing or empty"),

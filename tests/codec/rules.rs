@@ -425,8 +425,12 @@ fn a_pairings_own_list_syntax_is_no_deviation() {
             assert_eq!(redirect.srcref[0], "a", "{value}");
             places(&deviations)
         };
-        own.into_iter().for_each(|value| assert_eq!(read(value), "", "{lists:?} {value}"));
-        foreign.into_iter().for_each(|value| assert_eq!(read(value), "LIST_SYNTAX@srcref", "{lists:?} {value}"));
+        for value in own {
+            assert_eq!(read(value), "", "{lists:?} {value}");
+        }
+        for value in foreign {
+            assert_eq!(read(value), "LIST_SYNTAX@srcref", "{lists:?} {value}");
+        }
         assert_eq!(read("a&srcref=b"), "", "repeated members are everybody's");
     }
 }

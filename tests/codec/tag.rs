@@ -180,7 +180,7 @@ fn a_tag_in_any_other_place_or_form_never_opens() {
 fn a_tagged_message_is_read_like_any_other() {
     let text = format!(" {}&x=1& ", REQUEST.replace("srcref=a", "srcref=a,b"));
     let opened = request(&tagged("request", &text), Require).unwrap();
-    let kinds: Vec<_> = opened.deviations.kinds().map(|kind| kind.name()).collect();
+    let kinds: Vec<_> = opened.deviations.kinds().map(aa_redirect::codec::Deviation::name).collect();
     assert_eq!(kinds, ["WHITESPACE", "LIST_SYNTAX", "EXTRA_MEMBER", "STRAY_CHARACTERS"]);
     // A `redirect` that is open does not take the tag for its own.
     let text = "txnid=t&userid=9@aa&srcref=a&redirect=https://f.in/?a=1";

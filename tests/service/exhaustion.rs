@@ -142,7 +142,7 @@ async fn headers_of_calls_that_never_end_count_and_their_connection_is_closed() 
 async fn bodies_of_health_checks_count_and_the_connection_that_holds_the_most_is_closed() {
     let server = support::start_limited(Limits { max_held: 1 << 20, ..limits() }).await;
     // The beginning of a message of 61,440 bytes. A connection's window takes twelve, and five connections a megabyte.
-    let body = [&[0, 0, 0, 0xF0, 0][..], &[7; 20_000]].concat();
+    let body = [&[0, 0, 0, 0xF0, 0][..], &vec![7; 20_000]].concat();
     let mut peers = Vec::new();
     let mut streams = Vec::new();
     for _ in 0..5 {

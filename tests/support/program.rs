@@ -143,6 +143,8 @@ impl Program {
     }
 
     pub async fn metrics(&self) -> Metrics {
+        // What the admin port rendered is shared for a second.
+        sleep(Duration::from_millis(1_100)).await;
         Metrics(self.page("/metrics").await.1)
     }
 }

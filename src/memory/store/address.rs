@@ -122,6 +122,7 @@ fn kind(urls: &[String]) -> Result<Kind, BadStore> {
                 services.push(service.to_owned());
                 host
             }
+            _ if is_sentinel => return Err(bad("a Sentinel without a service")),
             _ => rest,
         };
         let node = format!("{scheme}://{rest}").into_connection_info();

@@ -158,7 +158,7 @@ fn write_quoted(out: &mut Writer<'_>, format: Format, value: &str) -> fmt::Resul
                     '"' | '\\' => write!(out, "\\{c}")?,
                     // Some readers take the last two for line ends, which they are in JavaScript.
                     _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                        write!(out, "\\u{:04x}", u32::from(c))?
+                        write!(out, "\\u{:04x}", u32::from(c))?;
                     }
                     _ => out.write_char(c)?,
                 }

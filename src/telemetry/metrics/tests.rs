@@ -36,6 +36,7 @@ fn full() -> Metrics {
     pairing.date_skew(TimeDelta::days(300_000));
     pairing.secret("2026-11").count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     metrics.reloaded(Source::Keyring, false);
+    metrics.failing(Source::Keyring, true);
     metrics.connection_opened();
     metrics.connection_opened();
     metrics.connection_closed(Cause::Age);
