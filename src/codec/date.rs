@@ -22,6 +22,15 @@ pub enum DateStyle {
 }
 
 impl DateStyle {
+    /// The name in keyring files and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Millis => "millis",
+            Self::Tenths => "tenths",
+            Self::Full => "full",
+        }
+    }
+
     /// Writes `instant` in this style: 15 digits, 17 for `Full`. The year must have four digits.
     pub fn write(self, instant: DateTime<Utc>) -> String {
         let (day, month, year) = (instant.day(), instant.month(), instant.year());

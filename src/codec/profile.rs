@@ -58,6 +58,18 @@ pub enum ListSyntax {
     Json,
 }
 
+impl ListSyntax {
+    /// The name in keyring files and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Repeated => "repeated",
+            Self::Comma => "comma",
+            Self::Braces => "braces",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// How a pairing uses the tag, which authenticates a message (wire format, section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {

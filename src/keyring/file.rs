@@ -178,13 +178,9 @@ impl Check<'_> {
 
     fn conventions(&mut self, raw: &RawPairing, profile: &'static Profile) -> Conventions {
         let usual = Conventions::of(profile);
-        let styles = [("millis", DateStyle::Millis), ("tenths", DateStyle::Tenths), ("full", DateStyle::Full)];
-        let syntaxes = [
-            ("repeated", ListSyntax::Repeated),
-            ("comma", ListSyntax::Comma),
-            ("braces", ListSyntax::Braces),
-            ("json", ListSyntax::Json),
-        ];
+        let styles = [DateStyle::Millis, DateStyle::Tenths, DateStyle::Full].map(|style| (style.name(), style));
+        let syntaxes = [ListSyntax::Repeated, ListSyntax::Comma, ListSyntax::Braces, ListSyntax::Json];
+        let syntaxes = syntaxes.map(|syntax| (syntax.name(), syntax));
         let authentications = [Authentication::Off, Authentication::Write, Authentication::Require];
         let authentications = authentications.map(|authentication| (authentication.name(), authentication));
         let readings = [("any", ReadDate::Any), ("tenths", ReadDate::Tenths)];

@@ -46,6 +46,15 @@ impl HostRules {
             .map(|rules| Self(Some(rules)))
     }
 
+    /// The entries, as hosts are compared: lower-case ASCII. None: every host is allowed.
+    pub fn entries(&self) -> Vec<String> {
+        let entry = |rule: &Rule| match rule {
+            Rule::Exact(host) => host.clone(),
+            Rule::Below(domain) => format!("*{domain}"),
+        };
+        self.0.iter().flatten().map(entry).collect()
+    }
+
     /// Whether a browser that is sent to `url` goes to an allowed host. The host of a scheme other than `http` and
     /// `https` means what the app of that scheme makes of it.
     pub fn allow(&self, url: &str) -> bool {

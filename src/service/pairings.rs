@@ -3,13 +3,13 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    codec::profile::Scheme,
+    codec::profile::{Authentication, Scheme},
     exchange::Witness,
     keyring::{Keyring, Pairing, Reopen},
     proto,
 };
 
-use super::{Context, error::Refusal, fields::Fields};
+use super::{Context, convert::duration, error::Refusal, fields::Fields};
 
 /// The pairings of a page by default.
 const USUAL_PAGE: usize = 100;
@@ -64,7 +64,8 @@ fn read_token(token: &str) -> Option<(String, String)> {
 }
 
 fn describe(pairing: &Pairing) -> proto::Pairing {
-    let scheme = match pairing.conventions.profile.scheme {
+    let conventions = &pairing.conventions;
+    let scheme = match conventions.profile.scheme {
         Scheme::HkdfIv => proto::Scheme::HkdfIv,
         Scheme::Pbkdf2 => proto::Scheme::Pbkdf2,
     };
@@ -75,7 +76,7 @@ fn describe(pairing: &Pairing) -> proto::Pairing {
     proto::Pairing {
         fiu_id: pairing.fiu.clone(),
         aa_id: pairing.aa.clone(),
-        profile: pairing.conventions.profile.name.to_owned(),
+        profile: conventions.profile.name.to_owned(),
         scheme: scheme.into(),
         webview_url: pairing.webview.clone().unwrap_or_default(),
         handles: pairing.handles.clone(),
@@ -85,6 +86,16 @@ fn describe(pairing: &Pairing) -> proto::Pairing {
             Reopen::Refuse => proto::Reopen::Refuse,
         }
         .into(),
-        ..Default::default()
+        redirect_hosts: pairing.redirect_hosts.entries(),
+        max_age: Some(duration(conventions.max_age)),
+        date_style: conventions.date.name().to_owned(),
+        list_syntax: conventions.lists.name().to_owned(),
+        check_resdate: conventions.check_resdate,
+        authentication: match conventions.authentication {
+            Authentication::Off => proto::Authentication::Off,
+            Authentication::Write => proto::Authentication::Write,
+            Authentication::Require => proto::Authentication::Require,
+        }
+        .into(),
     }
 }
