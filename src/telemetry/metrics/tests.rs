@@ -142,8 +142,8 @@ fn the_text_parses_line_by_line_with_each_name_once() {
         ("aa_redirect_max_calls", 22.0),
         ("aa_redirect_derivation_queue_limit", 23.0),
         ("aa_redirect_kdf_threads", 24.0),
-        ("aa_redirect_derivation_wait_seconds_bucket{le=\"0.025\"}", 1.0),
-        ("aa_redirect_derivation_wait_seconds_bucket{le=\"0.05\"}", 2.0),
+        ("aa_redirect_derivation_wait_seconds_bucket{le=\"0.025\"}", 0.0),
+        ("aa_redirect_derivation_wait_seconds_bucket{le=\"0.05\"}", 1.0),
         (r#"aa_redirect_handling_seconds_count{method="DecodeRedirect",scheme="pbkdf2"}"#, 1.0),
         (r#"aa_redirect_handling_seconds_count{method="DecodeRedirect",scheme="hkdf-iv"}"#, 0.0),
         (
