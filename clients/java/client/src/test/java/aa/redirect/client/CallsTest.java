@@ -446,7 +446,6 @@ class CallsTest {
   }
 
   @Test
-  @Pending
   void theSettingsOfAPairingAreListed() {
     Pairing alpha = client.listPairings().get(0);
     assertEquals(List.of("fiu.example", "*.fiu.example"), alpha.redirectHosts());
