@@ -1,7 +1,6 @@
 //! Says everything about one message: its contents, the answer of the service, and what the sender did wrong.
 //!
-//! For the operator who holds the secrets, offline: it says what the service must not say. `inspect` prints it and the
-//! rehearsal shows it. What the service would answer comes from [`Exchange::open`], which the service asks too.
+//! For the operator who holds the secrets, offline: it says what the service must not say. `inspect` prints it. What the service would answer comes from [`Exchange::open`], which the service asks too.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 

@@ -263,6 +263,12 @@ pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
     digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
+/// A number below the length of a table, as its index.
+#[expect(clippy::expect_used, reason = "callers cut the number to the length of a table")]
+fn index(number: u64) -> usize {
+    usize::try_from(number).expect("below the length of a table")
+}
+
 /// The last block of a message, which an envelope always has.
 fn last_block(envelope: &Envelope) -> &[u8] {
     &envelope.ciphertext[envelope.ciphertext.len().saturating_sub(BLOCK)..]

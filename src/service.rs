@@ -22,6 +22,7 @@ mod convert;
 pub mod error;
 mod fields;
 mod pairings;
+mod received;
 mod redirect;
 
 pub use crate::proto::{

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use crate::{
-    codec::MAX_ID,
+    codec::{MAX_ID, base64::from_hexadecimal},
     files::problem::{Lines, Problem, Refused, shaped},
     files::{MAX_LIST, ReadFile},
 };
@@ -144,7 +144,7 @@ impl<'a> Check<'a> {
     }
 
     fn token(&mut self, at: &Spanned<String>) -> Option<Identity> {
-        let sha256 = read_hex(at.get_ref());
+        let sha256: Option<[u8; 32]> = from_hexadecimal(at.get_ref()).and_then(|bytes| bytes.try_into().ok());
         if sha256.is_none() {
             self.refuse(
                 at,
@@ -201,17 +201,4 @@ impl<'a> Check<'a> {
         let ids: HashSet<String> = list.get_ref().iter().map(|id| id.get_ref().clone()).collect();
         (!ids.contains("*")).then_some(ids)
     }
-}
-
-/// The 32 bytes of `text`, which has 64 hexadecimal digits of either case.
-fn read_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    // `from_str_radix` would accept a sign.
-    if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -32,6 +32,15 @@ pub fn standard(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// The bytes that hexadecimal digits of either case write; `None` for anything else.
+pub fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
+    // `from_str_radix` would take a sign.
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok()).collect()
+}
+
 /// `bytes` in the URL-safe alphabet.
 pub fn url_safe(bytes: &[u8], padding: bool) -> String {
     if padding { URL_SAFE.encode(bytes) } else { URL_SAFE_NO_PAD.encode(bytes) }

@@ -4,11 +4,16 @@
 //! The documents disagree on the last digits (guidelines v1.0.0 to v1.4.0: milliseconds; v1.5.0: seconds and tenths).
 //! So 15 digits name a minute, unless the pairing says how to read them.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 
 mod clock_fault;
 
 pub use clock_fault::{ClockFault, clock_fault};
+
+/// The years that a date can name: with others the guidelines' 15 digits could be read in more than one way.
+pub const YEARS: RangeInclusive<u32> = 2000..=2999;
 
 /// The last digits that a pairing writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +148,7 @@ impl WireDate {
             return Err("does not have 14 to 17 digits");
         }
         let number = |from, to| number(&text[from..to]);
-        if !(2000..=2999).contains(&number(4, 8)) {
+        if !YEARS.contains(&number(4, 8)) {
             return Err("names no year from 2000 to 2999");
         }
         let day = day(number(4, 8), number(2, 4), number(0, 2)).ok_or("names no day of the calendar")?;

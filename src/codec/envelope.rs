@@ -189,7 +189,7 @@ impl Reader {
         if let Some(sender) = self.base64("fi", value, Alphabet::Standard, accept) {
             return Ok(sender);
         }
-        let hexadecimal = base64::hexadecimal(value).and_then(|digits| from_hexadecimal(&digits));
+        let hexadecimal = base64::hexadecimal(value).and_then(|digits| base64::from_hexadecimal(&digits));
         let problem = match (hexadecimal, problem) {
             (Some(masked), _) if id(&masked, date).is_ok() => ParameterProblem::Hexadecimal,
             (_, Some(problem)) => problem,
@@ -282,9 +282,4 @@ fn is_hexadecimal(value: Value<'_>) -> bool {
         // Nothing but `A` is Base64 of zero bytes.
         digits.len() >= HEXADECIMAL && !mixed_case && has(|&digit| digit != b'A')
     })
-}
-
-fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
-    let pairs = (0..digits.len()).step_by(2).map(|at| digits.get(at..at + 2));
-    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
 }

@@ -9,7 +9,7 @@ use crate::{
     files::reload::Outcome,
     keyring,
     keys::{KdfPool, QUEUE},
-    memory::{Answer, BOUNDS, Counts, Memory, Operation},
+    memory::{Answer, BOUNDS, Memory, Operation},
     server::tls,
     telemetry::{
         Telemetry,
@@ -57,18 +57,17 @@ pub(super) fn readings(telemetry: &Arc<Telemetry>, exchange: &Arc<Exchange>, tls
 
 /// What the memory counts of its store, which it has.
 #[allow(clippy::cast_precision_loss, reason = "a float is what the format has")]
+#[expect(clippy::expect_used, reason = "a memory has a store from its start to its end, or none")]
 fn store(memory: &Memory) -> StoreReading {
-    let counts = memory.store_counts();
-    let answers = |(operation, name)| {
-        Answer::ALL
-            .map(|(answer, outcome)| (name, outcome, counts.map_or(0, |counts| counts.answers(operation, answer))))
-    };
+    let counts = memory.store_counts().expect("only a memory with a store is observed");
+    let answers =
+        |(operation, name)| Answer::ALL.map(|(answer, outcome)| (name, outcome, counts.answers(operation, answer)));
     let bounds = BOUNDS.iter().map(|&bound| bound as f64 / 1e6).chain([f64::INFINITY]);
     StoreReading {
         is_up: memory.store_is_up() == Some(true),
         operations: Operation::ALL.into_iter().flat_map(answers).collect(),
-        times: bounds.zip(counts.into_iter().flat_map(Counts::times)).collect(),
-        total: counts.map_or(0.0, |counts| counts.total().as_secs_f64()),
+        times: bounds.zip(counts.times()).collect(),
+        total: counts.total().as_secs_f64(),
     }
 }
 
@@ -85,7 +84,8 @@ pub(super) fn reloads(
         let source = match source {
             "keyring" => Source::Keyring,
             "callers" => Source::Callers,
-            _ => Source::Certificates,
+            "certificates" => Source::Certificates,
+            other => unreachable!("no source is named {other}"),
         };
         let metrics = &telemetry.metrics;
         metrics.failing(source, !matches!(outcome, Outcome::Unchanged | Outcome::Applied(_)));

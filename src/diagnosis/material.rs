@@ -10,6 +10,7 @@ use base64::{
 use percent_encoding::percent_decode_str;
 
 use crate::codec::{
+    base64::from_hexadecimal,
     cipher::BLOCK,
     url::{self, Leg, Value},
 };
@@ -69,7 +70,7 @@ fn plain(value: Value<'_>) -> String {
 fn decoded(value: Value<'_>) -> Option<Vec<u8>> {
     let text = plain(value);
     if text.len() >= 2 * BLOCK && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return hex(&text);
+        return from_hexadecimal(&text);
     }
     let usual: String = text
         .chars()
@@ -81,11 +82,4 @@ fn decoded(value: Value<'_>) -> Option<Vec<u8>> {
         })
         .collect();
     TOLERANT.decode(usual).ok()
-}
-
-/// The bytes that hexadecimal digits of either case write.
-pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .then(|| (0..text.len()).step_by(2).map(digits).collect())?
 }

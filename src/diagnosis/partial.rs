@@ -3,9 +3,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use crate::codec::{cipher::BLOCK, url::Leg};
+use crate::codec::{base64::from_hexadecimal, cipher::BLOCK, url::Leg};
 
-use super::{decrypt::is_message, material::hex};
+use super::decrypt::is_message;
 
 /// What is right and what is wrong with decrypted `bytes`, text and padding. `None` if they are garbage.
 pub(super) fn read(bytes: &[u8], leg: Leg) -> Option<String> {
@@ -70,7 +70,7 @@ fn wrapped(bytes: &[u8], leg: Leg) -> Option<String> {
         }
     }
     let digits = std::str::from_utf8(text).ok()?;
-    if hex(digits).is_some_and(|inner| is_message(&inner, leg)) {
+    if from_hexadecimal(digits).is_some_and(|inner| is_message(&inner, leg)) {
         return Some("the text is hexadecimal digits of the message; it must be the message itself".to_owned());
     }
     let inner = STANDARD.decode(digits.trim()).ok()?;

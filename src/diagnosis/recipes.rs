@@ -6,19 +6,24 @@
 use std::time::{Duration, Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hkdf::Hkdf;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    codec::{kdf::PBKDF2_ROUNDS, mask::mask, profile::Scheme, url::Leg},
+    codec::{
+        base64::from_hexadecimal,
+        kdf::{self, PBKDF2_ROUNDS},
+        mask::mask,
+        profile::Scheme,
+        url::Leg,
+    },
     keyring::{Keyring, Pairing, Secret},
 };
 
 use super::{
     decrypt::{self, Decrypted},
-    material::{Material, hex},
+    material::Material,
     partial,
     report::SearchReport,
 };
@@ -91,10 +96,11 @@ impl<'a> Search<'a> {
     /// Everything that may be wrong with a message of this pairing.
     fn pairing(&mut self, pairing: &Pairing) -> Option<Found> {
         let scheme = pairing.conventions.profile.scheme;
-        let (own, other) = match scheme {
-            Scheme::HkdfIv => (Kdf::Hkdf, Kdf::Pbkdf2 { rounds: PBKDF2_ROUNDS }),
-            Scheme::Pbkdf2 => (Kdf::Pbkdf2 { rounds: PBKDF2_ROUNDS }, Kdf::Hkdf),
-        };
+        let own = Kdf::of(scheme);
+        let other = Kdf::of(match scheme {
+            Scheme::HkdfIv => Scheme::Pbkdf2,
+            Scheme::Pbkdf2 => Scheme::HkdfIv,
+        });
         let date = self.material.date.clone();
         for secret in &pairing.secrets {
             let value = secret.expose();
@@ -141,10 +147,7 @@ impl<'a> Search<'a> {
 
     /// The secrets of a pairing that is not the sender's, and the date with which `fi` would name it.
     fn other_pairing(&mut self, pairing: &Pairing, sender: &str, sender_unknown: bool) -> Option<Found> {
-        let kdf = match pairing.conventions.profile.scheme {
-            Scheme::HkdfIv => Kdf::Hkdf,
-            Scheme::Pbkdf2 => Kdf::Pbkdf2 { rounds: PBKDF2_ROUNDS },
-        };
+        let kdf = Kdf::of(pairing.conventions.profile.scheme);
         let date = self.material.date.clone();
         let of_fi = sender_unknown.then(|| date_of_fi(&self.material.fi, sender, &date)).flatten();
         for secret in &pairing.secrets {
@@ -201,10 +204,18 @@ impl<'a> Search<'a> {
 }
 
 impl Kdf {
+    /// The derivation of a scheme.
+    fn of(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::HkdfIv => Self::Hkdf,
+            Scheme::Pbkdf2 => Self::Pbkdf2 { rounds: PBKDF2_ROUNDS },
+        }
+    }
+
     fn derive(self, secret: &[u8], date: &str) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         match self {
-            Self::Hkdf => drop(Hkdf::<Sha256>::new(Some(date.as_bytes()), secret).expand(&[], &mut *key)),
+            Self::Hkdf => *key = *kdf::hkdf(secret, date),
             Self::Pbkdf2 { rounds } => pbkdf2::pbkdf2_hmac::<Sha256>(secret, date.as_bytes(), rounds, &mut *key),
             Self::Pbkdf2Sha1 { rounds } => pbkdf2::pbkdf2_hmac::<Sha1>(secret, date.as_bytes(), rounds, &mut *key),
         }
@@ -253,15 +264,15 @@ fn other_dates(date: &str) -> Vec<(String, &'static str)> {
 
 /// Other forms of a secret, each with what was done to it.
 fn other_secrets(secret: &[u8]) -> Vec<(Zeroizing<Vec<u8>>, &'static str)> {
-    let text = std::str::from_utf8(secret).unwrap_or("");
+    let text = std::str::from_utf8(secret).ok();
     let digest = Sha256::digest(secret);
     let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let joined = |end: &[u8]| Some([secret, end].concat());
     [
         (joined(b"\n"), "followed by a line end"),
         (joined(b"\r\n"), "followed by a line end (CR LF)"),
-        (STANDARD.decode(text).ok(), "decoded from Base64 first"),
-        (hex(text), "decoded from hexadecimal first"),
+        (text.and_then(|text| STANDARD.decode(text).ok()), "decoded from Base64 first"),
+        (text.and_then(from_hexadecimal), "decoded from hexadecimal first"),
         (Some(STANDARD.encode(secret).into_bytes()), "encoded as Base64 first"),
         (Some(digest.to_vec()), "hashed with SHA-256 first"),
         (Some(digits.into_bytes()), "hashed with SHA-256 first, as hexadecimal digits"),

@@ -150,6 +150,7 @@ impl Budget {
         Account { budget: self, pairing, counters }
     }
 
+    #[expect(clippy::expect_used, reason = "the codec reads no date before 2000")]
     fn counters(
         &self,
         pairing: &Pairing,
@@ -164,7 +165,7 @@ impl Budget {
         if now > end || now < instants.first - NEAR {
             return Counters { deciding: lasting(), lasting: None };
         }
-        let epoch = u64::try_from(end.timestamp()).unwrap_or_default() / EPOCH;
+        let epoch = u64::try_from(end.timestamp()).expect("a date is of 2000 or later") / EPOCH;
         let table = &self.near[usize::from(!epoch.is_multiple_of(2))];
         let outlasts = pairing.conventions.max_age > NEAR || !pairing.conventions.check_resdate;
         let deciding = table.counters(block, date, limit, epoch);

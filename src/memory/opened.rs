@@ -22,7 +22,7 @@ use std::sync::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Opening, RETRY};
+use super::{Opening, RETRY, index};
 
 /// The number of locks, each over a part of the table, so that threads rarely wait for each other.
 const PARTS: usize = 64;
@@ -154,13 +154,13 @@ impl Opened {
     fn part(&self, block: u64) -> MutexGuard<'_, Box<[Bucket]>> {
         // The highest bits, which do not pick a bucket.
         let part = block.rotate_left(8) & (self.parts.len() as u64 - 1);
-        self.parts[usize::try_from(part).unwrap_or_default()].lock().unwrap_or_else(PoisonError::into_inner)
+        self.parts[index(part)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The two buckets of a last block among so many.
 fn places(block: u64, buckets: usize) -> [usize; 2] {
-    [block, block >> 28].map(|bits| usize::try_from(bits & (buckets as u64 - 1)).unwrap_or_default())
+    [block, block >> 28].map(|bits| index(bits & (buckets as u64 - 1)))
 }
 
 fn position(bucket: &Bucket, block: u64) -> Option<usize> {
@@ -199,9 +199,11 @@ impl Cell {
     }
 
     /// Notes the time, and that the message opened if it did.
+    #[expect(clippy::expect_used, reason = "a clock before 1970 opens no message: no date is near it")]
     fn opens(&mut self, note: &Note) {
-        let now = u64::try_from(note.now.timestamp_millis()).unwrap_or_default();
-        self.call = note.call.filter(|_| note.opens).unwrap_or_default();
+        let now = u64::try_from(note.now.timestamp_millis()).expect("the clock is past 1970");
+        // 0 stands for no call: the hash of one is it once in 2^64.
+        self.call = note.call.filter(|_| note.opens).unwrap_or(0);
         self.noted = now | if note.opens { OPENED } else { 0 } | if note.keep { KEEP } else { 0 };
     }
 
@@ -221,7 +223,7 @@ impl Cell {
         if !reopened {
             self.opens(note);
         }
-        let first = milliseconds(i64::try_from(self.time()).unwrap_or_default());
+        let first = milliseconds(self.time().cast_signed());
         let retried = note.call.is_some_and(|call| call == self.call) && note.now - first < RETRY;
         Ok(Some(Opening { reopened: reopened && !retried, first }))
     }
@@ -235,12 +237,14 @@ impl Cell {
     }
 }
 
+#[expect(clippy::expect_used, reason = "32 bits are left")]
 fn upper(hash: u64) -> u32 {
-    u32::try_from(hash >> 32).unwrap_or_default()
+    u32::try_from(hash >> 32).expect("the upper half of 64 bits")
 }
 
+#[expect(clippy::expect_used, reason = "only instants are given, as `timestamp_millis` has them")]
 fn milliseconds(since_epoch: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(since_epoch).unwrap_or_default()
+    DateTime::from_timestamp_millis(since_epoch).expect("the milliseconds of an instant")
 }
 
 #[cfg(test)]

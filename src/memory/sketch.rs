@@ -13,6 +13,8 @@ use std::{
     },
 };
 
+use super::index;
+
 /// The cells of a counter.
 const WAYS: usize = 4;
 
@@ -48,7 +50,7 @@ impl Sketch {
         let (begin, step) = (hash & 0xFFFF_FFFF, hash >> 32 | 1);
         let mut place = begin;
         let cells = [(); WAYS].map(|()| {
-            let cell = &self.cells[usize::try_from(place).unwrap_or_default() & (self.cells.len() - 1)];
+            let cell = &self.cells[index(place & (self.cells.len() as u64 - 1))];
             place += step;
             cell
         });
@@ -66,7 +68,7 @@ impl Counter<'_> {
     }
 
     fn least(&self, of: impl Fn(u64) -> u64) -> u64 {
-        self.cells.iter().map(|cell| of(cell.load(SeqCst))).min().unwrap_or_default()
+        self.cells.iter().map(|cell| of(cell.load(SeqCst))).fold(u64::MAX, u64::min)
     }
 
     /// Whether the failures have reached the limit.

@@ -136,7 +136,7 @@ fn chain(file: &Path, read: &ReadFile<'_>) -> Result<(Vec<CertificateDer<'static
     if now < not_before {
         let (from, now) = (text(not_before), text(now));
         return Err(format!(
-            "its first certificate is valid from {from} on, and the clock here says {now}; mend either"
+            "its first certificate is valid from {from} on, and the clock here says {now}; correct the clock, or give a certificate that is valid now"
         ));
     }
     Ok((chain, not_after))
@@ -160,7 +160,7 @@ fn key(file: &Path, read: &ReadFile<'_>, provider: &CryptoProvider) -> Result<Ar
     )?;
     provider.key_provider.load_private_key(key.clone_key()).map_err(|_| {
         "holds a private key that cannot be used; take ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 8192 bits; an EC \
-         key without its public half, as the JDK writes it, is mended by `openssl ec -in KEY -out NEW`"
+         key without its public half, as the JDK writes it, gets it by `openssl ec -in KEY -out NEW`"
             .into()
     })
 }

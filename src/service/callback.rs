@@ -2,18 +2,18 @@
 
 use crate::{
     codec::{
-        Envelope, Malformed, Parties, errorcode, members,
-        url::{self, Leg, Parameters, Value},
+        Parties, errorcode, members,
+        url::{self, Leg},
     },
-    exchange::{self, Asked, Expected, Question, Sealing, Witness, pick},
-    memory,
-    proto::{self, decode_callback_request::Source},
+    exchange::{Asked, Expected, Question, Sealing, Witness, pick},
+    memory, proto,
 };
 
 use super::{
     Answered, Context, Fields, Redirects, Refusal,
     convert::{self, duration, timestamp},
     fields::check_length,
+    received::{Received, Source},
     redirect::forbidden,
     sealing_refused,
 };
@@ -82,9 +82,10 @@ impl Redirects {
     ) -> Result<proto::DecodeCallbackResponse, Refusal> {
         let proto::DecodeCallbackRequest { fiu_id, source, expected, attempt_id } = request;
         let (keyring, now) = (self.keyring.current().clone(), (self.clock)());
-        let envelope = read(&fiu_id, &attempt_id, source)?;
-        let envelope = exchange::read(&keyring, Leg::Callback, envelope, now, |pairing| context.may_use(pairing));
-        let envelope = envelope.map_err(|unread| Refusal::Unread(Leg::Callback, unread))?;
+        let source = Source::of_callback(source.as_ref());
+        let receiver = ("fiu_id", &*fiu_id);
+        let received = Received { leg: Leg::Callback, receiver, attempt_id: &attempt_id, source };
+        let envelope = received.envelope(context, &keyring, now)?;
         let expected = expected.as_ref().map(|expected| Expected {
             txnid: &expected.txnid,
             sessionid: &expected.sessionid,
@@ -113,35 +114,4 @@ impl Redirects {
             callback: Some(answered.opened.message.into()),
         })
     }
-}
-
-/// The envelope of a callback, from whichever source the caller names.
-fn read(fiu_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Result<Envelope, Malformed>, Refusal> {
-    // A missing source is refused like an empty URL.
-    let source = source.unwrap_or_else(|| Source::Url(String::new()));
-    let mut fields = Fields::default();
-    fields.optional_id("fiu_id", fiu_id);
-    fields.attempt_id(attempt_id);
-    match &source {
-        Source::Url(url) => fields.url(url),
-        Source::Params(params) => {
-            fields.parameter("params.fi", &params.fi);
-            fields.parameter("params.resdate", &params.resdate);
-            fields.parameter("params.ecres", &params.ecres);
-        }
-    }
-    fields.finish()?;
-    Ok(match &source {
-        Source::Url(url) => Envelope::from_url(url, Leg::Callback),
-        Source::Params(params) => {
-            let parameters = Parameters {
-                fi: Value::plain(&params.fi),
-                date: Value::plain(&params.resdate),
-                message: Value::plain(&params.ecres),
-                iv: Value::plain_or_none(&params.iv),
-                requestor_type: None,
-            };
-            Envelope::from_parameters(parameters, Leg::Callback)
-        }
-    })
 }

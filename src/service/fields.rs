@@ -1,11 +1,13 @@
 //! Turns request fields into domain types. Checks every field and collects all violations, so that a caller learns of
 //! all of them at once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use crate::{
     codec::{
-        MAX_ID, RequestorType, form, members,
+        MAX_ID, RequestorType,
+        date::YEARS,
+        form, members,
         profile::Conventions,
         url::{self, Leg, PARAMETERS},
     },
@@ -112,10 +114,11 @@ impl Fields {
             .ok()
             .filter(|&nanos| nanos < 1_000_000_000)
             .and_then(|nanos| DateTime::from_timestamp(given.seconds, nanos))
-            // The range of google.protobuf.Timestamp, and of years with four digits.
-            .filter(|_| (-62_135_596_800..=253_402_300_799).contains(&given.seconds));
+            .filter(|instant| u32::try_from(instant.year()).is_ok_and(|year| YEARS.contains(&year)));
         if instant.is_none() {
-            self.refuse("issue_time", "must be a timestamp of the years 1 to 9999, with nanos from 0 to 999999999");
+            let (first, last) = (YEARS.start(), YEARS.end());
+            let text = format!("must be a timestamp of the years {first} to {last}, with nanos from 0 to 999999999");
+            self.refuse("issue_time", text);
         }
         instant
     }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use crate::{
     codec::{
-        Envelope, Malformed, Parties, members,
-        url::{self, Leg, Parameters, Value},
+        Parties, members,
+        url::{self, Leg},
     },
-    exchange::{self, Asked, Question, Refused, Sealing, Witness, pick, pick_by_handle},
+    exchange::{Asked, Question, Refused, Sealing, Witness, pick, pick_by_handle},
     keyring::Pairing,
-    memory,
-    proto::{self, decode_redirect_request::Source},
+    memory, proto,
 };
 
 use super::{
     Answered, Context, Fields, Redirects, Refusal,
     convert::{self, duration, timestamp},
+    received::{Received, Source},
     sealing_refused,
 };
 
@@ -83,9 +83,10 @@ impl Redirects {
     ) -> Result<proto::DecodeRedirectResponse, Refusal> {
         let proto::DecodeRedirectRequest { aa_id, source, attempt_id } = request;
         let (keyring, now) = (self.keyring.current().clone(), (self.clock)());
-        let envelope = read(&aa_id, &attempt_id, source)?;
-        let envelope = exchange::read(&keyring, Leg::Request, envelope, now, |pairing| context.may_use(pairing));
-        let envelope = envelope.map_err(|unread| Refusal::Unread(Leg::Request, unread))?;
+        let source = Source::of_request(source.as_ref());
+        let receiver = ("aa_id", &*aa_id);
+        let received = Received { leg: Leg::Request, receiver, attempt_id: &attempt_id, source };
+        let envelope = received.envelope(context, &keyring, now)?;
         let asked = Asked { expected: None, call: context.call_name(&attempt_id) };
         let question = Question { keyring: &keyring, envelope: &envelope, receiver: &aa_id, now, asked };
         let verdict = self.exchange.open::<members::Redirect>(question, context).await;
@@ -108,37 +109,6 @@ impl Redirects {
             redirect: Some(answered.opened.message.into()),
         })
     }
-}
-
-/// The envelope of a request, from whichever source the caller names.
-fn read(aa_id: &str, attempt_id: &str, source: Option<Source>) -> Result<Result<Envelope, Malformed>, Refusal> {
-    // A missing source is refused like an empty URL.
-    let source = source.unwrap_or_else(|| Source::Url(String::new()));
-    let mut fields = Fields::default();
-    fields.optional_id("aa_id", aa_id);
-    fields.attempt_id(attempt_id);
-    match &source {
-        Source::Url(url) => fields.url(url),
-        Source::Params(params) => {
-            fields.parameter("params.fi", &params.fi);
-            fields.parameter("params.reqdate", &params.reqdate);
-            fields.parameter("params.ecreq", &params.ecreq);
-        }
-    }
-    fields.finish()?;
-    Ok(match &source {
-        Source::Url(url) => Envelope::from_url(url, Leg::Request),
-        Source::Params(params) => {
-            let parameters = Parameters {
-                fi: Value::plain(&params.fi),
-                date: Value::plain(&params.reqdate),
-                message: Value::plain(&params.ecreq),
-                iv: Value::plain_or_none(&params.iv),
-                requestor_type: Value::plain_or_none(&params.requestor_type),
-            };
-            Envelope::from_parameters(parameters, Leg::Request)
-        }
-    })
 }
 
 /// The host that `field` leads to is not allowed.

@@ -275,7 +275,7 @@ async fn a_pairing_that_is_not_the_callers_answers_as_one_that_does_not_exist() 
     let own = client.encode_redirect(of(OPERATOR, encode("fiu@test", "hosts"))).await.unwrap().into_inner();
     let answer = client.encode_callback(of(OPERATOR, callback("fiu@test", "hosts"))).await.unwrap().into_inner();
     // `hosts` is a pairing, `hostz` is none; the ids are as long as each other.
-    let long_ago = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    let long_ago = Some(prost_types::Timestamp { seconds: 1_000_000_000, nanos: 0 });
     let mut refused = Vec::new();
     for aa in ["hosts", "hostz"] {
         let dated = EncodeRedirectRequest { issue_time: long_ago, ..encode("fiu@test", aa) };

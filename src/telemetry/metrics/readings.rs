@@ -16,7 +16,7 @@ use prometheus_client::{
 pub enum Reading {
     /// PBKDF2 keys derived.
     Derivations,
-    /// Derivations refused because the queue had no room, or because they would have come too late.
+    /// Derivations refused because the queue had no room.
     DerivationsRefused,
     /// Waiting derivations.
     DerivationQueue,
@@ -56,11 +56,7 @@ impl Reading {
     /// Name, help and type of each, in the order of the enum.
     const ALL: [(&'static str, &'static str, MetricType); 18] = [
         ("derivations", "PBKDF2 keys derived.", MetricType::Counter),
-        (
-            "derivations_refused",
-            "Derivations refused because the queue had no room or they would have come too late.",
-            MetricType::Counter,
-        ),
+        ("derivations_refused", "Derivations refused because the queue had no room.", MetricType::Counter),
         ("derivation_queue", "Derivations that wait.", MetricType::Gauge),
         ("derivation_queue_limit", "Derivations that may wait.", MetricType::Gauge),
         ("kdf_threads", "Threads that derive PBKDF2 keys.", MetricType::Gauge),
