@@ -183,6 +183,13 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> 
 
 /// The body of the answer. A `grpc-status` other than the expected one ends the bench.
 async fn call(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Bytes, expected: &str) -> Bytes {
+    let (status, answer) = answer(connection, uri, body).await;
+    assert_eq!(status, expected, "{uri}");
+    answer
+}
+
+/// The `grpc-status` and the body of the answer.
+async fn answer(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Bytes) -> (String, Bytes) {
     let request = Request::post(uri.clone())
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -204,8 +211,13 @@ async fn call(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Bytes,
         None => body.trailers().await.unwrap().and_then(|trailers| trailers.get("grpc-status").cloned()),
         given => given,
     };
-    assert!(status.as_ref().is_some_and(|status| status == expected), "{uri} answers {status:?}");
-    answer.freeze()
+    let status = status.expect("every answer has a status");
+    (status.to_str().unwrap().to_owned(), answer.freeze())
+}
+
+/// The `grpc-status` of one call over a connection of its own.
+pub(crate) async fn status(server: &Server, path: &str, body: Bytes) -> String {
+    answer(&mut connect(server, 1).await[0], &server.uri(path), body).await.0
 }
 
 /// One call over a connection of its own.

@@ -29,6 +29,15 @@ pub(crate) fn keyring(count: usize) -> String {
     keyring
 }
 
+/// One more pairing, of `hkdf-iv`.
+pub(crate) fn pairing(fiu: &str) -> String {
+    let secrets = "[{ id = \"new\", file = \"secret\" }]";
+    let webview = "https://aa.example/webview";
+    format!(
+        "[[pairing]]\nfiu = \"{fiu}\"\naa = \"hkdf\"\nprofile = \"iv\"\nwebview = \"{webview}\"\nsecrets = {secrets}\n"
+    )
+}
+
 /// The same for the rivals, whose keyrings hold what they serve.
 pub(crate) fn rival_keyring() -> String {
     serde_json::json!([{

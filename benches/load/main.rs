@@ -8,6 +8,7 @@
 //!   that does not build is left out, and the output says so. Writes `benches/RESULTS.md`.
 //! - `--against PATH`: this program beside another build of it, so that any change can be judged.
 //! - `--store URL`: the program with this shared store beside the program without one: what the store costs.
+//! - `--growth`: check, start, reload, list and metrics with 1,000, 10,000 and 100,000 pairings.
 //! - `--instructions`: what a call executes, by component, as valgrind counts it; see `benches/instructions`.
 //! - `--refusals`: what refusals cost.
 //! - `--soak MINUTES`: the server's memory under a load of every kind.
@@ -28,6 +29,7 @@
 mod comparison;
 mod driver;
 mod echo;
+mod growth;
 mod instructions;
 mod kernels;
 mod keyring;
@@ -52,6 +54,7 @@ fn main() {
         [] => runtime.block_on(comparison::compare()),
         ["--against", path] => runtime.block_on(pairs::compare(path.as_ref())),
         ["--store", url] => runtime.block_on(pairs::with_store(url)),
+        ["--growth"] => runtime.block_on(growth::measure()),
         ["--instructions"] => runtime.block_on(instructions::count()),
         ["--refusals"] => runtime.block_on(refusals::compare(&mut table::Table::default(), &messages::Messages::new())),
         ["--soak", minutes] => runtime.block_on(comparison::soak(minutes.parse().unwrap())),

@@ -16,6 +16,7 @@ use aa_redirect::{
         ListPairingsRequest, decode_redirect_request::Source,
     },
 };
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use pbkdf2_lanes::{Input, Kernels};
 use prost::Message;
@@ -71,6 +72,11 @@ impl Messages {
     /// The first page of a list, as long as the interface allows.
     pub(crate) fn list() -> Bodies {
         vec![frame(&ListPairingsRequest { page_size: 1000, ..ListPairingsRequest::default() }.encode_to_vec())]
+    }
+
+    /// An encode with `hkdf-iv` for this FIU.
+    pub(crate) fn encode_for(fiu: &str) -> Bytes {
+        frame(&EncodeRedirectRequest { fiu_id: fiu.into(), ..encode("hkdf") }.encode_to_vec())
     }
 
     /// An encode in the pairing that reuses dates.
@@ -169,7 +175,7 @@ fn encode(aa: &str) -> EncodeRedirectRequest {
 }
 
 /// A request to decode `url` for the AA `aa`.
-pub(crate) fn decode(aa: &str, url: String) -> bytes::Bytes {
+pub(crate) fn decode(aa: &str, url: String) -> Bytes {
     frame(
         &DecodeRedirectRequest { aa_id: aa.into(), source: Some(Source::Url(url)), ..Default::default() }
             .encode_to_vec(),

@@ -43,10 +43,7 @@ impl Server {
 
     /// A build of the service, started by `command`, with so many pairings and more arguments.
     pub(crate) fn program(mut command: Command, pairings: usize, arguments: &[&str]) -> Self {
-        let file = folder().join(format!("keyring-{pairings}.toml"));
-        fs::write(&file, keyring::keyring(pairings)).unwrap();
-        fs::write(folder().join("secret"), keyring::SECRET).unwrap();
-        fs::write(folder().join("old"), keyring::OLD_SECRET).unwrap();
+        let file = keyring_file(pairings);
         command.args(["--listen", "127.0.0.1:0", "--keyring"]).arg(&file).args(arguments).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let address = announced(child.stderr.take().unwrap(), |line| {
@@ -67,6 +64,11 @@ impl Server {
         let mut server = Self::program(command, pairings, &[&files, arguments].concat());
         server.tls = Some(tls);
         server
+    }
+
+    /// Asks the server to read its files anew.
+    pub(crate) fn reload(&self) {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
     /// Asks the server to end, and waits until it has.
@@ -152,6 +154,15 @@ fn certify() -> Arc<ClientConfig> {
 pub(crate) fn rivals() -> Vec<Server> {
     let rivals = [("go", &[][..]), ("java", &[]), ("java", &["--direct-executor"]), ("node", &[])];
     rivals.into_iter().filter_map(|(language, flags)| Server::rival(language, flags)).collect()
+}
+
+/// Writes a keyring with so many pairings, and its secrets.
+pub(crate) fn keyring_file(pairings: usize) -> PathBuf {
+    let file = folder().join(format!("keyring-{pairings}.toml"));
+    fs::write(&file, keyring::keyring(pairings)).unwrap();
+    fs::write(folder().join("secret"), keyring::SECRET).unwrap();
+    fs::write(folder().join("old"), keyring::OLD_SECRET).unwrap();
+    file
 }
 
 /// Reads and drops what is left of a log.
