@@ -82,7 +82,8 @@ func TestASecondOpeningIsRefusedWhereThePairingSaysSo(t *testing.T) {
 		t.Errorf("is %#v", *e)
 	}
 	for pairing, err := range client.Pairings(t.Context()) {
-		if err != nil || pairing.Reopen != redirect.ReopenRefuse {
+		if err != nil || pairing.Reopen != redirect.ReopenRefuse || pairing.Authentication != redirect.AuthenticationOff ||
+			pairing.MaxAge.Seconds() != 180 || pairing.DateStyle != "millis" || pairing.ListSyntax != "repeated" || !pairing.CheckResDate {
 			t.Errorf("listed is %+v, %v", pairing, err)
 		}
 	}

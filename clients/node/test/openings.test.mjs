@@ -61,7 +61,11 @@ test('a second opening is refused where the pairing says so; the same attempt is
   assert.deepEqual([error.reason, error.tries], ['ALREADY_OPENED', 1], error.message);
   assert.ok(error.metadata.first_open_time);
   for await (const pairing of client.pairings()) {
-    assert.equal(pairing.reopen, 'REFUSE');
+    const { reopen, authentication, maxAgeMillis, dateStyle, listSyntax, checkResdate } = pairing;
+    assert.deepEqual(
+      [reopen, authentication, maxAgeMillis, dateStyle, listSyntax, checkResdate],
+      ['REFUSE', 'OFF', 180_000, 'millis', 'repeated', true],
+    );
   }
 });
 

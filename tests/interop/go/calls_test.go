@@ -4,6 +4,7 @@ package interop
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,7 +175,7 @@ func timestamp(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-// repairs are the deviations as the proto has them: each kind once, and each with its place.
+// repairs are the deviations as the proto has them: each kind once, in the order of the enum, and each with its place.
 func repairs(all []redirect.DeviationDetail) (kinds []redirectv1.Deviation, details []*redirectv1.DeviationDetail) {
 	seen := map[redirectv1.Deviation]bool{}
 	for _, detail := range all {
@@ -184,5 +185,6 @@ func repairs(all []redirect.DeviationDetail) (kinds []redirectv1.Deviation, deta
 		}
 		details = append(details, &redirectv1.DeviationDetail{Deviation: kind, Place: detail.Place})
 	}
+	slices.Sort(kinds)
 	return kinds, details
 }

@@ -8,6 +8,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"aa-redirect/tests/interop/go/wire"
 	redirectv1 "aa/redirect/v1"
@@ -18,7 +19,9 @@ func TestPairingsAreListedByPages(t *testing.T) {
 	for _, p := range pairings {
 		listed := &redirectv1.Pairing{
 			FiuId: p.fiu, AaId: p.aa, Profile: p.profile, Scheme: redirectv1.Scheme(p.scheme), WebviewUrl: p.webview,
-			Handles: []string{p.handle},
+			Handles: []string{p.handle}, RedirectHosts: p.hosts, MaxAge: durationpb.New(p.maxAge), DateStyle: p.date.String(),
+			ListSyntax: p.lists.String(), CheckResdate: true, Reopen: redirectv1.Reopen_REOPEN_REPORT,
+			Authentication: redirectv1.Authentication_AUTHENTICATION_OFF,
 		}
 		for place := range p.secrets {
 			listed.Secrets = append(listed.Secrets, &redirectv1.Pairing_Secret{

@@ -57,7 +57,8 @@ func (r random) userID(handle string) string {
 	if r.chance(50) {
 		return fmt.Sprintf("%010d@%s", r.IntN(10_000_000_000), handle)
 	}
-	return pick(r, letters) + r.text(8, letters, scripts, []string{"&", "=", "%", "+", "%2B", "#", "/"}) + "@" + handle
+	// A user id has at most 128 bytes.
+	return pick(r, letters) + r.text(3, letters, scripts, []string{"&", "=", "%", "+", "%2B", "#", "/"}) + "@" + handle
 }
 
 // url is absolute, without blanks; a query and a fragment come and go.

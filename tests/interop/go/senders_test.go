@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"strings"
 	"testing"
@@ -31,6 +32,15 @@ const (
 	extraMember        = redirectv1.Deviation_DEVIATION_EXTRA_MEMBER
 	blankOptional      = redirectv1.Deviation_DEVIATION_BLANK_OPTIONAL
 	statusMismatch     = redirectv1.Deviation_DEVIATION_STATUS_MISMATCH
+	strayCharacters    = redirectv1.Deviation_DEVIATION_STRAY_CHARACTERS
+	nameCase           = redirectv1.Deviation_DEVIATION_NAME_CASE
+	invalidEscape      = redirectv1.Deviation_DEVIATION_INVALID_ESCAPE
+	repeated           = redirectv1.Deviation_DEVIATION_REPEATED
+	htmlEscaped        = redirectv1.Deviation_DEVIATION_HTML_ESCAPED
+	inFragment         = redirectv1.Deviation_DEVIATION_IN_FRAGMENT
+	requestorTypeOdd   = redirectv1.Deviation_DEVIATION_REQUESTOR_TYPE
+	dateZeroLost       = redirectv1.Deviation_DEVIATION_DATE_ZERO_LOST
+	rawNonASCII        = redirectv1.Deviation_DEVIATION_RAW_NON_ASCII
 )
 
 // A sent request. What is left out is as a clean sender has it.
@@ -47,6 +57,7 @@ type sentRequest struct {
 	params func(wire.Envelope) *redirectv1.RedirectParams
 
 	deviations []redirectv1.Deviation
+	requestor  redirectv1.RequestorType
 	// differs is how the members differ from cleanRedirect's.
 	differs func(*redirectv1.Redirect)
 }
@@ -79,6 +90,10 @@ var (
 	standard = strings.NewReplacer("-", "+", "_", "/").Replace
 	urlSafe  = strings.NewReplacer("+", "-", "/", "_").Replace
 )
+
+func masked(text, date string) string {
+	return base64.StdEncoding.EncodeToString([]byte(wire.Mask(text, date)))
+}
 
 func unpadded(text string) string { return strings.TrimRight(text, "=") }
 
@@ -243,6 +258,43 @@ func TestRequestsOfRealSenders(t *testing.T) {
 			url: func(e wire.Envelope) string { return "https://aa.example/webview?theme=dark?" + e.Query(wire.Request) },
 		},
 		{
+			name: "every parameter twice, with the same value", deviations: []redirectv1.Deviation{repeated},
+			url: func(e wire.Envelope) string { return "?" + e.Query(wire.Request) + "&" + e.Query(wire.Request) },
+		},
+		{
+			name: "html.EscapeString of the URL", deviations: []redirectv1.Deviation{htmlEscaped},
+			url: func(e wire.Envelope) string {
+				return html.EscapeString("https://aa.example/w?" + e.Query(wire.Request))
+			},
+		},
+		{
+			name: "parameters behind the route of a page", deviations: []redirectv1.Deviation{inFragment},
+			url: func(e wire.Envelope) string { return "https://aa.example/#/consent?" + e.Query(wire.Request) },
+		},
+		{
+			name: "parameters' names in other cases", deviations: []redirectv1.Deviation{nameCase},
+			url: func(e wire.Envelope) string {
+				return "?" + strings.NewReplacer("reqdate=", "reqDate=", "ecreq=", "ecReq=").Replace(e.Query(wire.Request))
+			},
+		},
+		{
+			name: "a masked requestorType", requestor: redirectv1.RequestorType_REQUESTOR_TYPE_LSP,
+			url: edit(func(e *wire.Envelope) { e.RequestorType = masked("LSP", e.Date) }),
+		},
+		{
+			name: "an unknown requestorType", deviations: []redirectv1.Deviation{requestorTypeOdd},
+			url: edit(func(e *wire.Envelope) { e.RequestorType = masked("AA", e.Date) }),
+		},
+		{
+			name: "a requestorType that is not masked", deviations: []redirectv1.Deviation{requestorTypeOdd},
+			requestor: redirectv1.RequestorType_REQUESTOR_TYPE_FIU,
+			url:       edit(func(e *wire.Envelope) { e.RequestorType = "FIU" }),
+		},
+		{
+			name: "a requestorType that is no Base64", deviations: []redirectv1.Deviation{requestorTypeOdd},
+			url: edit(func(e *wire.Envelope) { e.RequestorType = "***" }),
+		},
+		{
 			name: "unknown parameters and a fragment",
 			url: func(e wire.Envelope) string {
 				return "https://aa.example/webview?fip=a%20b&" + e.Query(wire.Request) + "&aaVersion=2#/consent?x=1"
@@ -344,8 +396,26 @@ func TestRequestsOfRealSenders(t *testing.T) {
 			differs: func(m *redirectv1.Redirect) { m.Sessionid = "" },
 		},
 		{
+			name: "escapes that are none", plain: strings.Replace(sentPlain, "sessionid=s", "sessionid=100%-%zz-%4", 1),
+			deviations: []redirectv1.Deviation{invalidEscape},
+			differs:    func(m *redirectv1.Redirect) { m.Sessionid = "100%-%zz-%4" },
+		},
+		{
+			name: "stray ampersands", plain: "&" + strings.Replace(sentPlain, "&", "&&", 1) + "&",
+			deviations: []redirectv1.Deviation{strayCharacters},
+		},
+		{
+			name: "names in other cases", plain: strings.Replace(sentPlain, "srcref=", "srcRef=", 1) + "&isolanguagecode=hi-IN",
+			deviations: []redirectv1.Deviation{nameCase}, differs: func(m *redirectv1.Redirect) { m.IsoLanguageCode = "hi-IN" },
+		},
+		{
+			name: "members twice, with the same value", plain: sentPlain + "&sessionid=s&txnid=" + sentTxnid,
+			deviations: []redirectv1.Deviation{repeated},
+		},
+		{
 			name: "members in raw Devanagari", plain: strings.Replace(sentPlain, "sessionid=s", "sessionid=सत्र-😀", 1),
-			differs: func(m *redirectv1.Redirect) { m.Sessionid = "सत्र-😀" },
+			deviations: []redirectv1.Deviation{rawNonASCII},
+			differs:    func(m *redirectv1.Redirect) { m.Sessionid = "सत्र-😀" },
 		},
 
 		// Everything at once, in the order in which deviations are reported.
@@ -367,16 +437,19 @@ func TestRequestsOfRealSenders(t *testing.T) {
 			},
 		},
 	}
-	// A raw `+` in a value is a blank where the guideline says form encoding, and itself elsewhere.
+	// A raw `+` in a value is itself, but a blank where the `@` of the user id shows a form encoder. The profile says nothing.
 	for _, p := range []*pairing{iv, v10, v11, v12, v13, v14, v15} {
-		session := "a b+c"
-		if p == iv || p == v10 || p == v11 {
-			session = "a+b+c"
+		raw := strings.Replace(sentPlain, "sessionid=s", "sessionid=a+b%2Bc", 1)
+		session := func(session string) func(*redirectv1.Redirect) {
+			return func(m *redirectv1.Redirect) { m.Sessionid = session }
 		}
-		cases = append(cases, sentRequest{
-			name: "plus sign in a value, " + p.profile, p: p, plain: strings.Replace(sentPlain, "sessionid=s", "sessionid=a+b%2Bc", 1),
-			differs: func(m *redirectv1.Redirect) { m.Sessionid = session },
-		})
+		cases = append(cases,
+			sentRequest{name: "plus sign of no form encoder, " + p.profile, p: p, plain: raw, differs: session("a+b+c")},
+			sentRequest{
+				name: "plus sign of a form encoder, " + p.profile, p: p, plain: strings.Replace(raw, "@", "%40", 1),
+				differs: session("a b+c"),
+			},
+		)
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -418,8 +491,8 @@ func TestRequestsOfRealSenders(t *testing.T) {
 			if err := differ(want, opened.Redirect); err != nil {
 				t.Error(err)
 			}
-			if opened.FiuId != p.fiu {
-				t.Errorf("from %q", opened.FiuId)
+			if opened.FiuId != p.fiu || opened.RequestorType != c.requestor {
+				t.Errorf("from %q, %v", opened.FiuId, opened.RequestorType)
 			}
 		})
 	}
@@ -542,9 +615,10 @@ func TestCallbacksOfRealSenders(t *testing.T) {
 
 func TestErrorCodesHaveTheGuidelinesText(t *testing.T) {
 	for code, want := range map[uint32]string{
-		0: "Success", 1: "Consent is rejected", 4: "User authentication failed", 5: "Consent in pending state",
-		6: "Session timeout", 7: "Account not discovered", 9: "Account not discovered", 11: "Account not linked",
-		16: "Account link failed", 20: "Unknown error",
+		0: "Success: the user accepted", 1: "Consent is rejected", 4: "User authentication failed",
+		5: "Consent in pending state", 6: "Session timeout", 7: "Account not discovered: the FIP given has no account",
+		9: "Account not discovered: nothing at any FIP", 11: "Account not linked: cancelled", 16: "Account link failed",
+		19: "Account link failed for some accounts", 20: "Unknown error", 21: "Unlisted error code 21",
 		99: "Unlisted error code 99", 4294967295: "Unlisted error code 4294967295",
 	} {
 		t.Run(want, func(t *testing.T) {
@@ -565,6 +639,6 @@ func TestErrorCodesHaveTheGuidelinesText(t *testing.T) {
 func TestRealUnpaddedFIIsRead(t *testing.T) {
 	_, err := decodeCallbackURL(t, iv.fiu, "fi=Xl5VWl1eV0odWVQ&resdate=100720230858407&ecres="+
 		base64.URLEncoding.EncodeToString(make([]byte, 16)))
-	want := map[string]string{"fiu_id": iv.fiu, "aa_id": "onemoney-aa"}
+	want := map[string]string{"fiu_id": iv.fiu, "aa_id": "onemoney-aa", "hint": "NO_SUCH_AA"}
 	expectMetadata(t, refusalOf(t, err).metadata, want)
 }

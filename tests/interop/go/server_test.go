@@ -44,6 +44,8 @@ type pairing struct {
 	date     wire.DateStyle // what the service writes
 	pinned   bool           // the service reads 15 digits as seconds and tenths only
 	lists    wire.Lists
+	hosts    []string // redirect_hosts; nil: any
+	maxAge   time.Duration
 	settings string   // further lines of the keyring
 	secrets  []string // the first is primary, the others open only
 }
@@ -66,13 +68,15 @@ var (
 	ivBrace = pair("iv", "aa-braces", func(p *pairing) { p.lists, p.settings = wire.Braces, `lists = "braces"` })
 	ivJSON  = pair("iv", "aa-json", func(p *pairing) { p.lists, p.settings = wire.JSON, `lists = "json"` })
 	ivQuery = pair("iv", "aa-query", func(p *pairing) { p.webview += "?theme=dark" })
+	// Opens dates of about 31 years to both sides of now.
+	ivWide  = pair("iv", "aa-wide", func(p *pairing) { p.maxAge = 1_000_000_000 * time.Second })
 	ivNoWeb = pair("iv", "aa-nowebview", func(p *pairing) { p.webview = "" })
 	// An FIU of one AA and an AA of one FIU: either id may be left out.
 	alone = pair("iv", "aa-alone", func(p *pairing) { p.fiu = "alone@go.example" })
 	// Two FIUs at one AA: a callback without an FIU fits both.
 	shared1 = pair("iv", "aa-shared", func(p *pairing) { p.fiu = "shared-1@go.example" })
 	shared2 = pair("iv", "aa-shared", func(p *pairing) { p.fiu = "shared-2@go.example" })
-	hosts   = pair("iv", "aa-hosts", func(p *pairing) { p.settings = `redirect_hosts = ["fiu.example", "*.fiu.example"]` })
+	hosts   = pair("iv", "aa-hosts", func(p *pairing) { p.hosts = []string{"fiu.example", "*.fiu.example"} })
 	// Ids whose masks bring `+` and `/` into `fi`: an N under the digit 0, an O under the 1 and the 0.
 	plusIV  = pair("iv", "INK-INK-INK-INK", func(p *pairing) { p.fiu = "INO-INO-INO-INO" })
 	plusV12 = pair("v1.2", "INK-INK-INK-INK-2", func(p *pairing) { p.fiu = "INO-INO-INO-INO" })
@@ -81,15 +85,15 @@ var (
 	rotatedV12 = pair("v1.2", "aa-rotated-v1.2", func(p *pairing) { p.secrets = append(p.secrets, newSecret()) })
 
 	pairings = []*pairing{
-		iv, v10, v11, v12, v13, v14, v15, ivTenth, ivPinned, ivFull, ivComma, ivBrace, ivJSON, ivQuery, ivNoWeb, alone, shared1,
-		shared2, hosts, plusIV, plusV12, rotatedIV, rotatedV12,
+		iv, v10, v11, v12, v13, v14, v15, ivTenth, ivPinned, ivFull, ivComma, ivBrace, ivJSON, ivQuery, ivNoWeb, ivWide, alone,
+		shared1, shared2, hosts, plusIV, plusV12, rotatedIV, rotatedV12,
 	}
 )
 
 func pair(profile, aa string, settings ...func(*pairing)) *pairing {
 	p := &pairing{
 		fiu: fiu, aa: aa, profile: profile, scheme: wire.PBKDF2, webview: "https://" + aa + ".example/webview",
-		handle: "at-" + aa, secrets: []string{newSecret()},
+		handle: "at-" + aa, secrets: []string{newSecret()}, maxAge: window,
 	}
 	if profile == "iv" {
 		p.scheme = wire.HKDFIV
@@ -126,6 +130,12 @@ func writeKeyring(folder string, pairings []*pairing) (string, error) {
 		fmt.Fprintf(&toml, "[[pairing]]\nfiu = %q\naa = %q\nprofile = %q\nhandles = [%q]\n", p.fiu, p.aa, p.profile, p.handle)
 		if p.webview != "" {
 			fmt.Fprintf(&toml, "webview = %q\n", p.webview)
+		}
+		if p.hosts != nil {
+			fmt.Fprintf(&toml, "redirect_hosts = [\"%s\"]\n", strings.Join(p.hosts, `", "`))
+		}
+		if p.maxAge != window {
+			fmt.Fprintf(&toml, "max_age_seconds = %d\n", int(p.maxAge.Seconds()))
 		}
 		fmt.Fprintf(&toml, "%s\nsecrets = [\n", p.settings)
 		for place, secret := range p.secrets {

@@ -70,9 +70,9 @@ function escape(value) {
   return value.replace(/[%&=+# \u0000-\u001f\u007f-\u{10ffff}]/gu, encodeURIComponent);
 }
 
-/** A query or a fragment, left raw, would look like members. */
+/** Raw where nothing needs an escape, else escaped as a whole, so that a raw scheme in front is a URL that nobody escaped. */
 function escapeRedirect(url) {
-  return /[?#]/.test(url) ? percentEncode(url) : escape(url);
+  return /^[A-Za-z0-9._~:/@-]*$/.test(url) ? url : percentEncode(url);
 }
 
 function read(names, text, lists = 'repeated') {

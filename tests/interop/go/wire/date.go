@@ -21,6 +21,9 @@ const (
 	Full
 )
 
+// String is the name that the service has for it, if it writes it.
+func (s DateStyle) String() string { return [...]string{"millis", "tenths", "", "", "full"}[s] }
+
 // FormatDate is `ddmmyyyyhh24misss` in UTC.
 func FormatDate(instant time.Time, style DateStyle) string {
 	instant = instant.UTC()

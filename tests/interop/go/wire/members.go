@@ -41,6 +41,9 @@ const (
 	JSON
 )
 
+// String is the name that the service has for it.
+func (l Lists) String() string { return [...]string{"repeated", "comma", "braces", "json"}[l] }
+
 // Write is the plaintext of `ecreq`.
 func (r Redirect) Write(lists Lists) string {
 	var w writer
@@ -122,13 +125,17 @@ func (w *writer) optional(name, value string) {
 	}
 }
 
-// redirect escapes a URL with parameters of its own as a whole, or a reader would take them for members.
+// redirect escapes a URL as a whole where anything of it needs an escape, or a reader would take it for a raw one.
 func (w *writer) redirect(value string) {
-	if strings.ContainsAny(value, "?#") {
-		w.raw("redirect", escape(value, func(b byte) bool { return reserved(rune(b)) || b == '%' }))
-	} else {
-		w.member("redirect", value)
+	needs := func(b byte) bool { return reserved(rune(b)) || b == '%' }
+	raw := func(b byte) bool { return !needs(b) || strings.IndexByte(":/@", b) >= 0 }
+	for i := range len(value) {
+		if !raw(value[i]) {
+			value = escape(value, needs)
+			break
+		}
 	}
+	w.raw("redirect", value)
 }
 
 func (w *writer) list(name string, items []string, lists Lists) {

@@ -68,8 +68,8 @@ const PIECES = [
 const VISIBLE = PIECES.filter((piece) => !/[\s\\\u0000-\u001f\u007f\ufeff]/.test(piece));
 /** For what stands before the `@` of a user id. */
 const NAME = VISIBLE.filter((piece) => piece !== '@');
-/** For list items, which hold none of `, { } [ ] " &` either. */
-const ITEM = VISIBLE.filter((piece) => !/[,{}[\]"&]/.test(piece));
+/** For list items, which hold none of `, { } [ ] " ' &` either. */
+const ITEM = VISIBLE.filter((piece) => !/[,{}[\]"'&]/.test(piece));
 const LANGUAGES = 'en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN'.split(' ');
 const EXTRA_NAMES = ['account', 'chid', 'fi', 'mobile', 'Alpha', 'zeta', 'x.y-z_1', 'constructor', 'toString'];
 
@@ -160,7 +160,7 @@ export class Random {
   callback() {
     const success = this.chance(50);
     return {
-      txnid: this.chance(80) ? this.uuid() : `T1${this.text(PIECES, 3)}`,
+      txnid: this.chance(80) ? this.uuid() : `T1${this.text([...VISIBLE, ' '], 3)}`,
       sessionid: this.chance(15) ? '' : this.text(PIECES, 20),
       userid: `${this.text(NAME, 3)}${this.digits(10)}@aa`,
       status: success ? 'CALLBACK_STATUS_SUCCESS' : 'CALLBACK_STATUS_FAILURE',

@@ -188,21 +188,24 @@ for (const { scheme, count, width } of RUNS) {
 
 test('every error code of the released guidelines has its text', async () => {
   const texts = {
-    0: 'Success',
+    0: 'Success: the user accepted',
     1: 'Consent is rejected',
     2: 'Consent not available',
     3: 'Invalid request',
     4: 'User authentication failed',
     5: 'Consent in pending state',
     6: 'Session timeout',
-    7: 'Account not discovered',
-    10: 'Account not linked',
-    12: 'Account link OTP not attempted',
-    14: 'Account link OTP authentication failed',
+    7: 'Account not discovered: the FIP given has no account',
+    8: 'Account not discovered: the FIP given failed',
+    9: 'Account not discovered: nothing at any FIP',
+    10: 'Account not linked: timeout',
+    12: 'Account link OTP not attempted: cancelled',
+    14: 'Account link OTP authentication failed: cancelled',
     16: 'Account link failed',
-    17: 'Account link OTP authentication failed for some accounts',
+    17: 'Account link OTP authentication failed for some accounts: cancelled',
     19: 'Account link failed for some accounts',
     20: 'Unknown error',
+    23: 'Unlisted error code 23',
     99: 'Unlisted error code 99',
   };
   const pairing = pairings['iv-aa'];
@@ -276,13 +279,15 @@ test('ListPairings shows every pairing in pages, ordered, and no secret', async 
     webviewUrl: pairing.webview ?? '',
     handles: pairing.handles ?? [],
     secrets: pairing.secrets.map(({ id, use }) => ({ id, state: `SECRET_STATE_${use ? 'DECODE_ONLY' : 'PRIMARY'}` })),
+    redirectHosts: pairing.redirect_hosts ?? [],
+    maxAge: { seconds: 180, nanos: 0 },
+    dateStyle: conventions(pairing).date,
+    listSyntax: pairing.lists ?? 'repeated',
+    checkResdate: true,
     reopen: 'REOPEN_REPORT',
+    authentication: 'AUTHENTICATION_OFF',
   }));
-  const kept = Object.keys(expected[0]);
-  assert.deepEqual(
-    found.map((pairing) => Object.fromEntries(kept.map((name) => [name, pairing[name]]))),
-    expected,
-  );
+  assert.deepEqual(found, expected);
 });
 
 /** Some messages are dated by their caller, off now but well inside the window. */

@@ -328,15 +328,49 @@ request('no session id', { text: REQUEST_TEXT.replace('sessionid=s1&', ''), mean
 request('raw Devanagari and emoji, unescaped', {
   text: REQUEST_TEXT.replace('s1', 'सत्र-१🏦'),
   means: { sessionid: 'सत्र-१🏦' },
+  deviations: ['RAW_NON_ASCII'],
 });
 const plus = REQUEST_TEXT.replace('s1', 'a+b%20c%2Bd');
-request('a + is a blank since form encoding came with 1.2', {
-  name: 'v1.2-aa',
-  text: plus,
-  means: { sessionid: 'a b c+d' },
+for (const name of ['iv-aa', 'v1.1-aa', 'v1.2-aa']) {
+  request(`a + is itself where the @ of userid is raw, ${name}`, { name, text: plus, means: { sessionid: 'a+b c+d' } });
+  request(`a + is a blank where a form encoder escaped the @ of userid, ${name}`, {
+    name,
+    text: plus.replace('@', '%40'),
+    means: { sessionid: 'a b c+d' },
+  });
+}
+request('a % that begins no escape stands for itself', {
+  text: REQUEST_TEXT.replace('s1', '100%-%4'),
+  means: { sessionid: '100%-%4' },
+  deviations: ['INVALID_ESCAPE'],
 });
-request('a + is itself before 1.2', { name: 'v1.1-aa', text: plus, means: { sessionid: 'a+b c+d' } });
-request('a + is itself in the specification with iv', { text: plus, means: { sessionid: 'a+b c+d' } });
+request('a BOM, a question mark and ampersands that part nothing', {
+  text: `\ufeff?${REQUEST_TEXT.replace('&', '&&')}&`,
+  deviations: ['STRAY_CHARACTERS'],
+});
+request('names in another case', {
+  text: REQUEST_TEXT.replace('srcref', 'srcRef'),
+  send: (p) => ({ url: url(REQUEST, p).replace('reqdate', 'reqDate') }),
+  deviations: ['NAME_CASE'],
+});
+request('a member and a parameter twice, with one value each', {
+  text: `${REQUEST_TEXT}&txnid=${TXNID}`,
+  send: (p) => ({ url: `${url(REQUEST, p)}&reqdate=${p.reqdate}` }),
+  deviations: ['REPEATED'],
+});
+request('a requestorType that no guideline has', {
+  requestorType: 'AA',
+  deviations: ['REQUESTOR_TYPE'],
+  check: ({ requestorType }) => assert.equal(requestorType, 'REQUESTOR_TYPE_UNSPECIFIED'),
+});
+request('ampersands escaped for HTML', {
+  send: (p) => ({ url: url(REQUEST, p).replaceAll('&', '&amp;') }),
+  deviations: ['HTML_ESCAPED'],
+});
+callback('parameters behind the # of a single-page application', {
+  send: (p) => ({ url: `https://fiu.example/#/cb?${writeQuery(CALLBACK, p)}` }),
+  deviations: ['IN_FRAGMENT'],
+});
 callback('success with an error code', {
   text: CALLBACK_TEXT.replace('errorcode=0', 'errorcode=3'),
   means: { errorcode: 3 },
