@@ -3,7 +3,7 @@
 import { inspect } from 'node:util';
 
 import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
-import { durationMs, timestampDate } from '@bufbuild/protobuf/wkt';
+import { durationMs } from '@bufbuild/protobuf/wkt';
 import { status } from '@grpc/grpc-js';
 
 import { nameOf } from './enums.js';
@@ -281,7 +281,7 @@ abstract class Opened<M extends pb.DecodeRedirectResponse | pb.DecodeCallbackRes
   }
   /** When this message was first opened, as far as the service remembers. */
   get firstOpenTime(): Date | undefined {
-    return this.#m.firstOpenTime && timestampDate(this.#m.firstOpenTime);
+    return this.#m.firstOpenTime && date(this.#m.firstOpenTime);
   }
   /** Names every message that could be made from this one. To act only once, store it until `replayUntil`. */
   get replayKey(): string {
@@ -292,7 +292,7 @@ abstract class Opened<M extends pb.DecodeRedirectResponse | pb.DecodeCallbackRes
    * `resdate`: such a message never expires.
    */
   get replayUntil(): Date | undefined {
-    return this.#m.replayUntil && timestampDate(this.#m.replayUntil);
+    return this.#m.replayUntil && date(this.#m.replayUntil, Math.ceil);
   }
   /** Whether the message carried a right tag (the pairing's setting `authentication`). */
   get authenticated(): boolean {
@@ -345,8 +345,10 @@ function present<T>(message: T | undefined): T {
   });
 }
 
-function date(timestamp: Timestamp | undefined): Date {
-  return timestampDate(present(timestamp));
+/** A `Date` has milliseconds alone. Those of a date on the wire are cut, not rounded, so these are too. */
+function date(timestamp: Timestamp | undefined, toMillis = Math.floor): Date {
+  const { seconds, nanos } = present(timestamp);
+  return new Date(Number(seconds) * 1000 + toMillis(nanos / 1e6));
 }
 
 function frozen(map: Record<string, string>): Readonly<Record<string, string>> {

@@ -319,7 +319,7 @@ func TestParameterMalformedNamesTheParameter(t *testing.T) {
 			p.Ecreq = base64.URLEncoding.EncodeToString(make([]byte, 31))
 		}},
 		{"iv no Base64", "iv", "", func(p *redirectv1.RedirectParams) { p.Iv = "*" + p.Iv[1:] }},
-		{"iv of 15 bytes", "iv", "", func(p *redirectv1.RedirectParams) { p.Iv = std(make([]byte, 15)) }},
+		{"iv of 15 bytes", "iv", "CUT_SHORT", func(p *redirectv1.RedirectParams) { p.Iv = std(make([]byte, 15)) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			params := redirectParams(clean)

@@ -57,7 +57,7 @@ test('the rival opens what the service seals, and the service what the rival sea
 
   const [, rival] = clients;
   for (const [method, request, code] of [
-    ['encodeRedirect', { fiuId: pairings[0].fiu, aaId: 'iv-aa' }, 3],
+    ['encodeRedirect', { fiuId: pairings[0].fiu, aaId: 'iv-aa', redirect: { userid: '', redirect: '', srcref: [] } }, 3],
     ['encodeRedirect', { fiuId: pairings[0].fiu, aaId: 'nobody', redirect: random.redirect() }, 5],
     ['decodeRedirect', { aaId: 'iv-aa', url: 'https://iv.example/webview?fi=AAAA&reqdate=310220240000000' }, 3],
     ['listPairings', {}, 12],
