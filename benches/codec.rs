@@ -72,7 +72,7 @@ fn hkdf_iv(criterion: &mut Criterion) {
         bencher.iter(|| {
             let envelope = Envelope::from_url(black_box(&url), Leg::Request).unwrap();
             let key = kdf::hkdf(SECRET, envelope.date.text());
-            codec::open_redirect(&envelope, &key, &conventions, PARTIES).unwrap()
+            codec::open::<Redirect>(&envelope, &key, &conventions, PARTIES).unwrap()
         });
     });
     group.bench_function("decode primitives", |bencher| {

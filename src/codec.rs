@@ -1,8 +1,8 @@
 //! The format: seals and opens messages.
 //!
 //! Pure: no clock, no randomness, no I/O, and no other module of ours. A message is read in two steps, because dates,
-//! ids and lengths must be checked before a key is derived: an [`Envelope`] needs no key, [`open_redirect`] and
-//! [`open_callback`] need one. Every repair is reported with its place ([`Deviations`]).
+//! ids and lengths must be checked before a key is derived: an [`Envelope`] needs no key, [`open`] needs
+//! one. Every repair is reported with its place ([`Deviations`]).
 
 #![forbid(unsafe_code)]
 
@@ -25,7 +25,7 @@ pub mod url;
 
 pub use deviation::{Deviation, Deviations, EXTRA, Place, WHOLE};
 pub use envelope::{Envelope, Malformed, ParameterProblem};
-pub use open::{Opened, Unopened, open_callback, open_redirect};
+pub use open::{Members, Opened, Unopened, open};
 pub use seal::{Seal, Sealed, ciphertext_length, seal};
 
 use url::Leg;

@@ -102,7 +102,7 @@ pub(crate) async fn count() {
 async fn run(path: &'static str, bodies: &Bodies, calls: usize, log: &str) -> BTreeMap<String, u64> {
     let out = folder().join("callgrind.out");
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
+    valgrind.args(["--quiet", "--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
     valgrind.arg(format!("--callgrind-out-file={}", out.display())).arg(PROGRAM);
     let server = Server::program(valgrind, 10, &["--kdf-threads", "1", "--drain-delay", "0", "--log", log]);
     let bodies = bodies.iter().cycle().take(calls).cloned().collect();

@@ -8,7 +8,7 @@ use aa_redirect::codec::{
     Deviations, Envelope, Opened, Parties, RequestorType, Unopened,
     cipher::{self, BLOCK},
     date::WireDate,
-    kdf, open_callback, open_redirect,
+    kdf, members::{Callback, Redirect}, open,
     profile::Scheme,
 };
 use aa_redirect_fuzz::{check_callback, check_redirect, conventions};
@@ -47,10 +47,10 @@ fuzz_target!(|input: &[u8]| {
     };
     let parties = Parties { fiu: "fiu@test", aa: "aa@test" };
     let opened = if kind & 1 == 0 {
-        open_redirect(&envelope, &key, &conventions, parties)
+        open::<Redirect>(&envelope, &key, &conventions, parties)
             .map(|Opened { message, deviations, .. }| check_redirect(&message, &deviations))
     } else {
-        open_callback(&envelope, &key, &conventions, parties)
+        open::<Callback>(&envelope, &key, &conventions, parties)
             .map(|Opened { message, deviations, .. }| check_callback(&message, &deviations))
     };
     let padding = match kind >> 1 & 3 {

@@ -10,7 +10,7 @@ use base64::{
     },
 };
 
-use super::{Deviation, url::Value};
+use super::{Deviation, scan::holds, url::Value};
 
 /// The standard alphabet with or without padding. Trailing bits must be zero.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
@@ -57,7 +57,7 @@ pub(super) fn read<T>(
     mut accept: impl FnMut(Vec<u8>) -> Option<T>,
 ) -> Option<(T, Vec<Deviation>)> {
     let mut repairs = Vec::new();
-    if value.from_url && value.text.contains('+') {
+    if value.from_url && holds(value.text, b'+') {
         repairs.push(Deviation::PlusAsSpace);
     }
     let (mut bytes, twice) = value.decoded();

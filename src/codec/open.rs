@@ -44,48 +44,52 @@ pub enum Unopened {
     Members(#[from] Unreadable),
 }
 
-/// Opens `ecreq` with a key derived from a secret and [`Envelope::date`].
+/// The members of one leg, as a decrypted text has them.
+pub trait Members: Sized {
+    /// The leg.
+    const LEG: Leg;
+
+    /// Reads a decrypted text without its tag.
+    ///
+    /// # Errors
+    /// What makes the text unreadable.
+    fn read(text: &[u8], conventions: &Conventions) -> Result<(Self, Deviations), Unreadable>;
+}
+
+impl Members for Redirect {
+    const LEG: Leg = Leg::Request;
+
+    fn read(text: &[u8], conventions: &Conventions) -> Result<(Self, Deviations), Unreadable> {
+        members::read_redirect(text, conventions)
+    }
+}
+
+impl Members for Callback {
+    const LEG: Leg = Leg::Callback;
+
+    fn read(text: &[u8], conventions: &Conventions) -> Result<(Self, Deviations), Unreadable> {
+        members::read_callback(text, conventions)
+    }
+}
+
+/// Opens `ecreq` or `ecres` with a key derived from a secret and [`Envelope::date`].
 ///
 /// # Errors
 /// Why the key does not open it.
-pub fn open_redirect(
+pub fn open<M: Members>(
     envelope: &Envelope,
     key: &Key,
     conventions: &Conventions,
     parties: Parties<'_>,
-) -> Result<Opened<Redirect>, Unopened> {
-    open(envelope, Leg::Request, key, conventions, parties, members::read_redirect)
-}
-
-/// Opens `ecres` with a key derived from a secret and [`Envelope::date`].
-///
-/// # Errors
-/// Why the key does not open it.
-pub fn open_callback(
-    envelope: &Envelope,
-    key: &Key,
-    conventions: &Conventions,
-    parties: Parties<'_>,
-) -> Result<Opened<Callback>, Unopened> {
-    open(envelope, Leg::Callback, key, conventions, parties, members::read_callback)
-}
-
-fn open<T>(
-    envelope: &Envelope,
-    leg: Leg,
-    key: &Key,
-    conventions: &Conventions,
-    parties: Parties<'_>,
-    read: impl Fn(&[u8], &Conventions) -> Result<(T, Deviations), Unreadable>,
-) -> Result<Opened<T>, Unopened> {
+) -> Result<Opened<M>, Unopened> {
     let iv = envelope.iv_for(conventions.profile.scheme).ok_or(Unopened::Scheme)?;
     let decrypted = cipher::decrypt(key, &iv, &envelope.ciphertext).ok_or(Unopened::Padding)?;
     let text = decrypted.text().ok_or(Unopened::Padding)?;
-    let scope = Scope { leg, parties, date: envelope.date.text() };
+    let scope = Scope { leg: M::LEG, parties, date: envelope.date.text() };
     let (text, authenticated) = authenticated(text, key, scope, conventions.authentication)?;
-    let (message, found) = read(text, conventions)?;
+    let (message, found) = M::read(text, conventions)?;
     let mut deviations = envelope.deviations.clone();
-    deviations.note_if(envelope.date.deviates(conventions.date), Deviation::DateDigits, leg.date_name());
+    deviations.note_if(envelope.date.deviates(conventions.date), Deviation::DateDigits, M::LEG.date_name());
     deviations.extend(found);
     Ok(Opened { message, deviations, authenticated })
 }

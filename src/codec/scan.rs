@@ -13,10 +13,10 @@ pub(super) fn split_at_first(text: &str, byte: u8) -> Option<(&str, &str)> {
     memchr::memchr(byte, text.as_bytes()).map(|at| (&text[..at], &text[at + 1..]))
 }
 
-/// The parts of `text` between `&`, as `str::split` gives them.
-pub(super) fn split_at_ampersands(text: &str) -> impl Iterator<Item = &str> {
+/// The parts of `text` between the ASCII characters `byte`, as `str::split` gives them.
+pub(super) fn split_at_each(text: &str, byte: u8) -> impl Iterator<Item = &str> {
     let mut begin = 0;
-    memchr::memchr_iter(b'&', text.as_bytes()).chain([text.len()]).map(move |end| {
+    memchr::memchr_iter(byte, text.as_bytes()).chain([text.len()]).map(move |end| {
         let part = &text[begin..end];
         begin = end + 1;
         part

@@ -1,12 +1,9 @@
-//! The two kinds of message: what opens them, and where they lead a browser.
+//! The two kinds of message: where they lead a browser, and whether they are what their receiver expects.
 
 use crate::{
     codec::{
-        self, Envelope, Opened, Parties, Unopened,
-        kdf::Key,
+        Members,
         members::{Callback, Redirect},
-        profile::Conventions,
-        url::Leg,
     },
     keyring::Pairing,
 };
@@ -14,21 +11,7 @@ use crate::{
 use super::{Differences, Expected};
 
 /// A message of one leg.
-pub trait Message: Sized {
-    /// Its leg.
-    const LEG: Leg;
-
-    /// Opens `envelope` with a key derived from a secret and the envelope's date.
-    ///
-    /// # Errors
-    /// Why the key does not open it.
-    fn open(
-        envelope: &Envelope,
-        key: &Key,
-        conventions: &Conventions,
-        parties: Parties<'_>,
-    ) -> Result<Opened<Self>, Unopened>;
-
+pub trait Message: Members {
     /// The URL that the message would lead a browser to, if it names one.
     fn target(&self) -> Option<&str>;
 
@@ -37,17 +20,6 @@ pub trait Message: Sized {
 }
 
 impl Message for Redirect {
-    const LEG: Leg = Leg::Request;
-
-    fn open(
-        envelope: &Envelope,
-        key: &Key,
-        conventions: &Conventions,
-        parties: Parties<'_>,
-    ) -> Result<Opened<Self>, Unopened> {
-        codec::open_redirect(envelope, key, conventions, parties)
-    }
-
     fn target(&self) -> Option<&str> {
         Some(&self.redirect)
     }
@@ -59,17 +31,6 @@ impl Message for Redirect {
 }
 
 impl Message for Callback {
-    const LEG: Leg = Leg::Callback;
-
-    fn open(
-        envelope: &Envelope,
-        key: &Key,
-        conventions: &Conventions,
-        parties: Parties<'_>,
-    ) -> Result<Opened<Self>, Unopened> {
-        codec::open_callback(envelope, key, conventions, parties)
-    }
-
     fn target(&self) -> Option<&str> {
         None
     }

@@ -234,17 +234,19 @@ fn try_keys<M: Message>(
     tried: &mut Vec<Tried>,
 ) -> Option<Opened<M>> {
     let parties = Parties { fiu: &pairing.fiu, aa: &pairing.aa };
-    keys.iter().enumerate().find_map(|(secret, key)| match M::open(envelope, key, &pairing.conventions, parties) {
-        Ok(codec::Opened { message, deviations, authenticated }) => {
-            if message.target().is_none_or(|url| pairing.redirect_hosts.allow(url)) {
-                return Some(Opened { message, deviations, authenticated, secret });
+    keys.iter().enumerate().find_map(|(secret, key)| {
+        match codec::open::<M>(envelope, key, &pairing.conventions, parties) {
+            Ok(codec::Opened { message, deviations, authenticated }) => {
+                if message.target().is_none_or(|url| pairing.redirect_hosts.allow(url)) {
+                    return Some(Opened { message, deviations, authenticated, secret });
+                }
+                tried.push(Tried { secret, why: Failure::HostForbidden });
+                None
             }
-            tried.push(Tried { secret, why: Failure::HostForbidden });
-            None
-        }
-        Err(why) => {
-            tried.push(Tried { secret, why: why.into() });
-            None
+            Err(why) => {
+                tried.push(Tried { secret, why: why.into() });
+                None
+            }
         }
     })
 }

@@ -17,7 +17,7 @@ use aa_redirect::codec::{
     kdf::Key,
     mask,
     members::{Callback, Redirect, read_callback, read_redirect, write_callback, write_redirect},
-    open_callback, open_redirect,
+    open,
     profile::{Conventions, ListSyntax, PROFILES, Scheme},
     seal,
     url::{Leg, Parameters, UrlProblem, Value, append, leg_of, names_parameter},
@@ -133,7 +133,8 @@ fn what_is_sealed_opens_with_every_profile_and_list_syntax() {
             let url = append("https://aa.example/?x=1#top", &sealed.query(Leg::Request));
             let envelope = Envelope::from_url(&url, Leg::Request).unwrap();
             assert_eq!((&*envelope.sender, envelope.requestor_type), ("an id>?", Some(RequestorType::Lsp)));
-            let Opened { message, deviations, .. } = open_redirect(&envelope, &key(), &conventions, PARTIES).unwrap();
+            let Opened { message, deviations, .. } =
+                open::<Redirect>(&envelope, &key(), &conventions, PARTIES).unwrap();
             assert!(message == redirect(), "{} {lists:?}", profile.name);
             assert_eq!(names(&deviations), ["EXTRA_MEMBER"]);
 
@@ -141,7 +142,8 @@ fn what_is_sealed_opens_with_every_profile_and_list_syntax() {
             let sealed = Sealed { requestor_type: String::new(), ..sealed };
             let url = append("https://fiu.example/cb", &sealed.query(Leg::Callback));
             let envelope = Envelope::from_url(&url, Leg::Callback).unwrap();
-            let Opened { message, deviations, .. } = open_callback(&envelope, &key(), &conventions, PARTIES).unwrap();
+            let Opened { message, deviations, .. } =
+                open::<Callback>(&envelope, &key(), &conventions, PARTIES).unwrap();
             assert!(message == callback(), "{} {lists:?}", profile.name);
             assert_eq!(names(&deviations), ["EXTRA_MEMBER"]);
         }
@@ -159,9 +161,9 @@ fn a_message_opens_only_with_its_own_scheme_and_key() {
     assert_eq!(with_iv.iv_for(Scheme::Pbkdf2), None);
     assert_eq!(without.iv_for(Scheme::HkdfIv), None);
     assert_eq!(without.iv_for(Scheme::Pbkdf2), Some([0; BLOCK]));
-    assert_eq!(open_redirect(&with_iv, &key(), &v1, PARTIES).unwrap_err(), Unopened::Scheme);
-    assert_eq!(open_callback(&without, &key(), &iv, PARTIES).unwrap_err(), Unopened::Scheme);
-    assert_eq!(open_redirect(&without, &Key::new([1; 32]), &v1, PARTIES).unwrap_err(), Unopened::Padding);
+    assert_eq!(open::<Redirect>(&with_iv, &key(), &v1, PARTIES).unwrap_err(), Unopened::Scheme);
+    assert_eq!(open::<Callback>(&without, &key(), &iv, PARTIES).unwrap_err(), Unopened::Scheme);
+    assert_eq!(open::<Redirect>(&without, &Key::new([1; 32]), &v1, PARTIES).unwrap_err(), Unopened::Padding);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use aa_redirect::codec::{
     date::WireDate,
     kdf::{self, Key},
     members::{Callback, Redirect, Unreadable, write_callback, write_redirect},
-    open_callback, open_redirect,
+    open,
     profile::{Authentication, Conventions, ListSyntax, PROFILES},
     seal,
     url::Leg,
@@ -50,11 +50,11 @@ fn sealed(text: &str) -> Envelope {
 }
 
 fn request(text: &str, authentication: Authentication) -> Result<Opened<Redirect>, Unopened> {
-    open_redirect(&sealed(text), &key(), &conventions(authentication), PARTIES)
+    open::<Redirect>(&sealed(text), &key(), &conventions(authentication), PARTIES)
 }
 
 fn callback(text: &str, authentication: Authentication) -> Result<Opened<Callback>, Unopened> {
-    open_callback(&sealed(text), &key(), &conventions(authentication), PARTIES)
+    open::<Callback>(&sealed(text), &key(), &conventions(authentication), PARTIES)
 }
 
 /// `text` with its right tag.
@@ -195,7 +195,7 @@ fn a_changed_or_spliced_or_reflected_message_does_not_open_where_a_tag_is_requir
     let accepted = seal("callback", &CALLBACK.replace("2d04747e", "0b054f6a"));
     let request = seal("request", &format!("{REQUEST}&status=S&errorcode=0"));
     let required = conventions(Require);
-    let opens = |ciphertext: Vec<u8>| open_callback(&envelope(ciphertext), &key(), &required, PARTIES).is_ok();
+    let opens = |ciphertext: Vec<u8>| open::<Callback>(&envelope(ciphertext), &key(), &required, PARTIES).is_ok();
     assert!(opens(rejected.clone()) && opens(accepted.clone()));
     for at in 0..rejected.len() {
         for bit in 0..8 {
@@ -217,6 +217,6 @@ fn a_changed_or_spliced_or_reflected_message_does_not_open_where_a_tag_is_requir
     let without = seal("request", &format!("{REQUEST}&status=S&errorcode=0"));
     let untagged = cipher::encrypt(&key(), &[0; BLOCK], format!("{REQUEST}&status=S&errorcode=0").into());
     let off = conventions(Off);
-    assert!(open_callback(&envelope(untagged), &key(), &off, PARTIES).is_ok(), "reflection works without a tag");
-    assert!(open_callback(&envelope(without), &key(), &off, PARTIES).is_ok(), "and where nobody looks at it");
+    assert!(open::<Callback>(&envelope(untagged), &key(), &off, PARTIES).is_ok(), "reflection works without a tag");
+    assert!(open::<Callback>(&envelope(without), &key(), &off, PARTIES).is_ok(), "and where nobody looks at it");
 }

@@ -29,9 +29,9 @@ pub(crate) fn open(
     let key = key(envelope.date.text());
     let parties = Parties::of(leg, &envelope.sender, "another");
     match leg {
-        Leg::Request => codec::open_redirect(envelope, &key, conventions, parties)
+        Leg::Request => codec::open::<members::Redirect>(envelope, &key, conventions, parties)
             .map(|Opened { message, deviations, .. }| (Meaning::from(&message), deviations)),
-        Leg::Callback => codec::open_callback(envelope, &key, conventions, parties)
+        Leg::Callback => codec::open::<members::Callback>(envelope, &key, conventions, parties)
             .map(|Opened { message, deviations, .. }| (Meaning::from(&message), deviations)),
     }
 }

@@ -402,7 +402,8 @@ async fn a_format_attack_without_a_memory_reads_characters() {
     let conventions = Conventions::of(&PROFILES[0]);
     let opens = async |message: &sender::Message| {
         let envelope = Envelope::from_url(&message.request_query(), Leg::Request).unwrap();
-        codec::open_redirect(&envelope, &key, &conventions, Parties { fiu: "fiu@test", aa: "iv" }).is_ok()
+        codec::open::<codec::members::Redirect>(&envelope, &key, &conventions, Parties { fiu: "fiu@test", aa: "iv" })
+            .is_ok()
     };
     let (unreadable, _) = read_by_form(&seen, opens).await;
     for (guesses, real) in unreadable.iter().zip(&PLAIN.as_bytes()[6..16]) {

@@ -6,7 +6,7 @@ use crate::codec::{
     Deviation,
     deviation::{EXTRA, Place, WHOLE},
     form,
-    scan::{split_at_ampersands, split_at_first},
+    scan::{split_at_each, split_at_first},
     url::{Leg, PARAMETERS},
 };
 
@@ -79,7 +79,7 @@ impl Reader<'_> {
         let whole = text.trim_end_matches('&');
         self.deviations.note_if(whole.len() < text.len(), Deviation::StrayCharacters, WHOLE);
         let mut end = 0;
-        for (number, piece) in (1..).zip(split_at_ampersands(whole)) {
+        for (number, piece) in (1..).zip(split_at_each(whole, b'&')) {
             let begin = if number == 1 { 0 } else { end + 1 };
             end = begin + piece.len();
             let split = split_at_first(piece, b'=');

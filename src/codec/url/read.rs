@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::codec::{
     Deviation, Deviations, WHOLE, form,
-    scan::{split_at_ampersands, split_at_first},
+    scan::{split_at_each, split_at_first},
 };
 
 use super::{Leg, PARAMETERS, Parameters, UrlProblem, Value};
@@ -21,7 +21,7 @@ pub fn read(url: &str, leg: Leg) -> Result<(Parameters<'_>, Deviations), UrlProb
     deviations.note_if(trimmed.len() < url.len(), Deviation::Whitespace, WHOLE);
     // Pages that route by the fragment have the query there: `https://fiu.example/#/cb?fi=…`. The real query comes
     // first.
-    let mut parts = trimmed.split('#').map(query_of);
+    let mut parts = split_at_each(trimmed, b'#').map(query_of);
     let mut finder = Finder::new(leg, deviations);
     finder.read(parts.next().unwrap_or_default());
     if finder.found.is_empty() {
@@ -84,7 +84,7 @@ impl<'a> Finder<'a> {
             self.deviations.note(Deviation::SecondQuestionMark, WHOLE);
             pieces(query, names).for_each(|piece| self.take(piece));
         } else {
-            split_at_ampersands(query).for_each(|piece| self.take(piece));
+            split_at_each(query, b'&').for_each(|piece| self.take(piece));
         }
     }
 
