@@ -16,7 +16,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use pbkdf2_lanes::{Input, Kernels};
 use quick_cache::sync::Cache;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout_at};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -24,8 +24,10 @@ use crate::{
     keyring::{Keyring, Pairing, Secret},
 };
 
+mod pace;
 mod queue;
 
+use pace::Pace;
 use queue::Queue;
 
 /// The most derivations that wait: about four seconds of one thread, more than most callers wait.
@@ -38,20 +40,25 @@ const MAX_REMEMBERED: Duration = Duration::from_mins(10);
 const SWEEP: Duration = Duration::from_secs(10);
 /// The lowest priority: calls of the other scheme find a core at once.
 const NICENESS: i32 = 10;
-
-/// The assumed time of a derivation before one has been measured, in microseconds.
-const FIRST_GUESS: u64 = 5_000;
+/// What a call has left to do when its key is there: decrypt, wait for a tick of 5 ms, answer.
+const REST: Duration = Duration::from_millis(10);
+/// The least time after which to try again.
+const LEAST_RETRY: Duration = Duration::from_millis(5);
 
 /// A fixed set of threads that derive keys, and the cache of those keys.
 pub struct KdfPool {
     shared: Arc<Shared>,
-    /// By secret and date.
-    keys: Arc<Cache<(u64, String), Remembered>>,
+    keys: Arc<Cache<Name, Remembered>>,
+    /// When the derivations that somebody waits for will be done, about.
+    expected: Mutex<HashMap<Name, Instant>>,
     /// The lowest serial of a secret whose keys are kept.
     oldest: AtomicU64,
     /// For each secret: the start of the latest date whose key was requested ahead, in milliseconds of the Unix epoch.
     ahead: Mutex<HashMap<u64, i64>>,
 }
+
+/// A derived key: the serial of its secret, and its date.
+type Name = (u64, String);
 
 struct Shared {
     waiting: Mutex<Queue<Job>>,
@@ -60,8 +67,7 @@ struct Shared {
     threads: u32,
     /// Threads that wait for a job. Changed only under the lock of the queue.
     idle: AtomicUsize,
-    /// The time of the latest derivation on a thread, in microseconds.
-    latest: AtomicU64,
+    pace: Pace,
     /// Keys derived so far.
     derivations: AtomicU64,
     refused: AtomicU64,
@@ -76,6 +82,8 @@ struct Job {
     secret: usize,
     date: String,
     queued: Instant,
+    /// When the key must be there to be of use; `None` if it always is.
+    by: Option<Instant>,
     reply: oneshot::Sender<Key>,
 }
 
@@ -85,7 +93,7 @@ struct Remembered {
     until: Instant,
 }
 
-/// The queue had no room. Half of the waiting work takes about this time.
+/// The queue has no room, or the key would come too late. After this time there is room, or a key comes in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded(pub Duration);
 
@@ -100,18 +108,19 @@ impl KdfPool {
         for kernel in kernels.faulty() {
             tracing::error!(kernel = kernel.name(), "a kernel disagrees with the library and is not used");
         }
+        let pace = Pace::measure(&kernels);
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Queue::new(QUEUE)),
             arrived: Condvar::new(),
             kernels,
             threads,
             idle: AtomicUsize::new(0),
-            latest: AtomicU64::new(FIRST_GUESS),
+            pace,
             derivations: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             on_wait: OnceLock::new(),
         });
-        let keys = Arc::new(Cache::<(u64, String), Remembered>::new(CACHE));
+        let keys = Arc::new(Cache::<Name, Remembered>::new(CACHE));
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("kdf-{number}")).spawn(move || work(&shared))?;
@@ -125,7 +134,7 @@ impl KdfPool {
                 thread::sleep(SWEEP);
             }
         })?;
-        Ok(Self { shared, keys, oldest: AtomicU64::default(), ahead: Mutex::default() })
+        Ok(Self { shared, keys, expected: Mutex::default(), oldest: AtomicU64::default(), ahead: Mutex::default() })
     }
 
     /// Drops the keys of secrets that were loaded before those of `keyring`, and keeps no more of them.
@@ -174,7 +183,8 @@ impl KdfPool {
         self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// How many derivations were refused since the pool began, because the queue had no room.
+    /// How many derivations were refused since the pool began, because the queue had no room or they would have come too
+    /// late.
     pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
@@ -184,26 +194,76 @@ impl KdfPool {
         self.keys.len()
     }
 
-    /// The PBKDF2 key of one of the pairing's secrets for `date`. Simultaneous and later requests share one derivation.
-    /// If every caller has gone before its turn, it is not derived at all.
+    /// The PBKDF2 key of one of the pairing's secrets for `date`, for a call that ends at `deadline`. Simultaneous and later
+    /// requests share one derivation. If every caller has gone before its turn, it is not derived at all.
     ///
     /// # Errors
-    /// At once if the queue has no room; later if the job had to make room for another pairing.
-    pub async fn derive(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Overloaded> {
+    /// At once if the queue has no room or the key would come too late; later if the job had to make room for another
+    /// pairing, or its turn came too late. With a thread free and nothing ahead of it, a derivation is never refused: its time
+    /// is measured anew.
+    pub async fn derive(
+        &self,
+        pairing: &Arc<Pairing>,
+        secret: usize,
+        date: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Key, Overloaded> {
         let name = (pairing.secrets[secret].serial, date.to_owned());
+        if let Some(remembered) = self.keys.get(&name) {
+            return Ok(remembered.key);
+        }
+        let by = deadline.map(|deadline| deadline.checked_sub(REST).unwrap_or(deadline));
+        self.check_expected(&name, by)?;
         let remembered = self.keys.get_or_insert_async(&name, async {
             let (reply, key) = oneshot::channel();
             let (owned, date) = (Arc::clone(pairing), date.to_owned());
-            let job = Job { pairing: owned, secret, date, queued: Instant::now(), reply };
-            self.shared.enqueue(job);
+            let (end, by) =
+                self.shared.enqueue(Job { pairing: owned, secret, date, queued: Instant::now(), by, reply })?;
+            let _expected = Expected::insert(&self.expected, &name, end);
             // A job without room is dropped, and its reply with it.
-            let key = key.await.map_err(|_| self.shared.overloaded())?;
+            let key = in_time(by, key).await.ok_or_else(|| self.shared.overloaded())?;
             let now = Instant::now();
             // A reload may have dropped the secret meanwhile: the next search of the cache removes the key.
             let lasts = pairing.secrets[secret].serial >= self.oldest.load(Ordering::Relaxed);
             Ok(Remembered { key, until: if lasts { now + lifetime(pairing) } else { now } })
         });
         remembered.await.map(|remembered| remembered.key)
+    }
+
+    /// Whether the key, if others wait for it already, comes in time for this caller too.
+    fn check_expected(&self, name: &Name, by: Option<Instant>) -> Result<(), Overloaded> {
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        match (expected, by) {
+            (Some(end), Some(by)) if by < end => Err(self.shared.refuse(end.saturating_duration_since(by))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The key, if it comes in time: an estimate can be wrong.
+async fn in_time(by: Option<Instant>, key: oneshot::Receiver<Key>) -> Option<Key> {
+    match by {
+        Some(by) => timeout_at(by.into(), key).await.ok()?.ok(),
+        None => key.await.ok(),
+    }
+}
+
+/// The note that a derivation is on its way, until it ends in whatever way.
+struct Expected<'a> {
+    all: &'a Mutex<HashMap<Name, Instant>>,
+    name: &'a Name,
+}
+
+impl<'a> Expected<'a> {
+    fn insert(all: &'a Mutex<HashMap<Name, Instant>>, name: &'a Name, end: Instant) -> Self {
+        all.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), end);
+        Self { all, name }
+    }
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(self.name);
     }
 }
 
@@ -222,29 +282,64 @@ fn lifetime(pairing: &Pairing) -> Duration {
 }
 
 impl Shared {
-    fn enqueue(&self, job: Job) {
+    /// Lets a job wait for its turn. Tells when it will be done, about, and by when it must be.
+    ///
+    /// # Errors
+    /// If it would be done too late.
+    fn enqueue(&self, mut job: Job) -> Result<(Instant, Option<Instant>), Overloaded> {
         let owner = Arc::as_ptr(&job.pairing) as usize;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= QUEUE {
-            waiting.retain(|job| !job.reply.is_closed());
+        let is_late = |end: Option<Instant>| job.by.is_some_and(|by| end.is_some_and(|end| by < end));
+        let mut end = self.end(&job, waiting.ahead(owner));
+        if waiting.len() >= QUEUE || is_late(end) {
+            waiting.retain(|job, _| !job.reply.is_closed());
+            end = self.end(&job, waiting.ahead(owner));
         }
+        match (end, job.by) {
+            (Some(end), Some(by)) if by < end => {
+                drop(waiting);
+                return Err(self.refuse(end.saturating_duration_since(by)));
+            }
+            (Some(_), _) => {}
+            (None, _) => job.by = None,
+        }
+        let expected = (end.unwrap_or_else(|| job.queued + self.pace.of(1)), job.by);
         let refused = waiting.push(owner, job);
         drop(waiting);
         drop(refused);
         self.arrived.notify_one();
+        Ok(expected)
     }
 
+    /// When a job with so many others ahead of it will be done; `None` if a thread is free for it. A quarter later than
+    /// measured, since whatever else the machine does meanwhile comes on top.
+    fn end(&self, job: &Job, ahead: usize) -> Option<Instant> {
+        let is_busy = self.idle.load(Ordering::Relaxed) == 0;
+        (is_busy || ahead > 0).then(|| job.queued + self.pace.wait(ahead + 1, self.threads, is_busy) * 5 / 4)
+    }
+
+    /// Refuses a derivation, until half of the waiting work is done.
     fn overloaded(&self) -> Overloaded {
+        self.refuse(Duration::ZERO)
+    }
+
+    /// Refuses a derivation that would come too late by this time. Since many are refused at a time, they come back when
+    /// half of the waiting work is done, if that is later.
+    fn refuse(&self, late: Duration) -> Overloaded {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let derivation = Duration::from_micros(self.latest.load(Ordering::Relaxed));
-        Overloaded(derivation * (1 + u32::try_from(waiting / 2).unwrap_or(u32::MAX)) / self.threads)
+        Overloaded(late.max(self.pace.wait(waiting / 2, self.threads, false)).max(LEAST_RETRY))
     }
 
     /// The next jobs whose callers still wait, as many as one run of a kernel takes. `None` at the end of the pool.
     fn next(&self) -> Option<Vec<Job>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
+            // As soon as it shows that a key would come too late, its caller hears so: the job is dropped.
+            let now = Instant::now();
+            let in_time =
+                |job: &Job, ahead| job.by.is_none_or(|by| now + self.pace.wait(ahead + 1, self.threads, false) <= by);
+            waiting.retain(|job, ahead| !job.reply.is_closed() && in_time(job, ahead));
             // Idle threads get their share of the waiting jobs.
             let share = waiting.len().div_ceil(1 + self.idle.load(Ordering::Relaxed));
             let most = self.kernels.batch(share).min(share);
@@ -274,7 +369,6 @@ fn input<'a>(secret: &'a Secret, date: &'a str) -> Input<'a> {
     Input { password: secret.expose(), salt: date.as_bytes() }
 }
 
-#[expect(clippy::expect_used, reason = "a kernel has 16 lanes at most")]
 fn work(shared: &Shared) {
     // If the system refuses, the thread keeps its priority: slower for other calls, but not wrong.
     let _ = rustix::process::nice(NICENESS);
@@ -290,8 +384,7 @@ fn work(shared: &Shared) {
         let mut keys = Zeroizing::new(vec![[0; 32]; inputs.len()]);
         shared.kernels.derive(&inputs, PBKDF2_ROUNDS, &mut keys);
         shared.derivations.fetch_add(keys.len() as u64, Ordering::Relaxed);
-        let took = begin.elapsed() / u32::try_from(jobs.len()).expect("no more jobs than lanes");
-        shared.latest.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        shared.pace.took(jobs.len(), begin.elapsed());
         for (job, derived) in jobs.into_iter().zip(&*keys) {
             // A caller that has gone needs no key.
             let _ = job.reply.send(Key::written_by(|key| *key = *derived));
@@ -317,7 +410,7 @@ mod tests {
     #[tokio::test]
     async fn calls_for_one_key_share_its_derivation() {
         let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
-        let calls = (0..2 * QUEUE).map(|_| pool.derive(&pairing, 0, "060420210510756"));
+        let calls = (0..2 * QUEUE).map(|_| pool.derive(&pairing, 0, "060420210510756", None));
         let keys: Result<Vec<Key>, Overloaded> = join_all(calls).await.into_iter().collect();
         assert_eq!(keys.unwrap().len(), 2 * QUEUE, "more than the queue holds, had each come to it");
         assert_eq!(pool.keys.len(), 1);
@@ -327,20 +420,20 @@ mod tests {
     async fn the_key_is_the_librarys() {
         let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
         let expected = kdf::pbkdf2(pairing.primary().expose(), "060420210510756");
-        assert!(pool.derive(&pairing, 0, "060420210510756").await == Ok(expected));
+        assert!(pool.derive(&pairing, 0, "060420210510756", None).await == Ok(expected));
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
         let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
         let dates: Vec<String> = (0..QUEUE + 64).map(date).collect();
-        let mut calls: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&pairing, 0, date))).collect();
+        let mut calls: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&pairing, 0, date, None))).collect();
         // None is waited for: what is refused is refused at the first poll.
         let refused = calls.iter_mut().filter_map(FutureExt::now_or_never).collect::<Vec<_>>();
         assert!(refused.iter().any(|answer| matches!(answer, Err(Overloaded(after)) if !after.is_zero())));
         // The callers go, their jobs with them, and there is room at once.
         drop(calls);
-        assert!(pool.derive(&pairing, 0, "060420210510756").await.is_ok());
+        assert!(pool.derive(&pairing, 0, "060420210510756", None).await.is_ok());
         assert!(pool.keys.len() < QUEUE / 2, "what nobody waits for is not derived");
     }
 
@@ -349,11 +442,68 @@ mod tests {
         let (pool, flooded) = (KdfPool::new(1).unwrap(), pairing());
         let other = Arc::clone(keyring::sandbox().unwrap().of_fiu("fiu@sandbox", "beta-aa", |_| true).unwrap());
         let dates: Vec<String> = (0..QUEUE + 64).map(date).collect();
-        let mut flood: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&flooded, 0, date))).collect();
+        let mut flood: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&flooded, 0, date, None))).collect();
         for call in &mut flood {
             let _ = call.now_or_never();
         }
-        assert!(pool.derive(&other, 0, "060420210510756").await.is_ok());
+        assert!(pool.derive(&other, 0, "060420210510756", None).await.is_ok());
         assert!(pool.keys.len() < QUEUE / 2, "its turn came before the flood's end");
+    }
+
+    /// Enough derivations to keep one thread busy for longer than the rest of a test takes.
+    fn flood(
+        pool: &KdfPool,
+        pairing: &Arc<Pairing>,
+        dates: &[String],
+    ) -> Vec<impl Future<Output = Result<Key, Overloaded>>> {
+        let mut calls: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(pairing, 0, date, None))).collect();
+        for call in &mut calls {
+            assert!(call.now_or_never().is_none());
+        }
+        calls
+    }
+
+    #[tokio::test]
+    async fn a_key_that_would_come_too_late_is_refused_at_once_and_told_after_which_time_it_could() {
+        let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
+        let dates: Vec<String> = (0..500).map(date).collect();
+        let flood = flood(&pool, &pairing, &dates);
+        let (soon, late) = (Instant::now() + 2 * REST, Instant::now() + Duration::from_hours(1));
+        let refused = pool.derive(&pairing, 0, "060420210510756", Some(soon)).now_or_never();
+        assert!(
+            matches!(refused, Some(Err(Overloaded(after))) if after > LEAST_RETRY),
+            "{:?}",
+            refused.map(Result::err)
+        );
+        assert_eq!(pool.refused(), 1);
+        let mut patient = Box::pin(pool.derive(&pairing, 0, "060420210510756", Some(late)));
+        assert!((&mut patient).now_or_never().is_none(), "it waits for its turn");
+        drop(flood);
+        assert!(patient.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_shares_a_derivation_is_refused_if_it_comes_too_late_and_else_waits_for_it() {
+        let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
+        let dates: Vec<String> = (0..500).map(date).collect();
+        let flood = flood(&pool, &pairing, &dates);
+        let soon = Some(Instant::now() + 2 * REST);
+        let last = &dates[499];
+        assert!(matches!(pool.derive(&pairing, 0, last, soon).now_or_never(), Some(Err(_))), "the last of the queue");
+        let late = Some(Instant::now() + Duration::from_hours(1));
+        let mut shares = Box::pin(pool.derive(&pairing, 0, last, late));
+        assert!((&mut shares).now_or_never().is_none());
+        drop(flood);
+        assert!(shares.await.is_ok(), "who is left derives it");
+        assert!(pool.expected.lock().unwrap().is_empty(), "nothing stays noted");
+    }
+
+    #[tokio::test]
+    async fn a_free_thread_refuses_nothing() {
+        let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
+        while pool.shared.idle.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(pool.derive(&pairing, 0, "060420210510756", Some(Instant::now())).await.is_ok());
     }
 }

@@ -3,7 +3,7 @@
 //! Cheap refusals come first: nothing costs a key derivation that could have been refused for free. Who may call a method
 //! is asked before a call gets here; this module asks only which pairings the caller may use.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use tonic::{Request, Response, Status};
@@ -46,6 +46,8 @@ pub struct Context {
     pub call: Arc<Call>,
     /// Who makes it; `None` if everybody may call.
     pub caller: Option<Arc<Caller>>,
+    /// When it ends.
+    pub deadline: Instant,
 }
 
 /// The service.

@@ -36,6 +36,8 @@ pub struct Asked<'a> {
     pub expected: Option<Expected<'a>>,
     /// The caller's name for this call, the same in every retry.
     pub call: Option<CallName<'a>>,
+    /// When the call ends; `None` if somebody waits for as long as it takes.
+    pub deadline: Option<Instant>,
 }
 
 /// Who watches while a message is opened.
@@ -144,7 +146,7 @@ impl Exchange {
         }
         let (instants, end) = (&window.instants, window.end());
         let subject = Subject { pairing: &pairing, envelope, instants, end, now, call: asked.call };
-        self.decrypt(verdict, subject, asked.expected).await
+        self.decrypt(verdict, subject, asked).await
     }
 
     /// The part of an opening that needs keys.
@@ -152,14 +154,15 @@ impl Exchange {
         &self,
         mut verdict: Verdict<M>,
         subject: Subject<'_>,
-        expected: Option<Expected<'_>>,
+        Asked { expected, deadline, .. }: Asked<'_>,
     ) -> Verdict<M> {
         let Subject { pairing, envelope, .. } = subject;
         let account = self.memory.account(subject);
         let attempt = match account.check() {
             Ok(()) => {
                 // Side by side, since derivations are batched: two cost little more than one.
-                let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, envelope.date.text()));
+                let date = envelope.date.text();
+                let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, date, deadline));
                 let keys = match try_join_all(keys).await {
                     Ok(keys) => keys,
                     Err(why) => return verdict.refused(why),
@@ -197,12 +200,18 @@ impl Exchange {
         verdict.refused(refused)
     }
 
-    /// The key of a pairing's secret for `date`.
-    pub(super) async fn key(&self, pairing: &Arc<Pairing>, secret: usize, date: &str) -> Result<Key, Refused> {
+    /// The key of a pairing's secret for `date`, for a call that ends at `deadline`.
+    pub(super) async fn key(
+        &self,
+        pairing: &Arc<Pairing>,
+        secret: usize,
+        date: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Key, Refused> {
         match pairing.conventions.profile.scheme {
             Scheme::HkdfIv => Ok(pairing.secrets[secret].derive(Scheme::HkdfIv, date)),
             Scheme::Pbkdf2 => {
-                let derived = self.keys.derive(pairing, secret, date).await;
+                let derived = self.keys.derive(pairing, secret, date, deadline).await;
                 derived.map_err(|Overloaded(after)| Refused::Overloaded(after))
             }
         }

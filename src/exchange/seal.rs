@@ -1,6 +1,6 @@
 //! Sealing a message, and the dates and keys for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
@@ -28,6 +28,8 @@ pub struct Sealing<'a> {
     pub issue_time: DateTime<Utc>,
     /// Who asks for the data; on the request leg only.
     pub requestor_type: Option<RequestorType>,
+    /// When the call ends; `None` if somebody waits for as long as it takes.
+    pub deadline: Option<Instant>,
 }
 
 impl Exchange {
@@ -36,13 +38,13 @@ impl Exchange {
     /// # Errors
     /// [`Refused::TooLong`] and [`Refused::Overloaded`].
     pub async fn seal(&self, plaintext: Zeroizing<String>, sealing: &Sealing<'_>) -> Result<Sealed, Refused> {
-        let Sealing { leg, pairing, secret, issue_time, requestor_type } = *sealing;
+        let Sealing { leg, pairing, secret, issue_time, requestor_type, deadline } = *sealing;
         // Base64 of whole blocks, before a key is spent on what cannot be sent.
         if codec::ciphertext_length(plaintext.len(), &pairing.conventions).div_ceil(3) * 4 > MAX_URL {
             return Err(Refused::TooLong);
         }
         let date = pairing.conventions.date.write(issue_time);
-        let key = self.key(pairing, secret, &date).await?;
+        let key = self.key(pairing, secret, &date, deadline).await?;
         let parties = Parties { fiu: &pairing.fiu, aa: &pairing.aa };
         // A cryptographic generator of each thread, seeded by the system again and again: two calls to the system for each
         // message cost a twentieth of its time.
@@ -62,7 +64,7 @@ impl Exchange {
             let (keys, pairing) = (Arc::clone(&self.keys), Arc::clone(pairing));
             tokio::spawn(async move {
                 // An overloaded pool leaves the derivation to the call that needs it.
-                drop(keys.derive(&pairing, secret, &style.write(next)).await);
+                drop(keys.derive(&pairing, secret, &style.write(next), None).await);
             });
         }
         date::shared_instant(style, now, reuse)

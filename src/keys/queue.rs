@@ -31,10 +31,15 @@ impl<T> Queue<T> {
         self.closed
     }
 
-    /// Drops the jobs for which `keep` is false.
-    pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+    /// Drops the jobs for which `keep` is false, which also hears how many jobs come before each at most.
+    pub(super) fn retain(&mut self, keep: impl Fn(&T, usize) -> bool) {
+        let (owners, all) = (self.jobs.len(), self.length);
         self.jobs.retain(|_, jobs| {
-            jobs.retain(&keep);
+            let mut turn = 0;
+            jobs.retain(|job| {
+                turn += 1;
+                keep(job, (turn * owners).min(all) - 1)
+            });
             !jobs.is_empty()
         });
         let jobs = &self.jobs;
@@ -66,6 +71,13 @@ impl<T> Queue<T> {
         displaced.map_or(Ok(()), Err)
     }
 
+    /// How many jobs come at most before one that `owner` would add now.
+    pub(super) fn ahead(&self, owner: usize) -> usize {
+        let own = self.jobs.get(&owner).map_or(0, VecDeque::len);
+        let others = self.jobs.iter().filter(|(other, _)| **other != owner);
+        own + others.map(|(_, jobs)| jobs.len().min(own + 1)).sum::<usize>()
+    }
+
     /// The oldest job of the owner whose turn it is.
     pub(super) fn pop(&mut self) -> Option<T> {
         let owner = self.turns.pop_front()?;
@@ -94,6 +106,20 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, ["a", "x", "y", "b", "c"]);
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_job_comes_behind_its_owners_jobs_and_as_many_of_each_other_owner() {
+        let mut queue = Queue::new(100);
+        for (owner, jobs) in [(1, 40), (2, 3)] {
+            for job in 0..jobs {
+                assert_eq!(queue.push(owner, job), Ok(()));
+            }
+        }
+        assert_eq!((queue.ahead(1), queue.ahead(2), queue.ahead(3)), (43, 7, 2));
+        assert_eq!(queue.push(2, 999), Ok(()));
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order.iter().position(|job| *job == 999), Some(7));
     }
 
     #[test]
@@ -134,7 +160,10 @@ mod tests {
         for (owner, job) in [(1, 10), (1, 11), (2, 20), (3, 30)] {
             assert_eq!(queue.push(owner, job), Ok(()));
         }
-        queue.retain(|job| job % 10 == 1);
+        queue.retain(|job, ahead| {
+            assert!(ahead < 4, "{job}");
+            job % 10 == 1
+        });
         assert_eq!(queue.len(), 1);
         assert_eq!(queue.push(2, 21), Ok(()));
         assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(11), Some(21), None));

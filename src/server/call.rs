@@ -96,9 +96,9 @@ async fn guarded<S: RedirectService>(
             _ => {}
         }
     }
-    request.extensions_mut().insert(Context { call: Arc::clone(call), caller });
-    let left = time_left(shared, &request);
-    let response = within(shared, call, left, async {
+    let deadline = deadline(shared, &request);
+    request.extensions_mut().insert(Context { call: Arc::clone(call), caller, deadline: deadline.into_std() });
+    let response = within(shared, call, deadline, async {
         let (request, _held) = whole_request(request, holder).await?;
         // Not before: requests that do not arrive would keep others out.
         let _room = Room::take(&shared.calls).ok_or(Refusal::Full(FULL))?;
@@ -116,8 +116,7 @@ async fn told<S: RedirectService>(
     request: Request<Incoming>,
     is_stream: bool,
 ) -> Result<Response<Answer>, Refusal> {
-    let left = time_left(shared, &request);
-    let response = within(shared, call, left, async {
+    let response = within(shared, call, deadline(shared, &request), async {
         let (request, _held) = whole_request(request, holder).await?;
         let place = if is_stream { Some(holder.stream().ok_or(Refusal::Full(FULL))?) } else { None };
         let response = shared.others.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
@@ -142,19 +141,18 @@ async fn reflected<S: RedirectService>(
     Ok(streamed(response, holder, place))
 }
 
-/// How long a call may take.
-fn time_left<S>(shared: &Shared<S>, request: &Request<Incoming>) -> Duration {
-    deadline::of(request.headers()).unwrap_or(Duration::MAX).min(shared.limits.max_deadline)
+/// When a call ends that comes now.
+fn deadline<S>(shared: &Shared<S>, request: &Request<Incoming>) -> Instant {
+    Instant::now() + deadline::of(request.headers()).unwrap_or(Duration::MAX).min(shared.limits.max_deadline)
 }
 
 /// What `work` comes to if it ends in time, before the server does, and without a panic.
 async fn within<S>(
     shared: &Shared<S>,
     call: &Call,
-    left: Duration,
+    deadline: Instant,
     work: impl Future<Output = Result<Response<Answer>, Refusal>>,
 ) -> Result<Response<Answer>, Refusal> {
-    let deadline = Instant::now() + left;
     let answer = tokio::select! {
         biased;
         answer = AssertUnwindSafe(work).catch_unwind() => answer,

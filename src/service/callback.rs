@@ -58,7 +58,8 @@ impl Redirects {
         }
         let issue_time = chosen.unwrap_or_else(|| self.exchange.issue_time(pairing, secret, now));
         let plaintext = members::write_callback(&callback, pairing.conventions.lists);
-        let sealing = Sealing { leg: Leg::Callback, pairing, secret, issue_time, requestor_type: None };
+        let deadline = Some(context.deadline);
+        let sealing = Sealing { leg: Leg::Callback, pairing, secret, issue_time, requestor_type: None, deadline };
         let sealed = self.exchange.seal(plaintext, &sealing).await;
         let sealed = sealed.map_err(|refused| sealing_refused(refused, "callback", pairing))?;
         let query = sealed.query(Leg::Callback);
@@ -92,7 +93,7 @@ impl Redirects {
             userid: &expected.userid,
             aa: &expected.aa_id,
         });
-        let asked = Asked { expected, call: context.call_name(&attempt_id) };
+        let asked = Asked { expected, call: context.call_name(&attempt_id), deadline: Some(context.deadline) };
         let question = Question { keyring: &keyring, envelope: &envelope, receiver: &fiu_id, now, asked };
         let verdict = self.exchange.open::<members::Callback>(question, context).await;
         let answered = Answered::of(verdict, context, Parties::of(Leg::Callback, &envelope.sender, &fiu_id))?;

@@ -49,7 +49,8 @@ impl Redirects {
         }
         let issue_time = chosen.unwrap_or_else(|| self.exchange.issue_time(pairing, 0, now));
         let plaintext = members::write_redirect(&redirect, pairing.conventions.lists);
-        let sealing = Sealing { leg: Leg::Request, pairing, secret: 0, issue_time, requestor_type };
+        let deadline = Some(context.deadline);
+        let sealing = Sealing { leg: Leg::Request, pairing, secret: 0, issue_time, requestor_type, deadline };
         let sealed = self.exchange.seal(plaintext, &sealing).await;
         let sealed = sealed.map_err(|refused| sealing_refused(refused, "redirect", pairing))?;
         let query = sealed.query(Leg::Request);
@@ -87,7 +88,7 @@ impl Redirects {
         let receiver = ("aa_id", &*aa_id);
         let received = Received { leg: Leg::Request, receiver, attempt_id: &attempt_id, source };
         let envelope = received.envelope(context, &keyring, now)?;
-        let asked = Asked { expected: None, call: context.call_name(&attempt_id) };
+        let asked = Asked { expected: None, call: context.call_name(&attempt_id), deadline: Some(context.deadline) };
         let question = Question { keyring: &keyring, envelope: &envelope, receiver: &aa_id, now, asked };
         let verdict = self.exchange.open::<members::Redirect>(question, context).await;
         let answered = Answered::of(verdict, context, Parties::of(Leg::Request, &envelope.sender, &aa_id))?;
