@@ -52,6 +52,10 @@ enum Command {
         /// Exit 64 on a warning too
         #[arg(long)]
         strict: bool,
+        /// Where secrets must not be seen: a secret file or variable of the keyring that is not there is no error. Says
+        /// which secrets were not checked
+        #[arg(long)]
+        without_secrets: bool,
     },
     /// Open a request or callback URL offline, and say step by step what was read or why it failed
     ///
@@ -126,7 +130,7 @@ pub fn run() -> ExitCode {
     };
     let outcome = match cli.command.unwrap_or(Command::Serve { settings: cli.settings }) {
         Command::Serve { settings } => compose::serve(&settings).map_err(Failure::from),
-        Command::Check { settings, strict } => check::check(&settings, strict),
+        Command::Check { settings, strict, without_secrets } => check::check(&settings, strict, without_secrets),
         Command::Inspect { keyring, fiu, aa, json, url } => {
             read_url(url).and_then(|url| inspect::run(&keyring, &url, &inspect::Parties { fiu, aa }, json))
         }

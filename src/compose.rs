@@ -24,7 +24,7 @@ mod warnings;
 
 use capacity::Capacity;
 
-pub use load::{BadSettings, Loaded, load, load_keyring};
+pub use load::{BadSettings, Loaded, load, load_keyring, load_without_secrets};
 pub use warnings::Warning;
 
 /// How long the export of waiting spans may take at the end.
@@ -176,7 +176,7 @@ fn limits(settings: &Settings, files: Option<u64>) -> Limits {
         max_held: usize::try_from(capacity.held).unwrap_or(usize::MAX),
         max_connection_age: Duration::from_secs(settings.max_connection_age),
         max_deadline: Duration::from_secs(settings.max_deadline),
-        drain_delay: Duration::from_secs(settings.drain_delay),
+        drain_delay: Duration::from_secs(settings.drain_delay()),
         drain_timeout: Duration::from_secs(settings.drain_timeout),
     }
 }

@@ -25,8 +25,8 @@ mod hosts;
 mod sandbox;
 
 #[cfg(test)]
-pub(crate) use file::parse;
-pub use file::{load, load_with};
+pub(crate) use file::{Absent, parse};
+pub use file::{load, load_with, load_without_secrets};
 pub use hosts::HostRules;
 pub use sandbox::sandbox;
 
@@ -82,12 +82,20 @@ pub struct Secret {
     /// Names the secret in caches: no other secret of this process has it.
     pub(crate) serial: u64,
     value: SecretSlice<u8>,
+    /// Whether its bytes are random, since those of the file were not to be had: only for a check.
+    pub is_stand_in: bool,
 }
 
 impl Secret {
     fn new(id: String, decode_only: bool, value: Vec<u8>) -> Self {
         let serial = NEXT_SECRET.fetch_add(1, Ordering::Relaxed);
-        Self { id, decode_only, serial, value: value.into() }
+        Self { id, decode_only, serial, value: value.into(), is_stand_in: false }
+    }
+
+    /// In place of a secret that is not to be had. Nothing that exists opens under it.
+    fn stand_in(id: String, decode_only: bool) -> Self {
+        let random: [u8; 32] = rand::random();
+        Self { is_stand_in: true, ..Self::new(id, decode_only, random.to_vec()) }
     }
 
     /// The bytes of the secret, for key derivation only.

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    env, fmt,
+    env, fmt, io,
     path::Path,
 };
 
@@ -57,6 +57,18 @@ pub fn load(path: &Path) -> Result<(Keyring, Vec<Problem>), Refused> {
 /// # Errors
 /// As for [`load`].
 pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused> {
+    load_as(path, read, Absent::Refused)
+}
+
+/// [`load_with`] for a check where secrets may be absent: random bytes stand in for them ([`Secret::is_stand_in`]).
+///
+/// # Errors
+/// As for [`load`], except that a secret file or variable that is not there is no problem.
+pub fn load_without_secrets(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused> {
+    load_as(path, read, Absent::StandIn)
+}
+
+fn load_as(path: &Path, read: &ReadFile<'_>, absent: Absent) -> Result<(Keyring, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
     let unreadable = |error: &dyn fmt::Display| {
         let text = format!("cannot be read: {error}; fix that, or name another file with --keyring");
@@ -65,18 +77,32 @@ pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Probl
     let bytes = read(path, MAX_LIST).map_err(|error| unreadable(&error))?;
     let text = str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    let read_secret =
-        |file: &str| read(&directory.join(file), MAX_FILE).map_err(|error| format!("cannot be read: {error}"));
-    parse(text, &read_secret).map_err(refused)
+    parse(text, &|file: &str| read(&directory.join(file), MAX_FILE), absent).map_err(refused)
 }
 
 /// Reads the bytes of a secret file, named as in the keyring.
-type ReadSecret<'a> = dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String> + 'a;
+type ReadSecret<'a> = dyn Fn(&str) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
+
+/// What becomes of a secret whose file or variable is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// The keyring is refused.
+    Refused,
+    /// Random bytes stand in for it, under which nothing that exists opens.
+    StandIn,
+}
+
+/// The bytes of a secret, or that they are not to be had.
+enum Value {
+    Read(Zeroizing<Vec<u8>>),
+    StandIn,
+}
 
 /// What the check of one file has found.
 struct Check<'a> {
     lines: Lines,
     read: &'a ReadSecret<'a>,
+    absent: Absent,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// The line where each pairing, each handle of an FIU and each secret's SHA-256 was first seen.
@@ -86,11 +112,16 @@ struct Check<'a> {
 }
 
 /// Checks `text` and builds the keyring. Secret files are read with `read`.
-pub(crate) fn parse(text: &str, read: &ReadSecret<'_>) -> Result<(Keyring, Vec<Problem>), Vec<Problem>> {
+pub(crate) fn parse(
+    text: &str,
+    read: &ReadSecret<'_>,
+    absent: Absent,
+) -> Result<(Keyring, Vec<Problem>), Vec<Problem>> {
     let file: RawFile = shaped(text)?;
     let mut check = Check {
         lines: Lines::of(text),
         read,
+        absent,
         problems: Vec::new(),
         warnings: Vec::new(),
         pairings: HashMap::new(),
@@ -320,25 +351,34 @@ impl Check<'_> {
                 Some(usage) => drop(self.choice(usage, "use", &[("decode", "")])),
                 None => {}
             }
-            let Some(value) = self.secret_value(entry) else { continue };
-            self.weigh(entry, &value, self.line(&raw.span()));
-            secrets.push(Secret::new(id.clone(), at > 0, value.to_vec()));
+            match self.secret_value(entry) {
+                Some(Value::Read(value)) => {
+                    self.weigh(entry, &value, self.line(&raw.span()));
+                    secrets.push(Secret::new(id.clone(), at > 0, value.to_vec()));
+                }
+                Some(Value::StandIn) => secrets.push(Secret::stand_in(id.clone(), at > 0)),
+                None => {}
+            }
         }
         secrets
     }
 
-    /// The bytes of a secret, without one line end at the end.
-    fn secret_value(&mut self, entry: &RawSecret) -> Option<Zeroizing<Vec<u8>>> {
+    /// The bytes of a secret, without one line end at the end. `None` if it has a problem.
+    fn secret_value(&mut self, entry: &RawSecret) -> Option<Value> {
         let value = match (&entry.file, &entry.env) {
-            (Some(file), None) => (self.read)(file).map_err(|error| format!("the secret file {error}")),
-            (None, Some(name)) => env::var(name)
-                .map(|value| Zeroizing::new(value.into_bytes()))
-                .map_err(|_| "the environment variable of the secret is not set, or not UTF-8: set it".to_owned()),
-            _ => Err("a secret needs either `file` or `env`: write one of them".to_owned()),
+            (Some(file), None) => (self.read)(file).map_err(|error| {
+                (error.kind() == io::ErrorKind::NotFound, format!("the secret file cannot be read: {error}"))
+            }),
+            (None, Some(name)) => env::var(name).map(|value| Zeroizing::new(value.into_bytes())).map_err(|error| {
+                let text = "the environment variable of the secret is not set, or not UTF-8: set it";
+                (error == env::VarError::NotPresent, text.to_owned())
+            }),
+            _ => Err((false, "a secret needs either `file` or `env`: write one of them".to_owned())),
         };
         let mut value = match value {
             Ok(value) => value,
-            Err(problem) => {
+            Err((true, _)) if self.absent == Absent::StandIn => return Some(Value::StandIn),
+            Err((_, problem)) => {
                 self.refuse(&entry.id, problem);
                 return None;
             }
@@ -354,7 +394,7 @@ impl Check<'_> {
             self.refuse(&entry.id, "the secret is empty: `aa-redirect keygen` makes one");
             return None;
         }
-        Some(value)
+        Some(Value::Read(value))
     }
 
     /// Warns about a secret that is short, or that another pairing (on another line) has too.

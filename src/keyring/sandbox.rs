@@ -1,8 +1,13 @@
 //! The built-in sandbox keyring: `sandbox/` of the repository. Its secrets are public.
 
+use std::io;
+
 use zeroize::Zeroizing;
 
-use super::{Keyring, Problem, file};
+use super::{
+    Keyring, Problem,
+    file::{self, Absent},
+};
 
 /// The keyring file.
 const KEYRING: &str = include_str!("../../sandbox/keyring.toml");
@@ -33,9 +38,9 @@ const SECRETS: [(&str, &[u8]); 9] = secrets![
 pub fn sandbox() -> Result<Keyring, Vec<Problem>> {
     let read = |file: &str| {
         let secret = SECRETS.iter().find(|(name, _)| *name == file);
-        secret.map(|(_, bytes)| Zeroizing::new(bytes.to_vec())).ok_or_else(|| "is not embedded".to_owned())
+        secret.map(|(_, bytes)| Zeroizing::new(bytes.to_vec())).ok_or_else(|| io::ErrorKind::NotFound.into())
     };
-    file::parse(KEYRING, &read).map(|(keyring, _)| keyring)
+    file::parse(KEYRING, &read, Absent::Refused).map(|(keyring, _)| keyring)
 }
 
 #[cfg(test)]

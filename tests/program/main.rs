@@ -90,6 +90,38 @@ fn check_prints_the_pairings_without_secrets() {
 }
 
 #[test]
+fn check_without_secrets_takes_absent_ones_says_so_and_checks_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.toml");
+    let keyring = "[[pairing]]\nfiu = \"f\"\naa = \"a\"\nprofile = \"iv\"\nsecrets = [\n\
+                   { id = \"here\", file = \"here\" },\n\
+                   { id = \"gone\", file = \"no/such/file\", use = \"decode\" },\n\
+                   { id = \"unset\", env = \"NO_SUCH_SECRET\", use = \"decode\" },\n]\n";
+    std::fs::write(&path, keyring).unwrap();
+    let here = folder.path().join("here");
+    std::fs::write(&here, "a-secret-of-32-characters-0123456").unwrap();
+    std::fs::set_permissions(&here, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let path = path.to_str().unwrap();
+    let check = |more: &[&str]| run(&[&["check", "--keyring", path], more].concat());
+    let refused = check(&[]);
+    assert_eq!(refused.status.code(), Some(64), "absent secrets are an error otherwise");
+    let output = check(&["--without-secrets", "--strict"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("here, gone (decode, not checked), unset (decode, not checked)"), "{text}");
+    assert!(text.contains("NOT checked (2)"), "{text}");
+    let all = run(&["check", "--without-secrets", "--keyring", "tests/support/keyring.toml"]);
+    assert!(!out(&all).contains("checked"), "with all secrets there it is the usual check");
+    // What is there is checked, and so is everything else of the file.
+    std::fs::write(&here, "").unwrap();
+    assert!(err(&check(&["--without-secrets"])).contains("keyring.toml:6: the secret is empty"));
+    std::fs::write(path, keyring.replace("\"iv\"", "\"v9\"")).unwrap();
+    let output = check(&["--without-secrets"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(err(&output).contains("keyring.toml:4: `profile` must be one of"), "{}", err(&output));
+}
+
+#[test]
 fn bad_settings_exit_64_with_the_reason() {
     for (arguments, expected) in [
         (&["check", "--keyring", "no/such/file"][..], "no/such/file: cannot be read"),

@@ -26,7 +26,8 @@ fn pairing_of(fiu: &str, settings: &str) -> Arc<Pairing> {
         "[[pairing]]\nfiu = \"{fiu}\"\naa = \"aa\"\nprofile = \"iv\"\n{settings}\n\
          secrets = [{{ id = \"a\", file = \"a\" }}]"
     );
-    let (keyring, _): (Keyring, _) = keyring::parse(&text, &|_| Ok(Zeroizing::new(b"secret".to_vec()))).unwrap();
+    let (keyring, _): (Keyring, _) =
+        keyring::parse(&text, &|_| Ok(Zeroizing::new(b"secret".to_vec())), keyring::Absent::Refused).unwrap();
     Arc::clone(keyring.pairings().next().unwrap())
 }
 
