@@ -16,8 +16,9 @@ use tracing::level_filters::LevelFilter;
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 /// As long as callers commonly wait. Kubernetes kills after 30 seconds.
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
-/// No delay: a load balancer that routes by health needs one, and a person at a terminal does not want to wait.
-const DEFAULT_DRAIN_DELAY: u64 = 0;
+/// Where other machines reach an address: a balancer that routes by health goes on sending calls until it has noticed, some
+/// seconds. On loopback there is none, and a person at a terminal does not want to wait.
+const DEFAULT_DRAIN_DELAY: u64 = 5;
 /// Half an hour: within this time callers spread over the replicas of a rollout.
 const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;
 /// A hundred times what a store nearby takes.
@@ -180,9 +181,10 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_TIMEOUT", default_value_t = DEFAULT_DRAIN_TIMEOUT, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
     pub drain_timeout: u64,
 
-    /// At shutdown: how long to serve on, with health NOT_SERVING, before connections are told to go away
-    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_DELAY", default_value_t = DEFAULT_DRAIN_DELAY, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
-    pub drain_delay: u64,
+    /// At shutdown: how long to serve on, with health NOT_SERVING, before connections are told to go away [default: 5 where
+    /// other machines reach an address, else 0]
+    #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_DELAY", value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
+    pub drain_delay: Option<u64>,
 
     /// How long a call may take at most, whatever deadline it names, and if it names none
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_DEADLINE", default_value_t = DEFAULT_MAX_DEADLINE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
@@ -231,6 +233,12 @@ impl Settings {
     /// Whether the built-in sandbox keyring is served.
     pub fn is_sandbox(&self) -> bool {
         self.keyring.keyring.is_none()
+    }
+
+    /// How long to serve on at shutdown, in seconds: as set, else by who reaches the addresses for calls.
+    pub fn drain_delay(&self) -> u64 {
+        let is_local = self.listen.iter().chain(&self.trusted_listen).all(Address::is_local);
+        self.drain_delay.unwrap_or(if is_local { 0 } else { DEFAULT_DRAIN_DELAY })
     }
 
     /// The threads for key derivation: as set, else the number of cores minus one, so that other calls find a free

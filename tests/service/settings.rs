@@ -70,6 +70,19 @@ async fn a_flag_wins_over_the_environment_and_the_environment_over_the_default()
     assert_eq!(settings["max_connection_age"], 1800);
 }
 
+#[tokio::test]
+async fn the_drain_delay_is_for_balancers_and_so_0_on_loopback() {
+    for (arguments, expected) in [
+        (&["--trusted-listen", "127.0.0.2:0"][..], 0),
+        (&["--sandbox", "--listen", "0.0.0.0:0"], 5),
+        (&["--sandbox", "--trusted-listen", "0.0.0.0:0"], 5),
+        (&["--sandbox", "--listen", "0.0.0.0:0", "--drain-delay", "0"], 0),
+    ] {
+        let settings = Program::start(arguments).message(1, "settings").await;
+        assert_eq!(settings["drain_delay"], expected, "{arguments:?}");
+    }
+}
+
 #[test]
 fn an_address_in_use_is_reported_with_exit_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
