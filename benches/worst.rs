@@ -8,7 +8,13 @@
 #![allow(clippy::unwrap_used, reason = "a bench says what it expects by unwrapping it")]
 #![allow(clippy::cast_precision_loss, reason = "nanoseconds of a call are far below 2^52")]
 
-use std::{fmt::Write, fs, path::Path, sync::Arc};
+use std::{
+    fmt::Write,
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aa_redirect::{
     codec::{
@@ -109,7 +115,8 @@ impl Bench {
     fn request<T: Message + Default>(&self, bytes: &[u8]) -> Request<T> {
         let mut request = Request::new(T::decode(bytes).unwrap());
         let call = Arc::new(Call::begin(&self.telemetry, &HeaderMap::new(), ""));
-        request.extensions_mut().insert(Context { call, caller: None });
+        let deadline = Instant::now() + Duration::from_mins(1);
+        request.extensions_mut().insert(Context { call, caller: None, deadline });
         request
     }
 
