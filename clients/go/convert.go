@@ -83,9 +83,7 @@ func (r DecodeCallbackRequest) proto(expectation Expectation) (*redirectv1.Decod
 	request := &redirectv1.DecodeCallbackRequest{FiuId: r.FIU, AttemptId: attemptID(r.AttemptID)}
 	switch expected := expectation.(type) {
 	case Expected:
-		request.Expected = &redirectv1.ExpectedCallback{
-			Txnid: expected.TxnID, Sessionid: expected.SessionID, Userid: expected.UserID, AaId: expected.AA,
-		}
+		request.Expected = expected.proto()
 	case NotCompared:
 	default:
 		return nil, errors.New("redirect: say what the callback must answer, with Expected; NotCompared leaves it out")

@@ -1,6 +1,12 @@
 package redirect
 
-import "time"
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	redirectv1 "aa/redirect/v1"
+)
 
 // Redirect is what an FIU asks an AA for: the members of ecreq. The service checks their forms; proto/ describes them.
 type Redirect struct {
@@ -123,7 +129,8 @@ type DecodeCallbackRequest struct {
 type Expectation interface{ expectation() }
 
 // Expected is the FIU's own record of the redirect that a callback must answer. A callback that differs is refused
-// (ReasonNotExpected); a spliced callback shows nowhere else.
+// (ReasonNotExpected); a spliced callback shows nowhere else. It is kept in a session store as the bytes of
+// [Expected.MarshalBinary], which encoding/gob uses by itself; as JSON it would be hidden.
 type Expected struct {
 	Hidden
 
@@ -134,6 +141,23 @@ type Expected struct {
 }
 
 func (Expected) expectation() {}
+
+func (e Expected) proto() *redirectv1.ExpectedCallback {
+	return &redirectv1.ExpectedCallback{Txnid: e.TxnID, Sessionid: e.SessionID, Userid: e.UserID, AaId: e.AA}
+}
+
+// MarshalBinary gives bytes for a session store. The user id is in them.
+func (e Expected) MarshalBinary() ([]byte, error) { return proto.Marshal(e.proto()) }
+
+// UnmarshalBinary reads the bytes of [Expected.MarshalBinary].
+func (e *Expected) UnmarshalBinary(data []byte) error {
+	var message redirectv1.ExpectedCallback
+	if err := proto.Unmarshal(data, &message); err != nil {
+		return err
+	}
+	*e = Expected{TxnID: message.Txnid, SessionID: message.Sessionid, UserID: message.Userid, AA: message.AaId}
+	return nil
+}
 
 // NotCompared opens a callback without comparing it. The caller then compares it with its record by itself.
 type NotCompared struct{}

@@ -95,6 +95,27 @@ func (r OpenedRedirect) AA() string { return r.m.get().GetAaId() }
 // Redirect has the members. Hand TxnID, SessionID and UserID back unchanged.
 func (r OpenedRedirect) Redirect() Redirect { return redirectOf(r.m.get().GetRedirect()) }
 
+// Accept is what to seal where the user accepted: ids, members, the URL to return to and the secret are those of the request.
+// Set Callback.SrcRef where the user accepted some handles only.
+func (r OpenedRedirect) Accept() EncodeCallbackRequest {
+	answer := r.Reject(0)
+	answer.Callback.Status, answer.Callback.SrcRef = Success, r.Redirect().SrcRef
+	return answer
+}
+
+// Reject is what to seal where the user did not accept, or could not: the guideline's code says why.
+func (r OpenedRedirect) Reject(errorCode uint32) EncodeCallbackRequest {
+	members := r.Redirect()
+	return EncodeCallbackRequest{
+		FIU: r.FIU(), AA: r.AA(), RedirectURL: members.Redirect,
+		Callback: Callback{
+			TxnID: members.TxnID, SessionID: members.SessionID, UserID: members.UserID, Status: Failure, ErrorCode: errorCode,
+		},
+		// While a secret is being replaced, the FIU may have only the old one.
+		SecretID: r.SecretID(),
+	}
+}
+
 // RequestorType is empty where the parameter was absent.
 func (r OpenedRedirect) RequestorType() RequestorType {
 	return nameOf[RequestorType](r.m.get().GetRequestorType(), "REQUESTOR_TYPE_")

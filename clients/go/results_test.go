@@ -1,7 +1,10 @@
 package redirect_test
 
 import (
+	"bytes"
+	"encoding/gob"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +49,57 @@ func TestARedirectGoesThereAndBackWithTheTypesOfTheLanguage(t *testing.T) {
 		if got := opened.Redirect(); !reflect.DeepEqual(got, request.Redirect) {
 			t.Error("a result has changed")
 		}
+	}
+}
+
+func TestAnAnswerIsToTheOpenedRequest(t *testing.T) {
+	client := connect(t, to(serve(t).address))
+	sealed := seal(t, client)
+	opened, err := client.DecodeRedirect(t.Context(), redirect.DecodeRedirectRequest{AA: aa, URL: location(t, sealed)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		answer redirect.EncodeCallbackRequest
+		status redirect.CallbackStatus
+		code   uint32
+		srcref []string
+	}{
+		{opened.Accept(), redirect.Success, 0, members().SrcRef},
+		{opened.Reject(4), redirect.Failure, 4, nil},
+	} {
+		back, err := client.EncodeCallback(t.Context(), c.answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back.SecretID() != opened.SecretID() || !strings.HasPrefix(back.Location(), members().Redirect+"&") {
+			t.Errorf("the answer goes out under %q", back.SecretID())
+		}
+		outcome, err := client.DecodeCallback(t.Context(), redirect.DecodeCallbackRequest{FIU: fiu, URL: back.Location()}, record(sealed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := outcome.Callback(); got.Status != c.status || got.ErrorCode != c.code || !reflect.DeepEqual(got.SrcRef, c.srcref) {
+			t.Errorf("%v, code %d, %d handles", got.Status, got.ErrorCode, len(got.SrcRef))
+		}
+	}
+}
+
+func TestWhatIsExpectedSurvivesASessionStore(t *testing.T) {
+	client := connect(t, to(serve(t).address))
+	sealed := seal(t, client)
+	kept := map[string]redirect.Expected{"aa": sealed.Expected()}
+	var store bytes.Buffer
+	if err := gob.NewEncoder(&store).Encode(kept); err != nil {
+		t.Fatal(err)
+	}
+	var again map[string]redirect.Expected
+	if err := gob.NewDecoder(&store).Decode(&again); err != nil || again["aa"] != kept["aa"] || again["aa"].TxnID != sealed.TxnID() {
+		t.Errorf("%v, and the txnid is %q", err, again["aa"].TxnID)
+	}
+	var expected redirect.Expected
+	if err := expected.UnmarshalBinary([]byte("no such bytes")); err == nil || expected != (redirect.Expected{}) {
+		t.Errorf("other bytes are read, %v", err)
 	}
 }
 

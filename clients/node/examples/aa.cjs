@@ -11,15 +11,9 @@ const client = new RedirectClient({
 async function webview(url) {
   const request = await client.decodeRedirect({ aaId: 'alpha-aa', url });
   if (request.reopened) console.info('a reloaded page, or a replay:', request);
-  const { txnid, sessionid, userid, redirect, srcref } = request.redirect;
-  // Here the user logs in as `userid` and decides about `srcref`. This one accepts.
-  const back = await client.encodeCallback({
-    fiuId: request.fiuId,
-    aaId: request.aaId,
-    callback: { txnid, sessionid, userid, status: 'SUCCESS', srcref }, // what the request brought, unchanged
-    redirectUrl: redirect,
-    secretId: request.secretId, // while a secret is being replaced, the FIU may have only the old one
-  });
+  // Here the user logs in as `request.redirect.userid` and decides about its `srcref`. This one accepts; another would be
+  // answerRedirect(request, { errorcode: 1 }).
+  const back = await client.answerRedirect(request);
   return back.location; // the URL is the user's secret: not for logs
 }
 

@@ -23,6 +23,7 @@ import type {
   DecodeRedirectRequest,
   EncodeCallbackRequest,
   EncodeRedirectRequest,
+  Outcome,
 } from './requests.js';
 import { OpenedCallback, OpenedRedirect, SealedCallback, SealedRedirect } from './results.js';
 import { waitMillis } from './tries.js';
@@ -74,6 +75,28 @@ export class RedirectClient {
   /** Seals the outcome for the user's way back. Called by an AA. Rejects with a {@link RedirectError}. */
   async encodeCallback(request: EncodeCallbackRequest, options?: CallOptions): Promise<SealedCallback> {
     return new SealedCallback(await this.#call(RPC.encodeCallback, convert.encodeCallback(request), options));
+  }
+
+  /**
+   * Seals the outcome of an opened request: `encodeCallback` with its ids, members, URL to return to and secret, so that none
+   * is forgotten. Called by an AA. Rejects with a {@link RedirectError}.
+   */
+  async answerRedirect(
+    opened: OpenedRedirect,
+    { errorcode = 0, srcref, extra = {} }: Outcome = {},
+    options?: CallOptions,
+  ): Promise<SealedCallback> {
+    const { txnid, sessionid, userid, redirect, srcref: asked } = opened.redirect;
+    const accepted = errorcode === 0;
+    const outcome = {
+      status: accepted ? 'SUCCESS' : 'FAILURE',
+      errorcode,
+      srcref: srcref ?? (accepted ? asked : []),
+      extra,
+    } as const;
+    const { fiuId, aaId, secretId } = opened;
+    const callback = { txnid, sessionid, userid, ...outcome };
+    return this.encodeCallback({ fiuId, aaId, callback, redirectUrl: redirect, secretId }, options);
   }
 
   /**

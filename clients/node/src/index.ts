@@ -35,6 +35,7 @@ export type {
   EncodeCallbackRequest,
   EncodeRedirectRequest,
   Expected,
+  Outcome,
   Redirect,
   RedirectParams,
   Source,

@@ -93,6 +93,16 @@ export interface EncodeCallbackRequest {
   readonly secretId?: string;
 }
 
+/** What became of an opened request. */
+export interface Outcome {
+  /** The guideline's code that says why there is no consent; 0, the default: the user accepted. */
+  readonly errorcode?: number;
+  /** The accepted consent handles. Left out: all of the request's if the user accepted, else none. */
+  readonly srcref?: readonly string[];
+  /** Members that the guideline does not have. */
+  readonly extra?: Readonly<Record<string, string>>;
+}
+
 /** Where the parameters are read from: the URL or query that the browser brought (`req.originalUrl`), or the parameters. */
 export type Source<Params> =
   { readonly url: string | URL; readonly params?: never } | { readonly params: Params; readonly url?: never };

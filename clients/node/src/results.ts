@@ -135,12 +135,10 @@ export class SealedRedirect extends Printed {
   ) {
     super();
     this.#m = message;
-    this.#expected = Object.freeze({
-      txnid: message.txnid,
-      sessionid,
-      userid,
-      ...(aaId === undefined ? {} : { aaId }),
-    });
+    const expected = { txnid: message.txnid, sessionid, userid, ...(aaId === undefined ? {} : { aaId }) };
+    // JSON has it, for session stores. What prints has not.
+    const value = (): string => 'Expected(members not shown)';
+    this.#expected = Object.freeze(Object.defineProperty(expected, inspect.custom, { value }));
     Object.freeze(this);
   }
   /**

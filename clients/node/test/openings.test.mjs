@@ -39,6 +39,23 @@ test('a callback that is not the expected one is refused', async (t) => {
   assert.equal(reopened, false);
 });
 
+test('an answer is to the opened request', async (t) => {
+  const client = connect(t, (await serve(t)).address);
+  const sealed = await client.encodeRedirect(REQUEST);
+  const opened = await client.decodeRedirect({ aaId: AA, url: sealed.location });
+  for (const [outcome, status, errorcode, srcref] of [
+    [undefined, 'SUCCESS', 0, REDIRECT.srcref],
+    [{ errorcode: 4 }, 'FAILURE', 4, []],
+    [{ errorcode: 7, srcref: ['some'] }, 'FAILURE', 7, ['some']],
+  ]) {
+    const back = await client.answerRedirect(opened, outcome);
+    assert.equal(back.secretId, opened.secretId);
+    assert.ok(back.location.startsWith(`${REDIRECT.redirect}&`));
+    const { callback } = await client.decodeCallback({ fiuId: FIU, url: back.location, expected: sealed.expected });
+    assert.deepEqual([callback.status, callback.errorcode, [...callback.srcref]], [status, errorcode, srcref]);
+  }
+});
+
 test('a second opening is told', async (t) => {
   const client = connect(t, (await serve(t)).address);
   const { location } = await client.encodeRedirect(REQUEST);

@@ -48,6 +48,9 @@ test('results, errors and the client print without what passes through', async (
     for (const secret of privates)
       assert.ok(!text.includes(secret), `${value.constructor.name} shows ${secret}:\n${text}`);
   }
+  const { expected } = sealed;
+  assert.equal(format('%o %O', expected, { expected }).split(USER).length, 1);
+  assert.deepEqual(JSON.parse(JSON.stringify(expected)), { txnid: sealed.txnid, sessionid: 'basket-42', userid: USER });
   assert.equal(inspect(outcome), 'OpenedCallback(fiuId=fiu@sandbox aaId=alpha-aa secretId=2026-11 reopened=false)');
   assert.equal(
     JSON.stringify(outcome),

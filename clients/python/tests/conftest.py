@@ -11,8 +11,6 @@ from support import Blocking, Server
 
 from aa_redirect import Client
 
-# What the service does not do yet; a test that passes without notice fails.
-pending = pytest.mark.xfail(strict=True, reason="the service does not do this yet")
 Make = Callable[..., Client]
 
 

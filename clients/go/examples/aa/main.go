@@ -40,15 +40,8 @@ func webview(r *http.Request, client *redirect.Client) (string, error) {
 	if request.Reopened() {
 		slog.Info("a reloaded page, or a replay", "request", request)
 	}
-	members := request.Redirect()
-	// Here the user logs in as members.UserID and decides about members.SrcRef. This one accepts.
-	back, err := client.EncodeCallback(r.Context(), redirect.EncodeCallbackRequest{
-		FIU: request.FIU(), AA: request.AA(), RedirectURL: members.Redirect,
-		Callback: redirect.Callback{ // what the request brought, unchanged
-			TxnID: members.TxnID, SessionID: members.SessionID, UserID: members.UserID,
-			Status: redirect.Success, SrcRef: members.SrcRef,
-		},
-		SecretID: request.SecretID(), // while a secret is being replaced, the FIU may have only the old one
-	})
+	// Here the user logs in as request.Redirect().UserID and decides about its SrcRef. This one accepts; another would be
+	// request.Reject(1).
+	back, err := client.EncodeCallback(r.Context(), request.Accept())
 	return back.Location(), err
 }
