@@ -111,7 +111,7 @@ func startExample(t *testing.T, folder, name, service string) (string, func() st
 		t.Fatal(err)
 	}
 	process := exec.Command(filepath.Join(folder, "bin", name))
-	process.Env = append(os.Environ(), "REDIRECT_SERVICE="+service, "LISTEN="+listen)
+	process.Env = append(os.Environ(), "AA_REDIRECT_ADDRESS="+service, "LISTEN="+listen)
 	process.Stdout, process.Stderr = log, log
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := process.Start(); err != nil {

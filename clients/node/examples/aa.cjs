@@ -4,7 +4,7 @@ const { createServer } = require('node:http');
 const { RedirectClient } = require('aa-redirect');
 
 const client = new RedirectClient({
-  addresses: process.env.REDIRECT_SERVICE ?? '127.0.0.1:50051',
+  addresses: process.env.AA_REDIRECT_ADDRESS ?? '127.0.0.1:50051',
   onDeviations: (report) => console.warn('tell the FIU', JSON.stringify(report)),
 });
 

@@ -5,7 +5,7 @@ import { RedirectClient, RedirectError } from 'aa-redirect';
 import express from 'express';
 
 const client = new RedirectClient({
-  addresses: process.env.REDIRECT_SERVICE ?? '127.0.0.1:50051',
+  addresses: process.env.AA_REDIRECT_ADDRESS ?? '127.0.0.1:50051',
   onDeviations: (report) => console.warn('tell the AA', JSON.stringify(report)),
 });
 const sent = new Map(); // by cookie: what was sent to the AA. In a real backend a part of the user's session

@@ -91,7 +91,7 @@ async function start(t, project, name, service) {
   const listen = `127.0.0.1:${free.address().port}`;
   free.close();
   await once(free, 'close');
-  const env = { ...process.env, REDIRECT_SERVICE: service, LISTEN: listen };
+  const env = { ...process.env, AA_REDIRECT_ADDRESS: service, LISTEN: listen };
   const child = spawn(process.execPath, [name], { cwd: project, env });
   t.after(() => child.kill('SIGKILL'));
   let said = '';

@@ -14,7 +14,7 @@ import (
 
 func main() {
 	client, err := redirect.NewClient(redirect.Options{
-		Addresses:    []string{cmp.Or(os.Getenv("REDIRECT_SERVICE"), "127.0.0.1:50051")},
+		Addresses:    []string{cmp.Or(os.Getenv("AA_REDIRECT_ADDRESS"), "127.0.0.1:50051")},
 		OnDeviations: func(_ context.Context, report redirect.DeviationReport) { slog.Warn("tell the FIU", "report", report) },
 	})
 	if err != nil {
