@@ -1,4 +1,4 @@
-//! The command line: serve, check, inspect, descriptor, keygen, health.
+//! The command line: serve, check, inspect, rehearse, descriptor, keygen, health.
 
 use std::{
     io::{self, Read, Write},
@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use crate::{
     compose::{self, BadSettings},
-    config::{Address, DEFAULT_LISTEN, KeyringSettings, Settings},
+    config::{Address, DEFAULT_LISTEN, KeyringSettings, RehearsalSettings, Settings},
+    rehearsal,
 };
 
 mod check;
@@ -19,6 +20,7 @@ mod descriptor;
 mod health;
 mod inspect;
 mod keygen;
+mod rehearse;
 
 /// Settings or arguments that cannot be used (`EX_USAGE` of sysexits).
 const BAD_SETTINGS: u8 = 64;
@@ -75,6 +77,17 @@ enum Command {
         json: bool,
         /// The URL or query string. `-` reads it from standard input: an argument is visible in ps
         url: String,
+    },
+    /// Rehearse a redirect in a browser: the service, with pages for both sides around it, on this machine only
+    ///
+    /// Without a keyring it takes the sandbox keyring, whose web views are the pages of its AAs.
+    #[command(after_help = rehearsal::help())]
+    Rehearse {
+        #[command(flatten)]
+        settings: RehearsalSettings,
+        /// Run all journeys of the keyring once without serving, and print a table. Exits 0 if all end as they should, else 1
+        #[arg(long)]
+        check: bool,
     },
     /// Write the descriptor set of the service to standard output, with the messages of google.rpc in its errors
     Descriptor,
@@ -134,6 +147,8 @@ pub fn run() -> ExitCode {
         Command::Inspect { keyring, fiu, aa, json, url } => {
             read_url(url).and_then(|url| inspect::run(&keyring, &url, &inspect::Parties { fiu, aa }, json))
         }
+        Command::Rehearse { settings, check: true } => rehearse::check(&settings),
+        Command::Rehearse { settings, check: false } => compose::rehearse(&settings).map_err(Failure::from),
         Command::Descriptor => io::stdout().write_all(&descriptor::set()).map_err(Failure::from),
         Command::Keygen => keygen::secret().map(|secret| println!("{secret}")),
         Command::Health { address } => health::ask(&address),

@@ -19,12 +19,14 @@ use crate::{
 mod capacity;
 mod load;
 mod observe;
+mod rehearse;
 mod signals;
 mod warnings;
 
 use capacity::Capacity;
 
 pub use load::{BadSettings, Loaded, load, load_keyring, load_without_secrets};
+pub use rehearse::{check_journeys, rehearse};
 pub use warnings::Warning;
 
 /// How long the export of waiting spans may take at the end.

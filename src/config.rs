@@ -14,6 +14,8 @@ use tracing::level_filters::LevelFilter;
 
 /// Loopback only, so that a first start exposes nothing.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
+/// Loopback only: the pages show the members of every message.
+const DEFAULT_PAGES: &str = "127.0.0.1:8080";
 /// As long as callers commonly wait. Kubernetes kills after 30 seconds.
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
 /// Where other machines reach an address: a balancer that routes by health goes on sending calls until it has noticed, some
@@ -218,6 +220,52 @@ pub struct KeyringSettings {
     /// The keyring file. Without it the built-in sandbox keyring is used
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_KEYRING")]
     pub keyring: Option<PathBuf>,
+}
+
+/// The settings of `rehearse`.
+#[derive(Args, Clone, Debug)]
+pub struct RehearsalSettings {
+    /// The address for calls, host:port of loopback or unix:path
+    #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_LISTEN", default_value = DEFAULT_LISTEN, value_parser = local)]
+    pub listen: Address,
+
+    /// The address of the pages, host:port of loopback. Port 0 takes a free one
+    #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_PAGES", default_value = DEFAULT_PAGES, value_parser = loopback)]
+    pub pages: SocketAddr,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would take a doc comment for the help of the whole group")]
+    pub keyring: KeyringSettings,
+
+    /// The web view of your own AA, to which the FIU desk sends the browser
+    #[arg(long, value_name = "URL", env = "AA_REDIRECT_AA_URL", value_parser = web_url)]
+    pub aa_url: Option<String>,
+}
+
+/// An address that only this machine reaches.
+fn local(text: &str) -> Result<Address, String> {
+    let address: Address = text.parse()?;
+    if address.is_local() {
+        return Ok(address);
+    }
+    Err("must be a loopback address or a Unix socket: a rehearsal shows the members of every message".into())
+}
+
+/// A TCP address of loopback.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    match local(text)? {
+        Address::Tcp(address) => Ok(address),
+        Address::Unix(_) => Err("must be host:port: a browser opens no Unix socket".into()),
+    }
+}
+
+/// A URL that a browser opens.
+fn web_url(text: &str) -> Result<String, String> {
+    let web = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if web && !text.contains([' ', '#']) {
+        return Ok(text.to_owned());
+    }
+    Err("must be an absolute http or https URL without a fragment, such as http://127.0.0.1:8081/webview".into())
 }
 
 /// The permissions of a file, in octal.

@@ -28,7 +28,7 @@ mod sandbox;
 pub(crate) use file::{Absent, parse};
 pub use file::{load, load_with, load_without_secrets};
 pub use hosts::HostRules;
-pub use sandbox::sandbox;
+pub use sandbox::{rehearsal, sandbox};
 
 pub use crate::files::problem::{Problem, Refused};
 

@@ -17,6 +17,7 @@
 //! | [`service`] | protobuf ↔ exchange, errors | exchange and what it uses, callers, telemetry, proto |
 //! | [`diagnosis`] | everything about one message, for operators | service and what it uses |
 //! | [`server`] | listeners, connections, TLS, limits, health, admin, drain | service, callers, telemetry, files |
+//! | [`rehearsal`] | both sides of a redirect in a browser | service as a caller does, diagnosis and what they use |
 //! | [`compose`], [`cli`] | the program | everything |
 //!
 //! [`manual`] is documentation only.
@@ -34,6 +35,7 @@ pub mod keys;
 pub mod manual;
 pub mod memory;
 pub mod proto;
+pub mod rehearsal;
 pub mod server;
 pub mod service;
 pub mod telemetry;

@@ -8,7 +8,7 @@ macro_rules! chapters {
         #[doc = "[architecture]: self::architecture\n[attacks]: self::attacks\n[clients]: self::clients"]
         #[doc = "[errors]: self::errors\n[interop]: self::interop\n[keyring]: self::keyring"]
         #[doc = "[operations]: self::operations\n[performance]: self::performance\n[runbook]: self::runbook"]
-        #[doc = "[security]: self::security\n"]
+        #[doc = "[rehearsal]: self::rehearsal\n[security]: self::security\n"]
         #[doc = include_str!($file)]
         pub mod $chapter {}
     )*};
@@ -23,6 +23,7 @@ chapters! {
     keyring: "../docs/keyring.md"
     operations: "../docs/operations.md"
     performance: "../docs/performance.md"
+    rehearsal: "../docs/rehearsal.md"
     runbook: "../docs/runbook.md"
     security: "../docs/security.md"
 }

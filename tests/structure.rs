@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Which module may use which; `compose` and `cli` may use everything.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("callers", &["codec", "files"]),
     ("cli", &["*"]),
     ("codec", &[]),
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("keys", &["codec", "keyring"]),
     ("manual", &[]),
     ("memory", &["codec", "keyring"]),
+    ("rehearsal", &["codec", "diagnosis", "exchange", "keyring", "keys", "memory", "proto", "service", "telemetry"]),
     ("server", &["callers", "files", "service", "telemetry"]),
     ("service", &["callers", "codec", "exchange", "keyring", "keys", "memory", "proto", "telemetry"]),
     ("telemetry", &["codec", "proto"]),

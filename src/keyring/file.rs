@@ -117,6 +117,15 @@ pub(crate) fn parse(
     read: &ReadSecret<'_>,
     absent: Absent,
 ) -> Result<(Keyring, Vec<Problem>), Vec<Problem>> {
+    pairings(text, read, absent).map(|(pairings, warnings)| (Keyring::new(pairings), warnings))
+}
+
+/// Checks `text` and gives its pairings, with warnings. Secret files are read with `read`.
+pub(super) fn pairings(
+    text: &str,
+    read: &ReadSecret<'_>,
+    absent: Absent,
+) -> Result<(Vec<Pairing>, Vec<Problem>), Vec<Problem>> {
     let file: RawFile = shaped(text)?;
     let mut check = Check {
         lines: Lines::of(text),
@@ -132,7 +141,7 @@ pub(crate) fn parse(
         check.problems.push(Problem { line: None, text: "has no [[pairing]]: write at least one".into() });
     }
     let pairings = file.pairing.iter().filter_map(|raw| check.pairing(raw)).collect();
-    if check.problems.is_empty() { Ok((Keyring::new(pairings), check.warnings)) } else { Err(check.problems) }
+    if check.problems.is_empty() { Ok((pairings, check.warnings)) } else { Err(check.problems) }
 }
 
 impl Check<'_> {

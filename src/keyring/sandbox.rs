@@ -5,7 +5,7 @@ use std::io;
 use zeroize::Zeroizing;
 
 use super::{
-    Keyring, Problem,
+    HostRules, Keyring, Pairing, Problem,
     file::{self, Absent},
 };
 
@@ -36,11 +36,29 @@ const SECRETS: [(&str, &[u8]); 9] = secrets![
 /// # Errors
 /// Never: it is part of the program, and a test loads it.
 pub fn sandbox() -> Result<Keyring, Vec<Problem>> {
+    Ok(Keyring::new(pairings()?))
+}
+
+/// The sandbox keyring for a rehearsal: every AA has the web view that `webview` gives for its id, and a redirect may
+/// lead to any host, since a backend may run anywhere on a developer's machine.
+///
+/// # Errors
+/// As for [`sandbox`].
+pub fn rehearsal(webview: impl Fn(&str) -> String) -> Result<Keyring, Vec<Problem>> {
+    let mut pairings = pairings()?;
+    for pairing in &mut pairings {
+        pairing.webview = Some(webview(&pairing.aa));
+        pairing.redirect_hosts = HostRules::any();
+    }
+    Ok(Keyring::new(pairings))
+}
+
+fn pairings() -> Result<Vec<Pairing>, Vec<Problem>> {
     let read = |file: &str| {
         let secret = SECRETS.iter().find(|(name, _)| *name == file);
         secret.map(|(_, bytes)| Zeroizing::new(bytes.to_vec())).ok_or_else(|| io::ErrorKind::NotFound.into())
     };
-    file::parse(KEYRING, &read, Absent::Refused).map(|(keyring, _)| keyring)
+    file::pairings(KEYRING, &read, Absent::Refused).map(|(pairings, _)| pairings)
 }
 
 #[cfg(test)]

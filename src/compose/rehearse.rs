@@ -1,0 +1,124 @@
+//! A rehearsal from start to end: the service as `serve` runs it, and pages around it, on loopback only.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    config::{Address, RehearsalSettings},
+    exchange::Exchange,
+    files::reload::{self, Reloaded},
+    keyring,
+    keys::KdfPool,
+    memory::Memory,
+    rehearsal::{self, Calls, Checked, Rehearsal, Site},
+    server::{Edges, Limits, Listeners, Services, panics, system_clock},
+    service::Redirects,
+    telemetry::{Telemetry, logs},
+};
+
+use super::{BadSettings, Failure, bind_one, keep_memory_private, load_keyring, observe, signals};
+
+/// A developer's machine: a few callers, and no waiting at the end.
+const LIMITS: Limits = Limits {
+    max_connections: 1000,
+    max_held: 64 << 20,
+    max_connection_age: Duration::from_mins(30),
+    max_deadline: Duration::from_mins(1),
+    drain_delay: Duration::ZERO,
+    drain_timeout: Duration::from_secs(2),
+};
+
+/// The parts of a rehearsal.
+struct Parts {
+    calls: Calls,
+    keyring: Arc<keyring::Served>,
+    keys: Arc<KdfPool>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// Serves calls and pages until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If the settings cannot be used, or the system does not give what a server needs.
+pub fn rehearse(settings: &RehearsalSettings) -> Result<(), Failure> {
+    let _log = logs::start(logs::Format::Text, tracing::level_filters::LevelFilter::INFO)?;
+    panics::install();
+    keep_memory_private();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(settings))?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// Runs all journeys of the keyring once.
+///
+/// # Errors
+/// If the settings cannot be used.
+pub fn check_journeys(settings: &RehearsalSettings) -> Result<Vec<Checked>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let checked = runtime.block_on(async {
+        let site = site(settings, settings.pages, settings.listen.to_string());
+        let Parts { calls, keyring, keys, .. } = parts(settings, &site)?;
+        Ok::<_, Failure>(rehearsal::check(Rehearsal::new(calls, keyring, keys, site)).await)
+    });
+    runtime.shutdown_background();
+    checked
+}
+
+async fn serve(settings: &RehearsalSettings) -> Result<(), Failure> {
+    let (stop, hangups) = (signals::stop()?, reload::hangups()?);
+    let pages = bind_pages(settings.pages).await?;
+    let listener = bind_one(&settings.listen, 0o600)?;
+    let site = site(settings, pages.local_addr()?, listener.address()?);
+    let Parts { calls, keyring, keys, telemetry } = parts(settings, &site)?;
+    let report = observe::reloads(&telemetry, &keys, &keyring);
+    let source = Arc::clone(&keyring) as Arc<dyn reload::Source>;
+    tokio::spawn(reload::watch(vec![source], hangups, [reload::POLL, reload::TIME_LIMIT], report));
+    println!("pages  {}/\ngRPC   {}", site.pages, site.grpc);
+    let rehearsal = Rehearsal::new(calls.clone(), keyring, keys, site);
+    tokio::spawn(rehearsal::serve(pages, rehearsal));
+    let edges = Edges { tls: None, callers: None, telemetry };
+    Services::new(calls, edges)?.run(Listeners { calls: vec![listener], admin: None }, stop, LIMITS).await?;
+    Ok(())
+}
+
+fn site(settings: &RehearsalSettings, pages: SocketAddr, grpc: String) -> Site {
+    Site {
+        pages: Site::origin(pages),
+        grpc,
+        aa_url: settings.aa_url.clone(),
+        keyring: settings.keyring.keyring.as_ref().map(|path| path.display().to_string()),
+    }
+}
+
+fn parts(settings: &RehearsalSettings, site: &Site) -> Result<Parts, Failure> {
+    let keyring = Arc::new(match &settings.keyring.keyring {
+        Some(_) => load_keyring(&settings.keyring)?.0,
+        None => sandbox(&site.pages)?,
+    });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let keys = Arc::new(KdfPool::new(u32::try_from(cores).unwrap_or(u32::MAX).saturating_sub(1).max(1))?);
+    let exchange = Arc::new(Exchange::new(Arc::clone(&keys), Arc::new(Memory::default())));
+    let telemetry = Telemetry::new(None);
+    let redirects = Redirects::new(Arc::clone(&keyring), exchange, system_clock());
+    Ok(Parts { calls: Calls::new(redirects, Arc::clone(&telemetry)), keyring, keys, telemetry })
+}
+
+/// The sandbox keyring, whose web views are the AA desks.
+fn sandbox(pages: &str) -> Result<keyring::Served, BadSettings> {
+    let pages = pages.to_owned();
+    Reloaded::load("keyring", move |_| {
+        let keyring = keyring::rehearsal(|aa| Site::webview(&pages, aa)).map_err(BadSettings::Sandbox)?;
+        Ok::<_, BadSettings>((keyring, Vec::new()))
+    })
+    .map(|(keyring, _)| keyring)
+}
+
+async fn bind_pages(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let text =
+            format!("cannot serve pages on {}: {error}; name another address with --pages", Address::Tcp(address));
+        std::io::Error::new(error.kind(), text)
+    })
+}

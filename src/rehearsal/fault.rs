@@ -1,0 +1,221 @@
+//! Faults on purpose: what a sender can do wrong, by name, and what the receiver sees of it.
+//!
+//! [`Draft`] writes such messages, which the service would never write.
+
+use thiserror::Error;
+
+use crate::{
+    codec::{Deviation, members::Member, profile::Authentication, url::Leg},
+    keyring::{Pairing, Reopen},
+};
+
+mod parameters;
+mod seal;
+mod splice;
+mod text;
+
+pub(super) use seal::Draft;
+
+/// Why a message cannot show a fault.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("this message cannot show the fault: {0}")]
+pub(super) struct Impossible(&'static str);
+
+/// What a sender does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It seals under another secret.
+    WrongSecret,
+    /// Its date is older than the window.
+    Stale,
+    /// Its date is ahead of the window.
+    Ahead,
+    /// It seals with the scheme that the pairing does not have.
+    OtherScheme,
+    /// A character of the ciphertext has changed on the way.
+    Changed,
+    /// Somebody has joined the blocks of two messages.
+    Spliced,
+    /// It leaves a required member out.
+    Missing(Member),
+    /// Somebody sends a message of another journey.
+    Replay,
+    /// The same message arrives a second time.
+    Reload,
+    /// It writes in a way that the service repairs and reports.
+    Deviates(Deviation),
+}
+
+/// What the receiver's service answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It opens, as if nothing was wrong.
+    Opened,
+    /// It opens, and this deviation is reported.
+    Repaired(Deviation),
+    /// It opens, and `reopened` is set.
+    Reopened,
+    /// It is refused for this reason.
+    Refused(&'static str),
+}
+
+/// The faults that are no deviation, in the order of the pages.
+const FAULTS: [Fault; 15] = [
+    Fault::WrongSecret,
+    Fault::Stale,
+    Fault::Ahead,
+    Fault::OtherScheme,
+    Fault::Changed,
+    Fault::Spliced,
+    Fault::Replay,
+    Fault::Reload,
+    Fault::Missing(Member::Txnid),
+    Fault::Missing(Member::Sessionid),
+    Fault::Missing(Member::Userid),
+    Fault::Missing(Member::Redirect),
+    Fault::Missing(Member::Srcref),
+    Fault::Missing(Member::Status),
+    Fault::Missing(Member::Errorcode),
+];
+
+impl Fault {
+    /// Every fault of a message of `leg`: those that break it, then the deviations.
+    pub(super) fn of(leg: Leg) -> impl Iterator<Item = Self> {
+        FAULTS.into_iter().chain(Deviation::ALL.map(Self::Deviates)).filter(move |fault| fault.is_of(leg))
+    }
+
+    /// The fault of `leg` with this name.
+    pub(super) fn named(name: &str, leg: Leg) -> Option<Self> {
+        Self::of(leg).find(|fault| fault.name() == name)
+    }
+
+    fn is_of(self, leg: Leg) -> bool {
+        match (self, leg) {
+            (Self::Missing(Member::Srcref), Leg::Callback) => false,
+            (Self::Missing(member), leg) => Member::of(leg).contains(&member),
+            (Self::Deviates(Deviation::StatusMismatch), leg) => leg == Leg::Callback,
+            (Self::Deviates(Deviation::RedirectUnescaped | Deviation::RequestorType), leg) => leg == Leg::Request,
+            _ => true,
+        }
+    }
+
+    /// The name in forms and user ids, such as `second-question-mark`.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::WrongSecret => "wrong-secret".to_owned(),
+            Self::Stale => "stale".to_owned(),
+            Self::Ahead => "ahead".to_owned(),
+            Self::OtherScheme => "other-scheme".to_owned(),
+            Self::Changed => "changed".to_owned(),
+            Self::Spliced => "spliced".to_owned(),
+            Self::Replay => "replay".to_owned(),
+            Self::Reload => "reload".to_owned(),
+            Self::Missing(member) => format!("missing-{}", member.name()),
+            Self::Deviates(Deviation::InFragment) => "hash-route".to_owned(),
+            Self::Deviates(deviation) => deviation.name().to_ascii_lowercase().replace('_', "-"),
+        }
+    }
+
+    /// A few words for a button.
+    pub(super) fn title(self) -> String {
+        let title = match self {
+            Self::WrongSecret => "Wrong secret",
+            Self::Stale => "Stale date",
+            Self::Ahead => "Date ahead",
+            Self::OtherScheme => "Other scheme",
+            Self::Changed => "Changed byte",
+            Self::Spliced => "Spliced message",
+            Self::Replay => "Replay",
+            Self::Reload => "Reload",
+            Self::Missing(member) => return format!("No {}", member.name()),
+            Self::Deviates(Deviation::SecondQuestionMark) => "Second ?",
+            Self::Deviates(Deviation::InFragment) => "Hash route",
+            Self::Deviates(deviation) => return deviation.name().to_owned(),
+        };
+        title.to_owned()
+    }
+
+    /// What was done to the message, as a sentence.
+    pub(super) fn explanation(self) -> String {
+        let text = match self {
+            Self::WrongSecret => "The sender seals under another secret than the pairing's.",
+            Self::Stale => "The date is older than the window of the pairing: the user waited, or the clock is slow.",
+            Self::Ahead => "The date is ahead of the window of the pairing: the sender's clock is fast, or not in UTC.",
+            Self::OtherScheme => {
+                "The sender uses the other scheme: an iv where the pairing has none, or no iv where it has one."
+            }
+            Self::Changed => "One character of the ciphertext has changed on the way.",
+            Self::Spliced => {
+                "Somebody who knows no secret has joined the first block of this message with blocks of another one. Without \
+                 the tag the format cannot show this: the receiver must compare the members with its own record."
+            }
+            Self::Replay => "Somebody sends the message of another journey of this pairing in place of this one.",
+            Self::Reload => {
+                "The same message was opened before: the user has reloaded the page, or somebody has copied the URL."
+            }
+            Self::Missing(member) => return format!("The sender leaves the member {} out.", member.name()),
+            Self::Deviates(deviation) => deviation_text(deviation),
+        };
+        text.to_owned()
+    }
+
+    /// What a receiver sees who compares callbacks with its own record (`expected`).
+    pub(super) fn outcome(self, leg: Leg, pairing: &Pairing) -> Outcome {
+        let dated = leg == Leg::Request || pairing.conventions.check_resdate;
+        let tagged = pairing.conventions.authentication != Authentication::Off;
+        match self {
+            Self::Missing(Member::Sessionid) if leg == Leg::Request => Outcome::Opened,
+            Self::Replay | Self::Missing(Member::Sessionid) | Self::Deviates(Deviation::TxnidNotUuid)
+                if leg == Leg::Callback =>
+            {
+                Outcome::Refused("NOT_EXPECTED")
+            }
+            Self::Stale | Self::Ahead if !dated => Outcome::Opened,
+            Self::Stale => Outcome::Refused("DATE_EXPIRED"),
+            Self::Ahead => Outcome::Refused("DATE_IN_FUTURE"),
+            Self::OtherScheme => Outcome::Refused("SCHEME_MISMATCH"),
+            Self::Spliced if !tagged && leg == Leg::Request => Outcome::Repaired(Deviation::TxnidNotUuid),
+            Self::Spliced if !tagged => Outcome::Refused("NOT_EXPECTED"),
+            Self::WrongSecret | Self::Changed | Self::Spliced | Self::Missing(_) => Outcome::Refused("UNDECIPHERABLE"),
+            Self::Replay | Self::Reload if pairing.reopen == Reopen::Refuse => Outcome::Refused("ALREADY_OPENED"),
+            Self::Replay | Self::Reload => Outcome::Reopened,
+            // A browser keeps what stands behind `#`.
+            Self::Deviates(Deviation::InFragment) => Outcome::Refused("URL_MALFORMED"),
+            Self::Deviates(deviation) => Outcome::Repaired(deviation),
+        }
+    }
+}
+
+/// What a sender does that deviates, as a sentence.
+fn deviation_text(deviation: Deviation) -> &'static str {
+    match deviation {
+        Deviation::Base64Alphabet => {
+            "The ciphertext is in the standard Base64 alphabet (+ /), not in the URL-safe one (- _)."
+        }
+        Deviation::Base64Unpadded => "The = at the end of Base64 is stripped.",
+        Deviation::PlusAsSpace => "The + of Base64 stands raw in the URL, where form decoders read a blank.",
+        Deviation::DoubleEncoded => "A parameter is percent-encoded twice.",
+        Deviation::Whitespace => "A line end stands behind the ciphertext.",
+        Deviation::DateDigits => "The date has other digits than the pairing writes.",
+        Deviation::SecondQuestionMark => "The sender appends ? to a URL that has a query already.",
+        Deviation::ListSyntax => "The list srcref is written in another syntax than the pairing's.",
+        Deviation::RedirectUnescaped => "The member redirect has a query of its own, and it is not escaped.",
+        Deviation::TxnidNotUuid => "The txnid is T1234, which is not a UUID.",
+        Deviation::ExtraMember => "The message has a member that the guideline does not have.",
+        Deviation::BlankOptional => "An optional member is there without a value.",
+        Deviation::StatusMismatch => {
+            "The status is S, and the errorcode is not 0: the receiver must treat this as a failure."
+        }
+        Deviation::StrayCharacters => "Two & stand where one belongs.",
+        Deviation::NameCase => "The member srcref is named srcRef.",
+        Deviation::InvalidEscape => "A member has a % that begins no escape.",
+        Deviation::Repeated => "The member txnid comes twice.",
+        Deviation::HtmlEscaped => "The URL was escaped for HTML: &amp; stands between the parameters.",
+        Deviation::InFragment => {
+            "The parameters stand behind #, as the routers of single-page apps like it. A browser does not send them."
+        }
+        Deviation::RequestorType => "requestorType is LSP, not masked with the date.",
+        Deviation::DateZeroLost => "The date was stored as a number and has lost its leading zero.",
+        Deviation::RawNonAscii => "A member has letters above ASCII that are not percent-encoded.",
+    }
+}

@@ -1,0 +1,87 @@
+//! Faults in the parameters of the URL, and in how the URL is put together.
+
+use crate::codec::{
+    Deviation, RequestorType, Sealed,
+    url::{self, Leg},
+};
+
+use super::{Fault, Impossible};
+
+/// The query of `sealed` with `fault`; without one if the fault is not in the parameters.
+///
+/// # Errors
+/// If this message cannot show the fault.
+pub(super) fn query(fault: Fault, leg: Leg, mut sealed: Sealed) -> Result<String, Impossible> {
+    let unchanged = |before: &str, after: &str, why| if before == after { Err(Impossible(why)) } else { Ok(()) };
+    match fault {
+        Fault::Changed => {
+            // A character of the first block, which has the txnid.
+            let other = if sealed.message.starts_with("AAA") { "BBB" } else { "AAA" };
+            sealed.message.replace_range(0..3, other);
+        }
+        Fault::Deviates(Deviation::Base64Alphabet) => {
+            let before = sealed.query(leg);
+            sealed.message = sealed.message.replace('-', "+").replace('_', "/");
+            if sealed.query(leg) == before {
+                sealed.fi = sealed.fi.replace('+', "-").replace('/', "_");
+                sealed.iv = sealed.iv.replace('+', "-").replace('/', "_");
+            }
+            unchanged(&before, &sealed.query(leg), "its Base64 has the same characters in both alphabets")?;
+        }
+        Fault::Deviates(Deviation::Base64Unpadded) => {
+            let before = sealed.query(leg);
+            for value in [&mut sealed.fi, &mut sealed.message, &mut sealed.iv, &mut sealed.requestor_type] {
+                value.truncate(value.trim_end_matches('=').len());
+            }
+            unchanged(&before, &sealed.query(leg), "its Base64 has no padding")?;
+        }
+        Fault::Deviates(Deviation::PlusAsSpace) => {
+            if !sealed.fi.contains('+') && !sealed.iv.contains('+') {
+                sealed.message = sealed.message.replace('-', "+").replace('_', "/");
+            }
+            let before = sealed.query(leg);
+            let raw = before.replace("%2B", "+");
+            unchanged(&before, &raw, "its Base64 has no +")?;
+            return Ok(raw);
+        }
+        Fault::Deviates(Deviation::DateZeroLost) => {
+            let Some(rest) = sealed.date.strip_prefix('0') else {
+                return Err(Impossible("a date loses its zero only on days 1 to 9 of a month"));
+            };
+            sealed.date = rest.to_owned();
+        }
+        Fault::Deviates(Deviation::RequestorType) => RequestorType::Lsp.name().clone_into(&mut sealed.requestor_type),
+        _ => {}
+    }
+    let query = sealed.query(leg);
+    Ok(match fault {
+        Fault::Deviates(Deviation::DoubleEncoded) => {
+            let first = sealed.message.bytes().next().unwrap_or_default();
+            query.replacen(
+                &format!("{}={}", leg.message_name(), char::from(first)),
+                &format!("{}=%25{first:02X}", leg.message_name()),
+                1,
+            )
+        }
+        Fault::Deviates(Deviation::Whitespace) => format!("{query}%0A"),
+        Fault::Deviates(Deviation::HtmlEscaped) => query.replace('&', "&amp;"),
+        _ => query,
+    })
+}
+
+/// `base` with `query` appended, with `fault`.
+pub(super) fn append(fault: Fault, base: &str, query: &str) -> String {
+    let (front, fragment) = base.split_at(base.find('#').unwrap_or(base.len()));
+    match fault {
+        Fault::Deviates(Deviation::SecondQuestionMark) => {
+            let own = if front.contains('?') { "" } else { "?lang=en" };
+            format!("{front}{own}?{query}{fragment}")
+        }
+        Fault::Deviates(Deviation::InFragment) => {
+            let route = if fragment.is_empty() { "#/return" } else { fragment };
+            let joint = if route.contains('?') { '&' } else { '?' };
+            format!("{front}{route}{joint}{query}")
+        }
+        _ => url::append(base, query),
+    }
+}

@@ -1,0 +1,121 @@
+//! Seals a message with a fault: the same steps as the service's, with one of them wrong.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use zeroize::Zeroizing;
+
+use crate::{
+    codec::{
+        self, Deviation, Parties, RequestorType, Seal, Sealed,
+        date::DateStyle,
+        kdf::{self, Key},
+        profile::{Conventions, PROFILES, Scheme},
+        url::Leg,
+    },
+    keyring::Pairing,
+};
+
+use super::{Fault, Impossible, parameters, splice, text};
+
+/// How far a wrong date lies outside the window: digits of 15 name a minute only.
+const MARGIN: TimeDelta = TimeDelta::seconds(120);
+
+/// Dates that are tried for a ciphertext with certain characters, and how far they lie apart: every style tells them apart.
+const DATES: i32 = 20;
+const STEP: TimeDelta = TimeDelta::milliseconds(100);
+
+/// A message that is ready to be sealed.
+pub(in crate::rehearsal) struct Draft {
+    pub(in crate::rehearsal) leg: Leg,
+    pub(in crate::rehearsal) pairing: Arc<Pairing>,
+    /// The place of the secret among the pairing's.
+    pub(in crate::rehearsal) secret: usize,
+    pub(in crate::rehearsal) requestor_type: Option<RequestorType>,
+    /// The date that the right message has.
+    pub(in crate::rehearsal) date: String,
+    /// The members as the service writes them.
+    pub(in crate::rehearsal) text: Zeroizing<String>,
+    /// The URL to which the parameters are appended.
+    pub(in crate::rehearsal) base: String,
+    pub(in crate::rehearsal) now: DateTime<Utc>,
+}
+
+impl Draft {
+    /// The URL of the message with `fault`. Derives keys: never call it on an async thread.
+    ///
+    /// # Errors
+    /// If this message cannot show the fault.
+    pub(in crate::rehearsal) fn url(&self, fault: Fault) -> Result<String, Impossible> {
+        let first = self.url_of(fault, self.date(fault));
+        if !matches!(fault, Fault::Deviates(Deviation::Base64Alphabet | Deviation::PlusAsSpace)) {
+            return first;
+        }
+        // Whether a ciphertext has the characters is chance, and another date is another chance.
+        (1..=DATES).fold(first, |found, step| {
+            found.or_else(|_| self.url_of(fault, self.pairing.conventions.date.write(self.now - STEP * step)))
+        })
+    }
+
+    fn url_of(&self, fault: Fault, date: String) -> Result<String, Impossible> {
+        let conventions = self.conventions(fault);
+        let key = self.key(fault, conventions.profile.scheme, &date);
+        let sealed = self.seal(fault, date, &key, &conventions);
+        let sealed = match fault {
+            Fault::Spliced => splice::spliced(sealed, &self.text, &key, (self.leg, self.parties()), &conventions)?,
+            _ => sealed,
+        };
+        let query = parameters::query(fault, self.leg, sealed)?;
+        Ok(parameters::append(fault, &self.base, &query))
+    }
+
+    fn seal(&self, fault: Fault, date: String, key: &Key, conventions: &Conventions) -> Sealed {
+        let text =
+            text::with_fault(fault, &self.text, conventions.lists).map_or_else(|| self.text.clone(), Zeroizing::new);
+        let (leg, requestor_type) = (self.leg, self.requestor_type);
+        let seal = Seal { leg, parties: self.parties(), requestor_type, date, key, random_iv: rand::random() };
+        codec::seal(text, seal, conventions)
+    }
+
+    fn parties(&self) -> Parties<'_> {
+        Parties { fiu: &self.pairing.fiu, aa: &self.pairing.aa }
+    }
+
+    /// The pairing's own, or those of a profile with the other scheme.
+    fn conventions(&self, fault: Fault) -> Conventions {
+        let own = self.pairing.conventions;
+        let other = PROFILES.iter().find(|profile| profile.scheme != own.profile.scheme);
+        match (fault, other) {
+            (Fault::OtherScheme, Some(profile)) => Conventions { profile, ..own },
+            _ => own,
+        }
+    }
+
+    fn date(&self, fault: Fault) -> String {
+        let Conventions { date: style, max_age, .. } = self.pairing.conventions;
+        match fault {
+            Fault::Stale => style.write(self.now - max_age - MARGIN),
+            Fault::Ahead => style.write(self.now + max_age + MARGIN),
+            Fault::Deviates(Deviation::DateDigits) => {
+                let mut date = DateStyle::Full.write(self.now);
+                if style == DateStyle::Full {
+                    // Up to the seconds.
+                    date.truncate(14);
+                }
+                date
+            }
+            _ => self.date.clone(),
+        }
+    }
+
+    fn key(&self, fault: Fault, scheme: Scheme, date: &str) -> Key {
+        if fault != Fault::WrongSecret {
+            return self.pairing.secrets[self.secret].derive(scheme, date);
+        }
+        let wrong: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
+        match scheme {
+            Scheme::HkdfIv => kdf::hkdf(&*wrong, date),
+            Scheme::Pbkdf2 => kdf::pbkdf2(&*wrong, date),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Joins the first block of one message with the blocks of another, as somebody without a key can: the sender of the
+//! other message knows its text, and computes offline what stands at the seam.
+
+use zeroize::Zeroizing;
+
+use crate::codec::{
+    Parties, Seal, Sealed, base64, cipher,
+    kdf::Key,
+    profile::{Conventions, Scheme},
+    url::Leg,
+};
+
+use super::Impossible;
+
+/// Messages of one's own that an attacker tries at most: about one in thirty fits.
+const TRIES: usize = 100_000;
+const BLOCK: usize = cipher::BLOCK;
+/// What the text of every message begins with.
+const FRONT: &str = "txnid=";
+/// Characters that a `txnid` is made of here: none is escaped.
+const FILLER: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~:/@?|{}!*";
+
+/// The message that begins with the first block of `sealed` and goes on with the members of `text` behind its `txnid`.
+///
+/// # Errors
+/// If no seam of many is text.
+pub(super) fn spliced(
+    mut sealed: Sealed,
+    text: &str,
+    key: &Key,
+    (leg, parties): (Leg, Parties<'_>),
+    conventions: &Conventions,
+) -> Result<Sealed, Impossible> {
+    let first = decoded(&sealed.message);
+    let rest = text.split_once('&').map_or("", |(_, rest)| rest);
+    let hkdf = conventions.profile.scheme == Scheme::HkdfIv;
+    for _ in 0..TRIES {
+        let iv: [u8; BLOCK] = if hkdf { rand::random() } else { [0; BLOCK] };
+        let mut block = FRONT.as_bytes().to_vec();
+        block.extend(rand::random::<[u8; BLOCK - FRONT.len()]>().map(|byte| FILLER[usize::from(byte) % FILLER.len()]));
+        let own = cipher::encrypt(key, &iv, block.clone());
+        let mask: [u8; BLOCK] = std::array::from_fn(|at| own[at] ^ first[at]);
+        let Some(filler) = filler(&mask) else { continue };
+        block.extend(filler);
+        let other = [String::from_utf8_lossy(&block).as_ref(), "&", rest].concat();
+        let seal = Seal { leg, parties, requestor_type: None, date: sealed.date.clone(), key, random_iv: iv };
+        let other = decoded(&codec_seal(other, seal, conventions).message);
+        sealed.message = base64::url_safe(&[&first[..BLOCK], &other[BLOCK..]].concat(), conventions.padding);
+        return Ok(sealed);
+    }
+    Err(Impossible("no seam of many was text: try again"))
+}
+
+fn codec_seal(text: String, seal: Seal<'_>, conventions: &Conventions) -> Sealed {
+    crate::codec::seal(Zeroizing::new(text), seal, conventions)
+}
+
+#[expect(clippy::expect_used, reason = "the codec has just written it")]
+fn decoded(message: &str) -> Vec<u8> {
+    use ::base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.decode(message.trim_end_matches('=')).expect("the URL-safe alphabet")
+}
+
+/// A block of characters that are text under `mask` too, with letters of two bytes where the mask has its high bit. `None`
+/// if there is none.
+fn filler(mask: &[u8; BLOCK]) -> Option<[u8; BLOCK]> {
+    let pick = |mask: u8, fits: fn(u8) -> bool| FILLER.iter().copied().find(|byte| fits(byte ^ mask));
+    // No separator, no escape, no blank.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'/');
+    let mut filler = [0; BLOCK];
+    let mut at = 0;
+    while at < BLOCK {
+        if mask[at] < 0x80 {
+            filler[at] = pick(mask[at], plain)?;
+            at += 1;
+        } else {
+            // U+0080 to U+00BF begin with 0xC2: half of them are control characters.
+            filler[at] = pick(mask[at], |byte| (0xc3..=0xdf).contains(&byte))?;
+            filler[at + 1..].first()?;
+            filler[at + 1] = pick(mask[at + 1], |byte| (0x80..=0xbf).contains(&byte))?;
+            at += 2;
+        }
+    }
+    Some(filler)
+}

@@ -1,0 +1,137 @@
+//! The fields of a form, and the request of the FIU desk that is made from them.
+
+use axum::body::Bytes;
+
+use crate::{
+    keyring::Pairing,
+    proto::{EncodeRedirectRequest, Redirect, RequestorType},
+};
+
+use super::desks::new_uuid;
+
+/// The fields of a form, in their order.
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Those of a body as browsers send it.
+    pub(super) fn of(body: &Bytes) -> Self {
+        Self(url::form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// The first field with this name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
+    }
+
+    /// The first field with this name; empty if there is none.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+
+    /// Every field with this name.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| &**value)
+    }
+}
+
+/// What the form of the FIU desk has, as a browser shows it.
+pub(super) struct Filled {
+    pub(super) aa: String,
+    pub(super) txnid: String,
+    pub(super) sessionid: String,
+    pub(super) userid: String,
+    pub(super) redirect: String,
+    /// An item a line.
+    pub(super) srcref: String,
+    /// An item a line.
+    pub(super) fipid: String,
+    pub(super) email: String,
+    pub(super) pan: String,
+    pub(super) dob: String,
+    pub(super) language: String,
+    /// `name=value` a line.
+    pub(super) extra: String,
+    /// `FIU`, `LSP` or empty.
+    pub(super) requestor: String,
+}
+
+impl Filled {
+    /// A form for a user of `pairing`'s AA that returns to `callback`.
+    pub(super) fn new(pairing: &Pairing, callback: &str) -> Self {
+        let handle = pairing.handles.first().unwrap_or(&pairing.aa);
+        let visit = &new_uuid()[..8];
+        Self {
+            aa: pairing.aa.clone(),
+            txnid: new_uuid(),
+            sessionid: format!("basket-{visit}"),
+            userid: format!("9999988888@{handle}"),
+            redirect: format!("{callback}?visit={visit}"),
+            srcref: new_uuid(),
+            fipid: String::new(),
+            email: String::new(),
+            pan: String::new(),
+            dob: String::new(),
+            language: String::new(),
+            extra: String::new(),
+            requestor: String::new(),
+        }
+    }
+
+    /// The form as it was sent. What it leaves out stays as it is: a script sends only what it cares for.
+    pub(super) fn sent(mut self, fields: &Fields) -> Self {
+        for (name, field) in [
+            ("aa", &mut self.aa),
+            ("txnid", &mut self.txnid),
+            ("sessionid", &mut self.sessionid),
+            ("userid", &mut self.userid),
+            ("redirect", &mut self.redirect),
+            ("srcref", &mut self.srcref),
+            ("fipid", &mut self.fipid),
+            ("email", &mut self.email),
+            ("pan", &mut self.pan),
+            ("dob", &mut self.dob),
+            ("isoLanguageCode", &mut self.language),
+            ("extra", &mut self.extra),
+            ("requestorType", &mut self.requestor),
+        ] {
+            if let Some(value) = fields.get(name) {
+                value.clone_into(field);
+            }
+        }
+        self
+    }
+
+    /// The call of the service.
+    pub(super) fn request(&self, fiu: &str) -> EncodeRedirectRequest {
+        let requestor_type = match &*self.requestor {
+            "FIU" => RequestorType::Fiu,
+            "LSP" => RequestorType::Lsp,
+            _ => RequestorType::Unspecified,
+        };
+        let extra = lines(&self.extra).map(|line| line.split_once('=').unwrap_or((line, "")));
+        EncodeRedirectRequest {
+            fiu_id: fiu.to_owned(),
+            aa_id: self.aa.clone(),
+            redirect: Some(Redirect {
+                txnid: self.txnid.clone(),
+                sessionid: self.sessionid.clone(),
+                userid: self.userid.clone(),
+                redirect: self.redirect.clone(),
+                srcref: lines(&self.srcref).map(str::to_owned).collect(),
+                fipid: lines(&self.fipid).map(str::to_owned).collect(),
+                email: self.email.clone(),
+                pan: self.pan.clone(),
+                dob: self.dob.clone(),
+                iso_language_code: self.language.clone(),
+                extra: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            }),
+            requestor_type: requestor_type.into(),
+            issue_time: None,
+        }
+    }
+}
+
+/// The lines that are not empty.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.is_empty())
+}

@@ -1,0 +1,286 @@
+//! The desk of an AA: what arrived, and what the user decides.
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use maud::{Markup, html};
+use tonic::Status;
+
+use crate::{
+    codec::{errorcode, url::Leg},
+    diagnosis::Report,
+    proto::{DecodeRedirectRequest, DecodeRedirectResponse, RequestorType, decode_redirect_request::Source},
+    rehearsal::{
+        Rehearsal,
+        decision::Decision,
+        desks::{Failed, new_uuid},
+        form::Fields,
+        journeys::Who,
+        view,
+    },
+};
+
+use super::{App, faults, problem, unknown, whole};
+
+/// The codes of the guideline; 21 to 23 are proposed.
+const CODES: std::ops::RangeInclusive<u32> = 1..=23;
+
+/// The desk without a request.
+pub(super) async fn lobby(State(app): App, Path(aa): Path<String>) -> Response {
+    if !knows(&app, &aa) {
+        return unknown(&app, "AA");
+    }
+    let body = html! {
+        h1 { "AA desk of " (view::value(&aa)) }
+        p.lead { "An FIU sends the user's browser to this web view:" }
+        (view::code("Web view", &app.site.desk(&aa)))
+        p { "Nothing has arrived with this page. Let your FIU backend send a browser here, or paste a request:" }
+        (paste_form(&aa))
+        p { a href="/" { "Send one from the desk of an FIU" } }
+    };
+    view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body)
+}
+
+/// What a browser brings.
+pub(super) async fn arrive(app: App, Path(aa): Path<String>, uri: Uri) -> Response {
+    if uri.query().is_none_or(str::is_empty) {
+        return lobby(app, Path(aa)).await;
+    }
+    let url = whole(&app.0, &uri);
+    open(&app.0, aa, url).await
+}
+
+/// What somebody pastes, such as a URL with its fragment, which a browser does not send.
+pub(super) async fn pasted(State(app): App, Path(aa): Path<String>, body: Bytes) -> Response {
+    let url = Fields::of(&body).text("url").trim().to_owned();
+    open(&app, aa, url).await
+}
+
+async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
+    if !knows(app, &aa) {
+        return unknown(app, "AA");
+    }
+    let request =
+        DecodeRedirectRequest { aa_id: aa.clone(), source: Some(Source::Url(url.clone())), attempt_id: String::new() };
+    let (number, answer) = app.desks.calls.decode_redirect(Who::AaDesk, request).await;
+    let userid =
+        answer.as_ref().ok().and_then(|opened| opened.redirect.as_ref()).map_or("", |redirect| &redirect.userid);
+    if let (Ok(opened), Some(decision)) = (&answer, Decision::of_user(userid)) {
+        // The same request has the same answer, however often it comes.
+        let form = format!("request {}", opened.replay_key);
+        return match app.desks.answer(number, &form, &decision).await {
+            Ok(url) => view::see_other(&url),
+            Err(failed) => unanswered(app, &failed),
+        };
+    }
+    let report = app.explain(url, None, Some(aa.clone())).await;
+    match answer {
+        Ok(opened) => {
+            let body = opened_page(number, &opened, report.as_ref());
+            view::leaving(view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body))
+        }
+        Err(status) => {
+            let body = refused_page(&aa, number, &status, report.as_ref());
+            view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request does not open", &body)
+        }
+    }
+}
+
+/// Answers a request, and sends the browser back.
+pub(super) async fn answer(State(app): App, Path(aa): Path<String>, body: Bytes) -> Response {
+    let fields = Fields::of(&body);
+    let decision = match fields.text("decide") {
+        "accept-chosen" => Some(Decision::AcceptSome(fields.all("handle").filter_map(|at| at.parse().ok()).collect())),
+        "code" => fields.text("code").parse().ok().filter(|&code| code > 0).map(Decision::Fail),
+        name => Decision::named(name),
+    };
+    let (Some(decision), Ok(number)) = (decision, fields.text("journey").parse()) else {
+        let text = "The form names no decision that this desk knows. An errorcode is a number from 1 to 4294967295.";
+        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "No such decision", text);
+    };
+    let form = format!("{aa} {} {decision:?}", fields.text("form"));
+    match app.desks.answer(number, &form, &decision).await {
+        Ok(url) if view::is_web(&url) => view::see_other(&url),
+        Ok(url) => to_app(&app, number, &url),
+        Err(failed) => unanswered(&app, &failed),
+    }
+}
+
+fn knows(app: &Rehearsal, aa: &str) -> bool {
+    app.desks.keyring.current().knows_aa(aa, |_| true)
+}
+
+/// A page in the place of a redirect to an app: a browser leaves nothing to look at.
+fn to_app(app: &Rehearsal, number: u64, url: &str) -> Response {
+    let body = html! {
+        h1 { "Back to an app" }
+        p.lead { "The request came from an app. A browser hands this URL to the app that owns its scheme." }
+        p { a.button href=(url) { "Open the app" } }
+        (view::code("The URL", url))
+        (view::parts(url, Leg::Callback))
+        p { a href=(format!("/journeys/{number}")) { "This journey" } }
+    };
+    view::page(&app.site, StatusCode::OK, "Back to an app", &body)
+}
+
+fn unanswered(app: &Rehearsal, failed: &Failed) -> Response {
+    let body = html! {
+        h1 { "No answer" }
+        @match failed {
+            Failed::Refused(status) => {
+                (view::refusal(status))
+                ul { @for (field, text) in view::violations(status) { li { code { (field) } " " (text) } } }
+            }
+            other => { p.refused { (other) "." } }
+        }
+        p { "Go back and decide otherwise." }
+    };
+    view::failing(view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "No answer", &body), failed)
+}
+
+fn paste_form(aa: &str) -> Markup {
+    html! {
+        form method="post" action=(format!("/aa/{}/webview", view::segment(aa))) {
+            div.field {
+                label for="url" { "The URL of a request" }
+                textarea id="url" name="url" rows="4" required autocomplete="off" spellcheck="false" {}
+            }
+            button type="submit" { "Open" }
+        }
+    }
+}
+
+fn refused_page(aa: &str, number: u64, status: &Status, report: Option<&Report>) -> Markup {
+    html! {
+        h1 { "The request does not open" }
+        p.lead { "An AA's backend that calls " code { "DecodeRedirect" } " as " (view::value(aa)) " gets this error." }
+        (view::refusal(status))
+        @if let Some(report) = report { (view::report(report, false)) }
+        @if view::reason(status) == "URL_MALFORMED" {
+            p { "A browser does not send what stands behind #. If the address of this page has the parameters there, paste it:" }
+            (paste_form(aa))
+        }
+        p { a href=(format!("/journeys/{number}")) { "This journey" } }
+    }
+}
+
+fn opened_page(number: u64, opened: &DecodeRedirectResponse, report: Option<&Report>) -> Markup {
+    let redirect = opened.redirect.clone().unwrap_or_default();
+    html! {
+        h1 { "AA desk of " (view::value(&opened.aa_id)) }
+        p.lead { (view::value(&opened.fiu_id)) " sends the user " (view::value(&redirect.userid)) ". What does the user decide?" }
+        (decision(number, opened))
+        section {
+            h2 { "What arrived" }
+            (arrived(opened, report))
+            (view::redirect_members(&redirect))
+        }
+        @if let Some(report) = report { (view::deviations(&report.deviation_details)) }
+        (other_decisions(number, opened, &redirect.srcref))
+        p { a href=(format!("/journeys/{number}")) { "This journey, with the calls in your language" } }
+    }
+}
+
+/// Who, when, how, and whether it came before.
+fn arrived(opened: &DecodeRedirectResponse, report: Option<&Report>) -> Markup {
+    let kind = match opened.requestor_type() {
+        RequestorType::Unspecified => "not said",
+        RequestorType::Fiu => "FIU",
+        RequestorType::Lsp => "LSP",
+    };
+    html! {
+        @if opened.reopened {
+            p.warn role="status" { strong { "Opened before. " } "The page was reloaded, or somebody has copied the URL. Act on a request once." }
+        }
+        @if let Some(report) = report { (view::envelope(report)) }
+        dl {
+            dt { "FIU" } dd { (view::value(&opened.fiu_id)) }
+            dt { "Requestor" } dd { (kind) }
+            @if let Some(pairing) = report.and_then(|report| report.pairings.first()) {
+                dt { "Scheme" } dd { (pairing.scheme) ", profile " (pairing.profile) }
+            }
+            dt { "Secret" } dd { (view::value(&opened.secret_id)) @if !opened.primary_secret { ", not the primary one" } }
+            dt { "Authentication tag" } dd { @if opened.authenticated { "right" } @else { "none: the format authenticates nothing" } }
+            dt { "Reload" } dd { @if opened.reopened { "yes" } @else { "no, opened for the first time" } }
+        }
+    }
+}
+
+/// A form that ends in one answer. Enter in a field sends the form that the field is in, and no other.
+fn form(number: u64, opened: &DecodeRedirectResponse, content: &Markup) -> Markup {
+    html! {
+        form method="post" action=(format!("/aa/{}/answer", view::segment(&opened.aa_id))) {
+            input type="hidden" name="journey" value=(number);
+            input type="hidden" name="form" value=(new_uuid());
+            (content)
+        }
+    }
+}
+
+/// What most users decide.
+fn decision(number: u64, opened: &DecodeRedirectResponse) -> Markup {
+    let buttons = html! {
+        div.buttons {
+            button type="submit" name="decide" value="accept" { "Accept all" }
+            button.second type="submit" name="decide" value="reject" { "Reject" }
+        }
+    };
+    form(number, opened, &buttons)
+}
+
+/// Everything else that can become of a request.
+fn other_decisions(number: u64, opened: &DecodeRedirectResponse, srcref: &[String]) -> Markup {
+    html! {
+        h2 { "Other answers" }
+        @if srcref.len() > 1 { (form(number, opened, &some(srcref))) }
+        details {
+            summary { "Answer with an error code" }
+            (form(number, opened, &codes()))
+            (form(number, opened, &other_code()))
+        }
+        (form(number, opened, &faults::buttons(Leg::Callback, "decide")))
+    }
+}
+
+fn some(srcref: &[String]) -> Markup {
+    html! {
+        fieldset {
+            legend { "Accept some of the consent handles" }
+            @for (at, handle) in srcref.iter().enumerate() {
+                label.check for=(format!("handle-{at}")) {
+                    input type="checkbox" id=(format!("handle-{at}")) name="handle" value=(at) checked[at == 0];
+                    (view::value(handle))
+                }
+            }
+            button.second type="submit" name="decide" value="accept-chosen" { "Accept the chosen ones" }
+        }
+    }
+}
+
+fn codes() -> Markup {
+    html! {
+        ul.codes {
+            @for code in CODES {
+                li {
+                    button.quiet type="submit" name="decide" value=(format!("error-{code}")) {
+                        (code) ". " @if code > 20 { "Proposed, not released" } @else { (errorcode::text(code)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn other_code() -> Markup {
+    html! {
+        div.field {
+            label for="code" { "Another code" }
+            input id="code" name="code" inputmode="numeric" autocomplete="off" aria-describedby="code-hint";
+            p.hint id="code-hint" { "1 to 4294967295" }
+        }
+        button.second type="submit" name="decide" value="code" { "Answer with this code" }
+    }
+}

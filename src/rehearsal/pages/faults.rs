@@ -1,0 +1,57 @@
+//! The buttons for faults on purpose.
+
+use maud::{Markup, html};
+
+use crate::{
+    codec::url::Leg,
+    rehearsal::fault::{Fault, Outcome},
+};
+
+/// A button for each fault of `leg`: one that sends the field `name` with the fault's name.
+pub(super) fn buttons(leg: Leg, name: &str) -> Markup {
+    let (broken, repaired): (Vec<Fault>, Vec<Fault>) =
+        Fault::of(leg).partition(|fault| !matches!(fault, Fault::Deviates(_)));
+    html! {
+        details.faults open {
+            summary { "Send it with a fault" }
+            p { "One click sends the message with this fault, so that you see what a backend does with it." }
+            (group("What a backend must survive", &broken, name))
+            (group("What the service repairs and reports", &repaired, name))
+        }
+    }
+}
+
+fn group(title: &str, faults: &[Fault], name: &str) -> Markup {
+    html! {
+        fieldset {
+            legend { (title) }
+            div.buttons {
+                @for fault in faults {
+                    button.quiet type="submit" name=(name) value=(fault.name()) title=(fault.explanation()) { (fault.title()) }
+                }
+            }
+        }
+    }
+}
+
+/// What a message was sent with, and what its receiver should see.
+pub(super) fn note(fault: Fault, outcome: Option<Outcome>) -> Markup {
+    html! {
+        section.fault {
+            h2 { "Fault on purpose: " (fault.title()) }
+            p { (fault.explanation()) }
+            @if let Some(outcome) = outcome { p { "What the receiver's service answers: " (expected(outcome)) } }
+        }
+    }
+}
+
+fn expected(outcome: Outcome) -> Markup {
+    html! {
+        @match outcome {
+            Outcome::Opened => { "it opens." }
+            Outcome::Repaired(deviation) => { "it opens, with the deviation " code { (deviation.name()) } "." }
+            Outcome::Reopened => { "it opens, with " code { "reopened" } "." }
+            Outcome::Refused(reason) => { "an error, " code { (reason) } "." }
+        }
+    }
+}

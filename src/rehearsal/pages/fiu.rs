@@ -1,0 +1,203 @@
+//! The desk of an FIU: a form for the members of a request.
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use maud::{Markup, html};
+
+use crate::{
+    codec::{form::LANGUAGES, url::Leg},
+    keyring::Pairing,
+    rehearsal::{
+        Rehearsal,
+        desks::Failed,
+        fault::Fault,
+        form::{Fields, Filled},
+        view,
+    },
+};
+
+use super::{App, faults, sent, unknown};
+
+/// The names of fields in errors of the service, and in the form.
+const NAMES: [(&str, &str); 14] = [
+    ("fiu_id", "aa"),
+    ("aa_id", "aa"),
+    ("redirect.txnid", "txnid"),
+    ("redirect.sessionid", "sessionid"),
+    ("redirect.userid", "userid"),
+    ("redirect.redirect", "redirect"),
+    ("redirect.srcref", "srcref"),
+    ("redirect.fipid", "fipid"),
+    ("redirect.email", "email"),
+    ("redirect.pan", "pan"),
+    ("redirect.dob", "dob"),
+    ("redirect.iso_language_code", "isoLanguageCode"),
+    ("redirect.extra", "extra"),
+    ("requestor_type", "requestorType"),
+];
+
+pub(super) async fn show(State(app): App, Path(fiu): Path<String>) -> Response {
+    let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
+    let body = page(&app, &fiu, &filled, None);
+    view::leaving(view::page(&app.site, StatusCode::OK, &format!("FIU desk of {fiu}"), &body))
+}
+
+/// Seals what the form says, and shows it or sends the browser on.
+pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) -> Response {
+    let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
+    let fields = Fields::of(&body);
+    let filled = filled.sent(&fields);
+    let fault = fields.get("fault").and_then(|name| Fault::named(name, Leg::Request));
+    let sent = app.desks.send(filled.request(&fiu), fault, |aa| app.site.desk(aa)).await;
+    match sent {
+        Ok(number) if fields.text("then") == "go" => match sent::target(&app, number) {
+            Some(url) => view::see_other(&url),
+            None => view::see_other(&format!("/fiu/{}/sent/{number}", view::segment(&fiu))),
+        },
+        Ok(number) => view::see_other(&format!("/fiu/{}/sent/{number}", view::segment(&fiu))),
+        Err((_, failed)) => {
+            let body = page(&app, &fiu, &filled, Some(&failed));
+            let title = format!("FIU desk of {fiu}");
+            let page = view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, &title, &body);
+            view::failing(view::leaving(page), &failed)
+        }
+    }
+}
+
+/// A form with sensible values; `None` for an FIU that the keyring does not have.
+fn fresh(app: &Rehearsal, fiu: &str) -> Option<Filled> {
+    let keyring = app.desks.keyring.current();
+    let pairing = keyring.pairings().find(|pairing| pairing.fiu == fiu)?;
+    Some(Filled::new(pairing, &format!("{}/fiu/{}/callback", app.site.pages, view::segment(fiu))))
+}
+
+fn page(app: &Rehearsal, fiu: &str, filled: &Filled, failed: Option<&Failed>) -> Markup {
+    let keyring = app.desks.keyring.current();
+    let pairings: Vec<&Pairing> =
+        keyring.pairings().filter(|pairing| pairing.fiu == fiu).map(|pairing| &**pairing).collect();
+    let wrong = match failed {
+        Some(Failed::Refused(status)) => view::violations(status),
+        _ => Vec::new(),
+    };
+    html! {
+        h1 { "FIU desk of " (view::value(fiu)) }
+        p.lead { "Write a request for a user, and send the browser to an Account Aggregator with it." }
+        @if let Some(failed) = failed { (problems(failed, &wrong)) }
+        form method="post" action=(format!("/fiu/{}", view::segment(fiu))) {
+            (members(filled, &pairings, &wrong))
+            div.buttons {
+                button type="submit" { "Seal and show the URL" }
+                button.second type="submit" name="then" value="go" { "Seal and go at once" }
+            }
+            (faults::buttons(Leg::Request, "fault"))
+        }
+    }
+}
+
+/// What the service refuses, with links to the fields.
+fn problems(failed: &Failed, wrong: &[(String, String)]) -> Markup {
+    html! {
+        @match failed {
+            Failed::Refused(status) => {
+                div role="alert" {
+                    (view::refusal(status))
+                    ul { @for (field, text) in wrong { li { a href=(format!("#{}", name_of(field))) { (field) } " " (text) } } }
+                }
+            }
+            other => { p.refused role="alert" { (other) "." } }
+        }
+    }
+}
+
+fn name_of(field: &str) -> &'static str {
+    NAMES.iter().find(|(path, _)| *path == field).map_or("aa", |(_, name)| name)
+}
+
+/// How a field is filled in.
+struct Field<'a> {
+    name: &'static str,
+    value: &'a str,
+    hint: &'static str,
+    rows: usize,
+}
+
+fn members(filled: &Filled, pairings: &[&Pairing], wrong: &[(String, String)]) -> Markup {
+    let field = |name, value, rows, hint| input(&Field { name, value, hint, rows }, wrong);
+    let languages: Vec<(&str, String)> = LANGUAGES.iter().map(|&language| (language, language.to_owned())).collect();
+    let aas: Vec<(&str, String)> = pairings.iter().map(|pairing| (&*pairing.aa, described(pairing))).collect();
+    html! {
+        fieldset {
+            legend { "Who" }
+            (select("aa", "By the handle of the user id", &filled.aa, &aas))
+            (field("userid", &filled.userid, 0, "Name or mobile number, @ and the AA's handle. accept@, reject@, error-6@ and others decide by themselves."))
+            (field("txnid", &filled.txnid, 0, "A UUID. Empty: the service makes one."))
+            (field("sessionid", &filled.sessionid, 0, "State of the FIU. It comes back byte for byte, and may be empty."))
+        }
+        fieldset {
+            legend { "What" }
+            (field("redirect", &filled.redirect, 0, "The URL to come back to. Its parameter visit stands for your user's session: by it this desk finds its record."))
+            (field("srcref", &filled.srcref, 3, "Consent handles, one a line."))
+        }
+        details open[has_more(filled) || !wrong.is_empty()] {
+            summary { "Optional members" }
+            fieldset {
+                legend { "Optional members" }
+                (field("fipid", &filled.fipid, 2, "FIP ids, one a line."))
+                (field("email", &filled.email, 0, ""))
+                (field("pan", &filled.pan, 0, "Five upper-case letters, four digits, an upper-case letter."))
+                (field("dob", &filled.dob, 0, "YYYY-MM-DD"))
+                (select("isoLanguageCode", "none", &filled.language, &languages))
+                (select("requestorType", "none", &filled.requestor, &[("FIU", "FIU".to_owned()), ("LSP", "LSP".to_owned())]))
+                (field("extra", &filled.extra, 2, "Members that the guideline does not have: name=value, one a line."))
+            }
+        }
+    }
+}
+
+fn has_more(filled: &Filled) -> bool {
+    let Filled { fipid, email, pan, dob, language, extra, requestor, .. } = filled;
+    [fipid, email, pan, dob, language, extra, requestor].iter().any(|value| !value.is_empty())
+}
+
+fn described(pairing: &Pairing) -> String {
+    let handles: Vec<String> = pairing.handles.iter().map(|handle| format!("@{handle}")).collect();
+    format!("{} · profile {} {}", pairing.aa, pairing.conventions.profile.name, handles.join(" "))
+}
+
+fn input(field: &Field<'_>, wrong: &[(String, String)]) -> Markup {
+    let Field { name, value, hint, rows } = *field;
+    let wrong = wrong.iter().find(|(path, _)| name_of(path) == name).map(|(_, text)| text);
+    let about = format!("{name}-hint");
+    html! {
+        div.field {
+            label for=(name) { (name) }
+            @if rows == 0 {
+                input id=(name) name=(name) value=(value) autocomplete="off" spellcheck="false"
+                    aria-describedby=(about) aria-invalid=[wrong.map(|_| "true")];
+            } @else {
+                textarea id=(name) name=(name) rows=(rows) autocomplete="off" spellcheck="false"
+                    aria-describedby=(about) aria-invalid=[wrong.map(|_| "true")] { "\n" (value) }
+            }
+            p.hint id=(about) {
+                @if let Some(text) = wrong { strong.wrong { (text) ". " } }
+                (hint)
+            }
+        }
+    }
+}
+
+fn select(name: &str, none: &str, chosen: &str, choices: &[(&str, String)]) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (if name == "aa" { "Account Aggregator" } else { name }) }
+            select id=(name) name=(name) {
+                option value="" selected[chosen.is_empty()] { (none) }
+                @for (value, text) in choices { option value=(value) selected[chosen == *value] { (text) } }
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One journey, step by step, with the same calls in five languages.
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use maud::{Markup, html};
+
+use crate::{
+    codec::url::Leg,
+    rehearsal::{
+        Rehearsal,
+        journeys::{Called, Event, Step},
+        samples, view,
+    },
+};
+
+use super::{
+    App, faults,
+    journeys::{answer, time, who},
+    problem,
+};
+
+pub(super) async fn show(State(app): App, Path(number): Path<u64>) -> Response {
+    let Some(journey) = app.desks.calls.journeys.get(number) else {
+        let text = "Only the last hundred journeys are kept, until the program ends.";
+        return problem(&app, StatusCode::NOT_FOUND, "No such journey", text);
+    };
+    let body = html! {
+        h1 { "Journey " (number) }
+        dl {
+            @if !journey.fiu.is_empty() { dt { "FIU" } dd { (view::value(&journey.fiu)) } }
+            @if !journey.aa.is_empty() { dt { "AA" } dd { (view::value(&journey.aa)) } }
+            dt { "txnid" } dd { @if journey.txnid.is_empty() { "not known: nothing opened" } @else { (view::value(&journey.txnid)) } }
+        }
+        ol.steps { @for step in &journey.steps { li { (of_step(&app, step)) } } }
+        p { a href="/journeys" { "All journeys" } }
+    };
+    view::page(&app.site, StatusCode::OK, &format!("Journey {number}"), &body)
+}
+
+fn of_step(app: &Rehearsal, step: &Step) -> Markup {
+    let name = match &step.event {
+        Event::EncodeRedirect(_) => "EncodeRedirect",
+        Event::DecodeRedirect(_) => "DecodeRedirect",
+        Event::EncodeCallback(_) => "EncodeCallback",
+        Event::DecodeCallback(_) => "DecodeCallback",
+        Event::Faulty { leg: Leg::Request, .. } => "A request with a fault",
+        Event::Faulty { leg: Leg::Callback, .. } => "A callback with a fault",
+    };
+    html! {
+        section.step {
+            h2 { (name) }
+            p.when { (time(step.at)) ", " (who(step)) ": " code { (answer(step)) } }
+            (detail(&step.event))
+            @let samples = samples::of(&step.event, &app.site.grpc);
+            @if !samples.is_empty() {
+                details {
+                    summary { "The same call, ready to copy" }
+                    @for (language, text) in samples { h3 { (language) } (view::code(language, &text)) }
+                }
+            }
+        }
+    }
+}
+
+/// The members, and what came of them.
+fn detail(event: &Event) -> Markup {
+    match event {
+        Event::EncodeRedirect(Called { request, answer }) => html! {
+            @if let Some(redirect) = &request.redirect { (view::redirect_members(redirect)) }
+            @match answer {
+                Ok(sealed) => { (url(if sealed.url.is_empty() { &sealed.query } else { &sealed.url }, Leg::Request)) }
+                Err(status) => { (view::refusal(status)) }
+            }
+        },
+        Event::DecodeRedirect(Called { answer, .. }) => html! {
+            @match answer {
+                Ok(opened) => {
+                    @if let Some(redirect) = &opened.redirect { (view::redirect_members(redirect)) }
+                    (notes(opened.reopened, opened.deviation_details.iter().map(|detail| detail.deviation().as_str_name())))
+                }
+                Err(status) => { (view::refusal(status)) }
+            }
+        },
+        Event::EncodeCallback(Called { request, answer }) => html! {
+            @if let Some(callback) = &request.callback { (view::callback_members(callback)) }
+            @match answer {
+                Ok(sealed) => { (url(&sealed.url, Leg::Callback)) }
+                Err(status) => { (view::refusal(status)) }
+            }
+        },
+        Event::DecodeCallback(Called { answer, .. }) => html! {
+            @match answer {
+                Ok(opened) => {
+                    @if let Some(callback) = &opened.callback { (view::callback_members(callback)) }
+                    (notes(opened.reopened, opened.deviation_details.iter().map(|detail| detail.deviation().as_str_name())))
+                }
+                Err(status) => { (view::refusal(status)) }
+            }
+        },
+        Event::Faulty { leg, fault, url: sent } => html! { (faults::note(*fault, None)) (url(sent, *leg)) },
+    }
+}
+
+fn url(text: &str, leg: Leg) -> Markup {
+    html! {
+        details { summary { "The URL" } (view::code("The URL", text)) (view::parts(text, leg)) }
+    }
+}
+
+fn notes<'a>(reopened: bool, deviations: impl Iterator<Item = &'a str>) -> Markup {
+    let deviations: Vec<&str> = deviations.map(|name| name.trim_start_matches("DEVIATION_")).collect();
+    html! {
+        @if reopened { p.warn { "Opened before." } }
+        @if !deviations.is_empty() { p { "Repaired: " code { (deviations.join(", ")) } } }
+    }
+}

@@ -1,0 +1,110 @@
+//! A sealed request of an FIU desk, part by part, with the links that send the browser to an AA.
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use maud::{Markup, html};
+
+use crate::{
+    codec::url::{self, Leg},
+    rehearsal::{Rehearsal, draft, fault::Fault, journeys::Journey, view},
+};
+
+use super::{App, faults, problem};
+
+/// A request on its way.
+struct Sent {
+    fiu: String,
+    aa: String,
+    fault: Option<Fault>,
+    /// The web view of the keyring, or the AA desk.
+    base: String,
+    /// The URL to that web view.
+    url: String,
+}
+
+impl Sent {
+    fn of(app: &Rehearsal, journey: &Journey) -> Option<Self> {
+        let (request, sealed) = journey.sealed()?;
+        let aa = if request.aa_id.is_empty() { &journey.aa } else { &request.aa_id };
+        let keyring = app.desks.keyring.current();
+        let pairing = keyring.pairings().find(|pairing| pairing.fiu == request.fiu_id && pairing.aa == *aa)?;
+        let base = pairing.webview.clone().unwrap_or_else(|| app.site.desk(aa));
+        let (fault, url) = match journey.faulty() {
+            Some((fault, url)) => (Some(fault), url.to_owned()),
+            None => (None, url::append(&base, &sealed.query)),
+        };
+        Some(Self { fiu: request.fiu_id.clone(), aa: aa.clone(), fault, base, url })
+    }
+
+    /// The same message to another web view, with the same fault.
+    fn to(&self, base: &str) -> String {
+        match self.url.strip_prefix(&*self.base) {
+            Some(rest) if rest.starts_with('?') && base.contains('?') => format!("{base}&{}", &rest[1..]),
+            Some(rest) if rest.starts_with('&') && !base.contains('?') => format!("{base}?{}", &rest[1..]),
+            Some(rest) => format!("{base}{rest}"),
+            None => self.url.clone(),
+        }
+    }
+}
+
+/// Where the browser goes at once: the developer's own AA if there is one, else the web view.
+pub(super) fn target(app: &Rehearsal, journey: u64) -> Option<String> {
+    let sent = Sent::of(app, &app.desks.calls.journeys.get(journey)?)?;
+    Some(match &app.site.aa_url {
+        Some(own) => sent.to(own),
+        None => sent.url,
+    })
+}
+
+pub(super) async fn show(State(app): App, Path((fiu, journey)): Path<(String, u64)>) -> Response {
+    let found = app.desks.calls.journeys.get(journey).filter(|journey| journey.fiu == fiu);
+    let Some((sent, found)) = found.and_then(|found| Some((Sent::of(&app, &found)?, found))) else {
+        let text = "Only the last hundred journeys are kept, until the program ends. Start again at the desk.";
+        return problem(&app, StatusCode::NOT_FOUND, "This request is forgotten", text);
+    };
+    let body = page(&app, &sent, &found);
+    view::page(&app.site, StatusCode::OK, "A sealed request", &body)
+}
+
+fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
+    let keyring = app.desks.keyring.current();
+    let pairing = keyring.pairings().find(|pairing| pairing.fiu == sent.fiu && pairing.aa == sent.aa);
+    html! {
+        h1 { "A sealed request" }
+        p.lead { "From " (view::value(&sent.fiu)) " to " (view::value(&sent.aa)) ". Your backend answers the browser with this URL as a redirect (303)." }
+        @if let Some(fault) = sent.fault {
+            (faults::note(fault, pairing.map(|pairing| fault.outcome(Leg::Request, pairing))))
+        }
+        (links(app, sent))
+        (view::parts(&sent.url, Leg::Request))
+        details {
+            summary { "The whole URL" }
+            (view::code("The whole URL", &sent.url))
+        }
+        @if let (Some((request, sealed)), Some(pairing)) = (journey.sealed(), pairing) {
+            details {
+                summary { "The members before sealing" }
+                (view::code("The members before sealing", &view::visible(&draft::of_request(pairing, request, sealed, "").text)))
+            }
+        }
+        p {
+            a href=(format!("/journeys/{}", journey.number)) { "The same call in your language" } " · "
+            a href=(format!("/fiu/{}", view::segment(&sent.fiu))) { "Another request" }
+        }
+    }
+}
+
+/// The ways to an AA.
+fn links(app: &Rehearsal, sent: &Sent) -> Markup {
+    let desk = app.site.desk(&sent.aa);
+    html! {
+        div.buttons {
+            @if let Some(own) = &app.site.aa_url { a.button href=(sent.to(own)) { "Go to your AA" } }
+            a.button href=(sent.to(&desk)) { "Go to the AA desk" }
+            @if sent.base != desk { a.button.second href=(sent.url) { "Go to the web view of the keyring" } }
+        }
+    }
+}

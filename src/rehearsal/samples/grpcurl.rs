@@ -1,0 +1,72 @@
+//! Calls as a line for a shell.
+
+use serde_json::{Map, Value, json};
+
+use crate::proto::{CallbackStatus, RequestorType};
+
+use super::Call;
+
+pub(super) fn code(call: &Call<'_>, address: &str) -> String {
+    let (method, mut request) = match call {
+        Call::EncodeRedirect(request) => {
+            let redirect = request.redirect.clone().unwrap_or_default();
+            let kind = match request.requestor_type() {
+                RequestorType::Unspecified => "",
+                kind => kind.as_str_name(),
+            };
+            let members = json!({
+                "txnid": redirect.txnid, "sessionid": redirect.sessionid, "userid": redirect.userid,
+                "redirect": redirect.redirect, "srcref": redirect.srcref, "fipid": redirect.fipid,
+                "email": redirect.email, "pan": redirect.pan, "dob": redirect.dob,
+                "iso_language_code": redirect.iso_language_code, "extra": redirect.extra,
+            });
+            let request = json!({ "fiu_id": request.fiu_id, "aa_id": request.aa_id, "redirect": members, "requestor_type": kind });
+            ("EncodeRedirect", request)
+        }
+        Call::DecodeRedirect { aa, url } => ("DecodeRedirect", json!({ "aa_id": aa, "url": url })),
+        Call::EncodeCallback(request) => {
+            let callback = request.callback.clone().unwrap_or_default();
+            let status = match callback.status() {
+                CallbackStatus::Unspecified => "",
+                status => status.as_str_name(),
+            };
+            let members = json!({
+                "txnid": callback.txnid, "sessionid": callback.sessionid, "userid": callback.userid, "status": status,
+                "errorcode": callback.errorcode, "srcref": callback.srcref, "extra": callback.extra,
+            });
+            let request = json!({
+                "fiu_id": request.fiu_id, "aa_id": request.aa_id, "callback": members,
+                "redirect_url": request.redirect_url, "secret_id": request.secret_id,
+            });
+            ("EncodeCallback", request)
+        }
+        Call::DecodeCallback { fiu, url, expected } => {
+            let expected = expected.map(|expected| {
+                json!({
+                    "txnid": expected.txnid, "sessionid": expected.sessionid, "userid": expected.userid,
+                    "aa_id": expected.aa_id,
+                })
+            });
+            ("DecodeCallback", json!({ "fiu_id": fiu, "url": url, "expected": expected }))
+        }
+    };
+    prune(&mut request);
+    // Between single quotes a shell leaves everything as it is.
+    let body = format!("{request:#}").replace('\'', r"'\''");
+    format!("grpcurl -plaintext -d '{body}' \\\n  {address} aa.redirect.v1.RedirectService/{method}")
+}
+
+/// Drops what is empty: an absent field of protobuf is its default.
+fn prune(value: &mut Value) {
+    let Value::Object(fields) = value else { return };
+    fields.values_mut().for_each(prune);
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => Map::is_empty(fields),
+        Value::Number(number) => number.as_u64() == Some(0),
+        Value::Bool(_) => false,
+    };
+    fields.retain(|_, value| !is_empty(value));
+}

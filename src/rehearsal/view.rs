@@ -1,0 +1,147 @@
+//! The frame of every page, and how values are shown. maud escapes every value.
+
+use std::fmt::Write;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use maud::{DOCTYPE, Markup, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{Site, desks::Failed, guard};
+
+mod message;
+mod parts;
+mod refusal;
+mod report;
+
+pub(super) use message::{callback_members, deviations, redirect_members};
+pub(super) use parts::parts;
+pub(super) use refusal::{reason, refusal, violations};
+pub(super) use report::{envelope, report};
+
+/// What needs an escape in a segment of a path here. `@` needs none (RFC 3986, `pchar`).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
+/// Characters that turn the direction of text or hide in it.
+const INVISIBLE: [char; 14] = [
+    '\u{200b}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
+    '\u{2067}', '\u{2068}', '\u{2069}', '\u{2028}', '\u{feff}',
+];
+
+/// An id as a segment of a path.
+pub(super) fn segment(id: &str) -> String {
+    utf8_percent_encode(id, SEGMENT).to_string()
+}
+
+/// `text` with characters that nobody can see written as escapes, so that two texts that look alike are alike.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || INVISIBLE.contains(&character) {
+            // Writing to a string does not fail.
+            let _ = write!(shown, "{}", character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// A value that came from outside: isolated, so that its direction turns nothing around it.
+pub(super) fn value(text: &str) -> Markup {
+    html! { @if text.is_empty() { span.empty { "empty" } } @else { bdi.value { (visible(text)) } } }
+}
+
+/// Code that a reader copies.
+pub(super) fn code(label: &str, text: &str) -> Markup {
+    html! { pre tabindex="0" role="region" aria-label=(label) { code { (text) } } }
+}
+
+/// A whole page.
+pub(super) fn page(site: &Site, status: StatusCode, title: &str, body: &Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · aa-redirect rehearsal" }
+                link rel="stylesheet" href="/style.css";
+                link rel="icon" href="/icon.svg" type="image/svg+xml";
+                script src="/page.js" defer {}
+            }
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                header {
+                    a.brand href="/" { "aa-redirect " span { "rehearsal" } }
+                    nav aria-label="Pages" {
+                        a href="/" { "Desks" }
+                        a href="/journeys" { "Journeys" }
+                        a href="/inspect" { "Inspect" }
+                    }
+                }
+                @if let Some(keyring) = &site.keyring {
+                    p.banner role="note" {
+                        strong { "Your own keyring: " } span.value { (visible(keyring)) }
+                        ". These pages show the members of every message. Use them with test data."
+                    }
+                }
+                main id="main" { (body) }
+                footer {
+                    p {
+                        "A rehearsal on this machine. The service listens on " code { (site.grpc) }
+                        @if site.keyring.is_none() { " with the sandbox keyring, whose secrets are public" } "."
+                    }
+                }
+            }
+        }
+    };
+    (status, Html(page.into_string())).into_response()
+}
+
+/// `response` of a page whose forms may end in a redirect to a backend.
+pub(super) fn leaving(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(guard::LEAVING));
+    response
+}
+
+/// `response` of a page that says what a desk does not do, with the reason for [`super::check`].
+pub(super) fn failing(mut response: Response, failed: &Failed) -> Response {
+    if let Some(why) = failed.impossible() {
+        response.extensions_mut().insert(why);
+    }
+    response
+}
+
+/// Sends the browser to `url`, byte for byte.
+pub(super) fn see_other(url: &str) -> Response {
+    match HeaderValue::from_bytes(url.as_bytes()) {
+        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Err(_) => (StatusCode::UNPROCESSABLE_ENTITY, "the URL has a control character\n").into_response(),
+    }
+}
+
+/// Whether a browser follows a redirect to `url`: it hands other schemes to an app, if the user says so.
+pub(super) fn is_web(url: &str) -> bool {
+    url.split_once(':').is_some_and(|(scheme, _)| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_is_shown_and_letters_stay() {
+        assert_eq!(visible("a\u{202e}b\n\u{7f}"), "a\\u{202e}b\\u{a}\\u{7f}");
+        for text in ["सहमति", "क्\u{200d}ष", "👩\u{200d}🌾", "<b>&amp;"] {
+            assert_eq!(visible(text), text);
+        }
+    }
+
+    #[test]
+    fn an_id_is_one_segment_of_a_path() {
+        assert_eq!(segment("fiu@sandbox"), "fiu@sandbox");
+        assert_eq!(segment("a/b?c#d é"), "a%2Fb%3Fc%23d%20%C3%A9");
+    }
+}

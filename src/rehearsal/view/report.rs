@@ -1,0 +1,92 @@
+//! The diagnosis of a message, as `inspect` prints it.
+
+use maud::{Markup, html};
+
+use crate::diagnosis::{Member, PairingReport, Report};
+
+use super::{message::deviations, value};
+
+/// Everything that was found. `answer`: with what the service would answer.
+pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
+    html! {
+        section.report {
+            h2 { "Diagnosis" }
+            p.note { "For the developer who holds the secrets: the service must not tell a caller most of this." }
+            @if answer {
+                p.answer { code.reason { (report.answer) } " " (report.explanation) "." }
+                @if let Some(hint) = &report.hint { p { "Hint: " code { (hint) } } }
+            }
+            @if let Some(search) = report.search {
+                p.cause {
+                    strong { "Cause: " }
+                    @if let Some(cause) = &report.cause { (value(cause)) } @else {
+                        "none of the usual mistakes. Most likely another secret, or a changed message."
+                    }
+                }
+                p.note {
+                    "Tried " (search.keys) " keys in " (search.milliseconds) " ms"
+                    @if search.cut_short { ", and gave up there" } "."
+                }
+            }
+            (envelope(report))
+            @for pairing in &report.pairings { (of_pairing(pairing)) }
+            @if let Some(members) = &report.members { (table(members)) }
+        }
+        (deviations(&report.deviation_details))
+    }
+}
+
+/// What needs no key to see.
+pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
+    html! {
+        dl {
+            @if !report.removed.is_empty() { dt { "Removed" } dd { (report.removed.join(", ")) } }
+            dt { "Leg" } dd { (report.leg) }
+            @if let Some(sender) = &report.sender { dt { "Sender (fi)" } dd { (value(sender)) } }
+            @if let Some(date) = &report.date {
+                dt { "Date" } dd { (value(&date.text)) }
+                @for reading in &date.readings {
+                    dt { "read as " (reading.digits) }
+                    dd { (reading.instant) ", " (age(reading.age_seconds)) }
+                }
+            }
+            @if let Some(kind) = report.requestor_type { dt { "requestorType" } dd { (kind) } }
+            @if let (Some(bytes), Some(has_iv)) = (report.ciphertext_bytes, report.has_iv) {
+                dt { "Ciphertext" } dd { (bytes) " bytes, " @if has_iv { "with iv" } @else { "no iv" } }
+            }
+        }
+    }
+}
+
+/// An age in words.
+fn age(seconds: i64) -> String {
+    if seconds < 0 { format!("{} s ahead of this machine's clock", -seconds) } else { format!("{seconds} s old") }
+}
+
+fn of_pairing(pairing: &PairingReport) -> Markup {
+    html! {
+        h3 { (value(&pairing.fiu)) " with " (value(&pairing.aa)) }
+        dl {
+            dt { "Profile" } dd { (pairing.profile) ", scheme " (pairing.scheme) }
+            dt { "Window" } dd { (pairing.max_age_seconds) " s: " (pairing.freshness) }
+            @for secret in &pairing.secrets {
+                dt { "Secret " (value(&secret.id)) }
+                dd { @if secret.primary { "primary: " } @else { "decode only: " } (secret.result) }
+            }
+        }
+    }
+}
+
+fn table(members: &[Member]) -> Markup {
+    html! {
+        table.members {
+            caption { "Members" }
+            thead { tr { th scope="col" { "Member" } th scope="col" { "Value" } } }
+            tbody {
+                @for member in members {
+                    tr { th scope="row" { (value(&member.name)) } td { (value(&member.value)) } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! `aa-redirect rehearse` over real sockets: journeys, users that decide by themselves, faults, hostile input, and what
+//! other sites may not do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "a test says what it expects by unwrapping it"
+)]
+
+mod browser;
+
+use std::process::{Command, Output};
+
+use aa_redirect::proto::{
+    DecodeCallbackRequest, EncodeRedirectRequest, Redirect, decode_callback_request::Source,
+    redirect_service_client::RedirectServiceClient,
+};
+use browser::{Answer, Rehearsal, html};
+
+/// The pairings of the sandbox, with the handle of each.
+const PAIRINGS: [(&str, &str, &str); 8] = [
+    ("fiu@sandbox", "alpha-aa", "alpha"),
+    ("fiu@sandbox", "beta-aa", "beta"),
+    ("fiu@sandbox", "gamma-aa", "gamma"),
+    ("fiu@sandbox", "delta-aa", "delta"),
+    ("lender@sandbox", "alpha-aa", "alpha"),
+    ("lender@sandbox", "beta-aa", "beta"),
+    ("lender@sandbox", "gamma-aa", "gamma"),
+    ("lender@sandbox", "delta-aa", "delta"),
+];
+const HOSTILE: &str = "<script>alert(1)</script>";
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aa-redirect")).args(arguments).env_clear().output().unwrap()
+}
+
+fn holds(answer: &Answer, text: &str) {
+    assert!(answer.body.contains(text), "no {text:?} in {}", answer.body);
+}
+
+/// The number at the end of the last link to a journey.
+fn journey_of(answer: &Answer) -> String {
+    let (_, rest) = answer.body.rsplit_once("/journeys/").unwrap();
+    rest.chars().take_while(char::is_ascii_digit).collect()
+}
+
+#[test]
+fn a_user_comes_back_with_the_consent_in_every_pairing() {
+    let pages = Rehearsal::start(&[]);
+    for (fiu, aa, handle) in PAIRINGS {
+        let (back, url) = pages.journey(fiu, aa, &format!("accept@{handle}"), &[("sessionid", "a&b=c%d+e#सत्र👩‍🌾")]);
+        assert_eq!(back.status, 200, "{fiu} {aa}: {}", back.body);
+        assert!(url.starts_with(&format!("{}/fiu/{fiu}/callback?visit=", pages.origin())), "{url}");
+        holds(&back, "Consent given");
+        holds(&back, &html("a&b=c%d+e#सत्र👩‍🌾"));
+        holds(&back, "yes, it is the answer to the request");
+    }
+}
+
+#[test]
+fn a_user_id_decides_by_itself() {
+    let pages = Rehearsal::start(&[]);
+    for (userid, status, text) in [
+        ("reject@alpha", 200, "Error 1: Consent is rejected"),
+        ("error-6@alpha", 200, "Error 6: Session timeout"),
+        ("error-9@alpha", 200, "Error 9: Account not discovered: nothing at any FIP"),
+        ("error-4000000000@alpha", 200, "Unlisted error code 4000000000"),
+        ("wrong-secret@alpha", 422, "UNDECIPHERABLE"),
+        ("changed@alpha", 422, "UNDECIPHERABLE"),
+        ("missing-status@alpha", 422, "UNDECIPHERABLE"),
+        ("stale@alpha", 422, "DATE_EXPIRED"),
+        ("ahead@alpha", 422, "DATE_IN_FUTURE"),
+        ("other-scheme@alpha", 422, "SCHEME_MISMATCH"),
+        ("spliced@alpha", 422, "NOT_EXPECTED"),
+        ("replay@alpha", 422, "NOT_EXPECTED"),
+        ("hash-route@alpha", 422, "URL_MALFORMED"),
+        ("reload@alpha", 200, "Opened before."),
+        ("base64-unpadded@alpha", 200, "BASE64_UNPADDED"),
+        ("second-question-mark@alpha", 200, "SECOND_QUESTION_MARK"),
+        ("status-mismatch@alpha", 200, "treat this as a failure"),
+    ] {
+        let (back, _) = pages.journey("fiu@sandbox", "alpha-aa", userid, &[]);
+        assert_eq!(back.status, status, "{userid}: {}", back.body);
+        holds(&back, text);
+    }
+}
+
+#[test]
+fn a_message_that_does_not_open_is_explained() {
+    let pages = Rehearsal::start(&[]);
+    let (back, _) = pages.journey("fiu@sandbox", "beta-aa", "missing-errorcode@beta", &[]);
+    holds(&back, "Diagnosis");
+    holds(&back, "errorcode");
+    let (arrived, _) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[("fault", "missing-redirect")]);
+    assert_eq!(arrived.status, 422);
+    holds(&arrived, "UNDECIPHERABLE");
+    holds(&arrived, "Diagnosis");
+}
+
+#[test]
+fn the_aa_desk_answers_with_what_its_user_decides() {
+    let pages = Rehearsal::start(&[]);
+    let (desk, _) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[("srcref", "one\r\ntwo")]);
+    assert_eq!(desk.status, 200);
+    for text in ["9999988888@alpha", "one", "two", "Session timeout", "hkdf-iv", "no, opened for the first time"] {
+        holds(&desk, text);
+    }
+    let journey = journey_of(&desk);
+    let answer = |decide: &str, more: &[(&str, &str)]| {
+        let form = [&[("journey", &*journey), ("form", decide), ("decide", decide)], more].concat();
+        pages.post("/aa/alpha-aa/answer", &form)
+    };
+    let (some, _) = pages.follow(answer("accept-chosen", &[("handle", "1")]));
+    holds(&some, "For 1 consent handles");
+    holds(&pages.follow(answer("error-12", &[])).0, "Error 12");
+    holds(&pages.follow(answer("code", &[("code", "77")])).0, "Unlisted error code 77");
+    assert_eq!(answer("code", &[("code", "0")]).status, 422);
+    assert_eq!(answer("no-such-thing", &[]).status, 422);
+    let none = answer("accept-chosen", &[]);
+    assert_eq!(none.status, 422);
+    holds(&none, "callback.srcref");
+}
+
+#[test]
+fn a_double_click_sends_one_answer() {
+    let pages = Rehearsal::start(&[]);
+    let (desk, _) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[]);
+    let journey = journey_of(&desk);
+    let form = [("journey", &*journey), ("form", "one"), ("decide", "accept")];
+    let (first, second) = (pages.post("/aa/alpha-aa/answer", &form), pages.post("/aa/alpha-aa/answer", &form));
+    assert_eq!(first.location(), second.location());
+    let anew = pages.post("/aa/alpha-aa/answer", &[("journey", &*journey), ("form", "two"), ("decide", "accept")]);
+    assert_ne!(first.location(), anew.location());
+}
+
+#[test]
+fn a_reload_is_told_on_both_sides() {
+    let pages = Rehearsal::start(&[]);
+    let (desk, url) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[]);
+    holds(&desk, "no, opened for the first time");
+    holds(&pages.get(url.strip_prefix(&pages.origin()).unwrap()), "Opened before.");
+    let (_, url) = pages.journey("fiu@sandbox", "alpha-aa", "accept@alpha", &[]);
+    holds(&pages.get(url.strip_prefix(&pages.origin()).unwrap()), "Opened before.");
+}
+
+#[test]
+fn an_app_gets_its_url_with_every_byte() {
+    let pages = Rehearsal::start(&[]);
+    let redirect = "com.fiu.app:/aa-callback?lead=4%202#done";
+    let sent = pages.post("/fiu/fiu@sandbox", &[("userid", "accept@alpha"), ("redirect", redirect), ("then", "go")]);
+    let desk = sent.location().strip_prefix(&pages.origin()).unwrap().to_owned();
+    let back = pages.get(&desk);
+    assert_eq!(back.status, 303);
+    let location = back.location();
+    assert!(location.starts_with("com.fiu.app:/aa-callback?lead=4%202&fi="), "{location}");
+    assert!(location.ends_with("#done"), "{location}");
+}
+
+#[test]
+fn the_largest_members_travel() {
+    let pages = Rehearsal::start(&[]);
+    let session = "x".repeat(8 * 1024);
+    let handles: Vec<String> = (0..200).map(|at| format!("consent-handle-{at:03}-{}", "y".repeat(60))).collect();
+    let form = [("sessionid", &*session), ("srcref", &*handles.join("\r\n"))];
+    let (back, _) = pages.journey("lender@sandbox", "delta-aa", "accept@delta", &form);
+    assert_eq!(back.status, 200, "{}", back.body);
+    holds(&back, "For 200 consent handles");
+    holds(&back, &session);
+    let (refused, _) =
+        pages.journey("fiu@sandbox", "alpha-aa", "accept@alpha", &[("sessionid", &format!("{session}x"))]);
+    assert_eq!(refused.status, 422);
+    holds(&refused, "redirect.sessionid");
+    let huge = "x".repeat(300 * 1024);
+    assert_eq!(pages.post("/inspect", &[("text", &huge)]).status, 413);
+}
+
+#[test]
+fn wrong_fields_are_named_and_the_form_keeps_what_was_typed() {
+    let pages = Rehearsal::start(&[]);
+    let form =
+        [("txnid", "T1"), ("userid", "nobody"), ("redirect", "javascript:alert(1)"), ("srcref", ""), ("pan", "x")];
+    let refused = pages.post("/fiu/fiu@sandbox", &form);
+    assert_eq!(refused.status, 422);
+    for text in
+        ["FIELD_INVALID", "redirect.txnid", "redirect.userid", "redirect.redirect", "redirect.srcref", "redirect.pan"]
+    {
+        holds(&refused, text);
+    }
+    holds(&refused, "value=\"javascript:alert(1)\"");
+    assert!(!refused.body.contains("href=\"javascript:"), "never a link");
+}
+
+#[test]
+fn hostile_values_are_text_on_every_page() {
+    let pages = Rehearsal::start(&["--aa-url", "http://127.0.0.1:9/webview?a=%3Cb%3E"]);
+    let hostile = format!("{HOSTILE}\"'&");
+    let extra = format!("note={hostile}");
+    let form = [
+        ("aa", "alpha-aa"),
+        ("userid", "<script>alert(1)</script>\"'&@alpha"),
+        ("sessionid", &*hostile),
+        ("redirect", "http://127.0.0.1:9/<script>alert(1)</script>?a=\"'"),
+        ("srcref", "<script>alert(1)</script>"),
+        ("email", &*hostile),
+        ("extra", &*extra),
+    ];
+    let sent = pages.post("/fiu/fiu@sandbox", &form);
+    let sent_path = sent.location().to_owned();
+    let journey = sent_path.rsplit('/').next().unwrap().to_owned();
+    let page = pages.get(&sent_path);
+    let link = page.body.split("href=\"").find(|part| part.starts_with(&format!("{}/aa/", pages.origin()))).unwrap();
+    let desk = link.split('"').next().unwrap().replace("&amp;", "&");
+    let desk = pages.get(desk.strip_prefix(&pages.origin()).unwrap());
+    holds(&desk, &html(&hostile));
+    let paths = [
+        "/",
+        "/journeys",
+        &format!("/journeys/{journey}"),
+        "/fiu/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/aa/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/%3Cscript%3Ealert(1)%3C/script%3E",
+        "/fiu/fiu@sandbox/callback?fi=%3Cscript%3Ealert(1)%3C/script%3E&resdate=%3Cscript%3E&ecres=%3Cscript%3E&visit=%3Cscript%3E",
+        "/aa/alpha-aa/webview?fi=%3Cscript%3Ealert(1)%3C/script%3E&reqdate=%3Cscript%3E&ecreq=%3Cscript%3E",
+        "/journeys/%3Cscript%3E",
+    ];
+    let mut all: Vec<Answer> = paths.into_iter().map(|path| pages.get(path)).collect();
+    all.extend([page, desk]);
+    all.push(pages.post("/inspect", &[("text", &*hostile)]));
+    all.push(pages.post("/fiu/fiu@sandbox", &[("txnid", &*hostile), ("userid", &*hostile)]));
+    all.push(pages.post("/fiu/fiu@sandbox/callback", &[("url", &*hostile)]));
+    all.push(pages.post("/aa/alpha-aa/webview", &[("url", &*hostile)]));
+    all.push(pages.post("/aa/alpha-aa/answer", &[("journey", &*hostile), ("decide", &*hostile)]));
+    all.push(pages.get("/journeys"));
+    for Answer { status, head, body } in all {
+        assert!(!body.contains("<script>alert"), "{status} {head}\n{body}");
+        assert!(!head.contains("<script>"), "{head}");
+    }
+}
+
+#[test]
+fn other_sites_read_and_send_nothing() {
+    let pages = Rehearsal::start(&[]);
+    let get = |path: &str, host: &str| {
+        pages.ask(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"))
+    };
+    for path in ["/", "/journeys", "/inspect", "/fiu/fiu@sandbox", "/aa/alpha-aa/webview?fi=x", "/style.css"] {
+        assert_eq!(get(path, "evil.example").status, 403, "{path}");
+        assert_eq!(get(path, "localhost:1234").status / 100, if path.contains('?') { 4 } else { 2 }, "{path}");
+    }
+    for path in
+        ["/inspect", "/fiu/fiu@sandbox", "/aa/alpha-aa/answer", "/aa/alpha-aa/webview", "/fiu/fiu@sandbox/callback"]
+    {
+        for headers in ["origin: http://evil.example\r\n", "origin: null\r\n", "sec-fetch-site: cross-site\r\n"] {
+            assert_eq!(pages.post_with(path, &[("text", "x")], headers).status, 403, "{path} {headers}");
+        }
+        assert_ne!(pages.post(path, &[("text", "x")]).status, 403, "{path}");
+    }
+}
+
+#[test]
+fn every_answer_brings_the_headers_that_close_it() {
+    let pages = Rehearsal::start(&[]);
+    for path in ["/", "/fiu/fiu@sandbox", "/nothing", "/style.css", "/journeys"] {
+        let answer = pages.get(path);
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("set-cookie"), None, "{path}");
+        assert!(!answer.body.contains("style=\"") && !answer.body.contains("<style"), "{path}");
+    }
+}
+
+#[test]
+fn nothing_that_is_inspected_is_kept() {
+    let pages = Rehearsal::start(&[]);
+    let text = format!("{}/aa/alpha-aa/webview?fi=x&reqdate=y&ecreq=z", pages.origin());
+    let found = pages.post("/inspect", &[("text", &text)]);
+    holds(&found, "DATE_MALFORMED");
+    holds(&pages.get("/journeys"), "None yet.");
+}
+
+#[tokio::test]
+async fn a_backend_that_calls_over_grpc_meets_the_desks() {
+    let pages = Rehearsal::start(&[]);
+    let mut client = RedirectServiceClient::connect(format!("http://{}", pages.grpc)).await.unwrap();
+    let redirect = Redirect {
+        sessionid: "basket".to_owned(),
+        userid: "error-6@gamma".to_owned(),
+        redirect: "http://localhost:3000/return".to_owned(),
+        srcref: vec!["a".to_owned()],
+        ..Redirect::default()
+    };
+    let request =
+        EncodeRedirectRequest { fiu_id: "fiu@sandbox".to_owned(), redirect: Some(redirect), ..Default::default() };
+    let sealed = client.encode_redirect(request).await.unwrap().into_inner();
+    let path = sealed.url.strip_prefix(&pages.origin()).unwrap();
+    let back = pages.get(path);
+    assert!(back.location().starts_with("http://localhost:3000/return?fi="), "{}", back.location());
+    let source = Some(Source::Url(back.location().to_owned()));
+    let request = DecodeCallbackRequest { fiu_id: "fiu@sandbox".to_owned(), source, ..Default::default() };
+    let opened = client.decode_callback(request).await.unwrap().into_inner();
+    assert_eq!(opened.callback.unwrap().errorcode, 6);
+    let page = pages.get("/journeys/1");
+    for text in [
+        "a backend over gRPC",
+        "AA desk",
+        "EncodeRedirect",
+        "DecodeCallback",
+        "grpcurl -plaintext",
+        "client.decodeCallback",
+    ] {
+        holds(&page, text);
+    }
+}
+
+#[test]
+fn a_keyring_of_ones_own_is_named_on_every_page() {
+    let pages = Rehearsal::start(&["--keyring", "tests/support/keyring.toml"]);
+    for path in ["/", "/inspect", "/journeys"] {
+        holds(&pages.get(path), "tests/support/keyring.toml");
+    }
+}
+
+#[test]
+fn check_runs_every_journey_of_the_sandbox() {
+    let output = run(&["rehearse", "--check"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for (fiu, aa, _) in PAIRINGS {
+        let row = text.lines().find(|line| line.starts_with(fiu) && line.contains(aa)).unwrap();
+        let good: usize = row.split_whitespace().nth(3).unwrap().parse().unwrap();
+        assert!(good > 60 && row.ends_with(" 0"), "{row}");
+    }
+}
+
+#[test]
+fn check_fails_if_a_journey_ends_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = folder.path().join("keyring.toml");
+    std::fs::write(folder.path().join("secret"), "0123456789abcdef0123456789abcdef").unwrap();
+    let pairing = "[[pairing]]\nfiu = \"f\"\naa = \"a\"\nprofile = \"iv\"\nredirect_hosts = []\n\
+                   secrets = [{ id = \"s\", file = \"secret\" }]\n";
+    std::fs::write(&keyring, pairing).unwrap();
+    let check = |keyring: &str| run(&["rehearse", "--check", "--keyring", keyring]);
+    let output = check(keyring.to_str().unwrap());
+    assert_eq!(output.status.code(), Some(1), "no host may be returned to");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("FAILED: "));
+    std::fs::write(&keyring, pairing.replace("redirect_hosts = []", "redirect_hosts = [\"*.fiu.example\"]")).unwrap();
+    let output = check(keyring.to_str().unwrap());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8(output.stdout).unwrap());
+    assert_eq!(check("no/such/file").status.code(), Some(64));
+}
+
+#[test]
+fn only_this_machine_is_served() {
+    for arguments in [
+        ["rehearse", "--pages", "0.0.0.0:0"],
+        ["rehearse", "--listen", "0.0.0.0:0"],
+        ["rehearse", "--pages", "unix:/x"],
+        ["rehearse", "--aa-url", "javascript:alert(1)"],
+    ] {
+        assert_eq!(run(&arguments).status.code(), Some(64), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_lists_the_users_that_decide() {
+    let output = run(&["rehearse", "--help"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for name in ["accept", "reject", "error-N", "stale", "changed", "second-question-mark", "--pages", "--aa-url"] {
+        assert!(text.contains(name), "{name}");
+    }
+}
