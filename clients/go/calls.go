@@ -34,7 +34,12 @@ func call[Request proto.Message, Answer any](
 	ctx = withHeaders(ctx)
 	for try := 1; ; try++ {
 		var header, trailer metadata.MD
-		answer, err := rpc(ctx, request, grpc.Header(&header), grpc.Trailer(&trailer))
+		var answer Answer
+		trying, err := c.withToken(ctx)
+		if err != nil {
+			return answer, err
+		}
+		answer, err = rpc(trying, request, grpc.Header(&header), grpc.Trailer(&trailer))
 		if err == nil {
 			return answer, nil
 		}

@@ -26,6 +26,7 @@ const Version = "0.1.0"
 type Client struct {
 	connection   *grpc.ClientConn // nil where the caller brings the connection
 	service      redirectv1.RedirectServiceClient
+	token        func(context.Context) (string, error) // nil: none
 	timeout      time.Duration
 	onDeviations func(context.Context, DeviationReport)
 }
@@ -40,7 +41,10 @@ func NewClient(options Options) (*Client, error) {
 		return nil, fmt.Errorf("redirect: %w", err)
 	}
 	client := NewClientOn(connection, options)
-	client.connection = connection
+	client.connection, client.token = connection, options.TokenSource
+	if token := options.Token; token != "" {
+		client.token = func(context.Context) (string, error) { return token, nil }
+	}
 	return client, nil
 }
 

@@ -36,6 +36,9 @@ type Options struct {
 	Plaintext bool
 	// Token is sent as `authorization: Bearer …`.
 	Token string
+	// TokenSource gives the token of each try in place of Token, where it changes: from a file that is renewed, say. Its error
+	// ends the call, wrapped.
+	TokenSource func(context.Context) (string, error)
 	// TokenOverPlaintext allows the token without TLS to addresses that are neither loopback nor Unix sockets.
 	TokenOverPlaintext bool
 	// Timeout is for a call as a whole, where its context has no deadline. 0: 2 seconds.
@@ -113,10 +116,13 @@ func (o *Options) check() error {
 	if !o.plain() && slices.ContainsFunc(o.Addresses, isSocket) {
 		return errors.New("redirect: the service speaks no TLS on a Unix socket: name Unix sockets without TLS, apart from other hosts")
 	}
-	if o.Token != "" && !bearerForm.MatchString(o.Token) {
-		return errors.New("redirect: Token has characters that no bearer token has, such as a blank or a line end")
+	if o.Token != "" && o.TokenSource != nil {
+		return errors.New("redirect: Token and TokenSource exclude each other")
 	}
-	if o.Token != "" && o.plain() && !o.allLocal() && !o.TokenOverPlaintext {
+	if o.Token != "" && !bearerForm.MatchString(o.Token) {
+		return errNoToken
+	}
+	if o.hasToken() && o.plain() && !o.allLocal() && !o.TokenOverPlaintext {
 		return errors.New("redirect: the token would travel in plain text: use TLS, or insist with TokenOverPlaintext")
 	}
 	if o.Timeout < 0 {
@@ -124,6 +130,10 @@ func (o *Options) check() error {
 	}
 	return nil
 }
+
+var errNoToken = errors.New("redirect: the token is empty or has characters that no bearer token has, such as a blank or a line end")
+
+func (o *Options) hasToken() bool { return o.Token != "" || o.TokenSource != nil }
 
 // plain is whether the addresses are called without TLS.
 func (o *Options) plain() bool { return o.TLS == nil && (o.Plaintext || o.allLocal()) }
@@ -156,8 +166,8 @@ func (o *Options) dial() (*grpc.ClientConn, error) {
 		// A connection that a firewall has dropped is noticed before a user waits on it.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
 	}
-	if o.Token != "" {
-		options = append(options, grpc.WithPerRPCCredentials(bearer{&o.Token}))
+	if o.hasToken() {
+		options = append(options, grpc.WithPerRPCCredentials(bearer{}))
 	}
 	target, several := o.target()
 	if several != nil {
@@ -196,11 +206,35 @@ func (o *Options) target() (string, resolver.Builder) {
 	return "aa-redirect:///list", list
 }
 
-// bearer adds the token below the interceptors, so that none of them sees it. Where it may travel, check has decided.
-type bearer struct{ token *string }
+type tokenKey struct{}
 
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + *b.token}, nil
+// withToken has the token of a try for bearer.
+func (c *Client) withToken(ctx context.Context) (context.Context, error) {
+	if c.token == nil {
+		return ctx, nil
+	}
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("redirect: token: %w", err)
+	}
+	if !bearerForm.MatchString(token) {
+		return nil, errNoToken
+	}
+	return context.WithValue(ctx, tokenKey{}, secretText{&token}), nil
+}
+
+// secretText does not show where a context is printed.
+type secretText struct{ text *string }
+
+// bearer adds the token below the interceptors, so that none of them sees it. Where it may travel, check has decided.
+type bearer struct{}
+
+func (bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
+	token, ok := ctx.Value(tokenKey{}).(secretText)
+	if !ok {
+		return nil, nil // a caller's own service on this connection
+	}
+	return map[string]string{"authorization": "Bearer " + *token.text}, nil
 }
 
 func (bearer) RequireTransportSecurity() bool { return false }

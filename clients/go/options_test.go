@@ -11,6 +11,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
+	"io"
 	"math/big"
 	"net"
 	"path/filepath"
@@ -41,6 +43,8 @@ func TestOptionsThatDoNotFitAreRefused(t *testing.T) {
 		{"a token in plain text to one of two",
 			redirect.Options{Addresses: []string{"localhost:1", "10.0.0.1:1"}, Plaintext: true, Token: "t"}, "in plain text"},
 		{"a token of a file, line end and all", redirect.Options{Addresses: []string{"localhost:1"}, Token: "t\n"}, "line end"},
+		{"two tokens", redirect.Options{Addresses: []string{"localhost:1"}, Token: "t", TokenSource: tokens("u")}, "exclude each other"},
+		{"tokens in plain text", redirect.Options{Addresses: []string{"a:1"}, Plaintext: true, TokenSource: tokens("t")}, "in plain text"},
 		{"a negative timeout", redirect.Options{Addresses: []string{"localhost:1"}, Timeout: -1}, "negative"},
 		{"a token in plain text, insisted on",
 			redirect.Options{Addresses: []string{"a:1"}, Plaintext: true, Token: "t", TokenOverPlaintext: true}, ""},
@@ -116,6 +120,41 @@ func TestATokenReachesTheServiceBelowTheInterceptors(t *testing.T) {
 	}
 	if agent := headers[0].Get("user-agent")[0]; !strings.HasPrefix(agent, "aa-redirect-go/") {
 		t.Errorf("the user agent is %q", agent)
+	}
+}
+
+// tokens gives them in turn, and then an error.
+func tokens(all ...string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		if len(all) == 0 {
+			return "", io.ErrUnexpectedEOF
+		}
+		token := all[0]
+		all = all[1:]
+		return token, nil
+	}
+}
+
+func TestEachTryHasTheTokenOfItsTime(t *testing.T) {
+	f := fakeService(t, fail(codes.Unavailable, "reset"), nil)
+	options := to(f.address)
+	options.TokenSource = tokens("first", "second", "third\n")
+	client := connect(t, options)
+	if _, err := client.EncodeRedirect(t.Context(), encodeRequest()); err != nil {
+		t.Fatal(err)
+	}
+	_, headers := f.calls()
+	if got := []string{headers[0].Get("authorization")[0], headers[1].Get("authorization")[0]}; got[0] != "Bearer first" || got[1] != "Bearer second" {
+		t.Errorf("sent as %q", got)
+	}
+	if _, err := client.EncodeRedirect(t.Context(), encodeRequest()); err == nil || !strings.Contains(err.Error(), "no bearer token") {
+		t.Errorf("a line end: %v", err)
+	}
+	if _, err := client.EncodeRedirect(t.Context(), encodeRequest()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("no token: %v", err)
+	}
+	if _, headers = f.calls(); len(headers) != 2 {
+		t.Errorf("%d calls were sent", len(headers))
 	}
 }
 

@@ -13,7 +13,7 @@ import { readFailure, RedirectError } from './errors.js';
 import type { FailedTry, LocalReason } from './errors.js';
 import * as pb from './gen/aa/redirect/v1/redirect_pb.js';
 import { bearer, checkDeadline, targets } from './options.js';
-import type { ClientOptions, DeviationReport } from './options.js';
+import type { ClientOptions, DeviationReport, Token } from './options.js';
 import { pairingOf } from './pairings.js';
 import type { Pairing } from './pairings.js';
 import { NOT_COMPARED } from './requests.js';
@@ -43,7 +43,8 @@ type Unary<I extends Message, O extends Message> = DescMethodUnary<GenMessage<I>
  */
 export class RedirectClient {
   readonly #channels: Channels;
-  readonly #interceptors: Interceptor[];
+  readonly #interceptors: readonly Interceptor[];
+  readonly #token: Token | undefined;
   readonly #deadlineMillis: number;
   readonly #onDeviations: ((report: DeviationReport) => void) | undefined;
   readonly #closing = new Set<() => void>();
@@ -52,10 +53,8 @@ export class RedirectClient {
   /** Throws a TypeError for options that do not fit together. Opens no connection yet: the first call does. */
   constructor(options: ClientOptions) {
     this.#channels = new Channels(targets(options));
-    this.#interceptors = [
-      ...(options.interceptors ?? []),
-      ...(options.token === undefined ? [] : [bearer(options.token)]),
-    ];
+    this.#interceptors = options.interceptors ?? [];
+    this.#token = options.token;
     this.#deadlineMillis = options.deadlineMillis ?? DEFAULT_DEADLINE_MILLIS;
     this.#onDeviations = options.onDeviations;
   }
@@ -155,8 +154,9 @@ export class RedirectClient {
     try {
       for (let tries = 1; ; tries += 1) {
         if (aborting.signal.aborted) throw local(rpc.name, 'LOCAL_CANCELLED', status.CANCELLED, tries);
+        const interceptors = [...this.#interceptors, ...(await bearer(this.#token))];
         const answer = await attempt(this.#channels.pick(), rpc, bytes, {
-          ...{ deadline, tries, metadata: headers(options), interceptors: this.#interceptors, signal: aborting.signal },
+          ...{ deadline, tries, metadata: headers(options), interceptors, signal: aborting.signal },
         });
         if ('message' in answer) return answer.message;
         const wait = waitMillis(answer, tries);

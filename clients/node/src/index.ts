@@ -23,7 +23,7 @@ export type {
 } from './enums.js';
 export { RedirectError } from './errors.js';
 export type { Failure, LocalReason, Reason, ServiceReason, Violation } from './errors.js';
-export type { ClientOptions, DeviationReport, TlsOptions } from './options.js';
+export type { ClientOptions, DeviationReport, TlsOptions, Token } from './options.js';
 export type { Pairing } from './pairings.js';
 export { NOT_COMPARED } from './requests.js';
 export type {

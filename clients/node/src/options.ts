@@ -30,6 +30,9 @@ export interface DeviationReport {
   readonly deviations: readonly DeviationDetail[];
 }
 
+/** A bearer token, or what gives the one of now. */
+export type Token = string | (() => string | Promise<string>);
+
 /** Where the service is and how to talk to it. */
 export interface ClientOptions {
   /** `host:port` or `unix:path`; several are used in turn. */
@@ -38,8 +41,8 @@ export interface ClientOptions {
   readonly tls?: TlsOptions;
   /** Plain text to addresses that are neither loopback nor Unix sockets: behind a mesh that brings TLS. */
   readonly plaintext?: boolean;
-  /** Sent as `authorization: Bearer …`. */
-  readonly token?: string;
+  /** Sent as `authorization: Bearer …`. A function gives the token of each try; what it throws ends the call as it is. */
+  readonly token?: Token;
   /** The token without TLS to addresses that are neither loopback nor Unix sockets. */
   readonly tokenOverPlaintext?: boolean;
   /** For a call as a whole; 2,000 by default. */
@@ -107,14 +110,18 @@ function check(options: ClientOptions, addresses: readonly string[]): boolean {
     );
   }
   const { token, deadlineMillis } = options;
-  if (token !== undefined && !/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
-    throw new TypeError('token is empty or has characters that no bearer token has, such as a blank or a line end');
-  }
+  if (typeof token === 'string') checkToken(token);
   if (token !== undefined && plain && !addresses.every(isLocal) && !(options.tokenOverPlaintext ?? false)) {
     throw new TypeError('the token would travel in plain text: use tls, or insist with tokenOverPlaintext');
   }
   if (deadlineMillis !== undefined) checkDeadline(deadlineMillis);
   return plain;
+}
+
+function checkToken(token: string): void {
+  if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
+    throw new TypeError('token is empty or has characters that no bearer token has, such as a blank or a line end');
+  }
 }
 
 /** @internal */
@@ -149,13 +156,18 @@ function isLocal(address: string): boolean {
   return isSocket(address) || host === 'localhost' || (isIPv4(host) && host.startsWith('127.')) || host === '::1';
 }
 
-/** Adds the token below the caller's interceptors. @internal */
-export function bearer(token: string): Interceptor {
-  return (options, next) =>
-    new InterceptingCall(next(options), {
-      start: (metadata, listener, start) => {
-        metadata.set('authorization', `Bearer ${token}`);
-        start(metadata, listener);
-      },
-    });
+/** Adds the token of now below the caller's interceptors; none where there is no token. @internal */
+export async function bearer(token: Token | undefined): Promise<Interceptor[]> {
+  if (token === undefined) return [];
+  const value = typeof token === 'string' ? token : await token();
+  checkToken(value);
+  return [
+    (options, next) =>
+      new InterceptingCall(next(options), {
+        start: (metadata, listener, start) => {
+          metadata.set('authorization', `Bearer ${value}`);
+          start(metadata, listener);
+        },
+      }),
+  ];
 }

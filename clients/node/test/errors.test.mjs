@@ -222,6 +222,21 @@ test('headers are of their form or left out', async (t) => {
   }
 });
 
+test('each try has the token of its time', async (t) => {
+  const { address, headers } = await fake(t, reset, null);
+  const tokens = ['first', Promise.resolve('second'), 'third\n'];
+  const token = () => tokens.shift() ?? Promise.reject(new RangeError('no more'));
+  const client = connect(t, { addresses: address, token });
+  await client.encodeRedirect(REQUEST);
+  assert.deepEqual(
+    headers.map(({ authorization }) => authorization),
+    ['Bearer first', 'Bearer second'],
+  );
+  await assert.rejects(client.encodeRedirect(REQUEST), /no bearer token/);
+  await assert.rejects(client.encodeRedirect(REQUEST), RangeError);
+  assert.equal(headers.length, 2);
+});
+
 test('interceptors see each try, and not the token', async (t) => {
   const { address } = await fake(t, reset, null);
   const seen = [];
