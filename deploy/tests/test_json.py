@@ -1,19 +1,25 @@
 """Envoy's transcoder (`deploy/envoy/json.yaml`) with the descriptor set of `aa-redirect descriptor`: curl in place of
-gRPC for every method and every error that a caller can bring about, and grpc-web."""
+gRPC for every method and every error that a caller can bring about, and grpc-web. INTERNAL_FAULT is not among them: only a bug
+of the service gives it."""
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
+import itertools
 import json
+import signal
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from support.calls import messages, redirect_request
 from support.envoy import Envoy
-from support.processes import BINARY, Service, get
+from support.processes import BINARY, Service, free_port, get, wait_for
 
 TOKEN, LIMITED = "token-of-the-shop", "token-of-an-operator"
 KEYRING = """
@@ -46,6 +52,15 @@ secrets = [{ id = "1", file = "other" }]
 fiu = "fiu@shop"
 aa = "aa@old"
 profile = "v1.5"
+date = "millis"                    # so that calls of one second have keys of their own
+secrets = [{ id = "1", file = "other" }]
+
+[[pairing]]                        # opens each message once
+fiu = "fiu@shop"
+aa = "aa@once"
+profile = "iv"
+webview = "https://once.example/webview"
+reopen = "refuse"
 secrets = [{ id = "1", file = "other" }]
 """
 # The HTTP status of each gRPC code, as Envoy has it.
@@ -84,9 +99,20 @@ class Shop:
         return {**details["ErrorInfo"], "details": details}
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("json")
+    def call(self, method: str, body: object, timeout: str) -> tuple[int, dict]:
+        """One call without curl, for many at a time."""
+        connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
+        headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}", "grpc-timeout": timeout}
+        with contextlib.closing(connection):
+            connection.request("POST", f"/aa.redirect.v1.RedirectService/{method}", json.dumps(body), headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        return answer.status, json.loads(text) if text.startswith("{") else {"text": text}
+
+
+@contextlib.contextmanager
+def served(folder: Path, *arguments: object) -> Iterator[tuple[Shop, Service]]:
+    """The service with Envoy before it."""
     descriptor = folder / "redirect.pb"
     descriptor.write_bytes(subprocess.run([BINARY, "descriptor"], check=True, capture_output=True).stdout)
     (folder / "keyring.toml").write_text(KEYRING)
@@ -99,11 +125,18 @@ def shop(tmp_path_factory) -> Iterator[Shop]:
     )
     socket = folder / "calls.sock"
     service = Service(
-        "--listen", f"unix:{socket}", "--keyring", folder / "keyring.toml", "--callers", folder / "callers.toml"
+        "--listen", f"unix:{socket}", "--keyring", folder / "keyring.toml", "--callers", folder / "callers.toml",
+        "--admin-listen", "127.0.0.1:0", "--kdf-threads", "1", *arguments,
     )
     files = {"/etc/envoy/redirect.pb": descriptor}
     with service, Envoy("json", folder, [f"unix:{socket}"], files) as envoy:
-        yield Shop(envoy.port, folder)
+        yield Shop(envoy.port, folder), service
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Iterator[Shop]:
+    with served(tmp_path_factory.mktemp("json")) as (shop, _):
+        yield shop
 
 
 def members(**changes: object) -> dict:
@@ -120,13 +153,10 @@ def sealed(shop: Shop, **more: object) -> dict:
     return answer
 
 
-def test_both_legs_go_there_and_back_in_json(shop: Shop) -> None:
-    url = sealed(shop)["url"]
-    status, opened = shop.post("DecodeRedirect", {"aa_id": "aa@one", "url": url})
+def answered(shop: Shop) -> tuple[dict, dict]:
+    """What a redirect opens to, and what its callback is sealed to."""
+    status, opened = shop.post("DecodeRedirect", {"aa_id": "aa@one", "url": sealed(shop)["url"]})
     assert status == 200, opened
-    assert opened["redirect"]["sessionid"] == "टोकरी 🧺 & = % +"
-    assert opened["primary_secret"] is True
-    assert "replay_until" in opened
     callback = {name: opened["redirect"][name] for name in ("txnid", "sessionid", "userid", "srcref")}
     request = {
         "fiu_id": "fiu@shop", "aa_id": "aa@one", "redirect_url": opened["redirect"]["redirect"],
@@ -134,6 +164,14 @@ def test_both_legs_go_there_and_back_in_json(shop: Shop) -> None:
     }
     status, answer = shop.post("EncodeCallback", request)
     assert status == 200, answer
+    return opened, answer
+
+
+def test_both_legs_go_there_and_back_in_json(shop: Shop) -> None:
+    opened, answer = answered(shop)
+    assert opened["redirect"]["sessionid"] == "टोकरी 🧺 & = % +"
+    assert opened["primary_secret"] is True
+    assert "replay_until" in opened
     status, outcome = shop.post("DecodeCallback", {"fiu_id": "fiu@shop", "url": answer["url"]})
     assert status == 200, outcome
     assert outcome["callback"]["status"] == "CALLBACK_STATUS_SUCCESS"
@@ -143,7 +181,7 @@ def test_both_legs_go_there_and_back_in_json(shop: Shop) -> None:
 def test_the_pairings_are_listed_in_json(shop: Shop) -> None:
     status, answer = shop.post("ListPairings", {"page_size": 2})
     assert status == 200, answer
-    assert [pairing["aa_id"] for pairing in answer["pairings"]] == ["aa@old", "aa@one"]
+    assert [pairing["aa_id"] for pairing in answer["pairings"]] == ["aa@old", "aa@once"]
     assert answer["next_page_token"]
 
 
@@ -194,6 +232,72 @@ def test_a_request_over_the_limit_is_told_so(shop: Shop) -> None:
 def test_a_deadline_is_kept(shop: Shop) -> None:
     request = {**members(), "aa_id": "aa@old"}
     assert shop.refused("EncodeRedirect", request, "grpc-timeout: 1u")["reason"] == "TIMED_OUT"
+
+
+def test_a_callback_that_is_not_the_expected_one_is_told_by_its_fields(shop: Shop) -> None:
+    opened, answer = answered(shop)
+    expected = {name: opened["redirect"][name] for name in ("txnid", "sessionid", "userid")}
+    decode = {"fiu_id": "fiu@shop", "url": answer["url"], "expected": {**expected, "txnid": "another", "aa_id": "aa@one"}}
+    error = shop.refused("DecodeCallback", decode)
+    assert error["reason"] == "NOT_EXPECTED"
+    assert error["metadata"]["fields"] == "txnid"
+    decode["expected"]["txnid"] = expected["txnid"]
+    assert shop.post("DecodeCallback", decode)[0] == 200
+
+
+def test_a_message_that_may_be_opened_once_is_not_opened_again(shop: Shop) -> None:
+    request = {"aa_id": "aa@once", "url": sealed(shop, aa_id="aa@once")["url"]}
+    status, opened = shop.post("DecodeRedirect", request)
+    assert status == 200, opened
+    error = shop.refused("DecodeRedirect", request)
+    assert error["reason"] == "ALREADY_OPENED"
+    assert error["metadata"]["first_open_time"][:19] == opened["first_open_time"][:19]
+
+
+def test_a_store_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    nobody = f"redis://127.0.0.1:{free_port()}"
+    with served(tmp_path, "--store", nobody, "--store-outage", "closed") as (shop, _):
+        request = {"aa_id": "aa@one", "url": sealed(shop)["url"]}
+        assert shop.refused("DecodeRedirect", request)["reason"] == "STORE_UNAVAILABLE"
+
+
+def flood(shop: Shop, calls: int, timeout: str, beside: Callable[[list[Future]], None] = lambda _: None) -> list[tuple[int, dict]]:
+    """Calls side by side that take a derivation each, with what else is done while they run."""
+    begin, numbers = datetime.now(UTC).replace(microsecond=0), itertools.count()
+
+    def one(_) -> tuple[int, dict] | None:
+        # A date has a minute and a millisecond: each call gets a key of its own.
+        issued = (begin + timedelta(milliseconds=next(numbers) % 1000)).isoformat()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return shop.call("EncodeRedirect", {**members(), "aa_id": "aa@old", "issue_time": issued}, timeout)
+
+    with ThreadPoolExecutor(100) as callers:
+        running = [callers.submit(one, number) for number in range(calls)]
+        beside(running)
+        return [answer for future in running if (answer := future.result())]
+
+
+def reasons(answers: list[tuple[int, dict]], reason: str) -> list[tuple[int, dict]]:
+    return [answer for answer in answers if reason in json.dumps(answer[1].get("details", ""))]
+
+
+def test_a_server_with_too_much_work_says_when_to_come_back(shop: Shop) -> None:
+    overloaded = reasons(flood(shop, 400, "30m"), "OVERLOADED")
+    assert overloaded, "more than one thread derives in so short a time"
+    for status, answer in overloaded:
+        assert status == STATUS[answer["code"]] == 429
+        (retry,) = [detail for detail in answer["details"] if detail["@type"].endswith("RetryInfo")]
+        assert float(retry["retry_delay"].removesuffix("s")) > 0
+
+
+def test_a_server_that_ends_says_so_to_the_calls_that_it_cannot_finish(tmp_path: Path) -> None:
+    with served(tmp_path, "--drain-timeout", "0") as (shop, service):
+        def end(running: list[Future]) -> None:
+            wait_for("the first answers, while others wait", lambda: any(future.done() for future in running))
+            service.process.send_signal(signal.SIGTERM)
+
+        cut = reasons(flood(shop, 800, "10S", end), "NOT_READY")
+        assert cut and all(status == STATUS[answer["code"]] == 503 for status, answer in cut)
 
 
 def test_what_is_no_call_is_refused_before_the_service(shop: Shop) -> None:

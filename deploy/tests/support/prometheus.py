@@ -30,6 +30,9 @@ class Prometheus(Program):
 
     def _up(self) -> bool:
         self.check_alive()
+        # While it starts, its API answers plain text.
+        if get(f"http://{self.address}/-/ready")[0] != 200:
+            return False
         return [sample["value"][1] for sample in self.query("up")] == ["1"]
 
     def api(self, path: str, **parameters: object) -> dict:
