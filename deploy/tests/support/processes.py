@@ -86,10 +86,12 @@ class Program:
 class Service(Program):
     """The service under test, with JSON logs; `addresses` are those that it says it listens on."""
 
-    def __init__(self, *arguments: object, env: dict[str, str] | None = None) -> None:
+    def __init__(self, *arguments: object, env: dict[str, str] | None = None, inside: Path | None = None) -> None:
+        """`inside` is the `cgroup.procs` of a cgroup to run in."""
         self.listen: list[str] = []
         self.admin = ""
-        super().__init__([BINARY, "--log", "json", *arguments], env={**os.environ, **(env or {})})
+        enter = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', inside] if inside else []
+        super().__init__([*enter, BINARY, "--log", "json", *arguments], env={**os.environ, **(env or {})})
         wait_for("the service serves", self._serving)
 
     def _serving(self) -> bool:
