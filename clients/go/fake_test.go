@@ -25,8 +25,9 @@ import (
 type fake struct {
 	redirectv1.UnimplementedRedirectServiceServer
 
-	address string
-	answers []func(context.Context) error // nil: an empty response
+	address  string
+	callback *redirectv1.Callback          // what opens
+	answers  []func(context.Context) error // nil: an empty response
 
 	mutex    sync.Mutex
 	requests []proto.Message
@@ -94,7 +95,7 @@ func (f *fake) DecodeCallback(
 	ctx context.Context, request *redirectv1.DecodeCallbackRequest,
 ) (*redirectv1.DecodeCallbackResponse, error) {
 	return &redirectv1.DecodeCallbackResponse{
-		FiuId: fiu, AaId: aa, Deviations: []redirectv1.Deviation{1, 99},
+		FiuId: fiu, AaId: aa, Callback: f.callback, Deviations: []redirectv1.Deviation{1, 99},
 		DeviationDetails: []*redirectv1.DeviationDetail{{Deviation: 1, Place: "ecres"}},
 	}, f.take(ctx, request)
 }

@@ -218,6 +218,12 @@ func (r OpenedCallback) AA() string { return r.m.get().GetAaId() }
 // Callback has the outcome. Ask the AA for the consent before you act: nothing but the secret proves where it is from.
 func (r OpenedCallback) Callback() Callback { return callbackOf(r.m.get().GetCallback()) }
 
+// Accepted is whether the status is Success and the error code is 0. An AA may contradict itself (StatusMismatch).
+func (r OpenedCallback) Accepted() bool {
+	callback := r.m.get().GetCallback()
+	return callback.GetStatus() == redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS && callback.GetErrorcode() == 0
+}
+
 // ErrorMessage is the guideline's text for the error code.
 func (r OpenedCallback) ErrorMessage() string { return r.m.get().GetErrorMessage() }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"aa/redirect"
+	redirectv1 "aa/redirect/v1"
 )
 
 func TestARedirectGoesThereAndBackWithTheTypesOfTheLanguage(t *testing.T) {
@@ -81,6 +82,25 @@ func TestAnAnswerIsToTheOpenedRequest(t *testing.T) {
 		}
 		if got := outcome.Callback(); got.Status != c.status || got.ErrorCode != c.code || !reflect.DeepEqual(got.SrcRef, c.srcref) {
 			t.Errorf("%v, code %d, %d handles", got.Status, got.ErrorCode, len(got.SrcRef))
+		}
+	}
+}
+
+func TestAnAAThatContradictsItselfAcceptedNothing(t *testing.T) {
+	f := fakeService(t)
+	client := connect(t, to(f.address))
+	for _, c := range []struct {
+		status   redirectv1.CallbackStatus
+		code     uint32
+		accepted bool
+	}{
+		{redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS, 0, true}, {redirectv1.CallbackStatus_CALLBACK_STATUS_SUCCESS, 5, false},
+		{redirectv1.CallbackStatus_CALLBACK_STATUS_FAILURE, 0, false}, {redirectv1.CallbackStatus_CALLBACK_STATUS_FAILURE, 1, false},
+	} {
+		f.callback = &redirectv1.Callback{Status: c.status, Errorcode: c.code}
+		opened, err := client.DecodeCallback(t.Context(), redirect.DecodeCallbackRequest{URL: "/"}, redirect.NotCompared{})
+		if err != nil || opened.Accepted() != c.accepted {
+			t.Errorf("%v with %d: accepted %t, %v", c.status, c.code, opened.Accepted(), err)
 		}
 	}
 }

@@ -9,7 +9,7 @@ const client = new RedirectClient({
 });
 
 async function webview(url) {
-  const request = await client.decodeRedirect({ aaId: 'alpha-aa', url });
+  const request = await client.decodeRedirect({ aaId: process.env.AA_ID ?? 'beta-aa', url });
   if (request.reopened) console.info('a reloaded page, or a replay:', request);
   // Here the user logs in as `request.redirect.userid` and decides about its `srcref`. This one accepts; another would be
   // answerRedirect(request, { errorcode: 1 }).

@@ -8,6 +8,8 @@ const client = new RedirectClient({
   addresses: process.env.AA_REDIRECT_ADDRESS ?? '127.0.0.1:50051',
   onDeviations: (report) => console.warn('tell the AA', JSON.stringify(report)),
 });
+const listen = process.env.LISTEN ?? '127.0.0.1:3000';
+const returnTo = process.env.RETURN_TO ?? `http://${listen}/aa/return`; // behind a proxy: what the browser sees
 const sent = new Map(); // by cookie: what was sent to the AA. In a real backend a part of the user's session
 const app = express();
 
@@ -17,13 +19,13 @@ app.get('/consent', async (request, response) => {
     fiuId: 'fiu@sandbox',
     redirect: {
       sessionid, // no txnid: the service makes one
-      userid: '9999988888@alpha',
-      redirect: 'https://app.fiu.example/aa/return',
+      userid: String(request.query.user ?? '9999988888@beta'), // yours: of the user who is logged in
+      redirect: returnTo,
       srcref: ['c1a0bd12-5e4b-4a0a-8a2e-0f1d2c3b4a59'], // the consent handle
     },
   });
   sent.set(sessionid, sealed.expected);
-  response.cookie('session', sessionid, { httpOnly: true, secure: true });
+  response.cookie('session', sessionid, { httpOnly: true, secure: returnTo.startsWith('https:') });
   response.set('Location', sealed.location).sendStatus(303); // the URL is the user's secret: not for logs
 });
 
@@ -33,9 +35,10 @@ app.get('/aa/return', async (request, response) => {
   if (expected === undefined) return response.status(400).send('start again\n');
   const opened = await client.decodeCallback({ fiuId: 'fiu@sandbox', url: request.originalUrl, expected });
   if (opened.reopened) console.info('a reloaded page, or a replay:', opened);
-  const { status, srcref } = opened.callback;
   // Before you act on a consent, ask the AA for its status.
-  return response.send(status === 'SUCCESS' ? `consent given: ${srcref}\n` : `no consent: ${opened.errorMessage}\n`);
+  return response.send(
+    opened.accepted ? `consent given: ${opened.callback.srcref}\n` : `no consent: ${opened.errorMessage}\n`,
+  );
 });
 
 // The user learns little and the log all: an error's text has no payload, user id or secret.
@@ -45,5 +48,5 @@ app.use((error, request, response, next) => {
   return response.status(400).send('that did not work: start again\n');
 });
 
-const [host, port] = (process.env.LISTEN ?? '127.0.0.1:8080').split(':');
+const [host, port] = listen.split(':');
 app.listen(Number(port), host);

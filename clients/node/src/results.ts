@@ -329,6 +329,10 @@ export class OpenedCallback extends Opened<pb.DecodeCallbackResponse> {
     this.errorMessage = message.errorMessage;
     Object.freeze(this);
   }
+  /** Whether the status is SUCCESS and the error code is 0. An AA may contradict itself (`STATUS_MISMATCH`). */
+  get accepted(): boolean {
+    return this.callback.status === 'SUCCESS' && this.callback.errorcode === 0;
+  }
 }
 
 /** A message that the server always sets. One that does not is not aa-redirect. */

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 
 import { NOT_COMPARED, RedirectError } from 'aa-redirect';
+import { create } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 
 import pb from '../dist/gen/aa/redirect/v1/redirect_pb.js';
@@ -261,6 +262,25 @@ test('an unknown deviation survives, and each is told once', async (t) => {
     { deviation: 'UNKNOWN_99', place: '' },
   ]);
   assert.deepEqual(reports, [{ method: 'DecodeCallback', fiuId: FIU, aaId: 'alpha-aa', deviations }]);
+});
+
+test('an AA that contradicts itself accepted nothing', async (t) => {
+  const outcomes = [
+    [1, 0, true],
+    [1, 5, false],
+    [2, 0, false],
+    [2, 1, false],
+  ];
+  const answers = outcomes.map(([status, errorcode]) => (_, respond) => {
+    const callback = create(pb.CallbackSchema, { status, errorcode });
+    respond(null, create(pb.DecodeCallbackResponseSchema, { callback }));
+  });
+  const { address } = await fake(t, ...answers);
+  const client = connect(t, address);
+  for (const [status, errorcode, accepted] of outcomes) {
+    const opened = await client.decodeCallback({ url: '/', expected: NOT_COMPARED });
+    assert.equal(opened.accepted, accepted, `${status} with ${errorcode}`);
+  }
 });
 
 test('a fault in onDeviations loses no message', async (t) => {

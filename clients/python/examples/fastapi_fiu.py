@@ -1,6 +1,6 @@
 """An FIU's backend with FastAPI: /consent sends the browser to the AA, /aa/return takes it back.
 
-pip install fastapi uvicorn && uvicorn fastapi_fiu:app --port 8000
+pip install fastapi uvicorn && uvicorn fastapi_fiu:app --port 3000
 """
 
 import logging
@@ -16,7 +16,6 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from aa_redirect import AsyncClient, CallOptions, Expected, Reason, Redirect, RedirectError
 
 FIU_ID = "fiu@sandbox"
-USER_ID = os.environ.get("USER_ID", "9999988888@beta")
 # Of this process, for the example: yours are where your sessions are.
 sessions: dict[str, Expected] = {}
 NOT_OURS = {Reason.URL_MALFORMED, Reason.PARAMETER_MALFORMED, Reason.DATE_MALFORMED, Reason.DATE_EXPIRED}
@@ -39,8 +38,9 @@ async def refused(_: Request, error: RedirectError) -> Response:
 
 
 @app.get("/consent")
-async def consent(request: Request) -> Response:
-    redirect = Redirect(userid=USER_ID, redirect=str(request.url_for("aa_return")), srcref=[secrets.token_hex(16)])
+async def consent(request: Request, user: str = "9999988888@beta") -> Response:
+    # Yours: the user who is logged in, and the consent handle that the AA gave.
+    redirect = Redirect(userid=user, redirect=str(request.url_for("aa_return")), srcref=[secrets.token_hex(16)])
     options = CallOptions.from_headers(request.headers)  # x-request-id and traceparent go along
     sent = await request.app.state.client.encode_redirect(fiu_id=FIU_ID, redirect=redirect, options=options)
     session = secrets.token_urlsafe()

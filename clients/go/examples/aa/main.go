@@ -33,7 +33,7 @@ func main() {
 }
 
 func webview(r *http.Request, client *redirect.Client) (string, error) {
-	request, err := client.DecodeRedirect(r.Context(), redirect.DecodeRedirectRequest{AA: "alpha-aa", URL: r.URL.String()})
+	request, err := client.DecodeRedirect(r.Context(), redirect.DecodeRedirectRequest{AA: cmp.Or(os.Getenv("AA_ID"), "beta-aa"), URL: r.URL.String()})
 	if err != nil {
 		return "", err
 	}

@@ -10,9 +10,15 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 
 	"aa/redirect"
+)
+
+var (
+	listen   = cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:3000")
+	returnTo = cmp.Or(os.Getenv("RETURN_TO"), "http://"+listen+"/aa/return") // behind a proxy: what the browser sees
 )
 
 type backend struct {
@@ -31,12 +37,13 @@ func main() {
 	b := &backend{client: client}
 	http.Handle("GET /consent", page(b.consent))
 	http.Handle("GET /aa/return", page(b.comeBack))
-	log.Fatal(http.ListenAndServe(cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:8080"), nil))
+	log.Fatal(http.ListenAndServe(listen, nil))
 }
 
 func (b *backend) consent(w http.ResponseWriter, r *http.Request) error {
 	members := redirect.Redirect{ // no TxnID: the service makes one
-		SessionID: rand.Text(), UserID: "9999988888@alpha", Redirect: "https://app.fiu.example/aa/return",
+		SessionID: rand.Text(), Redirect: returnTo,
+		UserID: cmp.Or(r.FormValue("user"), "9999988888@beta"),   // yours: of the user who is logged in
 		SrcRef: []string{"c1a0bd12-5e4b-4a0a-8a2e-0f1d2c3b4a59"}, // the consent handle
 	}
 	sealed, err := b.client.EncodeRedirect(r.Context(), redirect.EncodeRedirectRequest{FIU: "fiu@sandbox", Redirect: members})
@@ -48,7 +55,7 @@ func (b *backend) consent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b.sent.Store(members.SessionID, sealed.Expected())
-	http.SetCookie(w, &http.Cookie{Name: "session", Value: members.SessionID, HttpOnly: true, Secure: true})
+	http.SetCookie(w, &http.Cookie{Name: "session", Value: members.SessionID, HttpOnly: true, Secure: strings.HasPrefix(returnTo, "https:")})
 	http.Redirect(w, r, url, http.StatusSeeOther) // the URL is the user's secret: not for logs
 	return nil
 }
@@ -67,8 +74,8 @@ func (b *backend) comeBack(w http.ResponseWriter, r *http.Request) error {
 	if opened.Reopened() {
 		slog.Info("a reloaded page, or a replay", "callback", opened)
 	}
-	if callback := opened.Callback(); callback.Status == redirect.Success {
-		fmt.Fprintln(w, "consent given:", callback.SrcRef) // before you act, ask the AA for its status
+	if opened.Accepted() {
+		fmt.Fprintln(w, "consent given:", opened.Callback().SrcRef) // before you act, ask the AA for its status
 	} else {
 		fmt.Fprintln(w, "no consent:", opened.ErrorMessage())
 	}

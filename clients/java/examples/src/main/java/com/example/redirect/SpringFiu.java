@@ -23,6 +23,7 @@ import org.springframework.http.HttpStatus;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
 
 /** An FIU's backend with Spring Boot: /consent sends the browser to the AA, /aa/return takes it back. */
@@ -52,9 +53,11 @@ public class SpringFiu {
     }
 
     @GetMapping("/consent")
-    ResponseEntity<Void> consent(HttpServletRequest request, HttpSession session) {
+    ResponseEntity<Void> consent(
+        @RequestParam(defaultValue = "9999988888@beta") String user, HttpServletRequest request, HttpSession session) {
       String back = request.getRequestURL().toString().replace("/consent", "/aa/return");
-      Redirect redirect = Redirect.builder().userid("9999988888@beta").redirect(back).srcref("handle-1").build();
+      // Yours: the user who is logged in, and the consent handle that the AA gave.
+      Redirect redirect = Redirect.builder().userid(user).redirect(back).srcref("handle-1").build();
       SealedRedirect sent =
           client.encodeRedirect(EncodeRedirect.of(FIU, redirect), CallOptions.fromHeaders(request::getHeader));
       session.setAttribute("expected", sent.expected());
