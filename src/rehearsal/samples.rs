@@ -2,11 +2,14 @@
 //!
 //! A JSON string (RFC 8259) is a string of Go, Java, JavaScript and Python too: they share its escapes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use crate::proto::{Redirect, decode_callback_request, decode_redirect_request};
 
-use super::journeys::{Called, Event};
+use super::{
+    journeys::{Called, Event},
+    view::is_invisible,
+};
 
 mod go;
 mod grpcurl;
@@ -48,13 +51,29 @@ impl<'a> Call<'a> {
 /// The call of a step in each language, by the language's name. `address` is the service's.
 pub(super) fn of(event: &Event, address: &str) -> Vec<(&'static str, String)> {
     let Some(call) = Call::of(event) else { return Vec::new() };
-    vec![
+    let codes = [
         ("grpcurl", grpcurl::code(&call, address)),
         ("Go", go::code(&call, address)),
         ("Java", java::code(&call, address)),
         ("Node", node::code(&call, address)),
         ("Python", python::code(&call, address)),
-    ]
+    ];
+    codes.map(|(language, code)| (language, shown(&code))).into()
+}
+
+/// `code` with characters that nobody can see as escapes, which JSON and all four languages read in a string alike. Nothing
+/// but strings has such characters, except for line ends and tabs.
+fn shown(code: &str) -> String {
+    let mut shown = String::with_capacity(code.len());
+    for character in code.chars() {
+        if is_invisible(character) && !matches!(character, '\n' | '\t') {
+            // Writing to a string does not fail. All of them are of the basic plane.
+            let _ = write!(shown, "\\u{:04x}", u32::from(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 /// How a language writes the members of a request.
@@ -108,12 +127,14 @@ mod tests {
     fn hostile_values_stay_inside_their_literals() {
         let redirect = Redirect {
             userid: "a'b\"c\\d\n$(x)`y`@alpha".to_owned(),
+            sessionid: "\u{202e}\u{7f}".to_owned(),
             srcref: vec!["'; rm -rf ~ #".to_owned()],
             ..Redirect::default()
         };
         let request = EncodeRedirectRequest { redirect: Some(redirect), ..EncodeRedirectRequest::default() };
         let event = Event::EncodeRedirect(Called { request, answer: Ok(EncodeRedirectResponse::default()) });
         for (language, code) in of(&event, "127.0.0.1:1") {
+            assert!(code.contains(r#""\u202e\u007f""#), "{language}: {code}");
             if language == "grpcurl" {
                 assert!(code.contains(r"'\''; rm -rf ~ #"), "{code}");
             } else {

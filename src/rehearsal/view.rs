@@ -34,11 +34,16 @@ pub(super) fn segment(id: &str) -> String {
     utf8_percent_encode(id, SEGMENT).to_string()
 }
 
+/// Whether nobody can see `character`, or what it does to the text around it.
+pub(super) fn is_invisible(character: char) -> bool {
+    character.is_control() || INVISIBLE.contains(&character)
+}
+
 /// `text` with characters that nobody can see written as escapes, so that two texts that look alike are alike.
 pub(super) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || INVISIBLE.contains(&character) {
+        if is_invisible(character) {
             // Writing to a string does not fail.
             let _ = write!(shown, "{}", character.escape_unicode());
         } else {
@@ -106,7 +111,7 @@ pub(super) fn leaving(mut response: Response) -> Response {
     response
 }
 
-/// `response` of a page that says what a desk does not do, with the reason for [`super::check`].
+/// `response` of a page that says what a desk does not do, with the reason for `--check`.
 pub(super) fn failing(mut response: Response, failed: &Failed) -> Response {
     if let Some(why) = failed.impossible() {
         response.extensions_mut().insert(why);

@@ -84,7 +84,7 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
         }
         Err(status) => {
             let body = refused_page(&aa, number, &status, report.as_ref());
-            view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request does not open", &body)
+            view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request is refused", &body)
         }
     }
 }
@@ -155,7 +155,7 @@ fn paste_form(aa: &str) -> Markup {
 
 fn refused_page(aa: &str, number: u64, status: &Status, report: Option<&Report>) -> Markup {
     html! {
-        h1 { "The request does not open" }
+        h1 { "The request is refused" }
         p.lead { "An AA's backend that calls " code { "DecodeRedirect" } " as " (view::value(aa)) " gets this error." }
         (view::refusal(status))
         @if let Some(report) = report { (view::report(report, false)) }
@@ -186,19 +186,13 @@ fn opened_page(number: u64, opened: &DecodeRedirectResponse, report: Option<&Rep
 
 /// Who, when, how, and whether it came before.
 fn arrived(opened: &DecodeRedirectResponse, report: Option<&Report>) -> Markup {
-    let kind = match opened.requestor_type() {
-        RequestorType::Unspecified => "not said",
-        RequestorType::Fiu => "FIU",
-        RequestorType::Lsp => "LSP",
-    };
     html! {
         @if opened.reopened {
             p.warn role="status" { strong { "Opened before. " } "The page was reloaded, or somebody has copied the URL. Act on a request once." }
         }
         @if let Some(report) = report { (view::envelope(report)) }
         dl {
-            dt { "FIU" } dd { (view::value(&opened.fiu_id)) }
-            dt { "Requestor" } dd { (kind) }
+            @if opened.requestor_type() == RequestorType::Unspecified { dt { "requestorType" } dd { "not sent" } }
             @if let Some(pairing) = report.and_then(|report| report.pairings.first()) {
                 dt { "Scheme" } dd { (pairing.scheme) ", profile " (pairing.profile) }
             }

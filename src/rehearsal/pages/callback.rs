@@ -59,7 +59,7 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
                 @if let Some(report) = &report { (view::report(report, false)) }
                 @if nothing { (paste_form(&fiu)) }
             };
-            (StatusCode::UNPROCESSABLE_ENTITY, "The callback does not open", body)
+            (StatusCode::UNPROCESSABLE_ENTITY, "The callback is refused", body)
         }
     };
     let body = html! {

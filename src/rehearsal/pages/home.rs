@@ -75,7 +75,7 @@ fn pairings<'a>(app: &Rehearsal, pairings: impl Iterator<Item = &'a Pairing>) ->
                                 td { a href=(path("fiu", &pairing.fiu)) { (view::value(&pairing.fiu)) } }
                                 td { a href=(path("aa", &pairing.aa)) { (view::value(&pairing.aa)) } }
                                 td { (pairing.conventions.profile.name) }
-                                td { (pairing.handles.join(" ")) }
+                                td { @for handle in &pairing.handles { "@" (view::value(handle)) " " } }
                                 td {
                                     @match &pairing.webview {
                                         Some(url) if *url == app.site.desk(&pairing.aa) => { "the AA desk here" }

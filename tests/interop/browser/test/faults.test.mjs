@@ -1,0 +1,103 @@
+// Each fault of each desk, by its button: what the receiver shows.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { launch, open, rehearse } from '../support.mjs';
+
+// What a click shows: the reason of a refusal, or the deviation, or "Opened before".
+const BROKEN = {
+  'Wrong secret': 'UNDECIPHERABLE',
+  'Stale date': 'DATE_EXPIRED',
+  'Date ahead': 'DATE_IN_FUTURE',
+  'Other scheme': 'SCHEME_MISMATCH',
+  'Changed byte': 'UNDECIPHERABLE',
+  'No txnid': 'UNDECIPHERABLE',
+  'No userid': 'UNDECIPHERABLE',
+  Reload: 'Opened before.',
+};
+const REPAIRED = [
+  'BASE64_ALPHABET', 'BASE64_UNPADDED', 'PLUS_AS_SPACE', 'DOUBLE_ENCODED', 'WHITESPACE', 'DATE_DIGITS', 'LIST_SYNTAX',
+  'EXTRA_MEMBER', 'BLANK_OPTIONAL', 'STRAY_CHARACTERS', 'NAME_CASE', 'INVALID_ESCAPE', 'REPEATED', 'HTML_ESCAPED',
+  'RAW_NON_ASCII',
+];
+const OF_REQUESTS = {
+  'Spliced message': 'TXNID_NOT_UUID',
+  Replay: 'Opened before.',
+  'No redirect': 'UNDECIPHERABLE',
+  'No srcref': 'UNDECIPHERABLE',
+  'Second ?': 'SECOND_QUESTION_MARK',
+  TXNID_NOT_UUID: 'TXNID_NOT_UUID',
+  REDIRECT_UNESCAPED: 'REDIRECT_UNESCAPED',
+  REQUESTOR_TYPE: 'REQUESTOR_TYPE',
+};
+const OF_CALLBACKS = {
+  'Spliced message': 'NOT_EXPECTED',
+  Replay: 'NOT_EXPECTED',
+  'No sessionid': 'NOT_EXPECTED',
+  'No status': 'UNDECIPHERABLE',
+  'No errorcode': 'UNDECIPHERABLE',
+  'Second ?': 'SECOND_QUESTION_MARK',
+  TXNID_NOT_UUID: 'NOT_EXPECTED',
+  STATUS_MISMATCH: 'treat this as a failure',
+};
+const repaired = Object.fromEntries(REPAIRED.map((name) => [name, name]));
+
+let rehearsal;
+let browser;
+before(async () => {
+  rehearsal = await rehearse();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await rehearsal?.stop();
+});
+
+async function shows(page, text, fault) {
+  await page.waitForURL(/(callback|webview)\b/);
+  const content = await page.locator('main').innerText();
+  assert.ok(content.includes(text), `${fault}: no ${text} in\n${content}`);
+  const refused = content.includes('The service refuses it');
+  if (refused) assert.ok(content.includes('Diagnosis'), `${fault}: no diagnosis`);
+}
+
+describe('a fault of the FIU desk', () => {
+  for (const [fault, text] of Object.entries({ ...BROKEN, ...repaired, ...OF_REQUESTS })) {
+    it(`${fault} shows ${text} at the AA`, async () => {
+      const { page, context, complaints } = await open(browser);
+      await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+      await page.getByRole('button', { name: fault, exact: true }).click();
+      await page.getByText('Fault on purpose').first().waitFor();
+      await page.getByRole('link', { name: 'Go to the AA desk' }).click();
+      await shows(page, text, fault);
+      assert.deepEqual(complaints.filter((line) => !line.includes('422')), []);
+      await context.close();
+    });
+  }
+});
+
+describe('a fault of the AA desk', () => {
+  for (const [fault, text] of Object.entries({ ...BROKEN, ...repaired, ...OF_CALLBACKS })) {
+    it(`${fault} shows ${text} at the FIU`, async () => {
+      const { page, context } = await open(browser);
+      await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+      await page.getByRole('button', { name: 'Seal and go at once' }).click();
+      await page.getByRole('button', { name: fault, exact: true }).click();
+      await shows(page, text, fault);
+      await context.close();
+    });
+  }
+
+  it('Hash route shows what a server sees, and then what the page sees', async () => {
+    const { page, context } = await open(browser);
+    await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+    await page.getByRole('button', { name: 'Seal and go at once' }).click();
+    await page.getByRole('button', { name: 'Hash route', exact: true }).click();
+    await shows(page, 'URL_MALFORMED', 'Hash route');
+    assert.match(await page.getByLabel('The address of this page').inputValue(), /#\/return\?fi=/);
+    await page.getByRole('button', { name: 'Open' }).click();
+    await shows(page, 'IN_FRAGMENT', 'Hash route');
+    await page.getByRole('heading', { name: 'Consent given' }).first().waitFor();
+    await context.close();
+  });
+});

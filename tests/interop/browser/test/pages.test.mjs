@@ -1,0 +1,107 @@
+// The pages themselves: nothing hostile runs, axe finds nothing serious, and they fit a small screen, light and dark.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import AxeBuilder from '@axe-core/playwright';
+
+import { fill, launch, open, rehearse, strangers } from '../support.mjs';
+
+const HOSTILE = `"><img src=x onerror=alert(1)><script>alert(1)</script>'&lt;\u202e`;
+
+let rehearsal;
+let browser;
+before(async () => {
+  rehearsal = await rehearse();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await rehearsal?.stop();
+});
+
+/** Every page, with what a user has left on it. */
+async function visit(page, look) {
+  const go = (path) => page.goto(rehearsal.pages + path);
+  await go('/');
+  await look('home');
+  await go('/fiu/fiu@sandbox');
+  await look('FIU desk');
+  await fill(page, { sessionid: HOSTILE, email: HOSTILE, extra: `note=${HOSTILE}`, srcref: '<b>one</b>\ntwo' });
+  await page.getByRole('button', { name: 'Seal and show the URL' }).click();
+  await look('sealed request');
+  await page.getByRole('link', { name: 'Go to the AA desk' }).click();
+  await page.getByText('Answer with an error code').click();
+  await look('AA desk');
+  await page.getByRole('button', { name: 'BASE64_UNPADDED' }).click();
+  await look('callback');
+  await go('/journeys');
+  await look('journeys');
+  await page.getByRole('link', { name: /^Journey/ }).first().click();
+  for (const summary of await page.locator('summary').all()) await summary.click();
+  await look('journey');
+  await go('/fiu/fiu@sandbox');
+  await page.locator('#txnid').fill(HOSTILE);
+  await page.getByRole('button', { name: 'Seal and show the URL' }).click();
+  await look('FIU desk with errors');
+  await go('/inspect');
+  await page.getByLabel('The message').fill(`${rehearsal.pages}/x?fi=${HOSTILE}&reqdate=1&ecreq=AAAA`);
+  await page.getByRole('button', { name: 'Inspect' }).click();
+  await look('inspect');
+  await go(`/aa/alpha-aa/webview?fi=${encodeURIComponent(HOSTILE)}&reqdate=${encodeURIComponent(HOSTILE)}&ecreq=AAAA`);
+  await look('a request that does not open');
+  await go('/fiu/fiu@sandbox/callback?visit=1');
+  await look('a callback without parameters');
+  await go('/aa/alpha-aa');
+  await look('AA desk without a request');
+  await go(`/${encodeURIComponent(HOSTILE)}`);
+  await look('no such page');
+}
+
+describe('the pages', () => {
+  it('run nothing that a sender wrote, and ask nobody else', async () => {
+    const { page, context, asked, complaints } = await open(browser);
+    page.on('dialog', (dialog) => assert.fail(`a dialog: ${dialog.message()}`));
+    await visit(page, async (name) => {
+      assert.equal(await page.locator('main img, main script').count(), 0, name);
+      assert.equal((await page.locator('body').innerText()).includes('\u202e'), false, name);
+    });
+    assert.deepEqual(strangers(asked), []);
+    assert.deepEqual(complaints.filter((line) => !/status of 4(04|22)/.test(line)), [], 'the policy stops nothing of ours');
+    assert.equal((await context.cookies()).length, 0);
+    await context.close();
+  });
+
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of [1280, 360]) {
+      it(`are readable, ${colorScheme}, ${width} pixels wide`, async () => {
+        const { page, context } = await open(browser, { colorScheme, viewport: { width, height: 800 } });
+        await visit(page, async (name) => {
+          const { violations } = await new AxeBuilder({ page })
+            .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+            .analyze();
+          const found = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes[0].html}`);
+          assert.deepEqual(found, [], name);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          assert.ok(wide <= 0, `${name} is ${wide} pixels too wide`);
+        });
+        await context.close();
+      });
+    }
+  }
+
+  it('can be walked with the keyboard alone', async () => {
+    const { page, context } = await open(browser);
+    await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the content');
+    await page.locator('#userid').focus();
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/sent/);
+    await page.getByRole('link', { name: 'Go to the AA desk' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Accept all' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Consent given' }).first().waitFor();
+    await context.close();
+  });
+});
