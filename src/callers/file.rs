@@ -182,7 +182,7 @@ impl<'a> Check<'a> {
         methods
     }
 
-    /// The ids of `list`; none where it allows all.
+    /// The ids of `list`. `None` if it allows all.
     fn ids(&mut self, list: &List, field: &str) -> Option<HashSet<String>> {
         if list.get_ref().is_empty() {
             self.refuse(list, format!("`{field}` is empty, so no pairing fits: name ids, or remove it to allow all"));

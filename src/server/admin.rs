@@ -1,6 +1,6 @@
-//! The admin port: `/livez`, `/readyz` and `/metrics` over HTTP/1.1 and HTTP/2, and gRPC health beside them, all without
-//! TLS or credentials. It answers from the start of the process to its end, while it drains too, on a thread of its own: what
-//! comes here takes no time from calls.
+//! The admin port: `/livez`, `/readyz`, `/metrics` over HTTP/1.1 and HTTP/2, and gRPC health, all without TLS or
+//! credentials. It answers from the start of the process to its end, also during a drain. It has a thread of its own, so
+//! that its work takes no time from calls.
 
 use std::{
     collections::VecDeque,
@@ -41,16 +41,16 @@ use super::{
     pages::{Pages, Render},
 };
 
-/// Connections at a time.
+/// The most connections that are open at the same time.
 const MAX_CONNECTIONS: usize = 256;
-/// Calls at a time of one connection over HTTP/2.
+/// The most calls that run at the same time on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 16;
-/// Bytes of a request's headers at most.
+/// The most bytes of a request's headers.
 const MAX_HEADERS: u32 = 16 * 1024;
-/// The media type of what is not metrics.
+/// The media type of every answer except metrics.
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// What the admin port answers from.
+/// The state that the admin port reports.
 #[derive(Clone)]
 pub(crate) struct Admin {
     readiness: Readiness,
@@ -59,14 +59,14 @@ pub(crate) struct Admin {
     times: Times,
 }
 
-/// How long a connection may take.
+/// The time limits of a connection.
 #[derive(Clone, Copy)]
 struct Times {
     /// Until its first request is read.
     first_request: Duration,
-    /// Until it takes no further request; probes come and go.
+    /// Until the server accepts no further request on it. Probes use many short connections.
     life: Duration,
-    /// From then on, until what is left of it is cut.
+    /// From then on, until the server closes it.
     grace: Duration,
 }
 
@@ -82,7 +82,7 @@ impl Admin {
     }
 
     /// Serves the connections that `accept` brings, until it is dropped; its connections end with it. One more than 256
-    /// ends the oldest, so that no client keeps others out.
+    /// ends the oldest, so that no client can lock out the others.
     pub(crate) async fn serve<Io>(self, mut accept: impl AsyncFnMut() -> io::Result<Io>)
     where
         Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -94,7 +94,7 @@ impl Admin {
                 Ok(io) => io,
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the admin port was not accepted");
-                    // Out of file descriptors, most likely: one must be closed first.
+                    // Probably the process has no free file descriptor. One must close first.
                     sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -107,13 +107,13 @@ impl Admin {
                 oldest.abort();
             }
             oldest_first.push_back(tasks.spawn(self.clone().serve_connection(io)));
-            // In a flood, each is looked at before the next is accepted.
+            // In a flood of connections, each gets a turn before the next is accepted.
             yield_now().await;
         }
     }
 
-    /// One connection. HTTP/1.1 gets one answer; HTTP/2, known by its preface, gets answers for about a
-    /// minute, a watch too.
+    /// Serves one connection. HTTP/1.1 gets one answer. HTTP/2, which the preface shows, gets answers for about a
+    /// minute, also from a watch.
     async fn serve_connection(self, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let times = self.times;
         let asked = Arc::new(AtomicBool::new(false));
@@ -133,7 +133,7 @@ impl Admin {
         }
         if timeout(times.life, connection.as_mut()).await.is_err() {
             connection.as_mut().graceful_shutdown();
-            // Ended or not, that was all.
+            // The connection is over, whether it ended by itself or not.
             let _ = timeout(times.grace, connection).await;
         }
     }
@@ -209,7 +209,7 @@ mod tests {
         (task, address, readiness)
     }
 
-    /// Times that no test reaches.
+    /// Time limits that no test reaches.
     const LONG: [u64; 3] = [600_000, 600_000, 600_000];
 
     /// Everything that the port answers to `request` until it closes; what it had answered where it closes by a reset.
@@ -356,7 +356,7 @@ mod tests {
         let mut answer = Vec::new();
         let _ = streams[0].read_to_end(&mut answer).await;
         assert_eq!(answer, b"");
-        // The others are served still.
+        // The other connections are still served.
         streams[1].write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         streams[1].read_to_end(&mut answer).await.unwrap();
         assert!(answer.ends_with(b"\r\n\r\nok"));

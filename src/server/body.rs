@@ -1,4 +1,4 @@
-//! Bodies that are whole: a request when all of it has arrived, an answer before its first byte leaves.
+//! Whole bodies: a request is complete before it is read, and an answer is complete before its first byte leaves.
 //!
 //! Replaces `BodyExt::collect` of `http-body-util` with a `Full` and a `StreamBody` around what it collects, which cost an
 //! allocation or two more for each body.
@@ -21,14 +21,15 @@ use super::connections::{Held, Holder};
 /// Bytes of a DATA frame that h2 copies beside the frames of other streams, so that all leave in one write. It sends a
 /// longer one in a write of its own where the transport is not vectored (`CHAIN_THRESHOLD_WITHOUT_VECTORED_IO`).
 const GATHERED: usize = 1023;
-/// Bytes of an answer that is cut into such frames at most: for more, the copies and heads cost more than the writes.
+/// The most bytes of an answer that is cut into such frames. For longer answers the copies and frame heads cost more than
+/// the writes.
 const MAX_CUT: usize = 8 * 1024;
 
-/// What a peer is answered with.
+/// The body of an answer.
 pub(super) enum Answer {
-    /// All of it.
+    /// The whole body.
     Whole { data: Bytes, trailers: Option<HeaderMap> },
-    /// What comes when it comes: health's watch, reflection.
+    /// A stream of messages: the watch of health, or reflection.
     Streamed(tonic::body::Body),
 }
 
@@ -65,7 +66,8 @@ impl Body for Answer {
     }
 }
 
-/// `response` with its whole body, held until the peer has taken it: tonic writes it only when the peer has room.
+/// `response` with its whole body. The bytes count as held until the peer has taken them: tonic writes a body only when the
+/// peer has room.
 pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder) -> Response<Answer> {
     let (head, mut body) = response.into_parts();
     let (mut gathered, mut trailers) = (Gathered::default(), None);
@@ -81,15 +83,16 @@ pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder
     Response::from_parts(head, Answer::Whole { data, trailers })
 }
 
-/// All of a request's body, up to `limit` bytes, which count as held from their arrival until the second value is dropped.
+/// The whole body of a request, up to `limit` bytes. They count as held from their arrival until the second value is
+/// dropped.
 ///
 /// # Errors
-/// If there is more of it, or the peer breaks it off; it then hears no answer.
+/// If the body is longer, or if the peer breaks it off. In the second case nobody hears the answer.
 pub(super) async fn arrived(mut body: Incoming, limit: usize, holder: &Holder) -> Result<(Bytes, Held), Refusal> {
     let (mut gathered, mut held) = (Gathered::default(), holder.take(0));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refusal::NotReady)?;
-        // What else comes is trailers, which mean nothing here.
+        // Everything else is trailers, which have no meaning here.
         if let Ok(data) = frame.into_data() {
             held.add(data.len());
             gathered.add(data);
@@ -101,11 +104,11 @@ pub(super) async fn arrived(mut body: Incoming, limit: usize, holder: &Holder) -
     Ok((gathered.into_bytes(), held))
 }
 
-/// Pieces of one body; a single one, as nearly all are, is not copied.
+/// The pieces of one body. Nearly all bodies have one piece, which is not copied.
 #[derive(Default)]
 struct Gathered {
     first: Bytes,
-    /// Everything, once there is more than the first.
+    /// All pieces together, if there are several.
     all: BytesMut,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-/// The time that the caller gives; none where the header is absent or malformed.
+/// The time that the caller gives. `None` if the header is absent or malformed.
 pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

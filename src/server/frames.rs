@@ -1,4 +1,4 @@
-//! A transport that ends with an error if a frame of HTTP/2, or a block of headers over several frames, stays unfinished.
+//! A transport that ends with an error if a frame of HTTP/2, or a header block of several frames, stays unfinished.
 //!
 //! Neither hyper nor h2 has such a limit: a peer that sends HEADERS without END_HEADERS and then nothing holds buffers until
 //! the age of its connection. This reads the nine bytes in front of each frame (RFC 9113, 4.1) as they pass.
@@ -31,28 +31,28 @@ pub(super) struct Timed<Io> {
     io: Io,
     time: Duration,
     frames: Frames,
-    /// Runs while something is unfinished; kept for the next time.
+    /// Runs while something is unfinished. It is reused the next time.
     timer: Option<Pin<Box<Sleep>>>,
-    /// What the timer runs for.
+    /// The unfinished part that the timer measures.
     timed: u64,
 }
 
-/// How far the frames have come.
+/// The position inside the stream of frames.
 #[derive(Default)]
 struct Frames {
     head: [u8; HEAD],
-    /// How much of the head is there.
+    /// The number of bytes of the head that have arrived.
     read: usize,
-    /// Bytes of the frame's content that are still to come.
+    /// The number of bytes of the frame's content that have not arrived yet.
     left: usize,
     /// Whether a block of headers has begun and not ended.
     in_headers: bool,
-    /// Counts what was whole: frames, or blocks of headers.
+    /// The number of whole frames or header blocks so far.
     whole: u64,
 }
 
 impl Frames {
-    /// Notes what has arrived.
+    /// Follows the bytes that have arrived.
     fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.read < HEAD {
@@ -89,7 +89,7 @@ impl<Io> Timed<Io> {
         Self { io, time: TIME, frames: Frames::default(), timer: None, timed: u64::MAX }
     }
 
-    /// Whether the peer has taken too long with what it has begun.
+    /// Whether the peer has taken too long to finish a frame or header block.
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
         if !self.frames.is_unfinished() {
             return false;
@@ -170,10 +170,10 @@ mod tests {
         let mut bytes = [0; 1024];
         peer.write_all(&frame(HEADERS, END_HEADERS, 3)).await.unwrap();
         assert_eq!(timed.read(&mut bytes).await.unwrap(), 12);
-        // Nothing is begun: a quiet peer may be quiet.
+        // Nothing has begun. A peer may be quiet.
         let quiet = tokio::time::timeout(4 * SHORT, timed.read(&mut bytes)).await;
         assert!(quiet.is_err());
-        // Further frames of the same block do not give more time.
+        // More frames of the same block give no extra time.
         peer.write_all(&frame(HEADERS, 0, 3)).await.unwrap();
         let sending = tokio::spawn(async move {
             while peer.write_all(&frame(CONTINUATION, 0, 1)).await.is_ok() {

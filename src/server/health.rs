@@ -1,6 +1,6 @@
-//! gRPC health (`grpc.health.v1`): `Check` and `Watch` as the specification has them, and watches that a drain ends.
+//! gRPC health (`grpc.health.v1`): `Check` and `Watch` as the specification describes them. A drain ends the watches.
 //!
-//! tonic-health's own service answers `SERVING` for `""` from birth, and `NOT_FOUND` to a watch of an unknown service.
+//! The service of tonic-health answers `SERVING` for `""` from its start, and `NOT_FOUND` to a watch of an unknown service.
 //! Its messages have no `List`, which therefore is `UNIMPLEMENTED`.
 
 use std::{pin::Pin, sync::Arc};
@@ -14,14 +14,14 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
-/// The name that is `SERVING` for as long as the process lives, while it drains too.
+/// The name that is `SERVING` while the process lives, also during a drain.
 const LIVENESS: &str = "liveness";
 /// The names besides the services' own that are `SERVING` while calls are served. `""` is the server as a whole.
 const READINESS: [&str; 2] = ["", "readiness"];
-/// Bytes of a request at most; the longest name known has under 50.
+/// The most bytes of a request. The longest known name has fewer than 50.
 const MAX_REQUEST: usize = 1024;
 
-/// Whether the server takes calls; its clones share one state. It begins as not serving.
+/// Whether the server takes calls. Clones share one state, which begins as not serving.
 #[derive(Clone)]
 pub(crate) struct Readiness(Arc<watch::Sender<State>>);
 
@@ -54,7 +54,7 @@ impl Readiness {
         matches!(*self.0.borrow(), State::Draining | State::Ended)
     }
 
-    /// Why the server takes no calls, for people; none while it takes them.
+    /// Why the server takes no calls, as a text for people. `None` while it takes calls.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match *self.0.borrow() {
             State::Starting => Some("starting: no keyring is loaded yet"),
@@ -126,7 +126,7 @@ enum State {
     Ended,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone, Copy)]
 enum Subject {
     Liveness,
@@ -152,7 +152,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// The present status, or the next that differs from the one sent last; none at the end.
+    /// The present status, or the next one that differs from the last one sent. `None` at the end.
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
             let state = *self.states.borrow_and_update();

@@ -1,4 +1,4 @@
-//! Who makes a call, as far as its credentials prove it.
+//! The caller of a call, as its credentials prove it.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -10,25 +10,25 @@ use crate::{
     service::error::CallerHint,
 };
 
-/// Names of a certificate that are told at most.
+/// The most names of a certificate that a log line shows.
 const MAX_NAMES: usize = 4;
 
 /// The other end of a connection.
 pub(super) struct Peer {
-    /// Whether nobody between can read what it sends: TLS, a Unix socket, or this machine.
+    /// Whether nobody on the way can read its bytes: TLS, a Unix socket, or this machine.
     pub(super) private: bool,
-    /// Whether it is a mesh's proxy whose word on the caller counts.
+    /// Whether it is the proxy of a mesh, which may name the caller.
     pub(super) trusted: bool,
-    /// Whether it proved to hold a certificate.
+    /// Whether it has proved that it holds a certificate.
     pub(super) certified: bool,
     /// The names in that certificate.
     pub(super) sans: Vec<San>,
 }
 
-/// A caller that is not known: the likely mistake, and what it presented.
+/// An unknown caller: the likely mistake, and the identity that it presented.
 pub(super) struct Unknown {
     pub(super) hint: CallerHint,
-    /// For the log: the names of a certificate, or the SHA-256 of a token, as the callers file would have them.
+    /// For the log: the names of a certificate, or the SHA-256 of a token, in the form of the callers file.
     pub(super) presented: Option<String>,
 }
 
@@ -60,10 +60,10 @@ pub(super) fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> R
     Err(unknown(hint, token.map(digest).or_else(|| names(&sans))))
 }
 
-/// The SHA-256 of a token, as `token_sha256` of the callers file has it.
+/// The SHA-256 of a token, in the form of `token_sha256` in the callers file.
 fn digest(token: &[u8]) -> String {
     Sha256::digest(token).iter().fold("token_sha256 ".to_owned(), |mut text, byte| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

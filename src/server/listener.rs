@@ -22,10 +22,10 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream},
 };
 
-/// Connections that may wait to be accepted; the kernel caps it (`net.core.somaxconn`).
+/// The most connections that may wait to be accepted. The kernel may lower it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
-/// Bytes of a peer, whatever brings them.
+/// The bytes of a peer, over any kind of socket.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -33,7 +33,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A bound socket.
 pub struct Listener {
     socket: Bound,
-    /// Whether a mesh's proxy is the only one that reaches it, so that the identity that it forwards counts.
+    /// Whether only the proxy of a mesh can reach it. Then the identity that the proxy forwards counts.
     pub(super) trusted: bool,
 }
 
@@ -42,14 +42,14 @@ enum Bound {
     Unix(UnixListener),
 }
 
-/// A connection that belongs to no runtime yet.
+/// An accepted connection, before a runtime owns it.
 pub(super) enum Accepted {
     Tcp(std::net::TcpStream),
     Unix(StdUnixStream),
 }
 
 impl Listener {
-    /// Binds a TCP socket, within a runtime.
+    /// Binds a TCP socket. Must be called within a runtime.
     ///
     /// # Errors
     /// Those of the system.
@@ -74,12 +74,12 @@ impl Listener {
         }
         let socket = UnixSocket::new_stream()?;
         socket.bind(path)?;
-        // Nobody can connect before it listens.
+        // Nobody can connect before the socket listens.
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         Ok(Self { socket: Bound::Unix(socket.listen(BACKLOG)?), trusted: false })
     }
 
-    /// Whether it is one that only a mesh's proxy reaches.
+    /// Whether only the proxy of a mesh can reach it.
     pub fn is_trusted(&self) -> bool {
         self.trusted
     }
@@ -122,7 +122,7 @@ impl Listener {
         match &self.socket {
             Bound::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // Without this, throughput falls to a fiftieth.
+                // Without TCP_NODELAY the throughput is fifty times lower.
                 stream.set_nodelay(true)?;
                 stream.into_std().map(Accepted::Tcp)
             }
@@ -131,7 +131,7 @@ impl Listener {
     }
 }
 
-/// Whether nobody listens on the socket at `path`. One that is busy does not refuse.
+/// Whether nobody listens on the socket at `path`. A busy listener does not refuse a connection.
 fn refuses_connections(path: &Path) -> io::Result<bool> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

@@ -14,7 +14,7 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::telemetry::metrics::Format;
 
-/// How long a page is handed out before it is rendered anew: scrapers come every few seconds.
+/// How long a page is used before it is rendered again. Scrapers come every few seconds.
 const SHARED: Duration = Duration::from_secs(1);
 /// Pages in memory at most, while their readers have not taken them. Beyond, the latest is handed out, older than a second
 /// as it may be: connections end after about a minute.
@@ -26,13 +26,13 @@ pub(crate) type Render = Arc<dyn Fn(Format) -> String + Send + Sync>;
 /// The pages of metrics.
 pub(super) struct Pages {
     render: Render,
-    /// The latest of each format, and when it was rendered. Held while one is rendered.
+    /// The latest page of each format, and when it was rendered. Locked while a page is rendered.
     latest: Mutex<[Option<(Instant, Bytes)>; 2]>,
-    /// Pages that somebody holds.
+    /// The pages that a reader still holds.
     alive: Arc<AtomicUsize>,
 }
 
-/// A page, counted for as long as anybody holds it.
+/// A page, which is counted while a reader holds it.
 struct Page {
     text: String,
     alive: Arc<AtomicUsize>,
@@ -43,7 +43,7 @@ impl Pages {
         Self { render, latest: Mutex::default(), alive: Arc::default() }
     }
 
-    /// The metrics of this second, in this format.
+    /// The metrics in this format, at most one second old unless too many pages are unread.
     #[expect(clippy::expect_used, reason = "a panic while metrics are rendered is a bug, and ends this connection")]
     pub(super) async fn page(&self, format: Format) -> Bytes {
         let mut latest = self.latest.lock().await;

@@ -1,4 +1,4 @@
-//! Panics: told with their place and without their message, which can quote what a program was working on.
+//! Panics: the log gets their file and line, but not their message, since a message can quote payloads.
 
 use std::{
     cell::RefCell,
@@ -6,7 +6,7 @@ use std::{
 };
 
 thread_local! {
-    /// Where this thread panicked last.
+    /// The place of this thread's last panic.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -15,12 +15,12 @@ pub fn install() {
     panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
-        // A thread that ends has no place to keep it in.
+        // A thread that is ending can no longer store it.
         let _ = PLACE.try_with(|last| *last.borrow_mut() = place);
     }));
 }
 
-/// Where this thread panicked last: file and line; empty where that is not known.
+/// The place of this thread's last panic: file and line. Empty if it is not known.
 pub(super) fn last_place() -> String {
     PLACE.take()
 }

@@ -26,28 +26,28 @@ use crate::files::{MAX_FILE, ReadFile, reload::Reloaded};
 /// HTTP/2 in ALPN (RFC 9113, 3.1): the only protocol of gRPC.
 const H2: &[u8] = b"h2";
 
-/// Where certificates and key are, all in PEM.
+/// The files of certificates and key, all in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The server's own certificate first, then the CAs between it and the root.
     pub cert: PathBuf,
     /// The private key of the server's certificate, not encrypted.
     pub key: PathBuf,
-    /// The CAs of clients' certificates; with them each client must show one (mutual TLS).
+    /// The CAs of clients' certificates. With them each client must present a certificate (mutual TLS).
     pub client_ca: Option<PathBuf>,
 }
 
-/// Certificates and key, fit to be served.
+/// Checked certificates and key.
 pub struct Tls {
-    /// For `tokio_rustls::TlsAcceptor`.
+    /// The settings for `tokio_rustls::TlsAcceptor`.
     pub config: Arc<ServerConfig>,
     /// When the server's own certificate expires.
     pub not_after: DateTime<Utc>,
-    /// When the client CA that ends first expires.
+    /// The earliest expiry among the client CAs.
     pub client_ca_not_after: Option<DateTime<Utc>>,
 }
 
-/// Certificates and key that are served while their files change.
+/// Certificates and key that are replaced when their files change.
 pub type Served = Reloaded<Tls>;
 
 /// Refused certificates or key: every problem with its file's name, one in a line of text; never bytes of the files.
@@ -69,11 +69,11 @@ impl fmt::Display for TlsRefused {
 }
 
 impl Tls {
-    /// Reads certificates and key with `read` and checks that they serve: a key that fits, a certificate that is valid
-    /// now, CAs that can be used. Who may read the key's file is not looked at; mounted volumes often let everybody.
+    /// Reads certificates and key with `read`, and checks them: the key fits, the certificate is valid now, the CAs can be
+    /// used. The permissions of the key's file are not checked here, since mounted volumes often let everybody read.
     ///
     /// # Errors
-    /// Everything that makes the files unfit.
+    /// Every problem of the files.
     pub fn load(files: &TlsFiles, read: &ReadFile<'_>) -> Result<Self, TlsRefused> {
         let provider = Arc::new(ring::default_provider());
         let mut problems = Vec::new();
@@ -115,7 +115,7 @@ impl Tls {
     }
 }
 
-/// Whether the peer, its handshake done, agreed on HTTP/2.
+/// Whether the peer agreed on HTTP/2 in its handshake.
 pub fn negotiated_h2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(H2)
 }
@@ -123,7 +123,7 @@ pub fn negotiated_h2(connection: &ServerConnection) -> bool {
 const UNREADABLE: &str =
     "its first certificate cannot be read as an X.509 v3 one of a server; put the server's own certificate first";
 
-/// The certificates of `file`, and when the first one expires.
+/// The certificates of `file`, and the expiry of the first one.
 fn chain(file: &Path, read: &ReadFile<'_>) -> Result<(Vec<CertificateDer<'static>>, DateTime<Utc>), String> {
     let chain = certificates(file, read, "the server's own certificate first, then the CAs that lead to the root")?;
     let leaf = chain.first().ok_or(UNREADABLE)?;
@@ -136,13 +136,14 @@ fn chain(file: &Path, read: &ReadFile<'_>) -> Result<(Vec<CertificateDer<'static
     if now < not_before {
         let (from, now) = (text(not_before), text(now));
         return Err(format!(
-            "its first certificate is valid from {from} on, and the clock here says {now}; correct the clock, or give a certificate that is valid now"
+            "its first certificate is valid from {from} on, and the clock here says {now}; correct the clock, or give a \
+             certificate that is valid now"
         ));
     }
     Ok((chain, not_after))
 }
 
-/// From when until when a certificate is valid (RFC 5280, 4.1.2.5).
+/// The first and last instant at which a certificate is valid (RFC 5280, 4.1.2.5).
 fn validity(certificate: &CertificateDer<'_>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let certificate = Certificate::from_der(certificate).ok()?;
     let validity = certificate.tbs_certificate().validity();
@@ -165,10 +166,10 @@ fn key(file: &Path, read: &ReadFile<'_>, provider: &CryptoProvider) -> Result<Ar
     })
 }
 
-/// What checks the certificates of clients, and when the first CA expires.
+/// The verifier of clients' certificates, and the earliest expiry of a CA.
 type Clients = (Arc<dyn ClientCertVerifier>, Option<DateTime<Utc>>);
 
-/// What checks the certificates of clients against the CAs of `file`.
+/// The verifier that checks clients' certificates against the CAs of `file`.
 fn clients(file: &Path, read: &ReadFile<'_>, provider: &Arc<CryptoProvider>) -> Result<Clients, String> {
     let mut roots = RootCertStore::empty();
     let cas = certificates(file, read, "the CAs of clients' certificates")?;
@@ -182,7 +183,7 @@ fn clients(file: &Path, read: &ReadFile<'_>, provider: &Arc<CryptoProvider>) -> 
     Ok((verifier, first_to_expire))
 }
 
-/// The certificates of `file`, at least one; `wanted` says which belong into it.
+/// The certificates of `file`, at least one. `wanted` says which ones the file must hold.
 fn certificates(file: &Path, read: &ReadFile<'_>, wanted: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = read(file, MAX_FILE).map_err(|error| format!("cannot be read: {error}"))?;
     let certificates = CertificateDer::pem_slice_iter(&pem)
