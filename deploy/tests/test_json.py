@@ -9,10 +9,11 @@ import http.client
 import itertools
 import json
 import signal
+import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -123,13 +124,13 @@ def served(folder: Path, *arguments: object) -> Iterator[tuple[Shop, Service]]:
         f'[[caller]]\nname = "shop"\ntoken_sha256 = "{digest(TOKEN)}"\n'
         f'[[caller]]\nname = "operator"\ntoken_sha256 = "{digest(LIMITED)}"\nmethods = ["ListPairings"]\n'
     )
-    socket = folder / "calls.sock"
+    path = folder / "calls.sock"
     service = Service(
-        "--listen", f"unix:{socket}", "--keyring", folder / "keyring.toml", "--callers", folder / "callers.toml",
+        "--listen", f"unix:{path}", "--keyring", folder / "keyring.toml", "--callers", folder / "callers.toml",
         "--admin-listen", "127.0.0.1:0", "--kdf-threads", "1", *arguments,
     )
     files = {"/etc/envoy/redirect.pb": descriptor}
-    with service, Envoy("json", folder, [f"unix:{socket}"], files) as envoy:
+    with service, Envoy("json", folder, [f"unix:{path}"], files) as envoy:
         yield Shop(envoy.port, folder), service
 
 
@@ -261,8 +262,8 @@ def test_a_store_that_does_not_answer_is_told(tmp_path: Path) -> None:
         assert shop.refused("DecodeRedirect", request)["reason"] == "STORE_UNAVAILABLE"
 
 
-def flood(shop: Shop, calls: int, timeout: str, beside: Callable[[list[Future]], None] = lambda _: None) -> list[tuple[int, dict]]:
-    """Calls side by side that take a derivation each, with what else is done while they run."""
+def flood(shop: Shop, calls: int, timeout: str) -> list[tuple[int, dict]]:
+    """Calls side by side that take a derivation each."""
     begin, numbers = datetime.now(UTC).replace(microsecond=0), itertools.count()
 
     def one(_) -> tuple[int, dict] | None:
@@ -272,17 +273,12 @@ def flood(shop: Shop, calls: int, timeout: str, beside: Callable[[list[Future]],
             return shop.call("EncodeRedirect", {**members(), "aa_id": "aa@old", "issue_time": issued}, timeout)
 
     with ThreadPoolExecutor(100) as callers:
-        running = [callers.submit(one, number) for number in range(calls)]
-        beside(running)
-        return [answer for future in running if (answer := future.result())]
-
-
-def reasons(answers: list[tuple[int, dict]], reason: str) -> list[tuple[int, dict]]:
-    return [answer for answer in answers if reason in json.dumps(answer[1].get("details", ""))]
+        return [answer for answer in callers.map(one, range(calls)) if answer]
 
 
 def test_a_server_with_too_much_work_says_when_to_come_back(shop: Shop) -> None:
-    overloaded = reasons(flood(shop, 400, "30m"), "OVERLOADED")
+    answers = flood(shop, 400, "30m")
+    overloaded = [answer for answer in answers if "OVERLOADED" in json.dumps(answer[1].get("details", ""))]
     assert overloaded, "more than one thread derives in so short a time"
     for status, answer in overloaded:
         assert status == STATUS[answer["code"]] == 429
@@ -291,13 +287,17 @@ def test_a_server_with_too_much_work_says_when_to_come_back(shop: Shop) -> None:
 
 
 def test_a_server_that_ends_says_so_to_the_calls_that_it_cannot_finish(tmp_path: Path) -> None:
-    with served(tmp_path, "--drain-timeout", "0") as (shop, service):
-        def end(running: list[Future]) -> None:
-            wait_for("the first answers, while others wait", lambda: any(future.done() for future in running))
+    begun = 'grpc_server_started_total{grpc_type="unary",grpc_service="aa.redirect.v1.RedirectService",grpc_method="DecodeRedirect"} 1'
+    with socket.create_server(("127.0.0.1", 0)) as deaf, ThreadPoolExecutor() as callers:
+        # A decoding waits for a store that never answers.
+        store = ("--store", f"redis://127.0.0.1:{deaf.getsockname()[1]}", "--store-outage", "closed")
+        more = ("--store-timeout-milliseconds", "10000", "--drain-timeout", "1")
+        with served(tmp_path, *store, *more) as (shop, service):
+            request = {"aa_id": "aa@one", "url": sealed(shop)["url"]}
+            call = callers.submit(shop.refused, "DecodeRedirect", request)
+            wait_for("the call waits", lambda: begun in service.metrics())
             service.process.send_signal(signal.SIGTERM)
-
-        cut = reasons(flood(shop, 800, "10S", end), "NOT_READY")
-        assert cut and all(status == STATUS[answer["code"]] == 503 for status, answer in cut)
+            assert call.result()["reason"] == "NOT_READY"
 
 
 def test_what_is_no_call_is_refused_before_the_service(shop: Shop) -> None:
