@@ -1,7 +1,7 @@
 //! The format: seals and opens messages.
 //!
 //! Pure: no clock, no randomness, no I/O, and no other module of ours. A message is read in two steps, because dates,
-//! ids and lengths must be checked before a key is derived: an [`Envelope`] needs no key, [`open`] needs
+//! ids and lengths must be checked before a key is derived: an [`Envelope`] needs no key, [`open()`] needs
 //! one. Every repair is reported with its place ([`Deviations`]).
 
 #![forbid(unsafe_code)]

@@ -191,7 +191,7 @@ impl Walk<'_> {
         let Some((_, sealed)) = journey.sealed() else {
             return Err(End::Failed("the request is forgotten".to_owned()));
         };
-        let url = journey.faulty().map_or_else(|| format!("?{}", sealed.query), |(_, url)| url.to_owned());
+        let url = journey.faulty(Leg::Request).map_or_else(|| format!("?{}", sealed.query), |(_, url)| url.to_owned());
         let answer = if url.contains('#') {
             let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("url", &url).finish();
             self.post(&path, form).await

@@ -210,11 +210,11 @@ impl Journey {
         })
     }
 
-    /// The fault with which the request was sent last, and its URL.
-    pub(super) fn faulty(&self) -> Option<(Fault, &str)> {
-        let last = self.steps.iter().rev().find_map(|step| match &step.event {
-            Event::Faulty { leg: Leg::Request, fault, url } => Some(Some((*fault, &**url))),
-            Event::EncodeRedirect(_) => Some(None),
+    /// The fault with which the message of `leg` was sent last, and its URL.
+    pub(super) fn faulty(&self, leg: Leg) -> Option<(Fault, &str)> {
+        let last = self.steps.iter().rev().find_map(|step| match (&step.event, leg) {
+            (Event::Faulty { leg: of, fault, url }, leg) if *of == leg => Some(Some((*fault, &**url))),
+            (Event::EncodeRedirect(_), Leg::Request) | (Event::EncodeCallback(_), Leg::Callback) => Some(None),
             _ => None,
         });
         last.flatten()

@@ -76,8 +76,8 @@ fn a_user_id_decides_by_itself() {
         ("replay@alpha", 422, "NOT_EXPECTED"),
         ("hash-route@alpha", 422, "URL_MALFORMED"),
         ("reload@alpha", 200, "Opened before."),
-        ("base64-unpadded@alpha", 200, "BASE64_UNPADDED"),
-        ("second-question-mark@alpha", 200, "SECOND_QUESTION_MARK"),
+        ("base64-unpadded@alpha", 200, "<code>BASE64_UNPADDED</code>"),
+        ("second-question-mark@alpha", 200, "<code>SECOND_QUESTION_MARK</code>"),
         ("status-mismatch@alpha", 200, "treat this as a failure"),
     ] {
         let (back, _) = pages.journey("fiu@sandbox", "alpha-aa", userid, &[]);

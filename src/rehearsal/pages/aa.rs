@@ -79,11 +79,13 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
     let report = app.explain(url, None, Some(aa.clone())).await;
     match answer {
         Ok(opened) => {
-            let body = opened_page(number, &opened, report.as_ref());
+            let fault = faults::sent(app, number, Leg::Request);
+            let body = html! { (opened_page(number, &opened, report.as_ref())) (fault) };
             view::leaving(view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body))
         }
         Err(status) => {
-            let body = refused_page(&aa, number, &status, report.as_ref());
+            let fault = faults::sent(app, number, Leg::Request);
+            let body = html! { (refused_page(&aa, number, &status, report.as_ref())) (fault) };
             view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request is refused", &body)
         }
     }

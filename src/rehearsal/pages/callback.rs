@@ -9,6 +9,7 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
+    codec::url::Leg,
     diagnosis::Report,
     proto::{
         CallbackStatus, DecodeCallbackRequest, DecodeCallbackResponse, Deviation, ExpectedCallback,
@@ -22,7 +23,7 @@ use crate::{
     },
 };
 
-use super::{App, unknown, whole};
+use super::{App, faults, unknown, whole};
 
 /// What a browser brings back.
 pub(super) async fn arrive(State(app): App, Path(fiu): Path<String>, uri: Uri) -> Response {
@@ -65,6 +66,7 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
     let body = html! {
         h1 { (title) }
         (body)
+        (faults::sent(app, number, Leg::Callback))
         p {
             a href=(format!("/journeys/{number}")) { "This journey, with the calls in your language" } " · "
             a href=(format!("/fiu/{}", view::segment(&fiu))) { "Another request" }

@@ -4,7 +4,10 @@ use maud::{Markup, html};
 
 use crate::{
     codec::url::Leg,
-    rehearsal::fault::{Fault, Outcome},
+    rehearsal::{
+        Rehearsal,
+        fault::{Fault, Outcome},
+    },
 };
 
 /// A button for each fault of `leg`: one that sends the field `name` with the fault's name.
@@ -32,6 +35,13 @@ fn group(title: &str, faults: &[Fault], name: &str) -> Markup {
             }
         }
     }
+}
+
+/// The fault with which the message of `leg` was sent that has just arrived, if a desk sent it.
+pub(super) fn sent(app: &Rehearsal, number: u64, leg: Leg) -> Markup {
+    let journey = app.desks.calls.journeys.get(number);
+    let fault = journey.as_ref().and_then(|journey| journey.faulty(leg)).map(|(fault, _)| fault);
+    html! { @if let Some(fault) = fault { (note(fault, None)) } }
 }
 
 /// What a message was sent with, and what its receiver should see.

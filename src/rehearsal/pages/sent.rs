@@ -32,7 +32,7 @@ impl Sent {
         let keyring = app.desks.keyring.current();
         let pairing = keyring.pairings().find(|pairing| pairing.fiu == request.fiu_id && pairing.aa == *aa)?;
         let base = pairing.webview.clone().unwrap_or_else(|| app.site.desk(aa));
-        let (fault, url) = match journey.faulty() {
+        let (fault, url) = match journey.faulty(Leg::Request) {
             Some((fault, url)) => (Some(fault), url.to_owned()),
             None => (None, url::append(&base, &sealed.query)),
         };

@@ -78,7 +78,7 @@ fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
     format!(
         "sealed, err := client.EncodeCallback(ctx, redirect.EncodeCallbackRequest{{\n\tFIU: {}, AA: {},\n\
          \tRedirectURL: {},\n\tSecretID: {},\n\tCallback: redirect.Callback{{\n\t\tTxnID: {}, SessionID: {},\n\
-         \t\tUserID: {},\n\t\tStatus: {status}, ErrorCode: {},\n\t\tSrcRef: []string{{{}}},\n\t}},\n}})\n\
+         \t\tUserID: {},\n\t\tStatus: {status}, ErrorCode: {},\n\t\tSrcRef: []string{{{}}},{}\n\t}},\n}})\n\
          url := sealed.Location()",
         text(&request.fiu_id),
         text(&request.aa_id),
@@ -88,6 +88,7 @@ fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
         text(&callback.sessionid),
         text(&callback.userid),
         callback.errorcode,
-        texts(&callback.srcref)
+        texts(&callback.srcref),
+        if callback.extra.is_empty() { String::new() } else { format!(" Extra: {},", (STYLE.map)(&callback.extra)) }
     )
 }

@@ -75,7 +75,7 @@ fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
     };
     format!(
         "const sealed = await client.encodeCallback({{\n  fiuId: {},\n  aaId: {},\n  callback: {{\n    txnid: {},\n    \
-         sessionid: {},\n    userid: {},\n    status: {status},\n    errorcode: {},\n    srcref: [{}],\n  }},\n  \
+         sessionid: {},\n    userid: {},\n    status: {status},\n    errorcode: {},\n    srcref: [{}],{}\n  }},\n  \
          redirectUrl: {},\n  secretId: {},\n}});\nresponse.set('Location', sealed.location).sendStatus(303);",
         text(&request.fiu_id),
         text(&request.aa_id),
@@ -84,6 +84,11 @@ fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
         text(&callback.userid),
         callback.errorcode,
         texts(&callback.srcref),
+        if callback.extra.is_empty() {
+            String::new()
+        } else {
+            format!("\n    extra: {},", (STYLE.map)(&callback.extra))
+        },
         text(&request.redirect_url),
         text(&request.secret_id)
     )

@@ -75,7 +75,7 @@ fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
     };
     format!(
         "answer = client.encode_callback(\n    fiu_id={},\n    aa_id={},\n    callback=Callback(\n        txnid={},\n        \
-         sessionid={},\n        userid={},\n        status={status},\n        errorcode={},\n        srcref=[{}],\n    ),\n    \
+         sessionid={},\n        userid={},\n        status={status},\n        errorcode={},\n        srcref=[{}],{}\n    ),\n    \
          redirect_url={},\n    secret_id={},\n)\n# answer the browser: 303, Location: answer.location",
         text(&request.fiu_id),
         text(&request.aa_id),
@@ -84,6 +84,11 @@ fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
         text(&callback.userid),
         callback.errorcode,
         texts(&callback.srcref),
+        if callback.extra.is_empty() {
+            String::new()
+        } else {
+            format!("\n        extra={},", (STYLE.map)(&callback.extra))
+        },
         text(&request.redirect_url),
         text(&request.secret_id)
     )
