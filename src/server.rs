@@ -1,4 +1,4 @@
-//! The server: listeners, connections, and the services put together; a drain that ends.
+//! The server: it listens, serves connections with the services, and ends with a drain of limited time.
 
 use std::{
     future::Future,
@@ -46,7 +46,7 @@ use health::Readiness;
 use listener::Accepted;
 use workers::Workers;
 
-/// The services that health tells of.
+/// The services whose health is reported.
 const SERVICES: [&str; 4] = [
     SERVICE_NAME,
     "grpc.health.v1.Health",
@@ -54,44 +54,44 @@ const SERVICES: [&str; 4] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// Bytes of a request to reflection at most: it names a symbol or a file. Each stream can hold one that never ends.
+/// The most bytes of a request to reflection, which names a symbol or a file. Each stream can hold one unfinished request.
 const MAX_REFLECTION: usize = 4 * 1024;
-/// The last part of a drain, in which calls that did not end are answered before their connections are cut.
+/// The last part of a drain. Calls that are still running get an answer before their connections are cut.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// What a server may take and how long it may last.
+/// How much a server may hold, and its times.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; at this many the longest-idle one makes room for a new one.
+    /// The most connections at a time. At this number a new connection closes the one that has been idle the longest.
     pub max_connections: usize,
-    /// Bytes of calls that may be held at a time: requests that arrive, and answers that peers have not taken.
+    /// The most bytes of calls in memory at a time: requests that arrive, and answers that peers have not taken.
     pub max_held: usize,
-    /// How old a connection gets, give or take a tenth: so that callers find new replicas.
+    /// The age, within a tenth, at which a connection ends, so that callers find new replicas.
     pub max_connection_age: Duration,
-    /// How long a call may take, whatever deadline it names.
+    /// The longest time of a call, even if its own deadline is later.
     pub max_deadline: Duration,
-    /// How long it goes on serving after it was told to stop, so that those who route to it learn of it.
+    /// How long the server still serves after it was told to stop, so that load balancers notice.
     pub drain_delay: Duration,
-    /// How long calls in flight may then take.
+    /// How long calls in flight may take after that.
     pub drain_timeout: Duration,
 }
 
-/// What stands between a server's sockets and its services.
+/// TLS, callers and telemetry of a server.
 pub struct Edges {
-    /// Certificate and key; without them TCP is plain.
+    /// Certificate and key. `None` if TCP is without TLS.
     pub tls: Option<Arc<tls::Served>>,
-    /// Who may call; without them everybody who can connect.
+    /// Who may call. `None` if everybody who can connect may call.
     pub callers: Option<Arc<callers::Served>>,
-    /// Where calls are recorded.
+    /// Records the calls.
     pub telemetry: Arc<Telemetry>,
 }
 
-/// Where a server listens.
+/// The sockets of a server.
 #[derive(Default)]
 pub struct Listeners {
     /// For callers.
     pub calls: Vec<Listener>,
-    /// For operators and probes, without TLS or credentials.
+    /// For operators and probes; needs neither TLS nor credentials.
     pub admin: Option<Listener>,
 }
 
@@ -112,17 +112,17 @@ struct Shared<S> {
     limits: Limits,
     /// Calls of the redirect service in flight.
     calls: AtomicUsize,
-    /// Connections are to end.
+    /// True from the moment when connections must end.
     draining: CancellationToken,
-    /// Calls are to end.
+    /// True from the moment when calls must end.
     cut: CancellationToken,
 }
 
 impl<S: RedirectService> Services<S> {
-    /// The redirect service, [`crate::service::Redirects`] or another in its place, gRPC health and reflection (v1 and v1alpha).
+    /// The given redirect service (usually [`crate::service::Redirects`]), gRPC health, and reflection (v1 and v1alpha).
     ///
     /// # Errors
-    /// Where the embedded descriptors cannot be read.
+    /// If the embedded descriptors cannot be read.
     pub fn new(redirects: S, edges: Edges) -> Result<Self, tonic_reflection::server::Error> {
         let redirects = RedirectServiceServer::new(redirects).max_decoding_message_size(MAX_REQUEST);
         let readiness = Readiness::new();
@@ -130,7 +130,7 @@ impl<S: RedirectService> Services<S> {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-                // Not a service: lets grpcurl show the details of an error.
+                // This is not a service. With it grpcurl can show the details of an error.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
@@ -146,11 +146,11 @@ impl<S: RedirectService> Services<S> {
         Ok(Self { redirects, others, readiness, admin, edges })
     }
 
-    /// Serves on `listeners` until `stop` resolves; then drains: it says that it does not serve, goes on for the delay of
-    /// `limits`, takes no more connections, tells those that are open to end, and lets calls in flight end in time.
+    /// Serves on `listeners` until `stop` resolves, and then drains: health reports `NOT_SERVING`; after the delay of
+    /// `limits` the server accepts no new connections and asks the open ones to end; calls in flight may finish in time.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system cannot start a thread.
     pub async fn run(
         self,
         listeners: Listeners,
@@ -192,7 +192,7 @@ impl<S: RedirectService> Services<S> {
             tokio::select! {
                 () = &mut stop => break,
                 Some((connection, trusted)) = accepted.recv() => {
-                    // Where too many have not closed yet, it is dropped.
+                    // If too many connections have not closed yet, this one is dropped.
                     if let Some(place) = connections.enter() {
                         workers.spawn(connection::serve(connection, trusted, place, Arc::clone(&shared)));
                     }
@@ -211,7 +211,7 @@ impl<S: RedirectService> Services<S> {
     }
 }
 
-/// Tells the metrics how full the server is and whether it serves.
+/// Reports to the metrics how full the server is and whether it serves.
 fn observe<S: RedirectService>(shared: &Arc<Shared<S>>, readiness: &Readiness) {
     let metrics = &shared.edges.telemetry.metrics;
     let (ready, draining) = (readiness.clone(), readiness.clone());
@@ -226,14 +226,14 @@ fn observe<S: RedirectService>(shared: &Arc<Shared<S>>, readiness: &Readiness) {
     metrics.observe(Reading::Calls, read);
 }
 
-/// Hands over what `listener` accepts, until nobody takes it.
+/// Sends each connection of `listener` to `taker`, until the receiver is dropped.
 async fn accept(listener: Listener, taker: mpsc::Sender<(Accepted, bool)>) {
     while !taker.is_closed() {
         match listener.accept().await {
             Ok(connection) => drop(taker.send((connection, listener.trusted)).await),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
-                // Out of file descriptors, most likely: one must be closed first.
+                // Probably the process has no free file descriptor. One must close first.
                 sleep(Duration::from_millis(50)).await;
             }
         }

@@ -192,7 +192,7 @@ mod tests {
     use super::super::health;
     use super::*;
 
-    /// An admin port with these times, in milliseconds; the task that is it, its address, its readiness.
+    /// An admin port with these times in milliseconds: its task, its address, its readiness.
     async fn admin([first_request, life, grace]: [u64; 3]) -> (tokio::task::JoinHandle<()>, SocketAddr, Readiness) {
         let readiness = Readiness::new();
         let health = health::service(readiness.clone(), vec![]);
@@ -209,10 +209,10 @@ mod tests {
         (task, address, readiness)
     }
 
-    /// Time limits that no test reaches.
+    /// Time limits too long for a test to reach.
     const LONG: [u64; 3] = [600_000, 600_000, 600_000];
 
-    /// Everything that the port answers to `request` until it closes; what it had answered where it closes by a reset.
+    /// All that the port answers to `request` before it closes, or before it resets the connection.
     async fn answer(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -221,7 +221,7 @@ mod tests {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// Status line, and what follows the headers.
+    /// The status line with the headers, and the body.
     async fn page(address: SocketAddr, method: &str, path: &str) -> (String, String) {
         let answer = answer(address, &format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

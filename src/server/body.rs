@@ -1,7 +1,7 @@
 //! Whole bodies: a request is complete before it is read, and an answer is complete before its first byte leaves.
 //!
-//! Replaces `BodyExt::collect` of `http-body-util` with a `Full` and a `StreamBody` around what it collects, which cost an
-//! allocation or two more for each body.
+//! Replaces `BodyExt::collect`, `Full` and `StreamBody` of `http-body-util`, which need one or two more allocations for
+//! each body.
 
 use std::{
     pin::Pin,
@@ -18,8 +18,8 @@ use crate::service::error::Refusal;
 
 use super::connections::{Held, Holder};
 
-/// Bytes of a DATA frame that h2 copies beside the frames of other streams, so that all leave in one write. It sends a
-/// longer one in a write of its own where the transport is not vectored (`CHAIN_THRESHOLD_WITHOUT_VECTORED_IO`).
+/// The most bytes of a DATA frame that h2 copies beside the frames of other streams, so that all leave in one write. If the
+/// transport is not vectored, h2 sends a longer frame in its own write (`CHAIN_THRESHOLD_WITHOUT_VECTORED_IO`).
 const GATHERED: usize = 1023;
 /// The most bytes of an answer that is cut into such frames. For longer answers the copies and frame heads cost more than
 /// the writes.
@@ -66,8 +66,8 @@ impl Body for Answer {
     }
 }
 
-/// `response` with its whole body. The bytes count as held until the peer has taken them: tonic writes a body only when the
-/// peer has room.
+/// `response` with its whole body. The bytes count as held until the peer has taken them, since tonic writes a body only
+/// when the peer has room.
 pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder) -> Response<Answer> {
     let (head, mut body) = response.into_parts();
     let (mut gathered, mut trailers) = (Gathered::default(), None);
@@ -87,7 +87,7 @@ pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder
 /// dropped.
 ///
 /// # Errors
-/// If the body is longer, or if the peer breaks it off. In the second case nobody hears the answer.
+/// If the body is longer, or if the peer breaks it off. In the second case nobody receives the answer.
 pub(super) async fn arrived(mut body: Incoming, limit: usize, holder: &Holder) -> Result<(Bytes, Held), Refusal> {
     let (mut gathered, mut held) = (Gathered::default(), holder.take(0));
     while let Some(frame) = body.frame().await {

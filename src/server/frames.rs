@@ -1,7 +1,7 @@
 //! A transport that ends with an error if a frame of HTTP/2, or a header block of several frames, stays unfinished.
 //!
 //! Neither hyper nor h2 has such a limit: a peer that sends HEADERS without END_HEADERS and then nothing holds buffers until
-//! the age of its connection. This reads the nine bytes in front of each frame (RFC 9113, 4.1) as they pass.
+//! its connection reaches its age. This file reads the nine bytes in front of each frame (RFC 9113, 4.1) as they pass.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ const CONTINUATION: u8 = 0x9;
 /// The flag of the last frame of a block of headers.
 const END_HEADERS: u8 = 0x4;
 
-/// Bytes of a peer that begin with the head of a frame.
+/// A transport whose received bytes begin with the head of a frame.
 pub(super) struct Timed<Io> {
     io: Io,
     time: Duration,

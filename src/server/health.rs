@@ -31,8 +31,8 @@ impl Readiness {
         Self(Arc::new(watch::Sender::new(State::Starting)))
     }
 
-    /// Serves, or drains. Before it has first served, `false` changes nothing, and after [`Readiness::end_watches`]
-    /// neither does.
+    /// Sets whether the server serves (`true`) or drains (`false`). Before the first `true`, `false` changes nothing. After
+    /// [`Readiness::end_watches`] this method changes nothing.
     pub(crate) fn set_serving(&self, serving: bool) {
         self.0.send_if_modified(|state| {
             let next = match (*state, serving) {
@@ -63,8 +63,8 @@ impl Readiness {
         }
     }
 
-    /// Ends every watch, for good: each sends its last status, where that is new, and closes with `OK`. The server
-    /// counts as draining from here on.
+    /// Ends every watch: each sends its last status if that is new, and closes with `OK`. From this call on the server
+    /// counts as draining.
     pub(crate) fn end_watches(&self) {
         self.0.send_replace(State::Ended);
     }
@@ -122,7 +122,7 @@ enum State {
     Starting,
     Serving,
     Draining,
-    /// Draining, and watches end.
+    /// The server drains, and watches end.
     Ended,
 }
 
@@ -152,7 +152,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// The present status, or the next one that differs from the last one sent. `None` at the end.
+    /// The current status, or the next one that differs from the last one sent. `None` at the end.
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
             let state = *self.states.borrow_and_update();
@@ -193,7 +193,7 @@ mod tests {
 
     const SERVICE: &str = "a.Service";
 
-    /// A client of a server on a runtime and thread of its own, as a worker's is.
+    /// A client of a server that has its own runtime and thread, as a worker has.
     async fn client(readiness: &Readiness) -> HealthClient<Channel> {
         let server = service(readiness.clone(), vec![SERVICE]);
         let (sender, address) = tokio::sync::oneshot::channel::<SocketAddr>();
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn watch_tells_the_status_at_once_then_each_change_and_nothing_else() {
+    async fn a_watch_sends_the_status_at_once_and_then_only_changes() {
         let readiness = Readiness::new();
         let mut client = client(&readiness).await;
         for name in ["", "readiness", SERVICE] {
@@ -274,7 +274,7 @@ mod tests {
             assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing), "{name}");
             readiness.set_serving(true);
             assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving), "{name}");
-            // No message for this one: the next is the change after it.
+            // This one sends no message: the next message is the change after it.
             readiness.set_serving(true);
             readiness.set_serving(false);
             assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing), "{name}");
@@ -282,12 +282,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_watch_of_liveness_hears_of_no_drain() {
+    async fn a_watch_of_liveness_does_not_report_a_drain() {
         let readiness = Readiness::new();
         let mut client = client(&readiness).await;
         let mut liveness = watch(&mut client, LIVENESS).await;
         assert_eq!(next(&mut liveness).await, Some(ServingStatus::Serving));
-        // Beside it, so that each change has reached the server before the next.
+        // A second watch shows that each change has reached the server before the next one.
         let mut whole = watch(&mut client, "").await;
         assert_eq!(next(&mut whole).await, Some(ServingStatus::NotServing));
         for (serving, expected) in [(true, ServingStatus::Serving), (false, ServingStatus::NotServing)] {

@@ -15,7 +15,7 @@ const MAX_NAMES: usize = 4;
 
 /// The other end of a connection.
 pub(super) struct Peer {
-    /// Whether nobody on the way can read its bytes: TLS, a Unix socket, or this machine.
+    /// Whether nobody on the network can read its bytes: TLS, a Unix socket, or a peer on this machine.
     pub(super) private: bool,
     /// Whether it is the proxy of a mesh, which may name the caller.
     pub(super) trusted: bool,
@@ -32,8 +32,8 @@ pub(super) struct Unknown {
     pub(super) presented: Option<String>,
 }
 
-/// The caller that a call's credentials prove: the certificate's if one fits, else what a mesh's proxy forwards, else a
-/// bearer token if nobody between can have read it.
+/// The caller that a call's credentials prove: by its certificate if a caller has it, else by the identity that a mesh's
+/// proxy forwards, else by a bearer token if nobody on the network can have read it.
 pub(super) fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Unknown> {
     let unknown = |hint, presented| Unknown { hint, presented };
     let mut sans = peer.sans.clone();
@@ -69,7 +69,8 @@ fn digest(token: &[u8]) -> String {
     })
 }
 
-/// The names of a certificate, as `san` of the callers file has them: their form admits nothing that a log could break on.
+/// The names of a certificate in the form of `san` in the callers file. That form has no character that can break a log
+/// line.
 fn names(sans: &[San]) -> Option<String> {
     fn text(san: &San) -> &str {
         match san {

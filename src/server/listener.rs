@@ -1,5 +1,5 @@
-//! Sockets to accept from, and the sockets accepted: a connection is handed to the thread that serves it, so that it
-//! leaves the runtime that accepted it.
+//! Listening sockets and accepted sockets. An accepted socket moves from the runtime that accepted it to the thread that
+//! serves it.
 
 use std::{
     fs::{self, Permissions},
@@ -25,7 +25,7 @@ use tokio::{
 /// The most connections that may wait to be accepted. The kernel may lower it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
-/// The bytes of a peer, over any kind of socket.
+/// A connection to a peer, over any kind of socket.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -57,8 +57,8 @@ impl Listener {
         bind_tcp(address).map(|socket| Self { socket: Bound::Tcp(socket), trusted: false })
     }
 
-    /// Binds a Unix socket with these permissions (`0o660`: its owner and group may connect), within a runtime. A socket
-    /// that refuses connections, so that nobody listens on it any longer, is replaced; nothing else is.
+    /// Binds a Unix socket with these permissions (`0o660`: its owner and group may connect). Must be called within a
+    /// runtime. A socket on which nobody listens any longer is replaced; any other file stays.
     ///
     /// # Errors
     /// If another kind of file is there, and those of the system.
@@ -84,14 +84,14 @@ impl Listener {
         self.trusted
     }
 
-    /// The listener as one that only a mesh's proxy reaches: `x-forwarded-client-cert` counts on it, and TLS is the
-    /// proxy's business.
+    /// Marks the listener as one that only a mesh's proxy can reach: `x-forwarded-client-cert` counts on it, and the proxy
+    /// does the TLS.
     #[must_use]
     pub fn trusted(self) -> Self {
         Self { trusted: true, ..self }
     }
 
-    /// Where it listens, `host:port` or `unix:path`; the port of a TCP socket is the one that the system gave.
+    /// Its address, `host:port` or `unix:path`. The port is the real one, also if the system chose it.
     ///
     /// # Errors
     /// If the system does not say.
@@ -106,7 +106,7 @@ impl Listener {
         }
     }
 
-    /// The listener in the runtime that calls this, in place of the one that bound it.
+    /// Moves the listener from the runtime that bound it to the runtime that calls this.
     ///
     /// # Errors
     /// Those of the system.
@@ -141,7 +141,7 @@ fn refuses_connections(path: &Path) -> io::Result<bool> {
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     use tokio::net::TcpSocket;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // As the standard library does: a restart must not wait for the connections of the server before it.
+    // As the standard library does: a restart must not wait for the connections of the previous server.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -156,12 +156,12 @@ impl Accepted {
         }
     }
 
-    /// Whether TLS is spoken on it where the server has a certificate: the permissions of a Unix socket's file guard it.
+    /// Whether it uses TLS if the server has a certificate. A Unix socket does not: the permissions of its file protect it.
     pub(super) fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(_))
     }
 
-    /// The connection, in the runtime that calls this.
+    /// Moves the connection to the runtime that calls this.
     pub(super) fn adopt(self) -> io::Result<Box<dyn Stream>> {
         Ok(match self {
             Self::Tcp(stream) => Box::new(TcpStream::from_std(stream)?),

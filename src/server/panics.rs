@@ -10,12 +10,12 @@ thread_local! {
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// From now on a panic is one event of the log, with file and line, in place of a message on standard error.
+/// Makes every later panic one event of the log, with file and line, instead of a message on standard error.
 pub fn install() {
     panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
-        // A thread that is ending can no longer store it.
+        // A thread that is ending can no longer store the place.
         let _ = PLACE.try_with(|last| *last.borrow_mut() = place);
     }));
 }

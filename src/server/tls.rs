@@ -1,7 +1,7 @@
-//! TLS of the server: certificates are read and checked whole before they are used.
+//! TLS of the server: all files are read and checked before any of them is used.
 //!
-//! No session is resumed: each connection, and with a client CA each client's certificate, is checked by what is trusted
-//! at that moment. Connections of gRPC are long, so little is lost.
+//! No session is resumed: each new connection, and each client's certificate if clients need one, is checked with the files
+//! of that moment. Connections of gRPC are long, so this costs little.
 
 use std::{
     fmt,
@@ -50,7 +50,7 @@ pub struct Tls {
 /// Certificates and key that are replaced when their files change.
 pub type Served = Reloaded<Tls>;
 
-/// Refused certificates or key: every problem with its file's name, one in a line of text; never bytes of the files.
+/// Refused certificates or key. The text has one line for each problem, with the file's name, and never bytes of the files.
 #[derive(Debug, Error)]
 pub struct TlsRefused {
     problems: Vec<(PathBuf, String)>,

@@ -113,7 +113,8 @@ fn every_unfit_file_is_named_at_once_and_nothing_of_it_is_shown() {
     let refused = refusal(&damaged(&cert), &damaged(&key), Some(&damaged(&cert)));
     assert_eq!(refused.lines().count(), 3, "{refused}");
     assert!(!refused.contains(&body(&key)) && !refused.contains(&body(&cert)), "{refused}");
-    // PEM that is whole around what is no certificate and no key.
+    // Complete PEM whose content is neither a certificate nor a key.
+
     let hollow = |what: &str| format!("-----BEGIN {what}-----\nAAAA\n-----END {what}-----\n");
     let refused = refusal(&hollow("CERTIFICATE"), &hollow("PRIVATE KEY"), Some(&hollow("CERTIFICATE")));
     assert_eq!(refused.lines().count(), 3, "{refused}");

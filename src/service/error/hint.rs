@@ -35,7 +35,7 @@ impl CallerHint {
             }
             Self::NotABearerToken => "`authorization` is not `Bearer` and a token, once; send it in that form",
             Self::TokenOverPlaintext => {
-                "a token counts only over TLS, a Unix socket or loopback, and this connection is none of them; call over TLS, \
+                "a token counts only over TLS, a Unix socket or loopback, and this connection uses another way; call over TLS, \
                  and replace this token, which others may have read"
             }
             Self::UnknownToken => {
