@@ -27,7 +27,7 @@ mod san;
 pub use rpc::Rpc;
 pub use san::{San, peer_sans};
 
-/// Callers that are served while their file changes.
+/// Callers that are replaced when their file changes.
 pub type Served = Reloaded<Callers>;
 
 /// The headers with credentials are malformed, so the caller is unknown.
@@ -35,7 +35,7 @@ pub type Served = Reloaded<Callers>;
 #[error("the headers that carry credentials are malformed")]
 pub struct Malformed;
 
-/// Somebody who may call.
+/// A backend that may call.
 pub struct Caller {
     /// A unique name for logs: 1 to 128 bytes without control characters.
     pub name: Arc<str>,
@@ -50,7 +50,7 @@ impl Caller {
         self.methods.as_ref().is_none_or(|methods| methods.contains(&rpc))
     }
 
-    /// Whether the caller may use, or learn of, the pairing of these two.
+    /// Whether the caller may use the pairing of this FIU and AA. Callers learn nothing of other pairings.
     pub fn may_use(&self, fiu: &str, aa: &str) -> bool {
         self.fiu.as_ref().is_none_or(|ids| ids.contains(fiu)) && self.aa.as_ref().is_none_or(|ids| ids.contains(aa))
     }
@@ -87,7 +87,7 @@ impl Callers {
         file::load(path, read)
     }
 
-    /// The caller whose certificate has `sans`: the first name that belongs to a caller decides.
+    /// The caller whose certificate has `sans`. The first name that belongs to a caller decides.
     pub fn by_sans(&self, sans: &[San]) -> Option<&Arc<Caller>> {
         sans.iter().find_map(|san| self.by_san.get(san))
     }

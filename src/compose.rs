@@ -34,13 +34,13 @@ const LAST_SPANS: Duration = Duration::from_secs(2);
 /// File descriptors that are not for connections: files, signals, runtimes, the admin port.
 const OTHER_FILES: u64 = 128;
 
-/// Why a server does not start, or ends without success.
+/// Why a server does not start, or why it ends with a failure.
 #[derive(Debug, Error)]
 pub enum Failure {
     /// The settings cannot be used.
     #[error("{0}")]
     Settings(#[from] BadSettings),
-    /// The system does not give what a server needs.
+    /// The system refuses something that a server needs, such as a port or a thread.
     #[error("{0}")]
     System(#[from] io::Error),
     /// The embedded descriptors cannot be read.
@@ -51,7 +51,7 @@ pub enum Failure {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If the settings cannot be used, or the system does not give what a server needs.
+/// If the settings cannot be used, or the system refuses something that a server needs.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let loaded = load(settings)?;
     let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
@@ -74,11 +74,12 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// No core file, in which secrets would be, whatever `core_pattern` says, and no other process of the same user that reads
-/// the memory or the environment. A system that refuses keeps what was set for the process.
+/// Protects the secrets in memory: the system writes no core file, whatever `core_pattern` says, and other processes of
+/// the same user cannot read the memory or the environment. If the system refuses, the old setting stays.
 fn keep_memory_private() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    // A program that `core_pattern` pipes to gets the memory of a process that can be dumped despite that limit.
+    // The limit does not stop a program behind a pipe in `core_pattern`: it gets the memory of any process that is
+    // dumpable.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
@@ -168,7 +169,7 @@ fn bind_one(address: &Address, unix_mode: u32) -> io::Result<Listener> {
     })
 }
 
-/// The limits of the server, if `files` may be open for connections.
+/// The limits of a server that may open this many `files` for connections.
 fn limits(settings: &Settings, files: Option<u64>) -> Limits {
     let capacity = Capacity::of(capacity::memory_limit());
     let wanted = settings.max_connections.map_or(capacity.connections, u64::from);

@@ -54,7 +54,8 @@ const SERVICES: [&str; 4] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// The most bytes of a request to reflection, which names a symbol or a file. Each stream can hold one unfinished request.
+/// The most bytes of a request to reflection, which names a symbol or a file. Each stream can hold one unfinished
+/// request.
 const MAX_REFLECTION: usize = 4 * 1024;
 /// The last part of a drain. Calls that are still running get an answer before their connections are cut.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -119,7 +120,8 @@ struct Shared<S> {
 }
 
 impl<S: RedirectService> Services<S> {
-    /// The given redirect service (usually [`crate::service::Redirects`]), gRPC health, and reflection (v1 and v1alpha).
+    /// The given redirect service (usually [`crate::service::Redirects`]), gRPC health, and reflection (v1 and
+    /// v1alpha).
     ///
     /// # Errors
     /// If the embedded descriptors cannot be read.
@@ -147,7 +149,8 @@ impl<S: RedirectService> Services<S> {
     }
 
     /// Serves on `listeners` until `stop` resolves, and then drains: health reports `NOT_SERVING`; after the delay of
-    /// `limits` the server accepts no new connections and asks the open ones to end; calls in flight may finish in time.
+    /// `limits` the server accepts no new connections and asks the open ones to end; calls in flight may finish in
+    /// time.
     ///
     /// # Errors
     /// If the system cannot start a thread.

@@ -1,5 +1,5 @@
-//! What operators see of the calls: metrics, one log event for each call, trace spans. Never a payload, a user id or a
-//! secret.
+//! What operators see of the calls: metrics, one log event for each call, and trace spans. They never hold a payload, a
+//! user id or a secret.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Everything that is served from files, loaded and checked before a port is bound.
+//! Loads and checks all files of a server before it binds a port.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -55,7 +55,7 @@ pub enum BadSettings {
     Sandbox(Vec<Problem>),
 }
 
-/// What is served from files, loaded and checked.
+/// The content of all files, loaded and checked.
 pub struct Loaded {
     /// The pairings.
     pub keyring: Arc<keyring::Served>,
@@ -63,9 +63,9 @@ pub struct Loaded {
     pub callers: Option<Arc<callers::Served>>,
     /// Certificate and key.
     pub tls: Option<Arc<tls::Served>>,
-    /// What is remembered of messages; connects to no store yet.
+    /// The memory of messages. It has not connected to a store yet.
     pub memory: Arc<Memory>,
-    /// What an operator should look at.
+    /// Problems that do not stop the server, for an operator.
     pub warnings: Vec<Warning>,
 }
 
@@ -87,7 +87,7 @@ pub fn load(settings: &Settings) -> Result<Loaded, BadSettings> {
     load_with(settings, keyring::load_with)
 }
 
-/// [`load`] for a check where the keyring's secrets may be absent: [`keyring::load_without_secrets`].
+/// [`load`] for a check in which secrets of the keyring may be absent: [`keyring::load_without_secrets`].
 ///
 /// # Errors
 /// If the settings cannot be used.
@@ -104,7 +104,7 @@ fn load_with(settings: &Settings, load_file: LoadKeyring) -> Result<Loaded, BadS
     let mut warnings = [warnings::exposed(settings), warnings::misspelt()].concat();
     let file = settings.keyring.keyring.as_deref().unwrap_or(Path::new("embedded"));
     warnings.extend(Warning::of(file, found));
-    // Behind the keyring itself come the files of its secrets.
+    // The keyring comes first, and then the files of its secrets.
     warnings.extend(warnings::readable(keyring.files().get(1..).unwrap_or_default(), "a secret"));
     let callers = settings.callers.clone().map(|path| {
         let (callers, found) = Reloaded::load("callers", {
@@ -163,7 +163,7 @@ fn check_sandbox(settings: &Settings) -> Result<(), BadSettings> {
     }
 }
 
-/// The memory of this process, or the one that it shares.
+/// The memory of this process, or the one that it shares with other replicas.
 fn memory(settings: &Settings) -> Result<Memory, BadStore> {
     if settings.store.is_empty() {
         return Ok(Memory::default());

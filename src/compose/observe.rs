@@ -45,7 +45,7 @@ pub(super) fn readings(telemetry: &Arc<Telemetry>, exchange: &Arc<Exchange>, tls
     if let Some(tls) = tls.cloned() {
         // A certificate that ended before 1970 is expired, which 0 says as well.
         let seconds = |end: DateTime<Utc>| u64::try_from(end.timestamp()).unwrap_or(0);
-        // With or without client CAs is a setting, which no reload changes.
+        // A setting says whether there are client CAs. A reload does not change it.
         if tls.current().client_ca_not_after.is_some() {
             let tls = Arc::clone(&tls);
             let expiry = move || tls.current().client_ca_not_after.map_or(0, seconds);
@@ -55,7 +55,7 @@ pub(super) fn readings(telemetry: &Arc<Telemetry>, exchange: &Arc<Exchange>, tls
     }
 }
 
-/// What the memory counts of its store, which it has.
+/// The counts of the store. The memory must have a store.
 #[allow(clippy::cast_precision_loss, reason = "a float is what the format has")]
 #[expect(clippy::expect_used, reason = "a memory has a store from its start to its end, or none")]
 fn store(memory: &Memory) -> StoreReading {
@@ -71,7 +71,7 @@ fn store(memory: &Memory) -> StoreReading {
     }
 }
 
-/// Notes checks and counts reloads; after one of the keyring, forgets what belongs to pairings and secrets that are gone.
+/// Counts checks and reloads. After a reload of the keyring it forgets pairings and secrets that are no longer there.
 pub(super) fn reloads(
     telemetry: &Arc<Telemetry>,
     keys: &Arc<KdfPool>,

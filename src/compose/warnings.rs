@@ -1,4 +1,4 @@
-//! What a server is warned of at its start, and `check` with it: what is open by accident, secrets that others can read,
+//! The warnings of a server at its start, and of `check`: what may be open by accident, secrets that others can read,
 //! and variables of the environment that look like misspelt settings.
 
 use std::{
@@ -16,22 +16,22 @@ use crate::{
 
 /// The permission of everybody else to read a file.
 const OTHERS_READ: u32 = 0o004;
-/// How many letters a variable may differ from a setting's to be taken for a misspelt one.
+/// A variable whose name differs from that of a setting by up to this many letters counts as misspelt.
 const MISSPELT: usize = 2;
 
-/// Something to look at, that keeps no server from its start.
+/// A problem that does not stop the server from starting.
 #[derive(Clone, Debug)]
 pub struct Warning {
-    /// The file that it is about; `None` if it is about the settings.
+    /// The file with the problem; `None` if the settings have it.
     pub file: Option<PathBuf>,
-    /// The line there, counted from 1.
+    /// The line in the file, counted from 1.
     pub line: Option<usize>,
     /// What is wrong and what to do.
     pub text: String,
 }
 
 impl Warning {
-    /// What was found in a file that is served all the same.
+    /// A warning about a file that is accepted.
     pub(super) fn of(file: &Path, found: Vec<Problem>) -> impl Iterator<Item = Self> {
         found.into_iter().map(|Problem { line, text }| Self { file: Some(file.to_owned()), line, text })
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What the settings open that may be meant to be closed.
+/// Warnings about what the settings leave open, perhaps by accident.
 pub(super) fn exposed(settings: &Settings) -> Vec<Warning> {
     let mut found = Vec::new();
     let beyond = settings.listen.iter().find(|address| !address.is_local());
@@ -93,7 +93,7 @@ pub(super) fn exposed(settings: &Settings) -> Vec<Warning> {
     found.into_iter().map(Warning::settings).collect()
 }
 
-/// The one of `files`, which hold `what`, that others can read, and how many more there are.
+/// The first of `files` (they hold `what`) that others can read, and how many more such files there are.
 pub(super) fn readable(files: &[PathBuf], what: &str) -> Option<Warning> {
     let open = |file: &&PathBuf| file.metadata().is_ok_and(|metadata| metadata.mode() & OTHERS_READ != 0);
     let mut open = files.iter().filter(open);
@@ -106,7 +106,7 @@ pub(super) fn readable(files: &[PathBuf], what: &str) -> Option<Warning> {
     Some(Warning { file: Some(first.clone()), line: None, text })
 }
 
-/// The variables of the environment that are nearly a setting's.
+/// The variables of the environment whose names are nearly that of a setting.
 pub(super) fn misspelt() -> Vec<Warning> {
     let command = Settings::augment_args(Command::new("aa-redirect"));
     let known: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();

@@ -1,6 +1,6 @@
 //! The admin port: `/livez`, `/readyz`, `/metrics` over HTTP/1.1 and HTTP/2, and gRPC health, all without TLS or
-//! credentials. It answers from the start of the process to its end, also during a drain. It has a thread of its own, so
-//! that its work takes no time from calls.
+//! credentials. It answers from the start of the process to its end, also during a drain. It has a thread of its own,
+//! so that its work takes no time from calls.
 
 use std::{
     collections::VecDeque,

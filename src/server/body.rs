@@ -18,11 +18,11 @@ use crate::service::error::Refusal;
 
 use super::connections::{Held, Holder};
 
-/// The most bytes of a DATA frame that h2 copies beside the frames of other streams, so that all leave in one write. If the
-/// transport is not vectored, h2 sends a longer frame in its own write (`CHAIN_THRESHOLD_WITHOUT_VECTORED_IO`).
+/// The most bytes of a DATA frame that h2 copies beside the frames of other streams, so that all leave in one write. If
+/// the transport is not vectored, h2 sends a longer frame in its own write (`CHAIN_THRESHOLD_WITHOUT_VECTORED_IO`).
 const GATHERED: usize = 1023;
-/// The most bytes of an answer that is cut into such frames. For longer answers the copies and frame heads cost more than
-/// the writes.
+/// The most bytes of an answer that is cut into such frames. For longer answers the copies and frame heads cost more
+/// than the writes.
 const MAX_CUT: usize = 8 * 1024;
 
 /// The body of an answer.
@@ -66,8 +66,8 @@ impl Body for Answer {
     }
 }
 
-/// `response` with its whole body. The bytes count as held until the peer has taken them, since tonic writes a body only
-/// when the peer has room.
+/// `response` with its whole body. The bytes count as held until the peer has taken them, since tonic writes a body
+/// only when the peer has room.
 pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder) -> Response<Answer> {
     let (head, mut body) = response.into_parts();
     let (mut gathered, mut trailers) = (Gathered::default(), None);

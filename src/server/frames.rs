@@ -1,7 +1,8 @@
 //! A transport that ends with an error if a frame of HTTP/2, or a header block of several frames, stays unfinished.
 //!
-//! Neither hyper nor h2 has such a limit: a peer that sends HEADERS without END_HEADERS and then nothing holds buffers until
-//! its connection reaches its age. This file reads the nine bytes in front of each frame (RFC 9113, 4.1) as they pass.
+//! Neither hyper nor h2 has such a limit: a peer that sends HEADERS without END_HEADERS and then nothing holds buffers
+//! until its connection reaches its age. This file reads the nine bytes in front of each frame (RFC 9113, 4.1) as they
+//! pass.
 
 use std::{
     io,

@@ -1,7 +1,7 @@
 //! gRPC health (`grpc.health.v1`): `Check` and `Watch` as the specification describes them. A drain ends the watches.
 //!
-//! The service of tonic-health answers `SERVING` for `""` from its start, and `NOT_FOUND` to a watch of an unknown service.
-//! Its messages have no `List`, which therefore is `UNIMPLEMENTED`.
+//! The service of tonic-health answers `SERVING` for `""` from its start, and `NOT_FOUND` to a watch of an unknown
+//! service. Its messages have no `List`, which therefore is `UNIMPLEMENTED`.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -31,8 +31,8 @@ impl Readiness {
         Self(Arc::new(watch::Sender::new(State::Starting)))
     }
 
-    /// Sets whether the server serves (`true`) or drains (`false`). Before the first `true`, `false` changes nothing. After
-    /// [`Readiness::end_watches`] this method changes nothing.
+    /// Sets whether the server serves (`true`) or drains (`false`). Before the first `true`, `false` changes nothing.
+    /// After [`Readiness::end_watches`] this method changes nothing.
     pub(crate) fn set_serving(&self, serving: bool) {
         self.0.send_if_modified(|state| {
             let next = match (*state, serving) {

@@ -32,8 +32,8 @@ pub(super) struct Unknown {
     pub(super) presented: Option<String>,
 }
 
-/// The caller that a call's credentials prove: by its certificate if a caller has it, else by the identity that a mesh's
-/// proxy forwards, else by a bearer token if nobody on the network can have read it.
+/// The caller that a call's credentials prove: by its certificate if a caller has it, else by the identity that a
+/// mesh's proxy forwards, else by a bearer token if nobody on the network can have read it.
 pub(super) fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Unknown> {
     let unknown = |hint, presented| Unknown { hint, presented };
     let mut sans = peer.sans.clone();

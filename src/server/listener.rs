@@ -1,5 +1,5 @@
-//! Listening sockets and accepted sockets. An accepted socket moves from the runtime that accepted it to the thread that
-//! serves it.
+//! Listening sockets and accepted sockets. An accepted socket moves from the runtime that accepted it to the thread
+//! that serves it.
 
 use std::{
     fs::{self, Permissions},
@@ -84,8 +84,8 @@ impl Listener {
         self.trusted
     }
 
-    /// Marks the listener as one that only a mesh's proxy can reach: `x-forwarded-client-cert` counts on it, and the proxy
-    /// does the TLS.
+    /// Marks the listener as one that only a mesh's proxy can reach: `x-forwarded-client-cert` counts on it, and the
+    /// proxy does the TLS.
     #[must_use]
     pub fn trusted(self) -> Self {
         Self { trusted: true, ..self }
@@ -156,7 +156,8 @@ impl Accepted {
         }
     }
 
-    /// Whether it uses TLS if the server has a certificate. A Unix socket does not: the permissions of its file protect it.
+    /// Whether it uses TLS if the server has a certificate. A Unix socket does not: the permissions of its file protect
+    /// it.
     pub(super) fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(_))
     }

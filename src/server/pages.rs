@@ -1,5 +1,5 @@
-//! `/metrics` of the admin port. A thread of its own renders one page at a time, and all scrapers of one second share it. So
-//! many scrapers, or scrapers that do not read their answer, cost no more than a few copies.
+//! `/metrics` of the admin port. A thread of its own renders one page at a time, and all scrapers of one second share
+//! it. So many scrapers, or scrapers that do not read their answer, cost no more than a few copies.
 
 use std::{
     sync::{
@@ -16,8 +16,8 @@ use crate::telemetry::metrics::Format;
 
 /// How long a page is used before it is rendered again. Scrapers come every few seconds.
 const SHARED: Duration = Duration::from_secs(1);
-/// The most pages in memory that readers have not taken yet. At this number readers get the latest page, even if it is older
-/// than a second. It is freed soon, since connections end after about a minute.
+/// The most pages in memory that readers have not taken yet. At this number readers get the latest page, even if it is
+/// older than a second. It is freed soon, since connections end after about a minute.
 const MAX_ALIVE: usize = 4;
 
 /// Renders all metrics.

@@ -1,7 +1,7 @@
 //! TLS of the server: all files are read and checked before any of them is used.
 //!
-//! No session is resumed: each new connection, and each client's certificate if clients need one, is checked with the files
-//! of that moment. Connections of gRPC are long, so this costs little.
+//! No session is resumed: each new connection, and each client's certificate if clients need one, is checked with the
+//! files of that moment. Connections of gRPC are long, so this costs little.
 
 use std::{
     fmt,
@@ -50,7 +50,8 @@ pub struct Tls {
 /// Certificates and key that are replaced when their files change.
 pub type Served = Reloaded<Tls>;
 
-/// Refused certificates or key. The text has one line for each problem, with the file's name, and never bytes of the files.
+/// Refused certificates or key. The text has one line for each problem, with the file's name, and never bytes of the
+/// files.
 #[derive(Debug, Error)]
 pub struct TlsRefused {
     problems: Vec<(PathBuf, String)>,
@@ -69,8 +70,8 @@ impl fmt::Display for TlsRefused {
 }
 
 impl Tls {
-    /// Reads certificates and key with `read`, and checks them: the key fits, the certificate is valid now, the CAs can be
-    /// used. The permissions of the key's file are not checked here, since mounted volumes often let everybody read.
+    /// Reads certificates and key with `read`, and checks them: the key fits, the certificate is valid now, the CAs can
+    /// be used. The permissions of the key's file are not checked here, since mounted volumes often let everybody read.
     ///
     /// # Errors
     /// Every problem of the files.

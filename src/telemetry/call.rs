@@ -89,7 +89,7 @@ impl Call {
         self.note(|notes| notes.caller = Some(Arc::clone(name)));
     }
 
-    /// Notes what a caller that is not known presented, in a form in which the callers file would name it.
+    /// Notes the identity that an unknown caller presented, in the form of the callers file.
     pub fn note_presented(&self, presented: Option<String>) {
         self.note(|notes| notes.presented = presented);
     }
@@ -104,7 +104,7 @@ impl Call {
         });
     }
 
-    /// Counts now minus the date of a message whose pairing was noted.
+    /// Counts the age (now minus the date) of a message whose pairing was noted.
     pub fn note_date_skew(&self, skew: TimeDelta) {
         self.note(|notes| {
             if let Some(pairing) = &notes.pairing {
@@ -135,7 +135,7 @@ impl Call {
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
         let exported = self.export(code, duration, &notes);
         let sampled = self.parent.as_ref().filter(|parent| parent.is_sampled()).map(SpanContext::trace_id);
-        // A trace that nobody samples leads nowhere.
+        // An exemplar of a trace that is not sampled would lead to nothing.
         self.count(code, duration, &notes, exported.or(sampled));
         let trace_id = exported.or(self.parent.as_ref().map(SpanContext::trace_id));
         self.log(code, duration, &notes, trace_id);
@@ -171,7 +171,7 @@ impl Call {
     /// The trace of the span that is exported.
     fn export(&self, code: Code, duration: Duration, notes: &Notes) -> Option<TraceId> {
         let parent = self.parent.as_ref();
-        // Probes would be more lines than calls.
+        // Probes would write more lines than calls.
         let tracer = self.telemetry.tracer.as_ref().filter(|_| self.method.is_redirect());
         tracer.and_then(|tracer| {
             let end = SystemTime::now();

@@ -1,7 +1,7 @@
 //! The metrics for Prometheus: the `grpc_server_*` names that dashboards know, and our own under `aa_redirect_`. The
 //! interface and the keyring limit the labels.
 //!
-//! To count a call takes a few atomic additions on counters that exist from the start.
+//! Counting a call takes a few atomic additions on counters that exist from the start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,7 +35,7 @@ use readings::Readings;
 pub use store::StoreReading;
 pub use text::Format;
 
-/// What is reloaded while the server runs.
+/// Files that are reloaded while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Source {
@@ -54,7 +54,7 @@ impl Source {
 pub enum Cause {
     /// The peer closed it.
     Peer,
-    /// It was old.
+    /// It reached its age.
     Age,
     /// There were too many connections, or this one held the most memory.
     Cap,
@@ -62,7 +62,7 @@ pub enum Cause {
     Drain,
     /// The handshake of TLS or HTTP/2 failed.
     Handshake,
-    /// It failed.
+    /// The connection failed.
     Error,
 }
 
@@ -149,7 +149,7 @@ impl Metrics {
         let mut all = String::new();
         // Writing to a string does not fail.
         let _ = encoding::text::encode(&mut all, &self.registry);
-        // The format allows no sum for a histogram with bounds below zero, because the sum could fall.
+        // The format forbids the sum of a histogram with bounds below zero, because such a sum could fall.
         let lines = all.split_inclusive('\n').filter(|line| !line.starts_with("aa_redirect_date_skew_seconds_sum"));
         let page: String = lines.collect();
         match format {
@@ -158,12 +158,12 @@ impl Metrics {
         }
     }
 
-    /// From now on `read` gives this value. A value without `read` is not among the metrics.
+    /// Sets the source of this value. A value without a source is left out of the metrics.
     pub fn observe(&self, reading: Reading, read: impl Fn() -> u64 + Send + Sync + 'static) {
         self.readings.set(reading, read);
     }
 
-    /// Counts a PBKDF2 derivation that waited so long for a thread.
+    /// Counts a PBKDF2 derivation that waited this long for a thread.
     pub fn derivation_waited(&self, wait: Duration) {
         self.derivation_wait.observe(i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX));
     }
@@ -173,28 +173,28 @@ impl Metrics {
         self.pairings.merge();
     }
 
-    /// From now on `read` tells the fingerprint of the keyring in effect.
+    /// Sets the source of the fingerprint of the current keyring.
     pub fn observe_keyring(&self, read: impl Fn() -> String + Send + Sync + 'static) {
         self.keyring.observe(Box::new(read));
     }
 
-    /// From now on `read` tells of the shared store; without it, nothing of it is among the metrics.
+    /// Sets the source of the counts of the shared store. Without a source they are left out of the metrics.
     pub fn observe_store(&self, read: impl Fn() -> StoreReading + Send + Sync + 'static) {
         self.store.observe(Box::new(read));
     }
 
-    /// Counts a reload: `applied`, or refused, so that the old content stays.
+    /// Counts a reload: applied, or refused if `applied` is false. After a refused reload the old content stays.
     pub fn reloaded(&self, source: Source, applied: bool) {
         let counts = &self.reloads[source as usize];
         if applied { &counts.applied } else { &counts.refused }.inc();
     }
 
-    /// Notes that a check of the files ended at this second of the Unix epoch, whatever it found.
+    /// Notes the second of the Unix epoch at which a check of the files ended, with any result.
     pub fn checked(&self, source: Source, at: i64) {
         self.reloads[source as usize].checked.set(at);
     }
 
-    /// Notes whether what the files of a source hold cannot be served.
+    /// Notes whether the current files of a source are refused.
     pub fn failing(&self, source: Source, failing: bool) {
         self.reloads[source as usize].failing.set(failing.into());
     }

@@ -33,7 +33,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// The variables that say where spans go. The first one that is not empty counts.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-/// The file of the CAs of an `https` collector, in PEM; without it the system's count (`SSL_CERT_FILE`).
+/// The file of the CAs of an `https` collector, in PEM. Without it the CAs of the system count (`SSL_CERT_FILE`).
 const CA: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 /// The files of the certificate and key with which spans are sent, in PEM.
 const OWN: [&str; 2] = ["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
@@ -51,11 +51,11 @@ pub enum BadTracing {
     /// A file of certificates cannot be read.
     #[error("{name}: {path} cannot be read: {error}")]
     File {
-        /// The variable that names it.
+        /// The variable that names the file.
         name: &'static str,
-        /// Its path.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// Why the file cannot be read.
         error: std::io::Error,
     },
     /// The system cannot start a thread.
@@ -76,7 +76,7 @@ pub struct Tracer {
 /// Spans on their way.
 #[derive(Debug, Default)]
 struct Count {
-    /// Ended, and not yet in the hands of the exporter.
+    /// Ended, and not yet given to the exporter.
     waiting: AtomicUsize,
     /// Not exported: too many waited, or the collector did not take them.
     lost: AtomicU64,
@@ -93,10 +93,10 @@ impl Tracer {
         Self::from_variables(&|name| env::var(name).ok())
     }
 
-    /// A tracer as [`Tracer::from_environment`] makes it, from variables that `read` tells.
+    /// [`Tracer::from_environment`], with variables that `read` returns.
     ///
     /// # Errors
-    /// As with [`Tracer::from_environment`].
+    /// As for [`Tracer::from_environment`].
     pub fn from_variables(read: &Read<'_>) -> Result<Option<Self>, BadTracing> {
         let endpoint = ENDPOINTS.iter().find_map(|name| given(read, name));
         endpoint.map(|endpoint| Self::new(&endpoint, read)).transpose()
@@ -153,7 +153,7 @@ impl Tracer {
         if !span.is_recording() {
             return None;
         }
-        // The SDK drops spans without a count where its own queue, which is as long, has no room.
+        // The SDK does not count the spans that it drops if its own queue is full. That queue is as long as ours.
         if self.count.waiting.fetch_add(1, Relaxed) >= self.queue {
             self.count.waiting.fetch_sub(1, Relaxed);
             self.count.lost.fetch_add(1, Relaxed);
@@ -219,7 +219,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Exporter {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        // Before the first export nobody shares it.
+        // Before the first export there are no other owners.
         if let Some(collector) = Arc::get_mut(&mut self.collector) {
             collector.set_resource(resource);
         }
@@ -234,8 +234,8 @@ fn given(read: &Read<'_>, name: &str) -> Option<String> {
     read(name).filter(|value| !value.is_empty())
 }
 
-/// What the spans are of: the service with its version, and this process among its replicas, unless the environment
-/// says it.
+/// The resource of the spans: the service with its version, and the id of this process, unless the environment sets
+/// them.
 fn resource(read: &Read<'_>) -> Resource {
     let attributes = given(read, "OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let missing = |name: &str| !attributes.split(',').any(|pair| pair.split('=').next().map(str::trim) == Some(name));
@@ -252,7 +252,7 @@ fn resource(read: &Read<'_>) -> Resource {
     resource.build()
 }
 
-/// How an `https` collector is trusted, and who sends to it.
+/// The CAs that an `https` collector is checked with, and the certificate with which this process sends.
 fn tls(read: &Read<'_>) -> Result<ClientTlsConfig, BadTracing> {
     let file = |name: &'static str| {
         given(read, name)

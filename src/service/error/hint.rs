@@ -35,8 +35,8 @@ impl CallerHint {
             }
             Self::NotABearerToken => "`authorization` is not `Bearer` and a token, once; send it in that form",
             Self::TokenOverPlaintext => {
-                "a token counts only over TLS, a Unix socket or loopback, and this connection uses another way; call over TLS, \
-                 and replace this token, which others may have read"
+                "a token counts only over TLS, a Unix socket or loopback, and this connection uses another way; call over \
+                 TLS, and replace this token, which others may have read"
             }
             Self::UnknownToken => {
                 "its callers file has no such token; send the right one, or add `token_sha256` to the file, as the server's \

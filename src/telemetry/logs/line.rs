@@ -1,7 +1,7 @@
 //! The line of a call: exactly one, whatever the values hold, and the same as `tracing-subscriber` would write.
 //!
-//! Replaces the formatters of `tracing-subscriber` for this one event, which each call writes: `docs/performance.md` says
-//! by how much it wins. All other events stay with the library.
+//! Replaces the formatters of `tracing-subscriber` for this one event, which each call writes. `docs/performance.md`
+//! has the gain. The library formats all other events.
 
 use std::fmt::{self, Debug, Write};
 
@@ -17,7 +17,7 @@ use tracing_subscriber::{
 
 use super::Format;
 
-/// The target of the events that tell of a call.
+/// The target of the events that describe a call.
 pub(crate) const CALL: &str = concat!(env!("CARGO_CRATE_NAME"), "::call");
 
 /// Writes the lines of calls itself, and those of all other events with the library's formatter.
@@ -83,7 +83,7 @@ fn write_timestamp(out: &mut impl Write, now: DateTime<Utc>) -> fmt::Result {
     out.write_str(std::str::from_utf8(&text).expect("a timestamp is ASCII"))
 }
 
-/// Writes the fields of an event in their order; a field without a value does not come here.
+/// Writes the fields of an event in their order. The library leaves out fields without a value.
 struct Fields<'a, 'w> {
     out: &'a mut Writer<'w>,
     format: Format,
@@ -99,7 +99,7 @@ impl Visit for Fields<'_, '_> {
         self.write(field, |out, _| write!(out, "{value}"));
     }
 
-    /// What is no text and no count: the message, and what is to be shown in a form of its own.
+    /// Values that are neither text nor a count: the message, and values with their own form.
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.write(field, |out, format| {
             let text = format!("{value:?}");
@@ -119,7 +119,7 @@ impl Fields<'_, '_> {
         }
     }
 
-    /// What stands before a value. Names are literals of this program and need no escapes.
+    /// Writes the text before a value. Names are literals of this program and need no escapes.
     fn write_name(&mut self, name: &str) -> fmt::Result {
         match self.format {
             Format::Json => {
@@ -137,12 +137,12 @@ impl Fields<'_, '_> {
     }
 }
 
-/// Whether a byte stands for itself in both forms.
+/// Whether a byte needs no escape in either form.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// `value` between quotes, with escapes for all that is not visible: as Rust writes a string, or as JSON does.
+/// `value` between quotes, with escapes for invisible characters, in the syntax of Rust or of JSON.
 fn write_quoted(out: &mut Writer<'_>, format: Format, value: &str) -> fmt::Result {
     if value.bytes().all(is_plain) {
         out.write_char('"')?;
@@ -156,7 +156,7 @@ fn write_quoted(out: &mut Writer<'_>, format: Format, value: &str) -> fmt::Resul
             for c in value.chars() {
                 match c {
                     '"' | '\\' => write!(out, "\\{c}")?,
-                    // Some readers take the last two for line ends, which they are in JavaScript.
+                    // Some readers take the last two for line ends, as JavaScript does.
                     _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
                         write!(out, "\\u{:04x}", u32::from(c))?;
                     }

@@ -1,8 +1,8 @@
 //! Log lines on their way out: a bounded buffer that never makes a caller wait, and a thread that writes it.
 //!
-//! Replaces `tracing-appender` (lossy), which costs a call 1 to 17 % more processor time: its channel takes an allocation
-//! and a wake-up for each line, where lines that come together leave here in one write. To measure it, build the program
-//! with the library in its place and run `cargo bench --bench load -- --against PATH`.
+//! Replaces `tracing-appender` (lossy), which costs a call 1 to 17 % more processor time: its channel needs an
+//! allocation and a wake-up for each line. This queue writes lines that come together in one write. To measure it,
+//! build the program with the library in its place and run `cargo bench --bench load -- --against PATH`.
 
 use std::{
     io::{self, Write},
@@ -21,7 +21,7 @@ const WAITING: usize = 4 << 20;
 /// How long lines gather after a write, so that a busy server wakes the thread at most a hundred times a second.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// Takes lines. A clone takes them for the same thread.
+/// Takes lines. Clones share one queue and its thread.
 #[derive(Clone)]
 pub(super) struct Queue(Arc<Shared>);
 
@@ -142,7 +142,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    /// Hands over what it is to write, one write at a time, and stalls until that is taken.
+    /// Sends each write through a channel, and stalls until the test takes it.
     struct Slow(mpsc::SyncSender<Vec<u8>>);
 
     impl Write for Slow {
@@ -187,7 +187,7 @@ mod tests {
         let (out, written) = mpsc::sync_channel(0);
         let queue = Queue::start(Slow(out)).unwrap();
         let line = vec![b'x'; 1 << 16];
-        // Nobody reads: if anything waited, this test would not end.
+        // Nobody reads. If a caller waited, this test would not end.
         for _ in 0..1000 {
             (&queue).write_all(&line).unwrap();
         }

@@ -1,4 +1,4 @@
-//! What is counted of each call: by method and code, by reason, by the scheme of its pairing, by its caller.
+//! Counts calls by method and code, by reason, by the scheme of the pairing, and by caller.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,11 +29,11 @@ pub(crate) struct Ended<'a> {
     pub(crate) duration: Duration,
     /// Why it was refused.
     pub(crate) reason: Option<ErrorReason>,
-    /// The scheme of its pairing, once that was known.
+    /// The scheme of its pairing; `None` if the call ended before the pairing was known.
     pub(crate) scheme: Option<Scheme>,
     /// The caller's name in the callers file.
     pub(crate) caller: Option<&'a Arc<str>>,
-    /// The trace that has a span of it.
+    /// The trace with the span of this call.
     pub(crate) trace: Option<TraceId>,
 }
 
@@ -51,9 +51,9 @@ struct CallCounts {
     /// By code.
     handled: Vec<Counter>,
     handling: Histogram,
-    /// By reason; empty for a method that refuses nothing itself.
+    /// By reason; empty for a method that has no refusals of its own.
     refusals: Vec<Counter>,
-    /// By scheme; empty for a method that uses none.
+    /// By scheme; empty for a method that uses no pairing.
     schemes: Vec<(Scheme, Histogram)>,
 }
 

@@ -1,7 +1,8 @@
-//! The latest trace of each bucket of a method's duration, for OpenMetrics: from a slow bucket of a graph to a trace of it.
+//! The latest trace of each bucket of a method's duration, for OpenMetrics. It leads from a slow bucket in a graph to a
+//! trace.
 //!
-//! The library lets nobody but its own histogram, which takes a lock that all threads share, make an exemplar. So they are written
-//! into the page here.
+//! In the library only its own histogram can make exemplars, and that takes a lock that all threads share. So this file
+//! writes them into the page.
 
 use std::{
     fmt::Write,
@@ -14,7 +15,7 @@ use opentelemetry::trace::TraceId;
 use super::histogram::HANDLING;
 use crate::telemetry::method::Method;
 
-/// A bucket for each bound, and one for what is over the last.
+/// A bucket for each bound, and one for values over the last bound.
 const BUCKETS: usize = HANDLING.len() + 1;
 
 pub(super) struct Exemplars([[Mutex<Option<Exemplar>>; BUCKETS]; Method::ALL.len()]);
@@ -31,12 +32,12 @@ impl Exemplars {
         Self(std::array::from_fn(|_| std::array::from_fn(|_| Mutex::default())))
     }
 
-    /// Keeps `trace` for the bucket of a call of `method` that took so long.
+    /// Keeps `trace` for the bucket of a call of `method` that took this time.
     #[expect(clippy::cast_precision_loss, reason = "a float is what the format has")]
     pub(super) fn note(&self, method: Method, nanoseconds: i64, trace: TraceId) {
         let bucket = HANDLING.partition_point(|&bound| bound < nanoseconds);
         let exemplar = Exemplar { trace, seconds: nanoseconds as f64 / 1e9, time: SystemTime::now() };
-        // Where another thread writes, one of the two is as good.
+        // If another thread writes at this moment, its trace is as good.
         if let Ok(mut kept) = self.0[method as usize][bucket].try_lock() {
             *kept = Some(exemplar);
         }

@@ -6,13 +6,13 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, metri
 
 type Read = Box<dyn Fn() -> String + Send + Sync>;
 
-/// Reads when metrics are asked for.
+/// Reads the value when metrics are requested.
 #[derive(Default)]
 pub(super) struct Fingerprint(OnceLock<Read>);
 
 impl Fingerprint {
     pub(super) fn observe(&self, read: Read) {
-        // The first one stays.
+        // Only the first reader is kept.
         let _ = self.0.set(read);
     }
 }

@@ -1,6 +1,7 @@
 //! The counts of each pairing. The keyring limits the labels: only its pairings have counts.
 //!
-//! Replaces `Family` of `prometheus-client`, which hashes all labels for each count; [`super::histogram`] has the figures.
+//! Replaces `Family` of `prometheus-client`, which hashes all labels for each count; [`super::histogram`] has the
+//! figures.
 
 use std::{
     collections::HashMap,
@@ -23,7 +24,7 @@ use crate::codec::{Deviation, Deviations, url::Leg};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// To both sides of now, up to five minutes: the window is 180 seconds by default.
+/// Bounds before and after now, up to five minutes. The default window is 180 seconds.
 const SKEW: [i64; 15] = [
     -300 * SECOND,
     -180 * SECOND,
@@ -95,7 +96,7 @@ impl PairingCounts {
         }
     }
 
-    /// Adds the counts of another pairing; those of its secrets without their ids.
+    /// Adds the counts of another pairing. The counts of its secrets lose their ids.
     fn add(&self, other: &Self) {
         let add = |(cell, more): (&AtomicU64, &AtomicU64)| {
             cell.fetch_add(more.load(Relaxed), Relaxed);
@@ -145,7 +146,7 @@ type ByFiu = HashMap<Box<str>, HashMap<Box<str>, Arc<PairingCounts>>>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pairings {
     met: Arc<RwLock<ByFiu>>,
-    /// Whether they are shown as one.
+    /// Whether the metrics show all pairings as one.
     merged: Arc<AtomicBool>,
 }
 
@@ -162,7 +163,7 @@ impl Pairings {
         Arc::clone(of_fiu.entry(aa.into()).or_insert_with(|| Arc::new(PairingCounts::new(fiu, aa))))
     }
 
-    /// From now on all are shown as one.
+    /// Shows all pairings as one from now on.
     pub(crate) fn merge(&self) {
         self.merged.store(true, Relaxed);
     }

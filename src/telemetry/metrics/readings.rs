@@ -1,4 +1,4 @@
-//! Values that other modules count.
+//! Values that other modules count and the metrics show.
 
 use std::{
     fmt,
@@ -95,7 +95,7 @@ type Read = Box<dyn Fn() -> u64 + Send + Sync>;
 pub(super) struct Readings(Arc<[OnceLock<Read>; Reading::ALL.len()]>);
 
 impl Readings {
-    /// From now on `read` gives this value. A second `read` for the same value changes nothing.
+    /// Sets the source of this value. A second source for the same value changes nothing.
     pub(super) fn set(&self, reading: Reading, read: impl Fn() -> u64 + Send + Sync + 'static) {
         let _ = self.0[reading as usize].set(Box::new(read));
     }

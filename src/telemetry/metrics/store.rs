@@ -8,27 +8,28 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-/// What the memory counts of the store.
+/// The counts of the store.
 pub struct StoreReading {
-    /// Whether it answers.
+    /// Whether the store answers.
     pub is_up: bool,
     /// How often each operation had each outcome: operation, outcome, count.
     pub operations: Vec<(&'static str, &'static str, u64)>,
-    /// How many operations took up to this time in seconds, and longer than the one before; ascending, the last infinite.
+    /// Upper bounds in seconds, ascending, the last one infinite; each with the number of operations that took up to
+    /// this time and longer than the bound before.
     pub times: Vec<(f64, u64)>,
-    /// How long all operations took together, in seconds.
+    /// The sum of the times of all operations, in seconds.
     pub total: f64,
 }
 
 type Read = Box<dyn Fn() -> StoreReading + Send + Sync>;
 
-/// Reads when metrics are asked for.
+/// Reads the counts when metrics are requested.
 #[derive(Default)]
 pub(super) struct Store(OnceLock<Read>);
 
 impl Store {
     pub(super) fn observe(&self, read: Read) {
-        // The first one stays.
+        // Only the first reader is kept.
         let _ = self.0.set(read);
     }
 }

@@ -1,4 +1,5 @@
-//! The two text forms of a page of metrics: Prometheus's own (version 0.0.4), which every scraper reads, and OpenMetrics
+//! The two text forms of a page of metrics: Prometheus's own (version 0.0.4), which every scraper reads, and
+//! OpenMetrics
 //! 1.0, which has exemplars. The library writes the second alone; the first is made from it here.
 
 /// A text form.
@@ -11,8 +12,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The form for an `Accept` header: OpenMetrics if the header names it with at least the quality of plain text, else
-    /// plain text.
+    /// The form for an `Accept` header: OpenMetrics if the header names it with at least the quality of plain text,
+    /// else plain text.
     pub fn accepted(accept: Option<&str>) -> Self {
         let Some(accept) = accept else { return Self::Plain };
         let open = quality(accept, &["application/openmetrics-text"]);
@@ -38,7 +39,7 @@ fn quality(accept: &str, types: &[&str]) -> f32 {
             return None;
         }
         let given = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        // A quality that is no number counts as none.
+        // A quality that is not a number counts as absent.
         given.map_or(Some(1.0), |given| given.parse().ok())
     });
     qualities.fold(0.0, f32::max)

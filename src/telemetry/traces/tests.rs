@@ -207,7 +207,8 @@ fn an_absent_collector_delays_nothing() {
     for _ in 0..10_000 {
         Call::begin(&telemetry, &HeaderMap::new(), PATH).end(Code::Ok);
     }
-    // All but those that wait were lost, for want of room: none ever leaves.
+    // No span ever leaves. All except those that wait found no room.
+
     let lost = lost(&telemetry);
     assert!((1.0..=10_000.0).contains(&lost), "{lost}");
     telemetry.shutdown(LONG);
