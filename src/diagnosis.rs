@@ -1,6 +1,7 @@
 //! Says everything about one message: its contents, the answer of the service, and what the sender did wrong.
 //!
-//! For the operator who holds the secrets, offline: it says what the service must not say. `inspect` prints it. What the service would answer comes from [`Exchange::open`], which the service asks too.
+//! For the operator who holds the secrets, offline: it says what the service must not say. `inspect` prints it. What
+//! the service would answer comes from [`Exchange::open`], which the service asks too.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -32,10 +33,10 @@ use members::Listed;
 use paste::Pasted;
 use recipes::{Found, Search};
 
-/// What is asked.
+/// The input of a diagnosis.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
-    /// The URL or query string, as somebody pasted it.
+    /// The pasted URL or query string.
     pub text: &'a str,
     /// Only pairings of this FIU, if it is named.
     pub fiu: Option<&'a str>,
@@ -116,7 +117,7 @@ impl Report {
         }
     }
 
-    /// Adds what needs no key to see.
+    /// Adds everything that can be read without a key.
     fn envelope(&mut self, envelope: &Envelope, now: DateTime<Utc>) {
         let readings = envelope.date.readings().into_iter().map(|(digits, instant)| Reading {
             digits,
@@ -211,7 +212,7 @@ impl Report {
     }
 }
 
-/// How far a message came that is refused.
+/// The step at which a message was refused.
 fn step(refused: Refused) -> u8 {
     match refused {
         Refused::PairingUnknown(_) | Refused::PairingAmbiguous | Refused::TooLong => 0,

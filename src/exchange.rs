@@ -1,7 +1,7 @@
 //! Opening and sealing one message: pairing, window, memory, keys, codec, verdict.
 //!
-//! The service and `inspect` both ask here, so they cannot disagree. [`Exchange::open`] tells every step of its decision;
-//! a [`Witness`] sees the steps as they are made and says whether to go on after a refusal.
+//! The service and `inspect` both use this module, so they cannot disagree. [`Exchange::open`] returns every step of
+//! its decision. A [`Witness`] sees each step at once and says whether to go on after a refusal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,12 +50,12 @@ impl Exchange {
         Self { keys, memory, ticks: Ticks::default() }
     }
 
-    /// What derives its keys.
+    /// The pool that derives its keys.
     pub fn keys(&self) -> &Arc<KdfPool> {
         &self.keys
     }
 
-    /// What it remembers of messages.
+    /// Its memory of messages.
     pub fn memory(&self) -> &Arc<Memory> {
         &self.memory
     }
@@ -119,8 +119,8 @@ pub enum Refused {
     /// The pairing refuses reopenings, and the message was opened before, first at this instant.
     #[error("the message was opened before, and the pairing refuses reopenings")]
     AlreadyOpened(DateTime<Utc>),
-    /// What must be remembered of the message cannot be now: the shared store does not answer, or the memory of first
-    /// openings is full. Nothing was noted.
+    /// The memory cannot note the message now: the shared store does not answer, or the memory of first openings is
+    /// full. Nothing was noted.
     #[error("what must be remembered of the message cannot be now")]
     StoreUnavailable,
     /// The sealed message would not fit into a URL.

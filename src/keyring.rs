@@ -32,7 +32,7 @@ pub use sandbox::{rehearsal, sandbox};
 
 pub use crate::files::problem::{Problem, Refused};
 
-/// A keyring that is served while its files change.
+/// A keyring that is replaced when its files change.
 pub type Served = Reloaded<Keyring>;
 
 /// One FIU and one AA that share secrets.
@@ -52,9 +52,10 @@ pub struct Pairing {
     pub redirect_hosts: HostRules,
     /// At least one. The first is the primary one.
     pub secrets: Vec<Secret>,
-    /// The failures of one date and last block before such messages are refused undecrypted. 0: no limit.
+    /// How many messages with one date and last block may fail before such messages are refused undecrypted. 0: no
+    /// limit.
     pub failure_budget: u32,
-    /// What becomes of a message that was opened before.
+    /// What happens to a message that was opened before.
     pub reopen: Reopen,
     /// For how long one date may be written in several messages. Zero: never.
     pub date_reuse: TimeDelta,
@@ -79,10 +80,10 @@ pub struct Secret {
     pub id: String,
     /// Whether it only decodes.
     pub decode_only: bool,
-    /// Names the secret in caches: no other secret of this process has it.
+    /// Names the secret in caches. No other secret of this process has this number.
     pub(crate) serial: u64,
     value: SecretSlice<u8>,
-    /// Whether its bytes are random, since those of the file were not to be had: only for a check.
+    /// Whether its bytes are random because its file or variable was absent. Only a check uses such a secret.
     pub is_stand_in: bool,
 }
 
@@ -92,7 +93,7 @@ impl Secret {
         Self { id, decode_only, serial, value: value.into(), is_stand_in: false }
     }
 
-    /// In place of a secret that is not to be had. Nothing that exists opens under it.
+    /// A random secret in place of one that is absent. No existing message opens under it.
     fn stand_in(id: String, decode_only: bool) -> Self {
         let random: [u8; 32] = rand::random();
         Self { is_stand_in: true, ..Self::new(id, decode_only, random.to_vec()) }
@@ -133,7 +134,7 @@ pub enum Unpicked {
     Ambiguous,
 }
 
-/// All pairings of a server, by ids and handles. A look-up costs the same for ten and ten thousand.
+/// All pairings of a server, by ids and handles. A look-up takes the same time for ten pairings and for ten thousand.
 #[derive(Debug, Default)]
 pub struct Keyring {
     /// By FIU id and AA id, in that order.
@@ -171,20 +172,21 @@ impl Keyring {
         self.pairings.values()
     }
 
-    /// The pairings behind (`fiu`, `aa`) in that order.
+    /// The pairings after (`fiu`, `aa`) in that order.
     pub fn pairings_after(&self, fiu: String, aa: String) -> impl Iterator<Item = &Arc<Pairing>> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.pairings.range((Excluded((fiu, aa)), Unbounded)).map(|(_, pairing)| pairing)
     }
 
-    /// The pairing of an FIU that sends a user with `handle`, which is in lower case: see [`crate::codec::form::handle`].
+    /// The pairing of an FIU that sends a user with `handle`, which is in lower case: see
+    /// [`crate::codec::form::handle`].
     pub fn by_handle(&self, fiu: &str, handle: &str) -> Option<&Arc<Pairing>> {
         self.by_fiu.get(fiu)?.by_handle.get(handle)
     }
 
-    /// Tells keyrings apart by the ids of their pairings and secrets and by the states of secrets; of the secrets themselves
-    /// it tells nothing. Replicas with the same fingerprint encode and decode under the same secret ids. 16 hexadecimal
-    /// digits.
+    /// The fingerprint, 16 hexadecimal digits: a hash of the ids of pairings and secrets and of the states of secrets.
+    /// It says nothing about the secrets themselves. Replicas with the same fingerprint encode and decode under the
+    /// same secret ids.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         // An id holds no control character.
@@ -202,12 +204,12 @@ impl Keyring {
         self.by_fiu.get(fiu).is_some_and(|fiu| fiu.by_other.contains_key(aa))
     }
 
-    /// Whether a pairing of this FIU is held that is `usable`.
+    /// Whether the keyring has a `usable` pairing of this FIU.
     pub fn knows_fiu(&self, fiu: &str, usable: impl Fn(&Pairing) -> bool) -> bool {
         self.by_fiu.get(fiu).is_some_and(|fiu| fiu.by_other.values().any(|pairing| usable(pairing)))
     }
 
-    /// Whether a pairing of this AA is held that is `usable`.
+    /// Whether the keyring has a `usable` pairing of this AA.
     pub fn knows_aa(&self, aa: &str, usable: impl Fn(&Pairing) -> bool) -> bool {
         self.by_aa.get(aa).is_some_and(|aa| aa.by_other.values().any(|pairing| usable(pairing)))
     }
@@ -215,7 +217,7 @@ impl Keyring {
     /// The pairing of `fiu` with `aa` among those that are `usable`. If `aa` is empty, the only pairing of `fiu`.
     ///
     /// # Errors
-    /// Where none or several fit.
+    /// If no pairing fits, or several do.
     pub fn of_fiu(&self, fiu: &str, aa: &str, usable: impl Fn(&Pairing) -> bool) -> Result<&Arc<Pairing>, Unpicked> {
         pick(&self.by_fiu, fiu, aa, usable)
     }
@@ -223,7 +225,7 @@ impl Keyring {
     /// The pairing of `aa` with `fiu` among those that are `usable`. If `fiu` is empty, the only pairing of `aa`.
     ///
     /// # Errors
-    /// Where none or several fit.
+    /// If no pairing fits, or several do.
     pub fn of_aa(&self, aa: &str, fiu: &str, usable: impl Fn(&Pairing) -> bool) -> Result<&Arc<Pairing>, Unpicked> {
         pick(&self.by_aa, aa, fiu, usable)
     }

@@ -40,7 +40,7 @@ const MAX_REMEMBERED: Duration = Duration::from_mins(10);
 const SWEEP: Duration = Duration::from_secs(10);
 /// The lowest priority: calls of the other scheme find a core at once.
 const NICENESS: i32 = 10;
-/// What a call has left to do when its key is there: decrypt, wait for a tick of 5 ms, answer.
+/// The time that a call needs after its key is derived: to decrypt, wait for a tick of 5 ms, and answer.
 const REST: Duration = Duration::from_millis(10);
 /// The least time after which to try again.
 const LEAST_RETRY: Duration = Duration::from_millis(5);
@@ -49,7 +49,7 @@ const LEAST_RETRY: Duration = Duration::from_millis(5);
 pub struct KdfPool {
     shared: Arc<Shared>,
     keys: Arc<Cache<Name, Remembered>>,
-    /// When the derivations that somebody waits for will be done, about.
+    /// An estimate of when the derivations that callers wait for will be done.
     expected: Mutex<HashMap<Name, Instant>>,
     /// The lowest serial of a secret whose keys are kept.
     oldest: AtomicU64,
@@ -74,7 +74,7 @@ struct Shared {
     on_wait: OnceLock<OnWait>,
 }
 
-/// Hears for how long a derivation waited.
+/// Is called with the time for which a derivation waited.
 type OnWait = Box<dyn Fn(Duration) + Send + Sync>;
 
 struct Job {
@@ -82,7 +82,7 @@ struct Job {
     secret: usize,
     date: String,
     queued: Instant,
-    /// When the key must be there to be of use; `None` if it always is.
+    /// When the key must be derived to be useful; `None` if it is always useful.
     by: Option<Instant>,
     reply: oneshot::Sender<Key>,
 }
@@ -137,7 +137,7 @@ impl KdfPool {
         Ok(Self { shared, keys, expected: Mutex::default(), oldest: AtomicU64::default(), ahead: Mutex::default() })
     }
 
-    /// Drops the keys of secrets that were loaded before those of `keyring`, and keeps no more of them.
+    /// Drops the keys of secrets that were loaded before those of `keyring`. Later keys of such secrets are not kept.
     pub fn forget_before(&self, keyring: &Keyring) {
         let secrets = keyring.pairings().flat_map(|pairing| &pairing.secrets);
         // Without a secret there is no key to keep.
@@ -158,7 +158,8 @@ impl KdfPool {
         first
     }
 
-    /// From now on `hear` is told for how long each derivation waited for a thread. The first one stays.
+    /// Sets the function that is called with the time for which each derivation waited for a thread. Only the first one
+    /// is kept.
     pub fn on_wait(&self, hear: impl Fn(Duration) + Send + Sync + 'static) {
         let _ = self.shared.on_wait.set(Box::new(hear));
     }
@@ -183,8 +184,8 @@ impl KdfPool {
         self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// How many derivations were refused since the pool began, because the queue had no room or they would have come too
-    /// late.
+    /// How many derivations were refused since the pool began, because the queue had no room or they would have come
+    /// too late.
     pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
@@ -194,8 +195,8 @@ impl KdfPool {
         self.keys.len()
     }
 
-    /// The PBKDF2 key of one of the pairing's secrets for `date`, for a call that ends at `deadline`. Simultaneous and later
-    /// requests share one derivation. If every caller has gone before its turn, it is not derived at all.
+    /// The PBKDF2 key of one of the pairing's secrets for `date`, for a call that ends at `deadline`. Simultaneous and
+    /// later requests share one derivation. If every caller has gone before its turn, it is not derived at all.
     ///
     /// # Errors
     /// At once if the queue has no room or the key would come too late; later if the job had to make room for another
@@ -248,7 +249,7 @@ async fn in_time(by: Option<Instant>, key: oneshot::Receiver<Key>) -> Option<Key
     }
 }
 
-/// The note that a derivation is on its way, until it ends in whatever way.
+/// Marks a derivation as running until it ends, with or without success.
 struct Expected<'a> {
     all: &'a Mutex<HashMap<Name, Instant>>,
     name: &'a Name,
@@ -282,7 +283,7 @@ fn lifetime(pairing: &Pairing) -> Duration {
 }
 
 impl Shared {
-    /// Lets a job wait for its turn. Tells when it will be done, about, and by when it must be.
+    /// Adds a job to the queue. Returns an estimate of when it will be done, and when it must be done.
     ///
     /// # Errors
     /// If it would be done too late.
@@ -311,8 +312,8 @@ impl Shared {
         Ok(expected)
     }
 
-    /// When a job with so many others ahead of it will be done; `None` if a thread is free for it. A quarter later than
-    /// measured, since whatever else the machine does meanwhile comes on top.
+    /// When a job with this many others ahead of it will be done; `None` if a thread is free for it. The estimate is a
+    /// quarter over the measured time, since the machine also does other work.
     fn end(&self, job: &Job, ahead: usize) -> Option<Instant> {
         let is_busy = self.idle.load(Ordering::Relaxed) == 0;
         (is_busy || ahead > 0).then(|| job.queued + self.pace.wait(ahead + 1, self.threads, is_busy) * 5 / 4)
@@ -323,8 +324,8 @@ impl Shared {
         self.refuse(Duration::ZERO)
     }
 
-    /// Refuses a derivation that would come too late by this time. Since many are refused at a time, they come back when
-    /// half of the waiting work is done, if that is later.
+    /// Refuses a derivation that would come too late by this time. Since many are refused at a time, they come back
+    /// when half of the waiting work is done, if that is later.
     fn refuse(&self, late: Duration) -> Overloaded {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
@@ -335,7 +336,7 @@ impl Shared {
     fn next(&self) -> Option<Vec<Job>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            // As soon as it shows that a key would come too late, its caller hears so: the job is dropped.
+            // A job whose key would come too late is dropped, so that its caller learns of that at once.
             let now = Instant::now();
             let in_time =
                 |job: &Job, ahead| job.by.is_none_or(|by| now + self.pace.wait(ahead + 1, self.threads, false) <= by);
@@ -386,7 +387,7 @@ fn work(shared: &Shared) {
         shared.derivations.fetch_add(keys.len() as u64, Ordering::Relaxed);
         shared.pace.took(jobs.len(), begin.elapsed());
         for (job, derived) in jobs.into_iter().zip(&*keys) {
-            // A caller that has gone needs no key.
+            // A call that has ended needs no key.
             let _ = job.reply.send(Key::written_by(|key| *key = *derived));
         }
     }
@@ -428,10 +429,10 @@ mod tests {
         let (pool, pairing) = (KdfPool::new(1).unwrap(), pairing());
         let dates: Vec<String> = (0..QUEUE + 64).map(date).collect();
         let mut calls: Vec<_> = dates.iter().map(|date| Box::pin(pool.derive(&pairing, 0, date, None))).collect();
-        // None is waited for: what is refused is refused at the first poll.
+        // The test waits for none of them: a refusal comes at the first poll.
         let refused = calls.iter_mut().filter_map(FutureExt::now_or_never).collect::<Vec<_>>();
         assert!(refused.iter().any(|answer| matches!(answer, Err(Overloaded(after)) if !after.is_zero())));
-        // The callers go, their jobs with them, and there is room at once.
+        // The callers end, and their jobs with them, so there is room at once.
         drop(calls);
         assert!(pool.derive(&pairing, 0, "060420210510756", None).await.is_ok());
         assert!(pool.keys.len() < QUEUE / 2, "what nobody waits for is not derived");

@@ -2,8 +2,8 @@
 //! and when.
 //!
 //! A decryption has three steps. [`Account::check`] refuses a message whose budget is used up, at no cost.
-//! [`Account::begin`] reserves a failure, once the keys are there. [`Attempt::end`] reports the outcome: a failure stays
-//! charged, and anything else gives its reservation back.
+//! [`Account::begin`] reserves a failure, once the keys are there. [`Attempt::end`] reports the outcome: a failure
+//! stays charged, and anything else gives its reservation back.
 //!
 //! Two hashes name a message: one of its pairing, date and last ciphertext block, and one of all of it. Both legs share
 //! them, as they share the key.
@@ -33,7 +33,7 @@ use store::{Reservation, Store, Unreserved};
 /// For how long a retry of a call gets the first answer again.
 const RETRY: TimeDelta = TimeDelta::seconds(60);
 
-/// What one server remembers, by itself or together with others.
+/// The memory of one server, its own or shared with other servers.
 #[derive(Default)]
 pub struct Memory {
     own: Own,
@@ -43,7 +43,7 @@ pub struct Memory {
 /// A message that is to be decrypted.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
-    /// Its pairing.
+    /// The pairing of the message.
     pub pairing: &'a Arc<Pairing>,
     /// The received message.
     pub envelope: &'a Envelope,
@@ -71,8 +71,8 @@ pub struct CallName<'a> {
 pub enum Outcome {
     /// The message does not open.
     Failed,
-    /// It opens, but is not what the caller expects: it counts as the message that opened for its last block, but not
-    /// as opened.
+    /// It opens, but is not what the caller expects. It then is the only message that may open with its last block, but
+    /// it does not count as opened.
     NotExpected,
     /// It opens.
     Opened,
@@ -123,7 +123,7 @@ pub struct Attempt<'a> {
     held: Held<'a>,
 }
 
-/// What holds the failure that is reserved.
+/// The place where the failure is reserved.
 enum Held<'a> {
     Own(own::Attempt<'a>),
     Store(Reservation),
@@ -138,7 +138,7 @@ impl Memory {
         Ok(Self { own: Own::default(), store: Some(Arc::new(Store::new(settings)?)) })
     }
 
-    /// Connects to the store, if there is one, so that the first call need not.
+    /// Connects to the store, if there is one, so that the first call does not wait for that.
     pub fn start(&self) {
         if let Some(store) = &self.store {
             store.start();
@@ -150,7 +150,7 @@ impl Memory {
         self.store.as_ref().map(|store| store.is_up())
     }
 
-    /// What the use of the store is counted in; `None` without one.
+    /// The counters of the store; `None` without one.
     pub fn store_counts(&self) -> Option<&Counts> {
         self.store.as_ref().map(|store| store.counts())
     }
@@ -209,7 +209,7 @@ impl Account<'_> {
 
 impl Attempt<'_> {
     /// Notes the outcome of the decryption. A failure takes the same step to the store as every other outcome, so that
-    /// the time says nothing.
+    /// its time says nothing about the cause.
     pub async fn end(self, outcome: Outcome) -> Ended {
         let Account { subject, own, .. } = self.account;
         let reservation = match self.held {
@@ -230,7 +230,7 @@ impl Attempt<'_> {
 }
 
 impl Subject<'_> {
-    /// Whether its first opening must be kept.
+    /// Whether the memory must keep the first opening of this message.
     fn is_kept(&self) -> bool {
         self.pairing.reopen == Reopen::Refuse
     }

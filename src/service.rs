@@ -1,7 +1,7 @@
 //! The five calls: protobuf to domain, the exchange, domain to protobuf.
 //!
-//! Cheap refusals come first: nothing costs a key derivation that could have been refused for free. Who may call a method
-//! is asked before a call gets here; this module asks only which pairings the caller may use.
+//! Cheap refusals come first: no refused call costs a key derivation that a cheaper check could have saved. The server
+//! checks who may call a method before a call gets here. This module only checks which pairings the caller may use.
 
 use std::{sync::Arc, time::Instant};
 
@@ -33,13 +33,13 @@ pub use crate::proto::{
 use error::Refusal;
 use fields::Fields;
 
-/// Bytes of a request at most.
+/// The most bytes of a request.
 pub const MAX_REQUEST: usize = 64 * 1024;
 
-/// Tells the time; a test hands in its own.
+/// Returns the current time. A test has its own clock.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
-/// What a call brings beside its message.
+/// The context of a call, beside its message.
 #[derive(Clone)]
 pub struct Context {
     /// Its record.
@@ -64,7 +64,7 @@ impl Redirects {
     }
 }
 
-/// A message that was opened, with everything that an answer says of it.
+/// An opened message, with everything that the answer says about it.
 struct Answered<M> {
     pairing: Arc<Pairing>,
     window: Window,
@@ -76,7 +76,7 @@ impl<M> Answered<M> {
     /// The message of a verdict, noted in the call's record.
     ///
     /// # Errors
-    /// Why the caller does not get it.
+    /// The refusal, if the caller does not get the message.
     fn of(verdict: Verdict<M>, context: &Context, parties: Parties<'_>) -> Result<Self, Refusal> {
         let Verdict { pairing, window, opened, opening, refused, .. } = verdict;
         if let Some(refused) = refused {
@@ -110,7 +110,7 @@ impl Context {
 }
 
 impl Call {
-    /// Notes why the call is refused, and gives the status that says so.
+    /// Notes why the call is refused, and returns the status for it.
     pub fn refuse(&self, refusal: &Refusal) -> Status {
         self.note_refused(refusal.reason());
         refusal.status(self.request_id_text())

@@ -83,7 +83,7 @@ pub(crate) async fn drive(
     drive_to(OK, server, path, bodies, in_flight, span).await
 }
 
-/// [`drive`], where each answer must have this `grpc-status`.
+/// [`drive`], but each answer must have this `grpc-status`.
 pub(crate) async fn drive_to(
     status: &'static str,
     server: &Server,
@@ -95,7 +95,7 @@ pub(crate) async fn drive_to(
     drive_over(in_flight.min(CONNECTIONS), status, server, path, bodies, in_flight, span).await
 }
 
-/// [`drive_to`] over so many connections.
+/// [`drive_to`] over this many connections.
 pub(crate) async fn drive_over(
     connections: usize,
     status: &'static str,

@@ -1,7 +1,7 @@
 //! What a call executes, by component, as valgrind's callgrind counts it: the same on every run, which no clock is.
 //!
-//! Counted are the instructions of the program, not those of the kernel. valgrind knows no SHA extensions, so SHA-256 is
-//! counted as its portable code. The build needs line tables: `benches/instructions` sees to that.
+//! Counted are the instructions of the program, not those of the kernel. valgrind knows no SHA extensions, so SHA-256
+//! is counted as its portable code. The build needs line tables: `benches/instructions` sees to that.
 
 use std::{collections::BTreeMap, fs, process::Command, time::Duration};
 
@@ -45,7 +45,8 @@ const COMPONENTS: [(&str, &str); 27] = [
     ("src/keyring", "keyring"),
 ];
 
-/// The same by the crate that a function's name begins with, for code of the standard library that was compiled into it.
+/// The same by the crate that a function's name begins with, for code of the standard library that was compiled into
+/// it.
 const CRATES: [(&str, &str); 20] = [
     ("h2::hpack", "HPACK (h2)"),
     ("h2::", "HTTP/2 (h2)"),
@@ -98,7 +99,7 @@ pub(crate) async fn count() {
     }
 }
 
-/// Instructions by component of a server that answers so many calls, from its start to its end.
+/// Instructions by component of a server that answers this many calls, from its start to its end.
 async fn run(path: &'static str, bodies: &Bodies, calls: usize, log: &str) -> BTreeMap<String, u64> {
     let out = folder().join("callgrind.out");
     let mut valgrind = Command::new("valgrind");
@@ -111,8 +112,8 @@ async fn run(path: &'static str, bodies: &Bodies, calls: usize, log: &str) -> BT
     by_component(&fs::read_to_string(out).unwrap())
 }
 
-/// Sums the lines of callgrind's format: `fn=` and `fi=`, `fe=`, `fl=` say whose the costs are that follow; a line after
-/// `calls=` has what the called function costs, which counts there.
+/// Sums the lines of callgrind's format: `fn=` and `fi=`, `fe=`, `fl=` say whose the costs are that follow; a line
+/// after `calls=` has what the called function costs, which counts there.
 fn by_component(profile: &str) -> BTreeMap<String, u64> {
     let (mut counts, mut file, mut function, mut called) = (BTreeMap::new(), "", "", false);
     for line in profile.lines() {

@@ -125,7 +125,7 @@ fn date(begin: DateTime<Utc>, number: usize) -> String {
     DateStyle::Full.write(begin - TimeDelta::milliseconds(i64::try_from(number).unwrap()))
 }
 
-/// The keys of so many dates.
+/// The keys of this many dates.
 pub(crate) fn keys(kernels: &Kernels, numbers: Range<usize>) -> Vec<Key> {
     let begin = Utc::now();
     derive(kernels, &numbers.map(|number| date(begin, number)).collect::<Vec<_>>())

@@ -14,7 +14,8 @@ use crate::{
 /// Rounds of each row, and how long each side of one is loaded: many and short, since the machine's speed drifts.
 const ROUNDS: usize = 21;
 const SPAN: Duration = Duration::from_millis(500);
-/// Calls a second of the paced rows, their rounds, and how long each side of one takes: p99.9 is then the sixth-slowest.
+/// Calls a second of the paced rows, their rounds, and how long each side of one takes: p99.9 is then the
+/// sixth-slowest.
 const RATE: u32 = 2000;
 const PACED_ROUNDS: usize = 7;
 const PACED: Duration = Duration::from_secs(3);
@@ -25,7 +26,7 @@ struct Pair {
     theirs: Server,
 }
 
-/// A load: so many calls in flight over so many connections.
+/// A load: how many calls are in flight, over how many connections.
 struct Load<'a> {
     path: &'static str,
     bodies: &'a Bodies,
@@ -65,8 +66,8 @@ pub(crate) async fn compare(other: &Path) {
     many.compare(&mut table, "ListPairings, 1,000 a page", &load(LIST, &Messages::list(), 4, 16)).await;
 }
 
-/// Prints the ratios of the program with the shared store at `url` to the program without one, and how it fares at 5,000
-/// decodes a second.
+/// Prints the ratios of the program with the shared store at `url` to the program without one, and how it fares at
+/// 5,000 decodes a second.
 pub(crate) async fn with_store(url: &str) {
     let mut table = Table::default();
     let start = |arguments: &[&str]| Server::program(Command::new(PROGRAM), 10, arguments);

@@ -41,7 +41,7 @@ impl Server {
         Self::program(Command::new(PROGRAM), pairings, &["--kdf-threads", &threads])
     }
 
-    /// A build of the service, started by `command`, with so many pairings and more arguments.
+    /// A build of the service, started by `command`, with this many pairings and more arguments.
     pub(crate) fn program(mut command: Command, pairings: usize, arguments: &[&str]) -> Self {
         let file = keyring_file(pairings);
         command.args(["--listen", "127.0.0.1:0", "--keyring"]).arg(&file).args(arguments).stderr(Stdio::piped());
@@ -156,7 +156,7 @@ pub(crate) fn rivals() -> Vec<Server> {
     rivals.into_iter().filter_map(|(language, flags)| Server::rival(language, flags)).collect()
 }
 
-/// Writes a keyring with so many pairings, and its secrets.
+/// Writes a keyring with this many pairings, and its secrets.
 pub(crate) fn keyring_file(pairings: usize) -> PathBuf {
     let file = folder().join(format!("keyring-{pairings}.toml"));
     fs::write(&file, keyring::keyring(pairings)).unwrap();

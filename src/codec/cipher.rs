@@ -26,7 +26,7 @@ pub fn encrypt(key: &Key, iv: &[u8; BLOCK], mut text: Vec<u8>) -> Vec<u8> {
 }
 
 /// A decrypted ciphertext. Nothing branches on its padding before [`Decrypted::text`] is called. All bytes are zeroed
-/// when it is dropped, for valid and invalid padding alike.
+/// when it is dropped, for valid and for invalid padding.
 pub struct Decrypted {
     /// Text and padding.
     bytes: Vec<u8>,

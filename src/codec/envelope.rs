@@ -73,7 +73,7 @@ pub enum ParameterProblem {
     /// Base64 of an impossible length, probably because its end was cut off.
     #[error("has an impossible length; its end may have been cut off")]
     CutShort,
-    /// Base64 of more than 16 bytes where an IV must be.
+    /// Base64 of more than 16 bytes in place of an IV.
     #[error("is Base64 of more than 16 bytes")]
     TooLong,
     /// An id that is not text, probably because the sender masked it with another date.

@@ -36,7 +36,7 @@ pub enum Unopened {
     /// The tag is wrong.
     #[error("decrypted, but the tag `mac` is wrong: a changed message, or other ids than the sender's")]
     WrongTag,
-    /// The pairing requires a tag, and there is none at the end of the text.
+    /// The pairing requires a tag, and the text does not end with one.
     #[error("decrypted, but there is no tag `mac` at the end, and the pairing requires one")]
     NoTag,
     /// The decrypted text is not a message.

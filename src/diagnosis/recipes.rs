@@ -1,7 +1,7 @@
 //! Searches for the sender's mistake: the common wrong keys, each with the common wrong ways to encrypt.
 //!
-//! One thing is wrong at a time: the derivation, the form of the secret, or the date. A key that opens nothing costs a
-//! derivation, so the search ends after [`PATIENCE`].
+//! The search assumes one mistake at a time: in the derivation, in the form of the secret, or in the date. Each key
+//! that is tried costs a derivation, so the search ends after [`PATIENCE`].
 
 use std::time::{Duration, Instant};
 
@@ -283,8 +283,8 @@ fn other_secrets(secret: &[u8]) -> Vec<(Zeroizing<Vec<u8>>, &'static str)> {
     .collect()
 }
 
-/// The date that masks `sender` as `fi` has it, if it is one: the digits that the id does not reach are those of
-/// `date`.
+/// The date with which `sender` is masked in `fi`, if the mask is a date. An id shorter than the date shows only some
+/// of the digits. The others come from `date`.
 fn date_of_fi(fi: &[u8], sender: &str, date: &str) -> Option<String> {
     if fi.len() != sender.len() || date.is_empty() {
         return None;

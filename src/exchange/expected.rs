@@ -2,7 +2,7 @@
 
 use crate::{codec::members::Callback, keyring::Pairing};
 
-/// What the record of an FIU says of the callback that it waits for.
+/// The fields of the callback that an FIU waits for, from its own record of the request.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
     /// The request's.
@@ -22,7 +22,7 @@ pub struct Differences([bool; FIELDS.len()]);
 const FIELDS: [&str; 4] = ["txnid", "sessionid", "userid", "aa_id"];
 
 impl Differences {
-    /// Where `callback` of `pairing` differs from `expected`; `None` if it is the expected one.
+    /// The fields in which `callback` of `pairing` differs from `expected`; `None` if it is the expected one.
     pub(super) fn of(callback: &Callback, pairing: &Pairing, expected: &Expected<'_>) -> Option<Self> {
         let differ = [
             callback.txnid != expected.txnid,

@@ -12,10 +12,10 @@ use super::{Differences, Expected};
 
 /// A message of one leg.
 pub trait Message: Members {
-    /// The URL that the message would lead a browser to, if it names one.
+    /// The URL to which the message sends a browser, if it names one.
     fn target(&self) -> Option<&str>;
 
-    /// Where the message of `pairing` differs from the `expected` one; `None` if it does not.
+    /// The fields in which the message of `pairing` differs from the `expected` one; `None` if it does not differ.
     fn differences(&self, pairing: &Pairing, expected: &Expected<'_>) -> Option<Differences>;
 }
 

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{Differences, Exchange, Expected, Message, Refused, Window, pick};
 
-/// A message that was received, and what is asked of it.
+/// A received message that a caller wants opened.
 pub struct Question<'a> {
     /// The pairings to look among.
     pub keyring: &'a Keyring,
@@ -25,22 +25,22 @@ pub struct Question<'a> {
     pub receiver: &'a str,
     /// Now.
     pub now: DateTime<Utc>,
-    /// What else the caller says of it.
+    /// What the caller adds.
     pub asked: Asked<'a>,
 }
 
-/// What a caller may say of a message that it wants opened.
+/// What a caller may add to a message that it wants opened.
 #[derive(Clone, Copy, Default)]
 pub struct Asked<'a> {
-    /// What the message must be, for a caller with a record.
+    /// The expected fields, from a caller that has a record of the request.
     pub expected: Option<Expected<'a>>,
     /// The caller's name for this call, the same in every retry.
     pub call: Option<CallName<'a>>,
-    /// When the call ends; `None` if somebody waits for as long as it takes.
+    /// When the call ends; `None` if the caller waits without a limit.
     pub deadline: Option<Instant>,
 }
 
-/// Who watches while a message is opened.
+/// Sees each step while a message is opened.
 pub trait Witness: Sync {
     /// Whether this pairing may be used.
     fn may_use(&self, _pairing: &Pairing) -> bool {
@@ -59,7 +59,7 @@ pub trait Witness: Sync {
     }
 }
 
-/// What became of a message, with every step.
+/// The result of an opening, with every step.
 pub struct Verdict<M> {
     /// The pairing, once it was picked.
     pub pairing: Option<Arc<Pairing>>,
@@ -84,7 +84,7 @@ pub struct Tried {
     pub why: Failure,
 }
 
-/// Why a secret does not open a message. For operators alone: to anyone else all of it is one.
+/// Why a secret does not open a message. Only operators see it. For everybody else all causes look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
     /// The codec cannot open it.
@@ -120,8 +120,8 @@ impl<M> Verdict<M> {
 impl Exchange {
     /// Opens a message: its pairing, scheme and date first, then with the key of each secret in order.
     ///
-    /// What cannot be opened comes back at the next tick, when all its work is done and cleared away, so that the clock
-    /// does not tell one cause from another.
+    /// If the message does not open, the answer comes at the next tick, when all work is done and cleared away. So its
+    /// time does not distinguish one cause from another.
     pub async fn open<M: Message>(&self, question: Question<'_>, witness: &impl Witness) -> Verdict<M> {
         let Question { keyring, envelope, receiver, now, asked } = question;
         let mut verdict = Verdict::new();
@@ -171,8 +171,8 @@ impl Exchange {
             }
             Err(Spent) => Err(Denied::Spent),
         };
-        // The time until now depends on no plaintext. Ticks count from here: with a clock of their own a caller could
-        // choose when they come, and see on which side of one the work ends.
+        // The time until now depends on no plaintext. Ticks count from here. If they came at fixed times, a caller
+        // could choose when to send, and see on which side of a tick the work ends.
         let begin = Instant::now();
         let refused = match attempt {
             Err(Denied::Unavailable) => return verdict.refused(Refused::StoreUnavailable),
@@ -218,7 +218,7 @@ impl Exchange {
     }
 }
 
-/// Where a message that opens differs from the expected one.
+/// The fields in which a message that opens differs from the expected one.
 fn differences<M: Message>(
     opened: Option<&Opened<M>>,
     pairing: &Pairing,

@@ -23,7 +23,7 @@ pub enum Missing {
 }
 
 impl Missing {
-    /// The hint of the interface for this.
+    /// The name of the hint in the interface.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Fiu => "NO_SUCH_FIU",

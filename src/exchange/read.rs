@@ -28,8 +28,8 @@ pub enum Unread {
     NotMasked(String),
 }
 
-/// The envelope of a message of `leg`, or why it cannot be read. `usable` says which pairings may be used: nothing is
-/// told of others.
+/// The envelope of a message of `leg`, or why it cannot be read. `usable` says which pairings the caller may use. The
+/// answer says nothing about other pairings.
 ///
 /// # Errors
 /// The envelope's own, and [`Unread::NotMasked`].

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{Exchange, Refused};
 
-/// Bytes of a URL, `ecreq` or `ecres` at most.
+/// The most bytes of a URL, `ecreq` or `ecres`.
 pub const MAX_URL: usize = 48 * 1024;
 
 /// What a message is sealed for.
@@ -28,7 +28,7 @@ pub struct Sealing<'a> {
     pub issue_time: DateTime<Utc>,
     /// Who asks for the data; on the request leg only.
     pub requestor_type: Option<RequestorType>,
-    /// When the call ends; `None` if somebody waits for as long as it takes.
+    /// When the call ends; `None` if the caller waits without a limit.
     pub deadline: Option<Instant>,
 }
 
@@ -39,21 +39,21 @@ impl Exchange {
     /// [`Refused::TooLong`] and [`Refused::Overloaded`].
     pub async fn seal(&self, plaintext: Zeroizing<String>, sealing: &Sealing<'_>) -> Result<Sealed, Refused> {
         let Sealing { leg, pairing, secret, issue_time, requestor_type, deadline } = *sealing;
-        // Base64 of whole blocks, before a key is spent on what cannot be sent.
+        // The length of the Base64 of whole blocks. It is checked first, since a message that is too long needs no key.
         if codec::ciphertext_length(plaintext.len(), &pairing.conventions).div_ceil(3) * 4 > MAX_URL {
             return Err(Refused::TooLong);
         }
         let date = pairing.conventions.date.write(issue_time);
         let key = self.key(pairing, secret, &date, deadline).await?;
         let parties = Parties { fiu: &pairing.fiu, aa: &pairing.aa };
-        // A cryptographic generator of each thread, seeded by the system again and again: two calls to the system for each
-        // message cost a twentieth of its time.
+        // A cryptographic generator of each thread, seeded by the system again and again: two calls to the system for
+        // each message cost a twentieth of its time.
         let seal = Seal { leg, parties, requestor_type, date, key: &key, random_iv: rand::random() };
         Ok(codec::seal(plaintext, seal, &pairing.conventions))
     }
 
-    /// The instant that a message of now names: `now`, or the one that the pairing's messages share for a while. The
-    /// key of the next shared one is derived ahead, so that nobody waits for it.
+    /// The instant for a message that is sealed `now`: `now` itself, or the instant that messages of the pairing share
+    /// for a while. The key of the next shared instant is derived ahead, so that no call waits for it.
     pub fn issue_time(&self, pairing: &Arc<Pairing>, secret: usize, now: DateTime<Utc>) -> DateTime<Utc> {
         let (style, reuse) = (pairing.conventions.date, pairing.date_reuse);
         if reuse.is_zero() || pairing.conventions.profile.scheme != Scheme::Pbkdf2 {

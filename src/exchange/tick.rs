@@ -1,4 +1,4 @@
-//! Waiting for a tick that counts from the beginning of a failure's work, and that says nothing of when the work ended.
+//! Waits for a tick that counts from the beginning of a failure's work, and so hides when the work ended.
 //!
 //! Replaces `tokio::time::sleep_until`: that timer sleeps for whole milliseconds from the instant at which the runtime
 //! has nothing else to do, so it wakes later by the time of the work, and its answers tell causes apart (|t| 4.4 to 4.8
@@ -26,13 +26,13 @@ const NAP: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Ticks {
     alarms: Arc<Alarms>,
-    /// Where the grid begins; `None` inside if the system gives no thread.
+    /// The instant at which the grid begins; `None` inside if the system cannot start a thread.
     begin: OnceLock<Option<Instant>>,
 }
 
 #[derive(Default)]
 struct Alarms {
-    /// Who is woken when.
+    /// The alarms: who is woken, and when.
     waiting: Mutex<BTreeMap<Instant, Vec<oneshot::Sender<()>>>>,
     /// Notified of an alarm that is earlier than all others.
     sooner: Condvar,
@@ -83,7 +83,7 @@ impl Alarms {
                 let woken = first.remove();
                 drop(waiting);
                 for wake in woken {
-                    // The caller may have gone.
+                    // The receiver may be gone, because the call ended.
                     let _ = wake.send(());
                 }
             }
@@ -95,7 +95,7 @@ impl Alarms {
     }
 }
 
-/// Wakes each at its time, as long as the clock lives.
+/// Wakes each waiter at its time, until the clock is dropped.
 fn wake(alarms: &Weak<Alarms>) {
     while let Some(alarms) = alarms.upgrade() {
         alarms.turn();

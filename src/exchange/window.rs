@@ -27,7 +27,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window of a message of `pairing` at `now`.
+    /// Compares the date of a message of `pairing` with the window at `now`.
     ///
     /// # Errors
     /// [`Refused::SchemeMismatch`] and [`Refused::DateMalformed`].

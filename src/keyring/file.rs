@@ -33,7 +33,7 @@ use shape::{RawFile, RawPairing, RawSecret};
 
 /// The most secrets of a pairing: each may cost a key derivation on decode.
 const MAX_SECRETS: usize = 4;
-/// The characters of a secret that the specification asks for. A shorter one is a warning.
+/// The least characters of a secret in the specification. A shorter secret gives a warning.
 const USUAL_SECRET: usize = 32;
 /// The most `max_age_seconds`: about 31 years.
 const MAX_AGE: i64 = 1_000_000_000;
@@ -60,10 +60,10 @@ pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Probl
     load_as(path, read, Absent::Refused)
 }
 
-/// [`load_with`] for a check where secrets may be absent: random bytes stand in for them ([`Secret::is_stand_in`]).
+/// [`load_with`] for a check in which secrets may be absent: random bytes replace them ([`Secret::is_stand_in`]).
 ///
 /// # Errors
-/// As for [`load`], except that a secret file or variable that is not there is no problem.
+/// As for [`load`], but an absent secret file or variable is not a problem.
 pub fn load_without_secrets(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused> {
     load_as(path, read, Absent::StandIn)
 }
@@ -83,16 +83,16 @@ fn load_as(path: &Path, read: &ReadFile<'_>, absent: Absent) -> Result<(Keyring,
 /// Reads the bytes of a secret file, named as in the keyring.
 type ReadSecret<'a> = dyn Fn(&str) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
 
-/// What becomes of a secret whose file or variable is not there.
+/// What happens if the file or variable of a secret is absent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Absent {
     /// The keyring is refused.
     Refused,
-    /// Random bytes stand in for it, under which nothing that exists opens.
+    /// Random bytes replace it. No existing message opens under them.
     StandIn,
 }
 
-/// The bytes of a secret, or that they are not to be had.
+/// The bytes of a secret, or the fact that they are absent.
 enum Value {
     Read(Zeroizing<Vec<u8>>),
     StandIn,
@@ -255,7 +255,8 @@ impl Check<'_> {
         conventions
     }
 
-    /// What becomes of a message that was opened before. To refuse it, it must be remembered until its date ends.
+    /// What happens to a message that was opened before. A pairing that refuses it must remember it until its date
+    /// ends.
     fn reopen(&mut self, raw: &RawPairing) -> Reopen {
         let choices = [("report", Reopen::Report), ("refuse", Reopen::Refuse)];
         let Some(at) = &raw.reopen else { return Reopen::Report };
@@ -406,7 +407,7 @@ impl Check<'_> {
         Some(Value::Read(value))
     }
 
-    /// Warns about a secret that is short, or that another pairing (on another line) has too.
+    /// Warns about a short secret, and about a secret that another pairing (on another line) also has.
     fn weigh(&mut self, entry: &RawSecret, value: &[u8], pairing: usize) {
         if String::from_utf8_lossy(value).chars().count() < USUAL_SECRET {
             let text =

@@ -14,8 +14,8 @@ enum Rule {
     Below(String),
 }
 
-/// The most bytes of user, host and port: a URL with more is refused unread. A name has at most 253 characters (RFC
-/// 1035), in practice far fewer than this many bytes. Punycode takes time in the square of a label's length.
+/// The most bytes of user, host and port. A URL with more is refused unread. A host name has at most 253 characters
+/// (RFC 1035). The limit is needed since the time for Punycode grows with the square of a label's length.
 const MAX_AUTHORITY: usize = 1024;
 
 impl HostRules {
@@ -46,7 +46,7 @@ impl HostRules {
             .map(|rules| Self(Some(rules)))
     }
 
-    /// The entries, as hosts are compared: lower-case ASCII. None: every host is allowed.
+    /// The entries in the form that is compared: lower-case ASCII. Empty if every host is allowed.
     pub fn entries(&self) -> Vec<String> {
         let entry = |rule: &Rule| match rule {
             Rule::Exact(host) => host.clone(),
@@ -69,7 +69,7 @@ impl HostRules {
         if url.scheme() == "intent" {
             return false;
         }
-        // WHATWG leaves the host of other schemes as it was written.
+        // WHATWG does not change the host of other schemes.
         let Some(host) = url.host_str().map(str::to_ascii_lowercase) else { return false };
         rules.iter().any(|rule| match rule {
             Rule::Exact(exact) => host == *exact,

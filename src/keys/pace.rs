@@ -1,7 +1,7 @@
-//! How long derivations take, and so when one that joins the queue would be done.
+//! Measures how long derivations take, and estimates when one that joins the queue will be done.
 //!
-//! Each kernel is timed once at the start, with few rounds; from then on each run tells how much slower than that the
-//! machine is at the moment. One factor stands for all kernels, so that a kernel that has not run for long has no old value.
+//! Each kernel is timed once at the start, with few rounds. After that each run shows how much slower the machine is at
+//! the moment than at the start. All kernels share this one factor, so that a kernel that rarely runs has no old value.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -14,7 +14,7 @@ use crate::codec::kdf::PBKDF2_ROUNDS;
 
 /// What part of a derivation is timed at the start.
 const SAMPLE: u32 = 64;
-/// How often it is timed; the least counts, since anything else on the machine only adds time.
+/// How often it is timed. The least time counts, since other work on the machine only adds time.
 const SAMPLES: usize = 3;
 /// A factor of 1.
 const UNIT: u32 = 1024;
@@ -23,7 +23,7 @@ const FACTORS: [u32; 2] = [UNIT / 16, UNIT * 1024];
 /// One new time counts for a half of the factor if it is slower, so that too many are not let in for long, else for a
 /// quarter.
 const WEIGHTS: [u32; 2] = [2, 4];
-/// Such a time counts as this many times the factor at most: one pause of the machine is no pace.
+/// Such a time counts as at most this many times the factor, so that one pause of the machine has little effect.
 const SLOWER: u32 = 4;
 
 /// The measured speed of the kernels.
@@ -45,12 +45,12 @@ impl Pace {
         Self { kernels: kernels.clone(), runs, factor: AtomicU32::new(UNIT) }
     }
 
-    /// How long one thread takes for so many keys, at the present pace.
+    /// How long one thread takes for this many keys, at the current pace.
     pub(super) fn of(&self, keys: usize) -> Duration {
         self.at_start(keys).saturating_mul(self.factor.load(Ordering::Relaxed)) / UNIT
     }
 
-    /// Notes that one thread took so long for so many keys.
+    /// Notes how long one thread took for this many keys.
     pub(super) fn took(&self, keys: usize, time: Duration) {
         let units = time.as_nanos() * u128::from(UNIT) / self.at_start(keys).as_nanos().max(1);
         let old = self.factor.load(Ordering::Relaxed);
@@ -61,8 +61,8 @@ impl Pace {
         self.factor.store(((old * (weight - 1) + new) / weight).clamp(least, most), Ordering::Relaxed);
     }
 
-    /// How long it takes until a derivation is done that is the `place`th of the queue, counted from 1, with so many
-    /// threads: first the keys in work (`is_busy`), then those ahead of it, then itself.
+    /// How long it takes until the derivation at `place` of the queue, counted from 1, is done with this many threads:
+    /// first the keys in work (`is_busy`), then those ahead of it, then itself.
     pub(super) fn wait(&self, place: usize, threads: u32, is_busy: bool) -> Duration {
         let share = place.div_ceil(usize::try_from(threads).unwrap_or(usize::MAX));
         let in_work = if is_busy { self.of(share.min(self.kernels.batch(share))) } else { Duration::ZERO };

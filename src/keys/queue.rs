@@ -22,7 +22,7 @@ impl<T> Queue<T> {
         self.length
     }
 
-    /// Accepts no more jobs. Waiting jobs are still given out.
+    /// Closes the queue for new jobs. Waiting jobs are still given out.
     pub(super) fn close(&mut self) {
         self.closed = true;
     }

@@ -11,21 +11,21 @@
 //! messages too. With `millis` that is one millisecond of each second of one minute. Every other date and pairing still
 //! opens.
 //!
-//! **Where counters live.** In a sketch, a fixed table in which each counter has four cells. A counter may be too high but
-//! never too low: nothing is evicted, and in a full table counters share cells, also those of other pairings. A sound
-//! message is refused for failures of others only if all four of its cells are used up. With `k` used-up counters among
-//! dates that end in the same 512 seconds, that happens to (1 − e^(−4k / 524,288))⁴ of messages: one in 34,000 for
-//! 10,000 counters, which take 320,000 failures. Failures with a different block each fill the table more slowly, and
-//! reach small budgets first. In a simulation one message in a hundred is refused after this many of them within those
-//! seconds: 8.9 million for a budget of 32, 2 million for 8, 300,000 for 2, 50,000 for 1. A key of the process picks
-//! the cells, so that nobody can aim at them. A table takes 4.25 MiB. There are two for dates near now and, once a
-//! message needs it, one for lasting dates: 12.75 MiB at most.
+//! **Where counters live.** In a sketch, a fixed table in which each counter has four cells. A counter may be too high
+//! but never too low: nothing is evicted, and in a full table counters share cells, also those of other pairings. A
+//! sound message is refused for failures of others only if all four of its cells are used up. With `k` used-up counters
+//! among dates that end in the same 512 seconds, that happens to (1 − e^(−4k / 524,288))⁴ of messages: one in 34,000
+//! for 10,000 counters, which take 320,000 failures. Failures with a different block each fill the table more slowly,
+//! and reach small budgets first. In a simulation one message in a hundred is refused after this many of them within
+//! those seconds: 8.9 million for a budget of 32, 2 million for 8, 300,000 for 2, 50,000 for 1. A key of the process
+//! picks the cells, so that nobody can aim at them. A table takes 4.25 MiB. There are two for dates near now and, once
+//! a message needs it, one for lasting dates: 12.75 MiB at most.
 //!
-//! **When they are forgotten.** A date near now, at most 180 seconds away (the window of the guidelines), is counted in the
-//! 512-second epoch in which it stops being near. Its cells begin again at zero with the epoch after the next. A date
-//! that the pairing accepts for longer (`max_age_seconds` over 180, or `check_resdate = false`) is also counted in the
-//! table of lasting dates, which is never cleared and decides if the date is not near. So such dates are remembered as
-//! long as the process lives. The price: after one million failures of such pairings (each block 32 times) or nine
+//! **When they are forgotten.** A date near now, at most 180 seconds away (the window of the guidelines), is counted in
+//! the 512-second epoch in which it stops being near. Its cells begin again at zero with the epoch after the next. A
+//! date that the pairing accepts for longer (`max_age_seconds` over 180, or `check_resdate = false`) is also counted in
+//! the table of lasting dates, which is never cleared and decides if the date is not near. So such dates are remembered
+//! as long as the process lives. The price: after one million failures of such pairings (each block 32 times) or nine
 //! million (each block once), the table begins to lock out sound messages whose date is not near, until a restart. It
 //! never locks out one whose date is near. A budget can be granted twice, but not more often, if a date is not near yet
 //! when it is first tried, or if a reload makes the pairing accept dates for longer.
@@ -89,13 +89,13 @@ pub(super) struct Account<'a> {
 }
 
 struct Counters<'a> {
-    /// Of the last block and of the date.
+    /// The counters of the last block and of the date.
     deciding: [Counter<'a>; 2],
     /// The same two among lasting dates, for the time when the date is no longer near.
     lasting: Option<[Counter<'a>; 2]>,
 }
 
-/// A message that is being decrypted. Dropped, it is a failure.
+/// A message that is being decrypted. If it is dropped, it counts as a failure.
 #[must_use = "dropped, it is a failure"]
 pub(super) struct Attempt<'a> {
     account: &'a Account<'a>,
@@ -126,12 +126,12 @@ impl Table {
 }
 
 impl Budget {
-    /// How many counters have been spent since the process began.
+    /// How many counters have been used up since the process began.
     pub(super) fn spent(&self) -> u64 {
         self.spent.load(Relaxed)
     }
 
-    /// How many messages were not decrypted because a counter was spent, since the process began.
+    /// How many messages were not decrypted because a counter was used up, since the process began.
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
     }
@@ -180,10 +180,10 @@ impl Counters<'_> {
 }
 
 impl Account<'_> {
-    /// Whether the message may still be decrypted: asked before any work is done for it.
+    /// Whether the message may still be decrypted. Call this before any work on the message.
     ///
     /// # Errors
-    /// Where a counter of it is spent; the refusal is counted.
+    /// If a counter of the message is used up. The refusal is counted.
     pub(super) fn check(&self) -> Result<(), Spent> {
         let Some(counters) = &self.counters else { return Ok(()) };
         if counters.deciding.iter().any(Counter::is_spent) {
@@ -193,19 +193,19 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Begins the decryption. An attempt is charged until it has succeeded, so that calls that come at once cannot all
-    /// pass before the first has failed; and where attempts that still run hold the rest of the budget, this waits for
-    /// what becomes of them, so that they keep no sound message out. No `await` may stand between this and the end of
-    /// the attempt: they then last microseconds, and a call that is given up holds none.
+    /// Begins the decryption. An attempt counts as a failure until it has succeeded, so that simultaneous calls cannot
+    /// all pass before the first one has failed. If running attempts hold the rest of the budget, this waits for their
+    /// outcome, so that they do not keep a sound message out. No `await` may stand between this and the end of the
+    /// attempt: attempts then last microseconds, and a call that is given up holds none.
     ///
     /// # Errors
-    /// Where a counter of it is spent; the refusal is counted.
+    /// If a counter of the message is used up. The refusal is counted.
     pub(super) async fn begin(&self) -> Result<Attempt<'_>, Spent> {
         loop {
             self.check()?;
             let Some(counters) = &self.counters else { break };
             counters.all().for_each(Counter::begin);
-            // Of any that begin at once, the last one sees all others in each of its cells: no more get through than
+            // If several begin at once, the last one sees all others in each of its cells. So no more of them pass than
             // the budget has left.
             if !counters.deciding.iter().any(Counter::is_overdrawn) {
                 break;

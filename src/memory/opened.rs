@@ -1,9 +1,9 @@
 //! Which message opened first for each last block, and when.
 //!
-//! **A message that opens costs nothing, once.** A change that opens tells an attacker as much as one that fails: a flipped
-//! bit of the `txnid` through `iv` fails only if it makes an `&`. Two sound messages never end in the same block. So of
-//! all messages with the same last block only the first that opens is opened, as often as it comes. Every other one
-//! that opens has failed and is charged.
+//! **A message that opens costs nothing, once.** A change that opens tells an attacker as much as one that fails: a
+//! flipped bit of the `txnid` through `iv` fails only if it makes an `&`. Two sound messages never end in the same
+//! block. So of all messages with the same last block only the first that opens is opened, as often as it comes. Every
+//! other one that opens has failed and is charged.
 //!
 //! **Where they live.** In a fixed table of half a million cells of 32 bytes, 16 MiB. A message has two buckets of four
 //! cells and takes one in the bucket with more room (Azar et al., Balanced Allocations, 1999). If both are full, it
@@ -30,7 +30,7 @@ const PARTS: usize = 64;
 const BUCKETS: usize = 1 << 11;
 /// Cells of a bucket.
 const CELLS: usize = 4;
-/// The most of these that are kept.
+/// The most cells of a bucket whose messages are kept.
 const KEPT: usize = 3;
 /// For how long a message is kept after its end, in case the clock is set back.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
@@ -55,8 +55,7 @@ struct Cell {
     /// The hash of the call that opened it; 0 if the call has no name.
     call: u64,
     /// When it opened, or was noted as not expected, in milliseconds of the Unix epoch. The bits above are [`OPENED`]
-    /// and
-    /// [`KEEP`].
+    /// and [`KEEP`].
     noted: u64,
 }
 
@@ -134,7 +133,7 @@ impl Opened {
         let known = places.iter().find_map(|&at| Some((at, position(&part[at], note.block)?)));
         if let Some((at, position)) = known {
             let cell = &mut part[at][position];
-            // The message of a last block whose date has ended says nothing of one that is accepted.
+            // If the date of the noted message has ended, it says nothing about the new one.
             if cell.is_alive(note.now) {
                 return cell.meets(note);
             }
@@ -158,7 +157,7 @@ impl Opened {
     }
 }
 
-/// The two buckets of a last block among so many.
+/// The two buckets of a last block in a table of this many.
 fn places(block: u64, buckets: usize) -> [usize; 2] {
     [block, block >> 28].map(|bits| index(bits & (buckets as u64 - 1)))
 }
@@ -202,12 +201,12 @@ impl Cell {
     #[expect(clippy::expect_used, reason = "a clock before 1970 opens no message: no date is near it")]
     fn opens(&mut self, note: &Note) {
         let now = u64::try_from(note.now.timestamp_millis()).expect("the clock is past 1970");
-        // 0 stands for no call: the hash of one is it once in 2^64.
+        // 0 means a call without a name. The hash of a name is 0 once in 2^64.
         self.call = note.call.filter(|_| note.opens).unwrap_or(0);
         self.noted = now | if note.opens { OPENED } else { 0 } | if note.keep { KEEP } else { 0 };
     }
 
-    /// The same last block again.
+    /// Notes a message whose last block is already in this cell.
     fn meets(&mut self, note: &Note) -> Result<Option<Opening>, Barred> {
         if self.message != upper(note.message) {
             return Err(Barred::Changed);
@@ -255,7 +254,7 @@ mod tests {
         "2026-11-21T10:40:23.756Z".parse().unwrap()
     }
 
-    /// A message of its own last block, hashed as any.
+    /// A message with its own last block and a hash like any other.
     fn note(number: u64, keep: bool) -> Note {
         let block = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let end = Some(now() + TimeDelta::seconds(180));

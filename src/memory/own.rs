@@ -27,7 +27,7 @@ pub(super) struct Account<'a> {
     block: u64,
 }
 
-/// A message that is being decrypted. Dropped, it is a failure.
+/// A message that is being decrypted. If it is dropped, it counts as a failure.
 pub(super) struct Attempt<'a> {
     account: &'a Account<'a>,
     failure: budget::Attempt<'a>,

@@ -30,7 +30,7 @@ pub(super) struct Counter<'a> {
     cells: [&'a AtomicU64; WAYS],
     /// Up to `u32::MAX`.
     epoch: u64,
-    /// What may fail.
+    /// How many attempts may fail.
     pub(super) limit: u64,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Counter<'a> {
 const MOST: u64 = u16::MAX as u64;
 
 impl Sketch {
-    /// A table with so many cells, a power of two.
+    /// A table with this many cells, a power of two.
     pub(super) fn new(cells: usize) -> Self {
         debug_assert!(cells.is_power_of_two(), "or a step might meet a cell twice");
         Self { cells: iter::repeat_with(AtomicU64::default).take(cells).collect() }
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn either_half_of_a_hash_picks_four_cells() {
         let sketch = Sketch::new(1 << 10);
-        // Steps that are even, one but for the lowest bit, and the greatest that there is.
+        // Upper halves that are even, that differ from an even one only in the lowest bit, and the greatest one.
         for hash in [0, 1 << 32, 2 << 32, 5 << 32 | 7, u64::MAX] {
             let cells = sketch.counter(hash, 7, 1).cells.map(std::ptr::from_ref);
             assert_eq!(cells.iter().collect::<HashSet<_>>().len(), WAYS, "{hash:x}");

@@ -1,18 +1,18 @@
 //! The memory that all replicas share: Redis 7 or Valkey, asked twice for each decryption.
 //!
-//! **Nothing in clear.** Keys and values are hashes, counts and times: no payload, user id, URL or secret. The two keys of a
-//! message share a hash slot of a cluster, that of its pairing and date, and expire by themselves.
+//! **Nothing in clear.** Keys and values are hashes, counts and times: no payload, user id, URL or secret. The two keys
+//! of a message share one hash slot of a cluster, which its pairing and date decide, and they expire by themselves.
 //!
 //! **Atomic.** Each step is one script and one round trip (`reserve.lua`, `resolve.lua`, `release.lua`). A step that is
 //! repeated on another connection changes nothing twice.
 //!
 //! **Few connections.** Each thread that serves calls has one, and its calls are pipelined over it.
 //!
-//! **Outage.** A step has a time limit. What passes it, fails, or answers garbage takes the connection down; a task makes a
-//! new one and proves with a write that the store serves before calls use it. Calls that cannot go on without the store
-//! wait for that within their limit, the others go on at once with the memory of the process. The end of a decryption whose
-//! answer was lost is told to the store again in the background, so that it neither charges what did not fail nor remembers
-//! an opening that the caller was not told.
+//! **Outage.** A step has a time limit. If a step exceeds it, fails or gets an answer of the wrong form, the connection
+//! is closed. A task makes a new one, and proves with a write that the store serves before calls use it. Calls that
+//! need the store wait for that within their limit. The others go on at once with the memory of the process. If the
+//! answer to the end of a decryption was lost, the server sends that end again in the background. So the store neither
+//! counts a failure that did not happen nor remembers an opening that the caller did not see.
 
 use std::{
     path::PathBuf,
@@ -43,11 +43,11 @@ use address::Address;
 use link::{Link, Shared, State};
 use script::{Names, run};
 
-/// Ends of decryptions that are told again at the same time; more are left to expire.
+/// The most ends of decryptions that are sent again at the same time. The others expire in the store.
 const AFTERMATHS: usize = 1024;
-/// How long they may take: afterwards the store has charged what was not resolved.
+/// How long this may take. After it the store has counted every decryption without an end as a failure.
 const AFTERMATH: Duration = Duration::from_secs(5);
-/// Where the shared store is, and what to do without it.
+/// Where the shared store is, and what to do if it does not answer.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
     /// `redis://…`; several name nodes of a cluster or Sentinels.
@@ -56,7 +56,7 @@ pub struct StoreSettings {
     pub password: Option<PathBuf>,
     /// How long an answer may take.
     pub limit: Duration,
-    /// Whether messages are refused while it does not answer; else each replica remembers for itself.
+    /// Whether messages are refused while the store does not answer. If not, each replica uses its own memory.
     pub closed: bool,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Store {
 /// The store did not answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Silent {
-    /// Whether it may have done what it was asked.
+    /// Whether the store may have run the script all the same.
     asked: bool,
 }
 
@@ -128,8 +128,8 @@ impl Store {
         matches!(self.link().state(), State::Down)
     }
 
-    /// Runs a script with `names`: by its hash, and if the store does not know that, by its text. The connection with which
-    /// this fails is lost; within the time limit another one is tried.
+    /// Runs a script with `names`: by its hash, or by its text if the store does not know the hash. If this fails, the
+    /// connection is dropped, and another one is tried within the time limit.
     async fn ask(
         &self,
         operation: Operation,
@@ -181,7 +181,7 @@ impl Store {
         link
     }
 
-    /// Tells the store the end of a decryption whose answer was lost.
+    /// Sends the end of a decryption to the store again, since the answer was lost.
     async fn aftermath(&self, operation: Operation, names: &Names, commands: &[Cmd; 2]) {
         let Ok(_permit) = self.aftermaths.try_acquire() else { return };
         let told = async {
@@ -189,7 +189,7 @@ impl Store {
                 time::sleep(self.shared.limit).await;
             }
         };
-        // In vain if it takes longer: the store has charged the reservation.
+        // Later it has no effect: the store has already counted the failure.
         let _ = time::timeout(AFTERMATH, told).await;
     }
 }

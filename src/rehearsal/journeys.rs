@@ -326,8 +326,8 @@ impl<'a> About<'a> {
     }
 }
 
-/// The parameter `visit` of a URL: in the place of the cookie by which a backend knows whose browser comes back. Empty if
-/// there is none.
+/// The parameter `visit` of a URL: in the place of the cookie by which a backend knows whose browser comes back. Empty
+/// if there is none.
 pub(super) fn visit(url: &str) -> String {
     let query = url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
     let found = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "visit");

@@ -1,4 +1,4 @@
-//! Domain types as protobuf, moved where they can be.
+//! Turns domain types into protobuf. Moves values instead of copying them if it can.
 
 use std::mem::take;
 

@@ -64,7 +64,7 @@ pub enum Refusal {
         /// The AA's id.
         aa: String,
     },
-    /// No credentials, or none that the callers file has.
+    /// The call has no credentials, or the callers file does not have them.
     CallerUnknown(CallerHint),
     /// The caller may not use this RPC.
     CallerForbidden(Rpc),
@@ -101,7 +101,7 @@ struct ErrorInfo {
 }
 
 impl Refusal {
-    /// What the exchange refuses of a message between `parties`.
+    /// The refusal of a message between `parties` by the exchange.
     pub fn of(refused: Refused, parties: Parties<'_>) -> Self {
         Self::Exchange { refused, fiu: parties.fiu.to_owned(), aa: parties.aa.to_owned() }
     }

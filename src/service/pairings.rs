@@ -43,7 +43,7 @@ pub(super) fn list(
         }
     };
     fields.finish()?;
-    // An id is never empty, so every pairing lies behind two empty ids.
+    // An id is never empty, so every pairing comes after two empty ids.
     let mut rest = keyring.pairings_after(after.0, after.1).filter(|pairing| context.may_use(pairing)).peekable();
     let page: Vec<_> = rest.by_ref().take(size).collect();
     let next = page.last().filter(|_| rest.peek().is_some());

@@ -15,7 +15,7 @@ const PLAIN: &str =
 const OUTCOME: &str =
     "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=9@aa&status=S&errorcode=0&srcref=a";
 
-/// Every profile reads alike; lists are repeated.
+/// All profiles read in the same way. Lists are repeated.
 fn conventions(profile: usize) -> Conventions {
     Conventions::of(&PROFILES[profile])
 }

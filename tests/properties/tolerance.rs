@@ -297,7 +297,7 @@ fn cleaned(mut case: Case) -> Case {
     case
 }
 
-/// Adds `deviation` to a clean case, where the message can have it.
+/// Adds `deviation` to a clean case, if the message can have it.
 fn add(case: &mut Case, deviation: Deviation, dirty: &Case) {
     let Case { leg, meaning, date, habits, kind, .. } = case;
     let at = usize::from(habits.order[0]) % 5;

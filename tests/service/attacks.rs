@@ -267,7 +267,7 @@ impl<'a> PaddingAttack<'a> {
         Self { server, seen, target, key, decrypted: 0, answers: BTreeSet::new() }
     }
 
-    /// Which of the blocks give valid padding before the target; none where the service does not decrypt any more.
+    /// Which of the blocks give valid padding before the target; empty if the service no longer decrypts.
     async fn ask(&mut self, befores: &[[u8; 16]]) -> Option<Vec<bool>> {
         let refused = self.server.memory.refused();
         let queries: Vec<_> = befores.iter().map(|before| with_blocks(self.seen, &[*before, self.target])).collect();
@@ -356,7 +356,7 @@ async fn a_padding_attack_within_the_budget_reads_under_one_byte_of_a_block() {
             bytes += attack.read(1).await.len();
             attacked += 1;
             assert_eq!(attack.decrypted, 32);
-            assert_eq!(attack.answers.len(), 1, "what is not decrypted answers as the rest");
+            assert_eq!(attack.answers.len(), 1, "a message that is not decrypted gets the same answer as the rest");
         }
     }
     println!("with the budget: {bytes} bytes of {attacked} blocks of 16");

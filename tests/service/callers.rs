@@ -90,7 +90,7 @@ fn list(page_size: i32, page_token: &str) -> ListPairingsRequest {
     ListPairingsRequest { page_size, page_token: page_token.to_owned() }
 }
 
-/// Why a call is refused, and with which code; nothing where it is not.
+/// The code and reason of a refused call; `None` if the call is not refused.
 fn refusal<T>(answer: Result<T, Status>) -> Option<(Code, String)> {
     answer.err().map(|status| (status.code(), reason(&status)))
 }

@@ -1,4 +1,4 @@
-//! The callers file: refused as a whole, with line and what to mend, and never with a token in the message; and who is
+//! The callers file: refused as a whole, with line and what to fix, and never with a token in the message; and who is
 //! known by what is in it.
 
 use std::{fs, path::PathBuf};

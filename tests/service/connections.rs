@@ -1,4 +1,5 @@
-//! Connections: what is no HTTP/2, who says nothing, who asks too much, the cap and the age. Over real sockets.
+//! Connections: peers that do not speak HTTP/2, silent peers, peers that ask too much, the cap and the age. Over real
+//! sockets.
 
 use std::time::Duration;
 

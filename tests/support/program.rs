@@ -33,9 +33,9 @@ pub struct Program {
     child: Child,
     /// Its first address for callers.
     pub address: String,
-    /// Its address for operators; empty where it has none.
+    /// Its address for operators; empty if it has no admin port.
     pub admin: String,
-    /// Its first trusted address; empty where it has none.
+    /// Its first trusted address; empty if it has no trusted listener.
     pub trusted: String,
     lines: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,

@@ -1,6 +1,6 @@
 //! The kernels and how one is called.
 //!
-//! A [`Kernel`] of a processor feature exists only after the feature was found, so that whoever holds one may run it.
+//! A [`Kernel`] of a processor feature exists only after the feature was found. So code that has one may run it.
 
 #![expect(unsafe_code, reason = "functions with target features can be called in no other way; see each proof")]
 
@@ -97,7 +97,8 @@ impl Kernel {
         }
     }
 
-    /// Derives the key of each input with so many rounds and writes it to the same place of `keys`.
+    /// Derives the key of each input with this many rounds and writes it to the same place of `keys`.
+
     ///
     /// # Panics
     /// If there are more inputs than lanes, not as many keys as inputs, or no rounds.

@@ -71,7 +71,7 @@ impl Kernels {
         self.kernel_for(waiting).lanes()
     }
 
-    /// Derives the key of each input with so many rounds and writes it to the same place of `keys`. Any number of
+    /// Derives the key of each input with this many rounds and writes it to the same place of `keys`. Any number of
     /// inputs will do.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! What reading one text carries along, and why a text cannot be read.
+//! The state of reading one text, and why a text cannot be read.
 
 use thiserror::Error;
 

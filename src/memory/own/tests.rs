@@ -59,7 +59,7 @@ fn subject<'a>(pairing: &'a Arc<Pairing>, date: &str, ciphertext: Vec<u8>, now: 
     Subject { pairing, envelope, instants, end, now, call: None }
 }
 
-/// Fails so many times, or until that is refused; says how often it failed.
+/// Fails this many times, or until the memory refuses; returns how often it failed.
 fn fail(account: &Account<'_>, times: usize) -> usize {
     (0..times).map_while(|_| account.begin().now_or_never().unwrap().ok()).count()
 }

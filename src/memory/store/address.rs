@@ -10,7 +10,7 @@ use redis::{
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// How long a connection may take to come about.
+/// How long connecting may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
 
 /// Why the settings of the store cannot be used. Names no password.
@@ -30,7 +30,7 @@ pub enum BadStore {
     PasswordFile(PathBuf, String),
 }
 
-/// A store that can be connected to.
+/// A checked address of a store.
 #[derive(Clone)]
 pub(super) struct Address {
     kind: Kind,
@@ -97,7 +97,7 @@ impl Address {
     }
 }
 
-/// Why no connection came about.
+/// Why connecting failed.
 #[derive(Debug, Error)]
 pub(super) enum Unconnected {
     #[error("{0}")]

@@ -1,22 +1,22 @@
-//! What the store's use is counted in: plain counters, which metrics read.
+//! Counts the operations of the store in plain counters, which metrics read.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-/// What the store is asked to do.
+/// An operation of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// To reserve a failure.
+    /// Reserves a failure.
     Reserve,
-    /// To note what became of a decryption.
+    /// Notes the outcome of a decryption.
     Resolve,
-    /// To give back what a call held that was given up.
+    /// Gives back the reservation of a call that was given up.
     Release,
 }
 
-/// What came of it.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// An answer.
@@ -45,7 +45,7 @@ pub const BOUNDS: [u64; 10] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_00
 #[derive(Debug, Default)]
 pub struct Counts {
     answers: [[AtomicU64; 3]; 3],
-    /// By the first of [`BOUNDS`] that is not less; the last one is for longer times.
+    /// By the first of [`BOUNDS`] that is at least the time. The last counter is for longer times.
     times: [AtomicU64; BOUNDS.len() + 1],
     microseconds: AtomicU64,
 }
@@ -59,17 +59,18 @@ impl Counts {
         self.microseconds.fetch_add(microseconds, Relaxed);
     }
 
-    /// How often an operation had this answer.
+    /// How often an operation had this outcome.
     pub fn answers(&self, operation: Operation, answer: Answer) -> u64 {
         self.answers[operation as usize][answer as usize].load(Relaxed)
     }
 
-    /// How many operations took up to each of [`BOUNDS`] and longer than the bound before it; the last ones took longer.
+    /// How many operations took up to each of [`BOUNDS`] and longer than the bound before it; the last ones took
+    /// longer.
     pub fn times(&self) -> [u64; BOUNDS.len() + 1] {
         self.times.each_ref().map(|count| count.load(Relaxed))
     }
 
-    /// How long all operations took together.
+    /// The sum of the times of all operations.
     pub fn total(&self) -> Duration {
         Duration::from_micros(self.microseconds.load(Relaxed))
     }

@@ -1,5 +1,5 @@
-//! One connection to the store that many calls share, and the task that keeps it: it connects, proves with a write that the
-//! store serves, and does so again when calls lose the connection.
+//! One connection to the store that many calls share, and the task that keeps it: it connects, proves with a write that
+//! the store serves, and does so again when calls lose the connection.
 
 use std::{
     collections::HashSet,
@@ -21,16 +21,16 @@ use super::address::{Address, Connection};
 
 /// After a failure the next try comes after this, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// The longest pause: so much later than the store a replica is back at most.
+/// The longest pause: when the store is back, a replica notices at most this much later.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
-/// A connection that lasts so long was sound.
+/// A connection that lasted this long was sound.
 const SOUND: Duration = Duration::from_secs(1);
 
 /// A connection and its state.
 pub(super) struct Link {
     state: watch::Sender<State>,
     keeper: OnceLock<AbortHandle>,
-    /// Why calls lost the connection, and the tag of the message with which they did.
+    /// Why calls lost the connection, and the tag of the message that was sent at that time.
     lost: Mutex<(String, String)>,
 }
 
@@ -52,9 +52,9 @@ pub(super) struct Shared {
     pub(super) address: Address,
     /// How long an answer may take.
     pub(super) limit: Duration,
-    /// What replicas do meanwhile, for the log.
+    /// What replicas do without the store, as a text for the log.
     pub(super) meanwhile: &'static str,
-    /// The links that are down; `None` until the first one has told.
+    /// How many links are down; `None` until the first one has reported.
     down: Mutex<Option<HashSet<usize>>>,
     up: AtomicBool,
 }
@@ -69,7 +69,7 @@ impl Shared {
         self.up.load(Relaxed)
     }
 
-    /// Notes what became of a link, and logs each change of the whole.
+    /// Notes the new state of a link, and logs when the state of all links together changes.
     fn report(&self, link: usize, problem: Option<&str>) {
         let mut known = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = known.is_none();
@@ -97,7 +97,8 @@ impl Link {
         Self { state: watch::Sender::new(State::Connecting), keeper: OnceLock::new(), lost: Mutex::default() }
     }
 
-    /// Begins to keep the connection, on the runtime of the first caller: the others of its thread then wake no other.
+    /// Starts the task that keeps the connection, on the runtime of the first caller. Other callers of this thread then
+    /// need not wake another thread.
     pub(super) fn start(self: &Arc<Self>, number: usize, shared: &Arc<Shared>) {
         self.keeper.get_or_init(|| {
             let (link, shared) = (Arc::clone(self), Arc::clone(shared));
@@ -109,19 +110,20 @@ impl Link {
         self.state.borrow().clone()
     }
 
-    /// Waits until the link is up; for ever, if it never is.
+    /// Waits until the link is up, without a time limit.
     pub(super) async fn up(&self) -> (Generation, Connection) {
         let mut states = self.state.subscribe();
         loop {
             if let State::Up(generation, connection) = &*states.borrow_and_update() {
                 return (*generation, connection.clone());
             }
-            // The sender lives as long as this.
+            // The sender is a field of this value, so it is still there.
             let _ = states.changed().await;
         }
     }
 
-    /// A call with `tag` lost this connection. If the store `hangs`, it is down at once; else a new connection may help.
+    /// A call with `tag` lost this connection. If the store `hangs`, it is down at once; else a new connection may
+    /// help.
     pub(super) fn lose(&self, generation: Generation, tag: &str, problem: &str, hangs: bool) {
         self.state.send_if_modified(|state| {
             let is_current = matches!(state, State::Up(current, _) if *current == generation);
@@ -142,7 +144,7 @@ impl Link {
                     shared.report(number, None);
                     let since = Instant::now();
                     let mut states = self.state.subscribe();
-                    // The sender lives as long as this.
+                    // The sender is a field of this value, so it is still there.
                     let _ = states.wait_for(|state| !matches!(state, State::Up(..))).await;
                     if since.elapsed() > SOUND {
                         pause = FIRST_PAUSE;
@@ -168,7 +170,8 @@ impl Link {
         let connecting = timeout(super::address::CONNECT, shared.address.connect()).await;
         let mut connection =
             connecting.map_err(|_| "no connection in time".to_owned())?.map_err(|error| error.to_string())?;
-        // Of the message with which the last connection was lost: in a cluster another node may serve well.
+        // The write uses the tag of the message that lost the last connection: in a cluster another node may still
+        // serve.
         let tag = self.lost.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
         let mut probe = redis::cmd("EVAL");
         let probe = probe.arg("redis.call('HSET', KEYS[1], 'p', '') return redis.call('PEXPIRE', KEYS[1], 1000)");

@@ -1,4 +1,4 @@
-//! A failure that is reserved in the store, from the reservation to what became of the decryption.
+//! A failure that is reserved in the store, from the reservation to the outcome of the decryption.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::memory::{DATE_BUDGET, Ended, Opening, Outcome, Subject, tell_changed, tell_spent};
 
-/// How long a message is remembered whose date never ends, after it was last seen.
+/// How long the store remembers a message whose date never ends, from the last time it was seen.
 const ENDLESS: TimeDelta = TimeDelta::days(30);
-/// Between two questions whether a reservation can be had: at first, and at most.
+/// The pause between two attempts to reserve: the first one, and the longest one.
 const WAIT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 
 /// Why nothing was reserved.
@@ -26,7 +26,7 @@ pub(in crate::memory) enum Unreserved {
     Silent,
 }
 
-/// A failure that is reserved in the store. Dropped without an end, it is given back.
+/// A failure that is reserved in the store. If it is dropped without an end, the reservation is given back.
 pub(in crate::memory) struct Reservation {
     store: Arc<Store>,
     names: Names,
@@ -36,14 +36,14 @@ pub(in crate::memory) struct Reservation {
     after: After,
 }
 
-/// What the store must be told once this is dropped.
+/// What to send to the store when the reservation is dropped.
 enum After {
     Nothing,
-    /// That nothing failed.
+    /// Nothing failed.
     GiveBack,
-    /// That the message failed.
+    /// The message failed.
     Charge,
-    /// That nothing failed and nothing was opened in this call.
+    /// Nothing failed, and this call opened nothing.
     Forget([u8; 12]),
 }
 
@@ -98,7 +98,7 @@ impl Store {
         }
     }
 
-    /// What an answer of `resolve.lua` says; `None` if it is none.
+    /// The meaning of an answer of `resolve.lua`; `None` if it has another form.
     fn ended(&self, answer: &Value, subject: &Subject<'_>) -> Option<Ended> {
         let Value::Array(answer) = answer else { return None };
         let [Value::Int(what), Value::Int(first), Value::Int(of_block), Value::Int(of_date)] = **answer else {
@@ -130,7 +130,7 @@ impl Reservation {
         self.store.is_closed_for(subject)
     }
 
-    /// Notes what became of the decryption.
+    /// Notes the outcome of the decryption.
     pub(in crate::memory) async fn resolve(mut self, subject: &Subject<'_>, outcome: Outcome) -> Result<Ended, Silent> {
         let store = Arc::clone(&self.store);
         let closed = store.is_closed_for(subject);
@@ -178,7 +178,7 @@ impl Drop for Reservation {
         let commands = ["EVALSHA", "EVAL"].map(|name| {
             if charges {
                 let mut command = begin(name, &RESOLVE, &self.names);
-                // Without a budget: what the store has charged by now is not charged again.
+                // Without a budget, so that a failure that the store has already counted is not counted again.
                 command.arg(&self.token).arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0);
                 return command;
             }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{Operation, address::Connection};
 use crate::memory::{Subject, last_block};
 
-/// What the names of all keys begin with.
+/// The prefix of the names of all keys.
 pub(super) const PREFIX: &str = "aar:";
 
 /// The two keys of a message.
@@ -45,14 +45,15 @@ impl Names {
         Self { block: format!("{date}:{}", URL_SAFE_NO_PAD.encode(block)), date }
     }
 
-    /// What picks the slot of a cluster.
+    /// The part of the name that picks the slot of a cluster.
     pub(super) fn tag(&self) -> &str {
         self.date.trim_start_matches(PREFIX).trim_matches(['{', '}'])
     }
 }
 
 impl Operation {
-    /// Whether its script gives such an answer.
+    /// Whether the script can give this answer.
+
     pub(super) fn can_answer(self, answer: &Value) -> bool {
         match (self, answer) {
             (Self::Reserve, Value::Int(0..=2)) | (Self::Release, Value::Int(0)) => true,

@@ -1,13 +1,13 @@
-//! The likely mistake of a caller that is not known.
+//! The likely mistake of an unknown caller.
 
-/// Why a caller is probably not known.
+/// The probable reason why a caller is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallerHint {
-    /// It sent nothing that tells who it is.
+    /// It sent no credentials.
     NoCredentials,
-    /// `authorization` is there, and is not one header of `Bearer` and a token.
+    /// `authorization` is present, but is not one header of `Bearer` and a token.
     NotABearerToken,
-    /// A token came in the clear.
+    /// It sent a token over a connection that others can read.
     TokenOverPlaintext,
     /// No caller has this token.
     UnknownToken,

@@ -13,7 +13,7 @@ use crate::{
 const CLOSED: [&str; 4] = ["--store-outage", "closed", "--store-timeout-milliseconds", "500"];
 const LOCAL: [&str; 4] = ["--store-outage", "local", "--store-timeout-milliseconds", "500"];
 
-/// So many new messages, opened one after another: their answers.
+/// The answers to this many new messages, opened one after another.
 async fn answers(replicas: &Replicas, count: usize) -> Vec<String> {
     let mut answers = Vec::new();
     for _ in 0..count {

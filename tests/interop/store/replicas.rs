@@ -27,7 +27,7 @@ pub struct Replicas {
 const PATIENT: [&str; 2] = ["--store-timeout-milliseconds", "2000"];
 
 impl Replicas {
-    /// So many replicas whose pairing has these settings, with these stores.
+    /// This many replicas whose pairing has these settings, with these stores.
     pub async fn start(count: usize, settings: &str, stores: &[String], more: &[&str]) -> Self {
         let files = Files::new();
         files.write("secret", "0123456789abcdefghijABCDEFGHIJ-_");
