@@ -53,6 +53,11 @@ pub(super) fn visible(text: &str) -> String {
     shown
 }
 
+/// An age in words.
+fn age(seconds: i64) -> String {
+    if seconds < 0 { format!("{} s ahead of this machine's clock", -seconds) } else { format!("{seconds} s old") }
+}
+
 /// A value that came from outside: isolated, so that its direction turns nothing around it.
 pub(super) fn value(text: &str) -> Markup {
     html! { @if text.is_empty() { span.empty { "empty" } } @else { bdi.value { (visible(text)) } } }

@@ -8,7 +8,7 @@ use crate::codec::{
     url::{Leg, PARAMETERS},
 };
 
-use super::{value, visible};
+use super::{age, value, visible};
 
 /// The parts of the URL of a message, with what each is.
 pub(in crate::rehearsal) fn parts(url: &str, leg: Leg) -> Markup {
@@ -50,7 +50,7 @@ fn meaning(name: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
                 "UTC; salt of the key and mask of fi"
                 @for (digits, instant) in readings {
                     br; (digits) ": " (instant.to_rfc3339_opts(SecondsFormat::Millis, true))
-                    " (" ((Utc::now() - instant).num_seconds()) " s ago)"
+                    ", " (age((Utc::now() - instant).num_seconds()))
                 }
             }
         }

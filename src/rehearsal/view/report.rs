@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::diagnosis::{Member, PairingReport, Report};
 
-use super::{message::deviations, value};
+use super::{age, message::deviations, value};
 
 /// Everything that was found. `answer`: with what the service would answer.
 pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
@@ -56,11 +56,6 @@ pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
             }
         }
     }
-}
-
-/// An age in words.
-fn age(seconds: i64) -> String {
-    if seconds < 0 { format!("{} s ahead of this machine's clock", -seconds) } else { format!("{seconds} s old") }
 }
 
 fn of_pairing(pairing: &PairingReport) -> Markup {
