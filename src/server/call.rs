@@ -89,8 +89,8 @@ async fn guarded<S: RedirectService>(
     };
     if let Some(caller) = &caller {
         call.note_caller(&caller.name);
-        // Before any field is read: a caller learns nothing from a method that it may not use. A path that is no RPC of the
-        // interface is refused by the router.
+        // Before any field is read: a caller learns nothing from a method that it may not use. A path that is no RPC of
+        // the interface is refused by the router.
         match Rpc::of_name(call.method().name()) {
             Some(rpc) if !caller.may_call(rpc) => return Err(Refusal::CallerForbidden(rpc)),
             _ => {}
@@ -141,12 +141,12 @@ async fn reflected<S: RedirectService>(
     Ok(streamed(response, holder, place))
 }
 
-/// When a call ends that comes now.
+/// The deadline of a call that arrives now.
 fn deadline<S>(shared: &Shared<S>, request: &Request<Incoming>) -> Instant {
     Instant::now() + deadline::of(request.headers()).unwrap_or(Duration::MAX).min(shared.limits.max_deadline)
 }
 
-/// What `work` comes to if it ends in time, before the server does, and without a panic.
+/// The result of `work`, or a refusal if it panics, if its deadline passes, or if the server ends first.
 async fn within<S>(
     shared: &Shared<S>,
     call: &Call,
@@ -159,7 +159,7 @@ async fn within<S>(
         () = sleep_until(deadline) => return Err(Refusal::TimedOut),
         () = shared.cut.cancelled() => return Err(Refusal::NotReady),
     };
-    // An answer that comes too late is not given, even where the timer, which counts milliseconds, does not know yet.
+    // The timer counts whole milliseconds, so it can miss that the deadline has passed. A late answer is not sent.
     if deadline <= Instant::now() {
         return Err(Refusal::TimedOut);
     }
@@ -178,8 +178,8 @@ async fn whole_request(request: Request<Incoming>, holder: &Holder) -> Result<(R
     Ok((Request::from_parts(head, Full::new(body)), held))
 }
 
-/// An answer that was not made because the message could not be read is the caller's fault: tonic says INTERNAL of it, with
-/// none of the details that every refusal of the services has.
+/// Turns tonic's answer to an unreadable message into a refusal, since that is the caller's fault. tonic answers
+/// INTERNAL without details, and every refusal of the services has details.
 fn readable(response: Response<Answer>) -> Result<Response<Answer>, Refusal> {
     let status = Status::from_header_map(response.headers());
     match status {
@@ -190,7 +190,7 @@ fn readable(response: Response<Answer>) -> Result<Response<Answer>, Refusal> {
     }
 }
 
-/// An answer that comes bit by bit, among the streams for as long as it does.
+/// An answer that is sent piece by piece. It has a place among the streams until it ends.
 fn streamed(response: Response<Body>, holder: &Holder, place: StreamPlace) -> Response<Answer> {
     let holder = holder.clone();
     response.map(|body| {
@@ -207,7 +207,7 @@ struct Room<'a>(&'a AtomicUsize);
 
 impl<'a> Room<'a> {
     fn take(calls: &'a AtomicUsize) -> Option<Self> {
-        // Counted first, so that the place is given back where there is none.
+        // Counted first. If there is no room, the drop of `room` gives the place back.
         let room = Self(calls);
         (calls.fetch_add(1, Ordering::Relaxed) < MAX_CALLS).then_some(room)
     }

@@ -1,5 +1,5 @@
-//! One connection, from its first byte to its end: handshakes within bounds, HTTP/2 within pinned limits, an age, and an
-//! end that lets the calls in flight finish.
+//! One connection, from its first byte to its end: handshakes within bounds, HTTP/2 within pinned limits, an age, and
+//! an end that lets the calls in flight finish.
 
 use std::{
     io,
@@ -29,7 +29,8 @@ use super::{
     tls::{self, negotiated_h2},
 };
 
-/// How long TLS and HTTP/2 may take to begin: what a phone network's worst round trips need. A silent peer is closed then.
+/// How long TLS and HTTP/2 may take to begin: what a phone network's worst round trips need. A silent peer is closed
+/// then.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
 const MAX_STREAMS: u32 = 200;
@@ -48,10 +49,10 @@ const SEND_BUFFER: usize = 128 * 1024;
 const MAX_RESETS: usize = 20;
 /// Streams that had to be reset for the peer's errors: h2's default.
 const MAX_ERRORS: usize = 1024;
-/// How often a quiet peer is asked whether it is there, and how long it may take to answer.
+/// How often a quiet peer gets a ping, and how long its answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
-/// How long a closing connection without a call may take to hear of it: a caller may stand still for a second, for garbage
-/// or want of a processor, and its next call then crosses GOAWAY.
+/// How long a closing connection without a call stays open. A caller may pause for a second (garbage collection, no
+/// free processor), and its next call then crosses GOAWAY on the way.
 const QUIET: Duration = Duration::from_secs(2);
 /// How long the calls in flight at the end of a connection's age, or at the cap, may take.
 const GRACE: Duration = Duration::from_mins(1);
@@ -153,14 +154,15 @@ fn protocol() -> http2::Builder<TokioExecutor> {
     http
 }
 
-/// A connection's age: up to a tenth more or less than `usual`, so that those opened together do not close together.
+/// The age at which a connection ends: `usual`, plus or minus up to a tenth, so that connections that opened together
+/// do not close together.
 fn age(usual: Duration) -> Duration {
     usual.mul_f64(0.9 + rand::random::<f64>() / 5.0)
 }
 
-/// The handshakes: what is no HTTP/2, or no TLS where that is to be spoken, is closed and not waited for.
+/// The handshakes. A connection that does not speak HTTP/2, or does not speak TLS if it must, is closed at once.
 async fn begin(accepted: Accepted, trusted: bool, tls: Option<&tls::Served>) -> io::Result<(Prefaced, Peer)> {
-    // The permissions of a Unix socket guard it, and a mesh's proxy has ended TLS before a trusted one.
+    // The permissions of a Unix socket protect it, and on a trusted listener the mesh's proxy does the TLS.
     let tls = tls.filter(|_| accepted.is_tcp() && !trusted);
     let mut peer = Peer { private: accepted.is_local() || tls.is_some(), trusted, certified: false, sans: Vec::new() };
     let mut io = accepted.adopt()?;

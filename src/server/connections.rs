@@ -201,7 +201,7 @@ impl Place {
         self.activity.cut.cancelled().await;
     }
 
-    /// For how long no call has been open and no answer been waiting; none where one is.
+    /// For how long no call has been open and no answer has been waiting; `None` if a call is open or an answer waits.
     pub(super) fn idle(&self) -> Option<Duration> {
         let idle = self.connections.now().saturating_sub(self.activity.idle_since.load(Ordering::Relaxed));
         (self.activity.held.load(Ordering::Relaxed) == 0).then(|| Duration::from_micros(idle))

@@ -1,4 +1,4 @@
-//! What is a request of gRPC: its headers within bounds, its content type, and one whole message in its body.
+//! Checks the form of a gRPC request: small headers, the content type, and one whole message in the body.
 
 use http::{HeaderMap, Request, header::CONTENT_TYPE};
 
@@ -40,11 +40,11 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     matches!(&*media_type, "application/grpc" | "application/grpc+proto")
 }
 
-/// Whether `body` is one whole message that is not compressed. A compression that the headers name is the library's to
-/// refuse: it answers with those that are known.
+/// Checks that `body` is one whole message that is not compressed. If the headers name a compression, the library
+/// refuses the request, and its answer names the known ones.
 ///
 /// # Errors
-/// If it is not.
+/// If `body` is anything else.
 pub(super) fn check_message(headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
     let Some((head, message)) = body.split_first_chunk::<MESSAGE_HEAD>() else {
         let problem =

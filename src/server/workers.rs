@@ -1,9 +1,9 @@
-//! The threads that serve connections: a single-threaded runtime for each core, and each connection on one of them for
-//! as long as it lives.
+//! The threads that serve connections: a single-threaded runtime for each core. Each connection stays on one of them
+//! until it ends.
 //!
-//! Replaces one multi-threaded runtime of tokio, with which a call costs 7 to 44 % more processor time on two cores. Over
-//! four connections or more the threads serve 1.7 to 1.9 times the calls, over one connection as many (`cargo bench --bench
-//! load -- --against PATH`, with a program on one runtime).
+//! Replaces one multi-threaded runtime of tokio, with which a call costs 7 to 44 % more processor time on two cores.
+//! Over four connections or more the threads serve 1.7 to 1.9 times the calls, over one connection as many (`cargo
+//! bench --bench load -- --against PATH`, with a program on one runtime).
 
 use std::{
     future::Future,
@@ -32,7 +32,7 @@ impl Workers {
     /// As many threads as the process may use cores.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system cannot start a thread.
     pub(super) fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, usize::from);
         (0..count).map(|number| Worker::start(&format!("worker-{number}"))).collect::<io::Result<_>>().map(Self)
@@ -41,7 +41,7 @@ impl Workers {
     /// One thread of this name.
     ///
     /// # Errors
-    /// If the system gives none.
+    /// If the system cannot start the thread.
     pub(super) fn start_one(name: &str) -> io::Result<Self> {
         Ok(Self(vec![Worker::start(name)?]))
     }
@@ -71,7 +71,8 @@ impl Worker {
     }
 }
 
-/// One more, for as long as this lives.
+/// Counts one connection more while this value lives.
+
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
