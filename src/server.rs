@@ -35,9 +35,11 @@ mod identity;
 mod listener;
 mod pages;
 pub mod panics;
+mod pressure;
 pub mod tls;
 mod workers;
 
+pub(crate) use connections::excess;
 pub use listener::Listener;
 
 use admin::Admin;

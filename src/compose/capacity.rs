@@ -7,10 +7,12 @@ use std::{fs, path::Path};
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::server::excess;
+
 const MIB: u64 = 1 << 20;
-/// What a server takes without a connection: the program, the counters of failures and first openings, derived keys, streams,
-/// the admin port. `docs/operations.md` has the sum.
-const FIXED: u64 = 112 * MIB;
+/// What a server takes without a connection: the program, the counters of failures and first openings, derived keys, the
+/// admin port. `docs/operations.md` has the sum.
+const FIXED: u64 = 88 * MIB;
 /// What a connection takes at most beside what is held for its calls: idle 37 KiB, and an unfinished frame, block of headers
 /// and handshake.
 const CONNECTION: u64 = 96 * 1024;
@@ -37,7 +39,9 @@ impl Capacity {
         let room = memory.map_or(u64::MAX, |memory| memory.saturating_sub(FIXED));
         // Buffers are up to twice as large as what is in them.
         let held = (room / 8).clamp(least, most);
-        let connections = (room.saturating_sub(2 * held) / CONNECTION).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
+        let all = room.saturating_sub(2 * held) / CONNECTION;
+        // An eighth more, or 256, may be closing.
+        let connections = (all * 8 / 9).min(all.saturating_sub(256)).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
         Self { connections, held }
     }
 }
@@ -45,7 +49,7 @@ impl Capacity {
 /// The most memory, in bytes, that a server takes in all with so many connections and so much held for their calls; its keyring
 /// and what its page of metrics needs come on top.
 pub(super) fn total(connections: usize, held: usize) -> u64 {
-    FIXED + 2 * held as u64 + connections as u64 * CONNECTION
+    FIXED + 2 * held as u64 + (connections + excess(connections)) as u64 * CONNECTION
 }
 
 /// The memory that the process may have: the least that a cgroup (of either version) or `RLIMIT_AS` allows.

@@ -31,6 +31,7 @@ use crate::{
 use super::{
     Shared,
     body::{Answer, arrived, whole},
+    connection::STREAM_WINDOW,
     connections::{Held, Holder, InCall, StreamPlace},
     deadline,
     framing::{self, MESSAGE_HEAD},
@@ -43,18 +44,19 @@ pub(super) const MAX_CALLS: usize = 4096;
 /// When a caller that found the server full may come back.
 const FULL: Duration = Duration::from_secs(1);
 
-/// The answer to `request`, in whatever way it ends.
+/// The answer to `request`, in whatever way it ends; it is refused at once for what its headers are.
 pub(super) async fn answer<S: RedirectService>(
     shared: Arc<Shared<S>>,
     peer: Arc<Peer>,
     in_call: InCall,
     request: Request<Incoming>,
+    refused: Option<Refusal>,
 ) -> Result<Response<Answer>, Infallible> {
     let holder = &in_call.holder;
     let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
     let mut response = if framing::is_grpc(request.headers()) {
-        let answer = match (framing::check_headers(&request), call.method()) {
-            (Err(refusal), _) => Err(refusal),
+        let answer = match (refused, call.method()) {
+            (Some(refusal), _) => Err(refusal),
             (_, method) if method.is_redirect() => guarded(&shared, &peer, &call, holder, request).await,
             (_, Method::Reflection | Method::ReflectionV1Alpha) => reflected(&shared, holder, request).await,
             (_, method) => Box::pin(told(&shared, &call, holder, request, method == Method::HealthWatch)).await,
@@ -118,7 +120,7 @@ async fn told<S: RedirectService>(
 ) -> Result<Response<Answer>, Refusal> {
     let response = within(shared, call, deadline(shared, &request), async {
         let (request, _held) = whole_request(request, holder).await?;
-        let place = if is_stream { Some(holder.stream().ok_or(Refusal::Full(FULL))?) } else { None };
+        let place = if is_stream { Some(holder.stream(0).ok_or(Refusal::Full(FULL))?) } else { None };
         let response = shared.others.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         match place {
             Some(place) => Ok(streamed(response, holder, place)),
@@ -134,9 +136,8 @@ async fn reflected<S: RedirectService>(
     holder: &Holder,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Refusal> {
-    let place = holder.stream().ok_or(Refusal::Full(FULL))?;
-    let holds = holder.clone();
-    let request = request.map(|body| body.map_frame(move |frame| frame.map_data(|bytes| holds.hold(bytes))));
+    // Its requests wait in the stream's window while nobody takes the answers.
+    let place = holder.stream(STREAM_WINDOW as usize).ok_or(Refusal::Full(FULL))?;
     let response = Box::pin(shared.others.clone().oneshot(request)).await.unwrap_or_else(|never| match never {});
     Ok(streamed(response, holder, place))
 }

@@ -2,6 +2,7 @@
 //! an end that lets the calls in flight finish.
 
 use std::{
+    future::poll_fn,
     io,
     pin::{Pin, pin},
     sync::Arc,
@@ -26,6 +27,7 @@ use super::{
     framing,
     identity::Peer,
     listener::{Accepted, Stream},
+    pressure::Pressed,
     tls::{self, negotiated_h2},
 };
 
@@ -40,7 +42,7 @@ const MAX_HEADERS: u32 = 10 * 1024 + 512;
 /// Bytes of a frame at most: the least that RFC 9113 allows.
 const MAX_FRAME: u32 = 16 * 1024;
 /// Bytes of a stream that may wait to be read: HTTP/2's initial window, which a request of the largest size fills once.
-const STREAM_WINDOW: u32 = 65_535;
+pub(super) const STREAM_WINDOW: u32 = 65_535;
 /// Bytes of a connection that may wait to be read: four of the largest requests.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Bytes of answers of one stream that may wait for a slow reader.
@@ -94,14 +96,17 @@ async fn serve_until<S: RedirectService>(
     let (place, peer) = (Arc::new(place), Arc::new(peer));
     let service = {
         let (place, shared) = (Arc::clone(&place), Arc::clone(&shared));
-        // Boxed here, since hyper and the runtime move it several times before they poll it, and it has kilobytes.
-        service_fn(move |request| {
-            Box::pin(call::answer(Arc::clone(&shared), Arc::clone(&peer), place.call(framing::cost(&request)), request))
+        service_fn(move |mut request| {
+            let refused = framing::refuse(&mut request);
+            let in_call = place.call(framing::cost(&request));
+            // Boxed here, since hyper and the runtime move it several times before they poll it, and it has kilobytes.
+            Box::pin(call::answer(Arc::clone(&shared), Arc::clone(&peer), in_call, request, refused))
         })
     };
-    let mut connection = pin!(protocol().serve_connection(TokioIo::new(io), service));
+    let io = TokioIo::new(Pressed::new(io, place.holder()));
+    let mut connection = pin!(protocol().serve_connection(io, service));
     let cause = tokio::select! {
-        ended = connection.as_mut() => {
+        ended = served(connection.as_mut(), &place) => {
             let Err(error) = ended else { return Cause::Peer };
             tracing::debug!(%error, "a connection broke");
             return Cause::Error;
@@ -117,6 +122,16 @@ async fn serve_until<S: RedirectService>(
     cause
 }
 
+/// Drives `connection`, and gives back what was held until its answers left.
+async fn served<T>(mut connection: Pin<&mut impl Future<Output = T>>, place: &Place) -> T {
+    poll_fn(|context| {
+        let polled = connection.as_mut().poll(context);
+        place.settle();
+        polled
+    })
+    .await
+}
+
 /// Lets the calls in flight of a connection end that was told to close.
 async fn finish(mut connection: Pin<&mut impl Future>, place: &Place) {
     let told = Instant::now();
@@ -128,7 +143,7 @@ async fn finish(mut connection: Pin<&mut impl Future>, place: &Place) {
             return;
         }
         tokio::select! {
-            _ = connection.as_mut() => return,
+            _ = served(connection.as_mut(), place) => return,
             () = place.cut() => return,
             () = sleep_until(end.min(Instant::now() + quiet)) => {}
         }
@@ -215,12 +230,6 @@ impl AsyncRead for Prefaced {
 impl AsyncWrite for Prefaced {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
-    }
-
-    /// Not even where the bytes below are: h2 would send each answer of 256 bytes or more in a write of its own, and
-    /// another one for its trailers. So it copies those of up to 1,023 bytes together first.
-    fn is_write_vectored(&self) -> bool {
-        false
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

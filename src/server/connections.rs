@@ -1,6 +1,7 @@
 //! Which connections are open, which of them is idle, what each makes the server hold, and which is told to close.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,13 +14,18 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Connections over the cap that may be closing while new ones are taken.
-const EXCESS: usize = 1024;
 /// Bytes that a call takes beside its request and answer, about.
 const CALL: usize = 8 * 1024;
+/// Bytes that an answer takes beside its message while its peer does not take it, about: its stream, its task, its trailers.
+const ANSWER: usize = 4 * 1024;
 /// Streams (watches of health, reflection) of one connection at a time, and of all.
 const MAX_OWN_STREAMS: usize = 16;
 const MAX_STREAMS: usize = 4096;
+
+/// Connections over a cap that may be closing while new ones are taken.
+pub(crate) fn excess(cap: usize) -> usize {
+    (cap / 8).clamp(256, 1024)
+}
 
 /// The connections of a server.
 pub(super) struct Connections {
@@ -27,8 +33,8 @@ pub(super) struct Connections {
     begin: Instant,
     /// Bytes that may be held for all of them.
     max_held: usize,
-    /// Bytes held for all of them.
-    held: AtomicUsize,
+    /// Bytes held for all of them, those that are cut and have not gone too.
+    held: Arc<AtomicUsize>,
     /// Open streams of all of them.
     streams: AtomicUsize,
     open: Mutex<Open>,
@@ -45,10 +51,15 @@ struct Open {
 }
 
 /// What is known of one connection's use.
-#[derive(Default)]
 struct Activity {
-    /// Bytes held for it; none where no call is open and every answer was taken.
+    /// Bytes held for it; none where no call is open and every answer has left.
     held: AtomicUsize,
+    /// Those of them that are held only until what is written to the peer has left.
+    leaving: AtomicUsize,
+    /// Whether the peer takes nothing at the moment.
+    blocked: AtomicBool,
+    /// Bytes held for all connections.
+    all: Arc<AtomicUsize>,
     /// When that was last so, or it was opened, in microseconds since the server's start.
     idle_since: AtomicU64,
     /// Whether it has made a call.
@@ -83,9 +94,12 @@ pub(super) struct InCall {
 }
 
 /// A stream of a connection: a watch of health, or reflection.
-pub(super) struct StreamPlace(Holder);
+pub(super) struct StreamPlace {
+    holder: Holder,
+    _held: Held,
+}
 
-/// So many bytes, held for as long as this lives.
+/// So many bytes, held for as long as this lives and then until what is written to the peer has left.
 pub(super) struct Held {
     holder: Holder,
     count: usize,
@@ -95,6 +109,23 @@ pub(super) struct Held {
 struct HeldBytes {
     bytes: Bytes,
     _held: Held,
+}
+
+impl Activity {
+    fn new(idle_since: AtomicU64, all: Arc<AtomicUsize>) -> Self {
+        Self {
+            held: AtomicUsize::default(),
+            leaving: AtomicUsize::default(),
+            blocked: AtomicBool::default(),
+            all,
+            idle_since,
+            called: AtomicBool::default(),
+            streams: AtomicUsize::default(),
+            closing: Notify::new(),
+            told: AtomicBool::default(),
+            cut: CancellationToken::new(),
+        }
+    }
 }
 
 impl Open {
@@ -128,7 +159,7 @@ impl Connections {
             cap,
             begin: Instant::now(),
             max_held,
-            held: AtomicUsize::default(),
+            held: Arc::default(),
             streams: AtomicUsize::default(),
             open: Mutex::default(),
             closed: Notify::new(),
@@ -139,9 +170,10 @@ impl Connections {
     /// goes: at once, the oldest of those that never made a call; if there is none, the one that has been idle for longest
     /// is told to close.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
-        let activity = Arc::new(Activity { idle_since: AtomicU64::new(self.now()), ..Activity::default() });
+        let (idle_since, all) = (AtomicU64::new(self.now()), Arc::clone(&self.held));
+        let activity = Arc::new(Activity::new(idle_since, all));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.connections.len() >= self.cap + EXCESS {
+        if open.connections.len() >= self.cap + excess(self.cap) {
             return None;
         }
         if open.connections.len() >= self.cap {
@@ -171,17 +203,24 @@ impl Connections {
         }
     }
 
-    /// Cuts the connection that holds the most, where those that are not cut yet hold too much: a peer that takes its
-    /// answers holds little.
+    /// Cuts the connections that hold the most, where those that are not cut yet hold too much, until an eighth is free: a
+    /// peer that takes its answers holds little.
     fn relieve(&self) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = |activity: &Arc<Activity>| activity.held.load(Ordering::Relaxed);
-        let lasting = || open.connections.values().filter(|activity| !activity.cut.is_cancelled());
-        if lasting().map(held).sum::<usize>() > self.max_held
-            && let Some(most) = lasting().max_by_key(|activity| held(activity))
-        {
-            tracing::warn!(bytes = held(most), "a connection is cut: answers wait, and most of them for its peer");
-            most.cut.cancel();
+        let lasting = open.connections.values().filter(|activity| !activity.cut.is_cancelled());
+        let mut by_held: Vec<_> = lasting.map(|activity| (activity.held.load(Ordering::Relaxed), activity)).collect();
+        let mut all: usize = by_held.iter().map(|(held, _)| held).sum();
+        if all <= self.max_held {
+            return;
+        }
+        by_held.sort_unstable_by_key(|(held, _)| Reverse(*held));
+        for (held, activity) in by_held {
+            if all <= self.max_held - self.max_held / 8 {
+                return;
+            }
+            tracing::warn!(bytes = held, "a connection is cut: it holds the most of what all calls together may hold");
+            activity.cut.cancel();
+            all -= held;
         }
     }
 
@@ -213,26 +252,55 @@ impl Place {
             let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
             open.fresh.remove(&self.number);
         }
-        let holder = Holder { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) };
+        let holder = self.holder();
         InCall { _call: holder.take(CALL + headers), holder }
+    }
+
+    /// This connection, for what is held for it.
+    pub(super) fn holder(&self) -> Holder {
+        Holder { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) }
+    }
+
+    /// Gives back what was held until answers have left, unless the peer takes nothing. Right after the connection has
+    /// written what it could.
+    pub(super) fn settle(&self) {
+        let activity = &self.activity;
+        if activity.leaving.load(Ordering::Relaxed) == 0 || activity.blocked.load(Ordering::Relaxed) {
+            return;
+        }
+        let left = activity.leaving.swap(0, Ordering::Relaxed);
+        activity.idle_since.store(self.connections.now(), Ordering::Relaxed);
+        activity.held.fetch_sub(left, Ordering::Relaxed);
+        activity.all.fetch_sub(left, Ordering::Relaxed);
     }
 }
 
 impl Holder {
-    /// `bytes`, which count as held until the last of their clones and slices has gone: those of an answer, when the socket
-    /// has taken them.
+    /// `bytes` of an answer, which count as held until the last of their clones and slices has gone and the socket has taken
+    /// them.
     pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
-        let held = self.take(bytes.len());
+        let held = self.take(ANSWER + bytes.len());
         Bytes::from_owner(HeldBytes { bytes, _held: held })
     }
 
-    /// A place among the streams; `None` if this connection, or all together, have as many as they may.
-    pub(super) fn stream(&self) -> Option<StreamPlace> {
+    /// A place among the streams, for which up to `waiting` bytes of requests may wait; `None` if this connection, or all
+    /// together, have as many as they may.
+    pub(super) fn stream(&self, waiting: usize) -> Option<StreamPlace> {
         // Counted first, so that the place is given back if there is none.
-        let place = StreamPlace(self.clone());
+        let place = StreamPlace { holder: self.clone(), _held: self.take(CALL + waiting) };
         let own = self.activity.streams.fetch_add(1, Ordering::Relaxed);
         let all = self.connections.streams.fetch_add(1, Ordering::Relaxed);
         (own < MAX_OWN_STREAMS && all < MAX_STREAMS).then_some(place)
+    }
+
+    /// Whether all connections hold more than they may: those that are cut have not gone yet.
+    pub(super) fn is_full(&self) -> bool {
+        self.connections.held.load(Ordering::Relaxed) > self.connections.max_held
+    }
+
+    /// Notes whether the peer took what was written last.
+    pub(super) fn note_blocked(&self, blocked: bool) {
+        self.activity.blocked.store(blocked, Ordering::Relaxed);
     }
 
     /// So many bytes, to begin with.
@@ -263,17 +331,21 @@ impl AsRef<[u8]> for HeldBytes {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Holder { connections, activity } = &self.holder;
-        activity.idle_since.store(connections.now(), Ordering::Relaxed);
-        activity.held.fetch_sub(self.count, Ordering::Relaxed);
-        connections.held.fetch_sub(self.count, Ordering::Relaxed);
+        self.holder.activity.leaving.fetch_add(self.count, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Activity {
+    /// The connection and all its calls have gone.
+    fn drop(&mut self) {
+        self.all.fetch_sub(*self.held.get_mut(), Ordering::Relaxed);
     }
 }
 
 impl Drop for StreamPlace {
     fn drop(&mut self) {
-        self.0.activity.streams.fetch_sub(1, Ordering::Relaxed);
-        self.0.connections.streams.fetch_sub(1, Ordering::Relaxed);
+        self.holder.activity.streams.fetch_sub(1, Ordering::Relaxed);
+        self.holder.connections.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -301,18 +373,22 @@ mod tests {
         let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
         // Connections that never made a call would go first.
         drop((first.call(0), second.call(0)));
+        first.settle();
+        second.settle();
         first.activity.idle_since.store(20, Ordering::Relaxed);
         second.activity.idle_since.store(10, Ordering::Relaxed);
         let third = connections.enter().unwrap();
         assert!(first.closing().now_or_never().is_none());
         assert!(second.closing().now_or_never().is_some(), "idle for longer");
         drop(third.call(0));
+        third.settle();
         third.activity.idle_since.store(30, Ordering::Relaxed);
         let call = first.call(0);
         let _fourth = connections.enter().unwrap();
         assert!(first.closing().now_or_never().is_none(), "in use");
         assert!(third.closing().now_or_never().is_some());
         drop(call);
+        first.settle();
         assert!(first.idle().is_some());
     }
 
@@ -320,7 +396,7 @@ mod tests {
     fn connections_that_do_not_close_are_bounded() {
         let connections = Connections::new(1, MAX_HELD);
         let places: Vec<_> = std::iter::from_fn(|| connections.enter()).collect();
-        assert_eq!(places.len(), 1 + EXCESS);
+        assert_eq!(places.len(), 1 + excess(1));
         drop(places);
         assert!(connections.all_closed().now_or_never().is_some());
         assert!(connections.enter().is_some());
@@ -341,7 +417,11 @@ mod tests {
         assert!(!cut(&other), "what a connection that is cut holds comes back soon");
         assert!(other.idle().is_none());
         drop(third);
+        other.settle();
         assert!(other.idle().is_some());
+        assert!(small.holder().is_full(), "what is cut counts until it has gone");
+        drop((_first, large));
+        assert!(!small.holder().is_full());
     }
 
     #[test]
@@ -351,8 +431,14 @@ mod tests {
         let held = place.call(0).holder.hold(Bytes::from_static(b"answer"));
         let slice = held.slice(1..2);
         drop(held);
+        place.settle();
         assert!(place.idle().is_none());
         drop(slice);
+        place.holder().note_blocked(true);
+        place.settle();
+        assert!(place.idle().is_none(), "the peer has not taken it");
+        place.holder().note_blocked(false);
+        place.settle();
         assert!(place.idle().is_some());
         assert_eq!(connections.held.load(Ordering::Relaxed), 0);
     }

@@ -1,8 +1,11 @@
 //! Checks the form of a gRPC request: small headers, the content type, and one whole message in the body.
 
-use http::{HeaderMap, Request, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::CONTENT_TYPE};
 
-use crate::service::{MAX_REQUEST, error::Refusal};
+use crate::{
+    service::{MAX_REQUEST, error::Refusal},
+    telemetry::call::REQUEST_ID,
+};
 
 /// Bytes in front of a message of gRPC: whether it is compressed, and its length.
 pub(super) const MESSAGE_HEAD: usize = 5;
@@ -10,6 +13,8 @@ pub(super) const MESSAGE_HEAD: usize = 5;
 const MAX_FIELDS: usize = 64;
 /// Bytes of their names and values, and of the path, at most.
 pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
+/// Bytes of a path, content type or request id at most that are still known of a request with too large headers.
+const MAX_TOLD: usize = 128;
 /// Bytes that a header takes in memory beside its name and value, about.
 const FIELD: usize = 128;
 
@@ -24,13 +29,21 @@ fn bytes<B>(request: &Request<B>) -> usize {
     headers + request.uri().path_and_query().map_or(0, |path| path.as_str().len())
 }
 
-/// Whether the headers are few and small.
-///
-/// # Errors
-/// If they are not.
-pub(super) fn check_headers<B>(request: &Request<B>) -> Result<(), Refusal> {
-    let fits = request.headers().len() <= MAX_FIELDS && bytes(request) <= MAX_HEADER_BYTES;
-    if fits { Ok(()) } else { Err(Refusal::HeadersTooLarge { max_fields: MAX_FIELDS, max_bytes: MAX_HEADER_BYTES }) }
+/// Refuses `request` if its headers are too many or too large, and drops them at once: as many as HTTP/2 admits take
+/// 40 KiB.
+pub(super) fn refuse<B>(request: &mut Request<B>) -> Option<Refusal> {
+    if request.headers().len() <= MAX_FIELDS && bytes(request) <= MAX_HEADER_BYTES {
+        return None;
+    }
+    let all = std::mem::take(request.headers_mut());
+    // Copied, since each value shares the bytes of all.
+    let copy = |name| HeaderValue::from_bytes(all.get(&name)?.as_bytes()).ok().map(|value| (name, value));
+    let told = [CONTENT_TYPE, HeaderName::from_static(REQUEST_ID)].into_iter().filter_map(copy);
+    *request.headers_mut() = told.filter(|(_, value)| value.len() <= MAX_TOLD).collect();
+    if request.uri().path().len() > MAX_TOLD {
+        *request.uri_mut() = Uri::default();
+    }
+    Some(Refusal::HeadersTooLarge { max_fields: MAX_FIELDS, max_bytes: MAX_HEADER_BYTES })
 }
 
 /// Whether the content type is that of gRPC with protobuf; for all others gRPC asks for HTTP 415.

@@ -17,6 +17,10 @@ use std::{
 
 use tokio::{runtime, sync::oneshot};
 
+/// Connections that may read before their calls look at what was read: it counts as held only then, and each connection may
+/// bring as much as its window.
+const CONNECTIONS_PER_TURN: usize = 64;
+
 /// The threads; they end with this.
 pub(super) struct Workers(Vec<Worker>);
 
@@ -61,7 +65,8 @@ impl Workers {
 
 impl Worker {
     fn start(name: &str) -> io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime =
+            runtime::Builder::new_current_thread().enable_all().max_io_events_per_tick(CONNECTIONS_PER_TURN).build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         thread::Builder::new().name(name.to_owned()).spawn(move || {

@@ -161,6 +161,38 @@ async fn bodies_of_health_checks_count_and_the_connection_that_holds_the_most_is
 }
 
 #[tokio::test]
+async fn answers_that_their_peer_has_no_room_for_count_with_all_that_they_take() {
+    // Each is seven bytes, and 4 KiB with its stream, task and trailers.
+    for path in [CHECK, LIST_PAIRINGS] {
+        let server = support::start_limited(Limits { max_held: 512 << 10, ..limits() }).await;
+        let stream = TcpStream::connect(&server.address).await.unwrap();
+        let (client, connection) = h2::client::Builder::new().initial_window_size(0).handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let peer = Peer { client, connection };
+        let mut unread = Vec::new();
+        for _ in 0..200 {
+            let Ok(answer) = peer.begin(path, &[], Some(EMPTY)).await else { break };
+            let Ok(answer) = answer.await else { break };
+            unread.push(answer);
+        }
+        let _ = timeout(PATIENCE, peer.connection).await.expect("it is cut");
+        assert!((16..200).contains(&unread.len()), "{path}: {}", unread.len());
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_too_many_headers_is_refused_before_it_is_held() {
+    let server = support::start_limited(Limits { max_held: 4 << 20, ..limits() }).await;
+    let peer = Peer::connect(&server.address).await.unwrap();
+    // So many are within the bounds of HTTP/2: 33 KiB of memory each time, 6 MiB for all calls.
+    let many = headers(250, 1);
+    let calls = (0..180).map(|_| peer.call(LIST_PAIRINGS, &many, None));
+    for refused in futures_util::future::join_all(calls).await {
+        assert_eq!(reason(&refused.unwrap()), "REQUEST_TOO_LARGE");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_has_at_most_16_streams() {
     let server = support::start().await;
     for path in [WATCH, REFLECTION] {

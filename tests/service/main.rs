@@ -21,6 +21,7 @@ mod overload;
 mod panics;
 mod reload;
 mod settings;
+mod splices;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
