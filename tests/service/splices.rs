@@ -13,7 +13,7 @@ use aa_redirect::{
         date::WireDate,
         kdf::{self, Key},
         members::Callback,
-        open_callback,
+        open,
         profile::{Authentication, Conventions, PROFILES},
         seal,
         url::Leg,
@@ -173,7 +173,7 @@ fn opened_with(sealed: &[u8], iv: [u8; BLOCK], authentication: Authentication) -
         deviations: Deviations::default(),
     };
     let conventions = Conventions { authentication, ..Conventions::of(&PROFILES[0]) };
-    Some(open_callback(&envelope, &key(), &conventions, PARTIES).ok()?.message)
+    Some(open::<Callback>(&envelope, &key(), &conventions, PARTIES).ok()?.message)
 }
 
 /// How many of some pairs of messages give a forged success: for a reader without limits, for ours, for one that compares
