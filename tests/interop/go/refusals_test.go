@@ -374,6 +374,7 @@ func TestDateOutsideTheWindow(t *testing.T) {
 						t.Errorf("age_seconds is %q, want about %d", metadata["age_seconds"], want)
 					}
 					delete(metadata, "age_seconds")
+					delete(metadata, "hint") // in November, :11 is a minute that a sender with the month in its place would write
 					expectMetadata(t, metadata, of(p, "max_age_seconds", "180"))
 				}
 			})
