@@ -164,7 +164,7 @@ impl Desks {
         Ok(self.calls.encode_callback_quietly(&other).await?.query)
     }
 
-    /// Opens a request once, so that whoever opens it next learns of that.
+    /// Opens a request once, so that the next reader learns that it was opened before.
     async fn open_request(&self, aa: &str, query: &str) {
         let source = Some(decode_redirect_request::Source::Url(query.to_owned()));
         let request = DecodeRedirectRequest { aa_id: aa.to_owned(), source, attempt_id: String::new() };
@@ -172,7 +172,7 @@ impl Desks {
         drop(self.calls.decode_redirect_quietly(&request).await);
     }
 
-    /// Opens a callback once, so that whoever opens it next learns of that.
+    /// Opens a callback once, so that the next reader learns that it was opened before.
     async fn open_callback(&self, sealed: &EncodeCallbackRequest, url: &str) {
         let source = Some(decode_callback_request::Source::Url(url.to_owned()));
         let request =

@@ -52,7 +52,7 @@ struct Open {
 
 /// What is known of one connection's use.
 struct Activity {
-    /// Bytes held for it; none where no call is open and every answer has left.
+    /// The bytes held for it: 0 if no call is open and every answer has left.
     held: AtomicUsize,
     /// Those of them that are held only until what is written to the peer has left.
     leaving: AtomicUsize,
@@ -99,7 +99,7 @@ pub(super) struct StreamPlace {
     _held: Held,
 }
 
-/// So many bytes, held for as long as this lives and then until what is written to the peer has left.
+/// Bytes that are held while this value lives, and then until the bytes written to the peer have left.
 pub(super) struct Held {
     holder: Holder,
     count: usize,
@@ -303,7 +303,7 @@ impl Holder {
         self.activity.blocked.store(blocked, Ordering::Relaxed);
     }
 
-    /// So many bytes, to begin with.
+    /// Holds the first bytes.
     pub(super) fn take(&self, count: usize) -> Held {
         let mut held = Held { holder: self.clone(), count: 0 };
         held.add(count);
@@ -312,7 +312,7 @@ impl Holder {
 }
 
 impl Held {
-    /// So many more.
+    /// Holds more bytes.
     pub(super) fn add(&mut self, count: usize) {
         let Holder { connections, activity } = &self.holder;
         self.count += count;

@@ -112,7 +112,7 @@ fn the_aa_desk_answers_with_what_its_user_decides() {
         pages.post("/aa/alpha-aa/answer", &form)
     };
     let (some, _) = pages.follow(answer("accept-chosen", &[("handle", "1")]));
-    holds(&some, "For 1 consent handles");
+    holds(&some, "Accepted consent handles: 1.");
     holds(&pages.follow(answer("error-12", &[])).0, "Error 12");
     holds(&pages.follow(answer("code", &[("code", "77")])).0, "Unlisted error code 77");
     assert_eq!(answer("code", &[("code", "0")]).status, 422);
@@ -165,7 +165,7 @@ fn the_largest_members_travel() {
     let form = [("sessionid", &*session), ("srcref", &*handles.join("\r\n"))];
     let (back, _) = pages.journey("lender@sandbox", "delta-aa", "accept@delta", &form);
     assert_eq!(back.status, 200, "{}", back.body);
-    holds(&back, "For 200 consent handles");
+    holds(&back, "Accepted consent handles: 200.");
     holds(&back, &session);
     let (refused, _) =
         pages.journey("fiu@sandbox", "alpha-aa", "accept@alpha", &[("sessionid", &format!("{session}x"))]);

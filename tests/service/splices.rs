@@ -220,7 +220,7 @@ fn figures(pairs: usize, write: impl Fn(usize, Authentication) -> (Seen, Seen)) 
     (figures, example)
 }
 
-/// A rejected and an accepted callback of one user, whose name has so many characters.
+/// A rejected and an accepted callback of one user, whose name has this number of characters.
 fn callbacks(number: usize, name: usize, authentication: Authentication) -> (Seen, Seen) {
     let userid = format!("{}@iv", digits("user", 0, name));
     let [rejected, accepted] = [("rejected", "F", 1), ("accepted", "S", 0)].map(|(kind, status, code)| {

@@ -109,7 +109,7 @@ fn opened_page(
             @if mismatch {
                 p { "Status and errorcode contradict each other: treat this as a failure." }
             } @else if success {
-                p { "For " (callback.srcref.len()) " consent handles. Ask the AA for their status before you act: the format proves nothing." }
+                p { "Accepted consent handles: " (callback.srcref.len()) ". Ask the AA for their status before you act: the format proves nothing." }
             } @else {
                 p { "Error " (callback.errorcode) ": " (opened.error_message) "." }
             }
