@@ -31,7 +31,6 @@ use crate::{
 use super::{
     Shared,
     body::{Answer, arrived, whole},
-    connection::STREAM_WINDOW,
     connections::{Held, Holder, InCall, StreamPlace},
     deadline,
     framing::{self, MESSAGE_HEAD},
@@ -137,7 +136,7 @@ async fn reflected<S: RedirectService>(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Refusal> {
     // Its requests wait in the stream's window while nobody takes the answers.
-    let place = holder.stream(STREAM_WINDOW as usize).ok_or(Refusal::Full(FULL))?;
+    let place = holder.stream(framing::STREAM_WINDOW as usize).ok_or(Refusal::Full(FULL))?;
     let response = Box::pin(shared.others.clone().oneshot(request)).await.unwrap_or_else(|never| match never {});
     Ok(streamed(response, holder, place))
 }

@@ -37,12 +37,10 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
 const MAX_STREAMS: u32 = 200;
 /// Bytes of a request's headers at most, with 32 for each as HTTP/2 counts them (RFC 9113, 6.5.2): room for those that
-/// [`framing::check_headers`] admits, and no more to decode.
+/// [`framing::refuse`] lets through, and no more to decode.
 const MAX_HEADERS: u32 = 10 * 1024 + 512;
 /// Bytes of a frame at most: the least that RFC 9113 allows.
 const MAX_FRAME: u32 = 16 * 1024;
-/// Bytes of a stream that may wait to be read: HTTP/2's initial window, which a request of the largest size fills once.
-pub(super) const STREAM_WINDOW: u32 = 65_535;
 /// Bytes of a connection that may wait to be read: four of the largest requests.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Bytes of answers of one stream that may wait for a slow reader.
@@ -159,7 +157,7 @@ fn protocol() -> http2::Builder<TokioExecutor> {
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADERS)
         .max_frame_size(MAX_FRAME)
-        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_stream_window_size(framing::STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(MAX_RESETS)

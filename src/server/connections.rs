@@ -409,7 +409,7 @@ mod tests {
             (connections.enter().unwrap(), connections.enter().unwrap(), connections.enter().unwrap());
         let hold = |place: &Place, bytes: usize| place.call(0).holder.take(bytes);
         let cut = |place: &Place| place.cut().now_or_never().is_some();
-        let _first = hold(&large, MAX_HELD - 20_000);
+        let first = hold(&large, MAX_HELD - 20_000);
         assert!(!cut(&large), "within the bound");
         let _second = hold(&small, 20_001);
         assert!(cut(&large) && !cut(&small), "the one that goes over it is not the one that holds the most");
@@ -420,7 +420,7 @@ mod tests {
         other.settle();
         assert!(other.idle().is_some());
         assert!(small.holder().is_full(), "what is cut counts until it has gone");
-        drop((_first, large));
+        drop((first, large));
         assert!(!small.holder().is_full());
     }
 

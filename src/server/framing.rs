@@ -7,6 +7,8 @@ use crate::{
     telemetry::call::REQUEST_ID,
 };
 
+/// Bytes of a stream that may wait to be read: HTTP/2's initial window, which a request of the largest size fills once.
+pub(super) const STREAM_WINDOW: u32 = 65_535;
 /// Bytes in front of a message of gRPC: whether it is compressed, and its length.
 pub(super) const MESSAGE_HEAD: usize = 5;
 /// Headers of a request at most: more than twice those that gRPC, tracing, a mesh and credentials bring.

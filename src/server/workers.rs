@@ -77,7 +77,6 @@ impl Worker {
 }
 
 /// Counts one connection more while this value lives.
-
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {

@@ -98,7 +98,6 @@ impl Kernel {
     }
 
     /// Derives the key of each input with this many rounds and writes it to the same place of `keys`.
-
     ///
     /// # Panics
     /// If there are more inputs than lanes, not as many keys as inputs, or no rounds.

@@ -53,7 +53,6 @@ impl Names {
 
 impl Operation {
     /// Whether the script can give this answer.
-
     pub(super) fn can_answer(self, answer: &Value) -> bool {
         match (self, answer) {
             (Self::Reserve, Value::Int(0..=2)) | (Self::Release, Value::Int(0)) => true,
