@@ -168,11 +168,16 @@ export function readFailure(method: string, error: GrpcFailure, header: Metadata
     const failure = { ...common, reason: told.reason, metadata: told.metadata, serviceMessage: error.details };
     return { failure, pushback };
   }
-  const reason = LOCAL[error.code] ?? 'LOCAL_UNEXPECTED_ANSWER';
+  const lost = error.code === status.INTERNAL && error.details.startsWith(LOST);
+  const code = lost ? status.UNAVAILABLE : error.code;
+  const reason = LOCAL[code] ?? 'LOCAL_UNEXPECTED_ANSWER';
   const unexpected = `not an error of aa-redirect: ${status[error.code]}: ${error.details}`;
   const serviceMessage = reason === 'LOCAL_UNEXPECTED_ANSWER' ? unexpected : error.details;
-  return { failure: { ...common, reason, serviceMessage }, pushback };
+  return { failure: { ...common, code, reason, serviceMessage }, pushback };
 }
+
+/** What grpc-js says if the connection closes between the request and its answer. It does not say UNAVAILABLE then. */
+const LOST = 'Received RST_STREAM with code 0 (Call ended without gRPC status)';
 
 const LOCAL: Partial<Record<status, LocalReason>> = {
   [status.DEADLINE_EXCEEDED]: 'LOCAL_DEADLINE_EXCEEDED',

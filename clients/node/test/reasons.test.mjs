@@ -41,22 +41,22 @@ test('reasons of the service', async (t) => {
   const encode = (changes) => client.encodeRedirect({ fiuId: FIU, redirect: { ...REDIRECT, ...changes } });
   const decode = (params, aaId = AA) => client.decodeRedirect({ aaId, params });
   const cases = [
-    ['FIELD_INVALID', encode({ userid: 'nobody' })],
-    ['FIELD_INVALID', client.decodeRedirect({})],
-    ['URL_MALFORMED', client.decodeRedirect({ url: 'https://x/?fi=AAAA' })],
-    ['PARAMETER_MALFORMED', decode({ ...sealed.params, ecreq: '!' })],
-    ['DATE_MALFORMED', decode({ ...sealed.params, reqdate: '310220260000000' })],
-    ['DATE_EXPIRED', decode(forged(FIU, '010120200000000'))],
-    ['DATE_IN_FUTURE', decode(forged(FIU, '010129990000000'))],
-    ['PAIRING_UNKNOWN', decode(forged(FIU, today()), 'no-aa')],
-    ['PAIRING_AMBIGUOUS', client.decodeRedirect({ params: forged(FIU, today()) })],
-    ['SCHEME_MISMATCH', decode({ ...sealed.params, iv: '' })],
-    ['REDIRECT_FORBIDDEN', encode({ redirect: new URL('https://evil.example/') })],
-    ['UNDECIPHERABLE', decode(forged(FIU, today()))],
-    ['REQUEST_TOO_LARGE', encode({ email: 'x'.repeat(65_536) })],
+    ['FIELD_INVALID', () => encode({ userid: 'nobody' })],
+    ['FIELD_INVALID', () => client.decodeRedirect({})],
+    ['URL_MALFORMED', () => client.decodeRedirect({ url: 'https://x/?fi=AAAA' })],
+    ['PARAMETER_MALFORMED', () => decode({ ...sealed.params, ecreq: '!' })],
+    ['DATE_MALFORMED', () => decode({ ...sealed.params, reqdate: '310220260000000' })],
+    ['DATE_EXPIRED', () => decode(forged(FIU, '010120200000000'))],
+    ['DATE_IN_FUTURE', () => decode(forged(FIU, '010129990000000'))],
+    ['PAIRING_UNKNOWN', () => decode(forged(FIU, today()), 'no-aa')],
+    ['PAIRING_AMBIGUOUS', () => client.decodeRedirect({ params: forged(FIU, today()) })],
+    ['SCHEME_MISMATCH', () => decode({ ...sealed.params, iv: '' })],
+    ['REDIRECT_FORBIDDEN', () => encode({ redirect: new URL('https://evil.example/') })],
+    ['UNDECIPHERABLE', () => decode(forged(FIU, today()))],
+    ['REQUEST_TOO_LARGE', () => encode({ email: 'x'.repeat(65_536) })],
   ];
   for (const [reason, call] of cases) {
-    const error = await failure(call, reason);
+    const error = await failure(call(), reason);
     assert.equal(error.tries, 1, reason);
     assert.ok(error.requestId && error.serviceMessage, error.message);
     if (reason === 'FIELD_INVALID') assert.match(error.message, new RegExp(`; ${error.violations[0].field}: `));
