@@ -2,13 +2,16 @@
 //!
 //! A JSON string (RFC 8259) is a string of Go, Java, JavaScript and Python too: they share its escapes.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
-use crate::proto::{Redirect, decode_callback_request, decode_redirect_request};
+use crate::proto::{
+    CallbackStatus, EncodeCallbackRequest, EncodeRedirectRequest, ExpectedCallback, Redirect, RequestorType,
+    decode_callback_request, decode_redirect_request,
+};
 
 use super::{
     journeys::{Called, Event},
-    view::is_invisible,
+    view::escaped,
 };
 
 mod go;
@@ -19,10 +22,10 @@ mod python;
 
 /// A call of the service.
 enum Call<'a> {
-    EncodeRedirect(&'a crate::proto::EncodeRedirectRequest),
+    EncodeRedirect(&'a EncodeRedirectRequest),
     DecodeRedirect { aa: &'a str, url: &'a str },
-    EncodeCallback(&'a crate::proto::EncodeCallbackRequest),
-    DecodeCallback { fiu: &'a str, url: &'a str, expected: Option<&'a crate::proto::ExpectedCallback> },
+    EncodeCallback(&'a EncodeCallbackRequest),
+    DecodeCallback { fiu: &'a str, url: &'a str, expected: Option<&'a ExpectedCallback> },
 }
 
 impl<'a> Call<'a> {
@@ -46,6 +49,98 @@ impl<'a> Call<'a> {
             Event::Faulty { .. } => None,
         }
     }
+
+    /// The call in a language.
+    fn code<L: Language>(&self, address: &str) -> String {
+        let call = match *self {
+            Self::EncodeRedirect(request) => {
+                let members = request.redirect.as_ref().map_or_else(String::new, |redirect| L::STYLE.members(redirect));
+                let requestor = match request.requestor_type() {
+                    RequestorType::Unspecified => None,
+                    RequestorType::Fiu => Some("FIU"),
+                    RequestorType::Lsp => Some("LSP"),
+                };
+                let aa = (!request.aa_id.is_empty()).then(|| text(&request.aa_id));
+                L::encode_redirect(&EncodeRedirect { fiu: text(&request.fiu_id), aa, requestor, members })
+            }
+            Self::DecodeRedirect { aa, url } => L::decode_redirect(&text(aa), &text(url)),
+            Self::EncodeCallback(request) => L::encode_callback(&EncodeCallback::of::<L>(request)),
+            Self::DecodeCallback { fiu, url, expected } => {
+                let expected = expected.map(|expected| Expected {
+                    txnid: text(&expected.txnid),
+                    sessionid: text(&expected.sessionid),
+                    userid: text(&expected.userid),
+                    aa: text(&expected.aa_id),
+                });
+                L::decode_callback(&text(fiu), &text(url), expected.as_ref())
+            }
+        };
+        L::client(&text(address)) + &call
+    }
+}
+
+/// How the package of a language is called. All texts are string literals already.
+trait Language {
+    const STYLE: Style;
+
+    /// The line that makes the client.
+    fn client(address: &str) -> String;
+    fn encode_redirect(call: &EncodeRedirect) -> String;
+    fn decode_redirect(aa: &str, url: &str) -> String;
+    fn encode_callback(call: &EncodeCallback) -> String;
+    /// `expected` is `None` for a call that compares with no record.
+    fn decode_callback(fiu: &str, url: &str, expected: Option<&Expected>) -> String;
+}
+
+struct EncodeRedirect {
+    fiu: String,
+    /// `None` if the handle of the user id picks the AA.
+    aa: Option<String>,
+    requestor: Option<&'static str>,
+    /// Lines, as [`Style::members`] writes them.
+    members: String,
+}
+
+struct EncodeCallback {
+    fiu: String,
+    aa: String,
+    txnid: String,
+    sessionid: String,
+    userid: String,
+    success: bool,
+    errorcode: u32,
+    /// Literals with commas.
+    srcref: String,
+    /// A map of the language; `None` if there are no extra members.
+    extra: Option<String>,
+    redirect_url: String,
+    secret_id: String,
+}
+
+struct Expected {
+    txnid: String,
+    sessionid: String,
+    userid: String,
+    aa: String,
+}
+
+impl EncodeCallback {
+    fn of<L: Language>(request: &EncodeCallbackRequest) -> Self {
+        let callback = request.callback.clone().unwrap_or_default();
+        Self {
+            fiu: text(&request.fiu_id),
+            aa: text(&request.aa_id),
+            txnid: text(&callback.txnid),
+            sessionid: text(&callback.sessionid),
+            userid: text(&callback.userid),
+            success: callback.status() == CallbackStatus::Success,
+            errorcode: callback.errorcode,
+            srcref: texts(&callback.srcref),
+            extra: (!callback.extra.is_empty()).then(|| (L::STYLE.map)(&callback.extra)),
+            redirect_url: text(&request.redirect_url),
+            secret_id: text(&request.secret_id),
+        }
+    }
 }
 
 /// The call of a step in each language, by the language's name. `address` is the service's.
@@ -53,10 +148,10 @@ pub(super) fn of(event: &Event, address: &str) -> Vec<(&'static str, String)> {
     let Some(call) = Call::of(event) else { return Vec::new() };
     let codes = [
         ("grpcurl", grpcurl::code(&call, address)),
-        ("Go", go::code(&call, address)),
-        ("Java", java::code(&call, address)),
-        ("Node", node::code(&call, address)),
-        ("Python", python::code(&call, address)),
+        ("Go", call.code::<go::Go>(address)),
+        ("Java", call.code::<java::Java>(address)),
+        ("Node", call.code::<node::Node>(address)),
+        ("Python", call.code::<python::Python>(address)),
     ];
     codes.map(|(language, code)| (language, shown(&code))).into()
 }
@@ -64,16 +159,8 @@ pub(super) fn of(event: &Event, address: &str) -> Vec<(&'static str, String)> {
 /// `code` with characters that nobody can see as escapes, which JSON and all four languages read in a string alike. Nothing
 /// but strings has such characters, except for line ends and tabs.
 fn shown(code: &str) -> String {
-    let mut shown = String::with_capacity(code.len());
-    for character in code.chars() {
-        if is_invisible(character) && !matches!(character, '\n' | '\t') {
-            // Writing to a string does not fail. All of them are of the basic plane.
-            let _ = write!(shown, "\\u{:04x}", u32::from(character));
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+    // All of them are of the basic plane.
+    escaped(code, &['\n', '\t'], |character| format!("\\u{:04x}", u32::from(character)))
 }
 
 /// How a language writes the members of a request.

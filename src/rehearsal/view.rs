@@ -1,7 +1,5 @@
 //! The frame of every page, and how values are shown. maud escapes every value.
 
-use std::fmt::Write;
-
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
@@ -35,22 +33,26 @@ pub(super) fn segment(id: &str) -> String {
 }
 
 /// Whether nobody can see `character`, or what it does to the text around it.
-pub(super) fn is_invisible(character: char) -> bool {
+fn is_invisible(character: char) -> bool {
     character.is_control() || INVISIBLE.contains(&character)
 }
 
-/// `text` with characters that nobody can see written as escapes, so that two texts that look alike are alike.
+/// `text` with characters that nobody can see written as escapes, so that two texts that look the same are the same.
 pub(super) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    escaped(text, &[], |character| character.escape_unicode().to_string())
+}
+
+/// `text` with an escape for each character that nobody can see, except for those of `kept`.
+pub(super) fn escaped(text: &str, kept: &[char], escape: impl Fn(char) -> String) -> String {
+    let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_invisible(character) {
-            // Writing to a string does not fail.
-            let _ = write!(shown, "{}", character.escape_unicode());
+        if is_invisible(character) && !kept.contains(&character) {
+            escaped.push_str(&escape(character));
         } else {
-            shown.push(character);
+            escaped.push(character);
         }
     }
-    shown
+    escaped
 }
 
 /// An age in words.

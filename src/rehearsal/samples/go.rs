@@ -1,94 +1,73 @@
 //! Calls with the package of `clients/go`.
 
-use crate::proto::{CallbackStatus, RequestorType};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, pairs, texts};
 
-use super::{Call, Style, pairs, text, texts};
+pub(super) struct Go;
 
-const STYLE: Style = Style {
-    names: [
-        "TxnID",
-        "SessionID",
-        "UserID",
-        "Redirect",
-        "Email",
-        "PAN",
-        "DOB",
-        "ISOLanguageCode",
-        "SrcRef",
-        "FIPID",
-        "Extra",
-    ],
-    line: |name, value| format!("\t\t{name}: {value},\n"),
-    list: |items| format!("[]string{{{}}}", texts(items)),
-    map: |extra| format!("map[string]string{{{}}}", pairs(extra, ": ")),
-};
+impl Language for Go {
+    const STYLE: Style = Style {
+        names: [
+            "TxnID",
+            "SessionID",
+            "UserID",
+            "Redirect",
+            "Email",
+            "PAN",
+            "DOB",
+            "ISOLanguageCode",
+            "SrcRef",
+            "FIPID",
+            "Extra",
+        ],
+        line: |name, value| format!("\t\t{name}: {value},\n"),
+        list: |items| format!("[]string{{{}}}", texts(items)),
+        map: |extra| format!("map[string]string{{{}}}", pairs(extra, ": ")),
+    };
 
-pub(super) fn code(call: &Call<'_>, address: &str) -> String {
-    let head =
-        format!("client, err := redirect.NewClient(redirect.Options{{Addresses: []string{{{}}}}})\n", text(address));
-    let call = match call {
-        Call::EncodeRedirect(request) => {
-            let redirect = request.redirect.clone().unwrap_or_default();
-            let kind = match request.requestor_type() {
-                RequestorType::Unspecified => "",
-                RequestorType::Fiu => "\tRequestorType: redirect.RequestorFIU,\n",
-                RequestorType::Lsp => "\tRequestorType: redirect.RequestorLSP,\n",
-            };
-            let members = STYLE.members(&redirect);
-            format!(
-                "sealed, err := client.EncodeRedirect(ctx, redirect.EncodeRedirectRequest{{\n\tFIU: {}, AA: {},\n{kind}\
-                 \tRedirect: redirect.Redirect{{\n{members}\t}},\n}})\nurl, err := sealed.Location()",
-                text(&request.fiu_id),
-                text(&request.aa_id)
-            )
-        }
-        Call::DecodeRedirect { aa, url } => format!(
-            "opened, err := client.DecodeRedirect(ctx, redirect.DecodeRedirectRequest{{\n\tAA:  {},\n\tURL: {},\n}})",
-            text(aa),
-            text(url)
-        ),
-        Call::EncodeCallback(request) => encode_callback(request),
-        Call::DecodeCallback { fiu, url, expected } => {
-            let expected = expected.map_or("redirect.NotCompared{}".to_owned(), |expected| {
+    fn client(address: &str) -> String {
+        format!("client, err := redirect.NewClient(redirect.Options{{Addresses: []string{{{address}}}}})\n")
+    }
+
+    fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {
+        let aa = aa.as_deref().unwrap_or(r#""""#);
+        let kind = requestor.map_or_else(String::new, |kind| format!("\tRequestorType: redirect.Requestor{kind},\n"));
+        format!(
+            "sealed, err := client.EncodeRedirect(ctx, redirect.EncodeRedirectRequest{{\n\tFIU: {fiu}, AA: {aa},\n{kind}\
+             \tRedirect: redirect.Redirect{{\n{members}\t}},\n}})\nurl, err := sealed.Location()"
+        )
+    }
+
+    fn decode_redirect(aa: &str, url: &str) -> String {
+        format!(
+            "opened, err := client.DecodeRedirect(ctx, redirect.DecodeRedirectRequest{{\n\tAA:  {aa},\n\tURL: {url},\n}})"
+        )
+    }
+
+    fn encode_callback(call: &EncodeCallback) -> String {
+        let EncodeCallback { fiu, aa, txnid, sessionid, userid, errorcode, srcref, redirect_url, secret_id, .. } = call;
+        let status = if call.success { "Success" } else { "Failure" };
+        let extra = call.extra.as_ref().map_or_else(String::new, |extra| format!(" Extra: {extra},"));
+        format!(
+            "sealed, err := client.EncodeCallback(ctx, redirect.EncodeCallbackRequest{{\n\tFIU: {fiu}, AA: {aa},\n\
+             \tRedirectURL: {redirect_url},\n\tSecretID: {secret_id},\n\tCallback: redirect.Callback{{\n\
+             \t\tTxnID: {txnid}, SessionID: {sessionid},\n\t\tUserID: {userid},\n\
+             \t\tStatus: redirect.{status}, ErrorCode: {errorcode},\n\t\tSrcRef: []string{{{srcref}}},{extra}\n\t}},\n}})\n\
+             url := sealed.Location()"
+        )
+    }
+
+    fn decode_callback(fiu: &str, url: &str, expected: Option<&Expected>) -> String {
+        let expected = expected.map_or_else(
+            || "redirect.NotCompared{}".to_owned(),
+            |Expected { txnid, sessionid, userid, aa }| {
                 format!(
-                    "redirect.Expected{{\n\tTxnID: {}, SessionID: {},\n\tUserID: {}, AA: {},\n}}",
-                    text(&expected.txnid),
-                    text(&expected.sessionid),
-                    text(&expected.userid),
-                    text(&expected.aa_id)
+                    "redirect.Expected{{\n\tTxnID: {txnid}, SessionID: {sessionid},\n\tUserID: {userid}, AA: {aa},\n}}"
                 )
-            });
-            format!(
-                "opened, err := client.DecodeCallback(ctx, redirect.DecodeCallbackRequest{{\n\tFIU: {},\n\tURL: {},\n}}, \
-                 {expected})",
-                text(fiu),
-                text(url)
-            )
-        }
-    };
-    head + &call
-}
-
-fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
-    let callback = request.callback.clone().unwrap_or_default();
-    let status = match callback.status() {
-        CallbackStatus::Success => "redirect.Success",
-        CallbackStatus::Failure | CallbackStatus::Unspecified => "redirect.Failure",
-    };
-    format!(
-        "sealed, err := client.EncodeCallback(ctx, redirect.EncodeCallbackRequest{{\n\tFIU: {}, AA: {},\n\
-         \tRedirectURL: {},\n\tSecretID: {},\n\tCallback: redirect.Callback{{\n\t\tTxnID: {}, SessionID: {},\n\
-         \t\tUserID: {},\n\t\tStatus: {status}, ErrorCode: {},\n\t\tSrcRef: []string{{{}}},{}\n\t}},\n}})\n\
-         url := sealed.Location()",
-        text(&request.fiu_id),
-        text(&request.aa_id),
-        text(&request.redirect_url),
-        text(&request.secret_id),
-        text(&callback.txnid),
-        text(&callback.sessionid),
-        text(&callback.userid),
-        callback.errorcode,
-        texts(&callback.srcref),
-        if callback.extra.is_empty() { String::new() } else { format!(" Extra: {},", (STYLE.map)(&callback.extra)) }
-    )
+            },
+        );
+        format!(
+            "opened, err := client.DecodeCallback(ctx, redirect.DecodeCallbackRequest{{\n\tFIU: {fiu},\n\tURL: {url},\n}}, \
+             {expected})"
+        )
+    }
 }

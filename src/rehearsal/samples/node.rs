@@ -1,95 +1,69 @@
 //! Calls with the package of `clients/node`.
 
-use crate::proto::{CallbackStatus, RequestorType};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, pairs, texts};
 
-use super::{Call, Style, pairs, text, texts};
+pub(super) struct Node;
 
-const STYLE: Style = Style {
-    names: [
-        "txnid",
-        "sessionid",
-        "userid",
-        "redirect",
-        "email",
-        "pan",
-        "dob",
-        "isoLanguageCode",
-        "srcref",
-        "fipid",
-        "extra",
-    ],
-    line: |name, value| format!("    {name}: {value},\n"),
-    list: |items| format!("[{}]", texts(items)),
-    map: |extra| format!("{{ {} }}", pairs(extra, ": ")),
-};
+impl Language for Node {
+    const STYLE: Style = Style {
+        names: [
+            "txnid",
+            "sessionid",
+            "userid",
+            "redirect",
+            "email",
+            "pan",
+            "dob",
+            "isoLanguageCode",
+            "srcref",
+            "fipid",
+            "extra",
+        ],
+        line: |name, value| format!("    {name}: {value},\n"),
+        list: |items| format!("[{}]", texts(items)),
+        map: |extra| format!("{{ {} }}", pairs(extra, ": ")),
+    };
 
-pub(super) fn code(call: &Call<'_>, address: &str) -> String {
-    let head = format!("const client = new RedirectClient({{ addresses: {} }});\n", text(address));
-    let call = match call {
-        Call::EncodeRedirect(request) => encode_redirect(request),
-        Call::DecodeRedirect { aa, url } => {
-            format!("const opened = await client.decodeRedirect({{\n  aaId: {},\n  url: {},\n}});", text(aa), text(url))
-        }
-        Call::EncodeCallback(request) => encode_callback(request),
-        Call::DecodeCallback { fiu, url, expected } => {
-            let expected = expected.map_or("NOT_COMPARED".to_owned(), |expected| {
+    fn client(address: &str) -> String {
+        format!("const client = new RedirectClient({{ addresses: {address} }});\n")
+    }
+
+    fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {
+        let aa = aa.as_ref().map_or_else(String::new, |aa| format!("  aaId: {aa},\n"));
+        let kind = requestor.map_or_else(String::new, |kind| format!("  requestorType: '{kind}',\n"));
+        format!(
+            "const sealed = await client.encodeRedirect({{\n  fiuId: {fiu},\n{aa}{kind}  redirect: {{\n{members}  }},\n}});\n\
+             response.set('Location', sealed.location).sendStatus(303);"
+        )
+    }
+
+    fn decode_redirect(aa: &str, url: &str) -> String {
+        format!("const opened = await client.decodeRedirect({{\n  aaId: {aa},\n  url: {url},\n}});")
+    }
+
+    fn encode_callback(call: &EncodeCallback) -> String {
+        let EncodeCallback { fiu, aa, txnid, sessionid, userid, errorcode, srcref, redirect_url, secret_id, .. } = call;
+        let status = if call.success { "SUCCESS" } else { "FAILURE" };
+        let extra = call.extra.as_ref().map_or_else(String::new, |extra| format!("\n    extra: {extra},"));
+        format!(
+            "const sealed = await client.encodeCallback({{\n  fiuId: {fiu},\n  aaId: {aa},\n  callback: {{\n    \
+             txnid: {txnid},\n    sessionid: {sessionid},\n    userid: {userid},\n    status: '{status}',\n    \
+             errorcode: {errorcode},\n    srcref: [{srcref}],{extra}\n  }},\n  redirectUrl: {redirect_url},\n  \
+             secretId: {secret_id},\n}});\nresponse.set('Location', sealed.location).sendStatus(303);"
+        )
+    }
+
+    fn decode_callback(fiu: &str, url: &str, expected: Option<&Expected>) -> String {
+        let expected = expected.map_or_else(
+            || "NOT_COMPARED".to_owned(),
+            |Expected { txnid, sessionid, userid, aa }| {
                 format!(
-                    "{{\n    txnid: {},\n    sessionid: {},\n    userid: {},\n    aaId: {},\n  }}",
-                    text(&expected.txnid),
-                    text(&expected.sessionid),
-                    text(&expected.userid),
-                    text(&expected.aa_id)
+                    "{{\n    txnid: {txnid},\n    sessionid: {sessionid},\n    userid: {userid},\n    aaId: {aa},\n  }}"
                 )
-            });
-            format!(
-                "const opened = await client.decodeCallback({{\n  fiuId: {},\n  url: {},\n  expected: {expected},\n}});",
-                text(fiu),
-                text(url)
-            )
-        }
-    };
-    head + &call
-}
-
-fn encode_redirect(request: &crate::proto::EncodeRedirectRequest) -> String {
-    let redirect = request.redirect.clone().unwrap_or_default();
-    let members = STYLE.members(&redirect);
-    let kind = match request.requestor_type() {
-        RequestorType::Unspecified => "",
-        RequestorType::Fiu => "  requestorType: 'FIU',\n",
-        RequestorType::Lsp => "  requestorType: 'LSP',\n",
-    };
-    let aa = if request.aa_id.is_empty() { String::new() } else { format!("  aaId: {},\n", text(&request.aa_id)) };
-    format!(
-        "const sealed = await client.encodeRedirect({{\n  fiuId: {},\n{aa}{kind}  redirect: {{\n{members}  }},\n}});\n\
-         response.set('Location', sealed.location).sendStatus(303);",
-        text(&request.fiu_id)
-    )
-}
-
-fn encode_callback(request: &crate::proto::EncodeCallbackRequest) -> String {
-    let callback = request.callback.clone().unwrap_or_default();
-    let status = match callback.status() {
-        CallbackStatus::Success => "'SUCCESS'",
-        CallbackStatus::Failure | CallbackStatus::Unspecified => "'FAILURE'",
-    };
-    format!(
-        "const sealed = await client.encodeCallback({{\n  fiuId: {},\n  aaId: {},\n  callback: {{\n    txnid: {},\n    \
-         sessionid: {},\n    userid: {},\n    status: {status},\n    errorcode: {},\n    srcref: [{}],{}\n  }},\n  \
-         redirectUrl: {},\n  secretId: {},\n}});\nresponse.set('Location', sealed.location).sendStatus(303);",
-        text(&request.fiu_id),
-        text(&request.aa_id),
-        text(&callback.txnid),
-        text(&callback.sessionid),
-        text(&callback.userid),
-        callback.errorcode,
-        texts(&callback.srcref),
-        if callback.extra.is_empty() {
-            String::new()
-        } else {
-            format!("\n    extra: {},", (STYLE.map)(&callback.extra))
-        },
-        text(&request.redirect_url),
-        text(&request.secret_id)
-    )
+            },
+        );
+        format!(
+            "const opened = await client.decodeCallback({{\n  fiuId: {fiu},\n  url: {url},\n  expected: {expected},\n}});"
+        )
+    }
 }
