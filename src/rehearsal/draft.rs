@@ -1,11 +1,11 @@
 //! The text of a message as the service writes it, and the draft from which a fault is made.
 
-use std::{mem::take, sync::Arc};
+use std::sync::Arc;
 
 use chrono::Utc;
 
 use crate::{
-    codec::{RequestorType, members, url::Leg},
+    codec::{members, url::Leg},
     keyring::Pairing,
     proto,
 };
@@ -21,15 +21,11 @@ pub(super) fn of_request(
     base: &str,
 ) -> Draft {
     let redirect = request.redirect.clone().unwrap_or_default();
-    let members = redirect_members(proto::Redirect { txnid: sealed.txnid.clone(), ..redirect });
+    let members = proto::Redirect { txnid: sealed.txnid.clone(), ..redirect }.into();
     Draft {
         leg: Leg::Request,
         secret: 0,
-        requestor_type: match request.requestor_type() {
-            proto::RequestorType::Unspecified => None,
-            proto::RequestorType::Fiu => Some(RequestorType::Fiu),
-            proto::RequestorType::Lsp => Some(RequestorType::Lsp),
-        },
+        requestor_type: request.requestor_type().into(),
         date: sealed.params.as_ref().expect("an answer has them").reqdate.clone(),
         text: members::write_redirect(&members, pairing.conventions.lists),
         base: base.to_owned(),
@@ -45,7 +41,7 @@ pub(super) fn of_callback(
     request: &proto::EncodeCallbackRequest,
     sealed: &proto::EncodeCallbackResponse,
 ) -> Draft {
-    let members = callback_members(request.callback.clone().unwrap_or_default());
+    let members = request.callback.clone().unwrap_or_default().into();
     Draft {
         leg: Leg::Callback,
         // A keyring that has just changed may have another one: then the primary one.
@@ -56,33 +52,5 @@ pub(super) fn of_callback(
         base: request.redirect_url.clone(),
         now: Utc::now(),
         pairing: Arc::clone(pairing),
-    }
-}
-
-fn redirect_members(mut redirect: proto::Redirect) -> members::Redirect {
-    members::Redirect {
-        txnid: take(&mut redirect.txnid),
-        sessionid: take(&mut redirect.sessionid),
-        userid: take(&mut redirect.userid),
-        redirect: take(&mut redirect.redirect),
-        srcref: take(&mut redirect.srcref),
-        fipid: take(&mut redirect.fipid),
-        email: take(&mut redirect.email),
-        pan: take(&mut redirect.pan),
-        dob: take(&mut redirect.dob),
-        iso_language_code: take(&mut redirect.iso_language_code),
-        extra: take(&mut redirect.extra),
-    }
-}
-
-fn callback_members(mut callback: proto::Callback) -> members::Callback {
-    members::Callback {
-        success: callback.status() == proto::CallbackStatus::Success,
-        errorcode: callback.errorcode,
-        txnid: take(&mut callback.txnid),
-        sessionid: take(&mut callback.sessionid),
-        userid: take(&mut callback.userid),
-        srcref: take(&mut callback.srcref),
-        extra: take(&mut callback.extra),
     }
 }

@@ -1,4 +1,4 @@
-//! Turns domain types into protobuf. Moves values instead of copying them if it can.
+//! Turns domain types into protobuf, and members into domain types. Moves values instead of copying them if it can.
 
 use std::mem::take;
 
@@ -72,6 +72,16 @@ fn deviation(deviation: Deviation) -> proto::Deviation {
     }
 }
 
+impl From<proto::RequestorType> for Option<RequestorType> {
+    fn from(kind: proto::RequestorType) -> Self {
+        match kind {
+            proto::RequestorType::Unspecified => None,
+            proto::RequestorType::Fiu => Some(RequestorType::Fiu),
+            proto::RequestorType::Lsp => Some(RequestorType::Lsp),
+        }
+    }
+}
+
 impl From<Sealed> for proto::RedirectParams {
     fn from(sealed: Sealed) -> Self {
         Self {
@@ -119,6 +129,38 @@ impl From<members::Callback> for proto::Callback {
             errorcode: members.errorcode,
             srcref: take(&mut members.srcref),
             extra: take(&mut members.extra),
+        }
+    }
+}
+
+impl From<proto::Redirect> for members::Redirect {
+    fn from(given: proto::Redirect) -> Self {
+        Self {
+            txnid: given.txnid,
+            sessionid: given.sessionid,
+            userid: given.userid,
+            redirect: given.redirect,
+            srcref: given.srcref,
+            fipid: given.fipid,
+            email: given.email,
+            pan: given.pan,
+            dob: given.dob,
+            iso_language_code: given.iso_language_code,
+            extra: given.extra,
+        }
+    }
+}
+
+impl From<proto::Callback> for members::Callback {
+    fn from(given: proto::Callback) -> Self {
+        Self {
+            success: given.status() == proto::CallbackStatus::Success,
+            errorcode: given.errorcode,
+            txnid: given.txnid,
+            sessionid: given.sessionid,
+            userid: given.userid,
+            srcref: given.srcref,
+            extra: given.extra,
         }
     }
 }

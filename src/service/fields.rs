@@ -97,9 +97,7 @@ impl Fields {
     /// `requestor_type`, if this version knows it.
     pub(super) fn requestor_type(&mut self, value: i32) -> Option<RequestorType> {
         match proto::RequestorType::try_from(value) {
-            Ok(proto::RequestorType::Unspecified) => None,
-            Ok(proto::RequestorType::Fiu) => Some(RequestorType::Fiu),
-            Ok(proto::RequestorType::Lsp) => Some(RequestorType::Lsp),
+            Ok(kind) => kind.into(),
             Err(_) => {
                 self.refuse("requestor_type", "must be FIU, LSP or UNSPECIFIED");
                 None
@@ -164,19 +162,7 @@ impl Fields {
             self.refuse("redirect.iso_language_code", format!("must be one of {languages}, or empty"));
         }
         self.extra("redirect.extra", &given.extra);
-        members::Redirect {
-            txnid: given.txnid,
-            sessionid: given.sessionid,
-            userid: given.userid,
-            redirect: given.redirect,
-            srcref: given.srcref,
-            fipid: given.fipid,
-            email: given.email,
-            pan: given.pan,
-            dob: given.dob,
-            iso_language_code: given.iso_language_code,
-            extra: given.extra,
-        }
+        given.into()
     }
 
     /// The members of `ecres`.
@@ -187,8 +173,7 @@ impl Fields {
         self.require("callback.txnid", txnid, "must have at most 128 bytes and no control character");
         self.text("callback.sessionid", &given.sessionid);
         self.userid("callback.userid", &given.userid);
-        let status = proto::CallbackStatus::try_from(given.status).unwrap_or(proto::CallbackStatus::Unspecified);
-        match status {
+        match given.status() {
             proto::CallbackStatus::Success => {
                 self.require("callback.errorcode", given.errorcode == 0, "must be 0 with SUCCESS");
                 let accepted = !given.srcref.is_empty();
@@ -205,15 +190,7 @@ impl Fields {
         }
         self.list("callback.srcref", &given.srcref);
         self.extra("callback.extra", &given.extra);
-        members::Callback {
-            txnid: given.txnid,
-            sessionid: given.sessionid,
-            userid: given.userid,
-            success: status == proto::CallbackStatus::Success,
-            errorcode: given.errorcode,
-            srcref: given.srcref,
-            extra: given.extra,
-        }
+        given.into()
     }
 
     /// The URL to which a callback leads.
