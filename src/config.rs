@@ -277,6 +277,12 @@ fn octal(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "must be three octal digits such as 0660, which lets owner and group connect".into())
 }
 
+/// The number of cores minus one, but at least 1: what calls leave for key derivation.
+pub fn spare_cores() -> u32 {
+    let cores = thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    cores.saturating_sub(1).max(1)
+}
+
 impl Settings {
     /// Whether the built-in sandbox keyring is served.
     pub fn is_sandbox(&self) -> bool {
@@ -292,8 +298,6 @@ impl Settings {
     /// The threads for key derivation: as set, else the number of cores minus one, so that other calls find a free
     /// core.
     pub fn kdf_threads(&self) -> u32 {
-        let cores =
-            || thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
-        self.kdf_threads.unwrap_or_else(|| cores().saturating_sub(1).max(1))
+        self.kdf_threads.unwrap_or_else(spare_cores)
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{Address, RehearsalSettings},
+    config::{Address, RehearsalSettings, spare_cores},
     exchange::Exchange,
     files::reload::{self, Reloaded},
     keyring,
@@ -97,8 +97,7 @@ fn parts(settings: &RehearsalSettings, site: &Site) -> Result<Parts, Failure> {
         Some(_) => load_keyring(&settings.keyring)?.0,
         None => sandbox(&site.pages)?,
     });
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let keys = Arc::new(KdfPool::new(u32::try_from(cores).unwrap_or(u32::MAX).saturating_sub(1).max(1))?);
+    let keys = Arc::new(KdfPool::new(spare_cores())?);
     let exchange = Arc::new(Exchange::new(Arc::clone(&keys), Arc::new(Memory::default())));
     let telemetry = Telemetry::new(None);
     let redirects = Redirects::new(Arc::clone(&keyring), exchange, system_clock());
