@@ -111,9 +111,8 @@ impl Seen {
             Err(status) => Self { answer: view::reason(status), ..Self::default() },
             Ok(opened) => {
                 let (reopened, kinds, callback) = read(opened);
-                let name = |kind| proto::Deviation::try_from(kind).ok().map(|kind| kind.as_str_name());
-                let names = kinds.into_iter().filter_map(name);
-                let deviations = names.map(|name| name.trim_start_matches("DEVIATION_")).collect();
+                let kinds = kinds.into_iter().filter_map(|kind| proto::Deviation::try_from(kind).ok());
+                let deviations = kinds.map(view::deviation).collect();
                 Self { answer: "OK".to_owned(), reopened, deviations, callback }
             }
         }

@@ -14,7 +14,7 @@ mod parts;
 mod refusal;
 mod report;
 
-pub(super) use message::{callback_members, deviations, redirect_members};
+pub(super) use message::{callback_members, deviation, deviations, redirect_members};
 pub(super) use parts::parts;
 pub(super) use refusal::{reason, refusal, violations};
 pub(super) use report::{envelope, report};

@@ -54,11 +54,10 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
     let fault = fields.get("fault").and_then(|name| Fault::named(name, Leg::Request));
     let sent = app.desks.send(filled.request(&fiu), fault, |aa| app.site.desk(aa)).await;
     match sent {
-        Ok(number) if fields.text("then") == "go" => match sent::target(&app, number) {
-            Some(url) => view::see_other(&url),
-            None => view::see_other(&format!("/fiu/{}/sent/{number}", view::segment(&fiu))),
-        },
-        Ok(number) => view::see_other(&format!("/fiu/{}/sent/{number}", view::segment(&fiu))),
+        Ok(number) => {
+            let gone = if fields.text("then") == "go" { sent::target(&app, number) } else { None };
+            view::see_other(&gone.unwrap_or_else(|| format!("/fiu/{}/sent/{number}", view::segment(&fiu))))
+        }
         Err((_, failed)) => {
             let body = page(&app, &fiu, &filled, Some(&failed));
             let title = format!("FIU desk of {fiu}");

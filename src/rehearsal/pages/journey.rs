@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use crate::{
     codec::url::Leg,
+    proto::DeviationDetail,
     rehearsal::{
         Rehearsal,
         journeys::{Called, Event, Step},
@@ -79,7 +80,7 @@ fn detail(event: &Event) -> Markup {
             @match answer {
                 Ok(opened) => {
                     @if let Some(redirect) = &opened.redirect { (view::redirect_members(redirect)) }
-                    (notes(opened.reopened, opened.deviation_details.iter().map(|detail| detail.deviation().as_str_name())))
+                    (notes(opened.reopened, &opened.deviation_details))
                 }
                 Err(status) => { (view::refusal(status)) }
             }
@@ -95,7 +96,7 @@ fn detail(event: &Event) -> Markup {
             @match answer {
                 Ok(opened) => {
                     @if let Some(callback) = &opened.callback { (view::callback_members(callback)) }
-                    (notes(opened.reopened, opened.deviation_details.iter().map(|detail| detail.deviation().as_str_name())))
+                    (notes(opened.reopened, &opened.deviation_details))
                 }
                 Err(status) => { (view::refusal(status)) }
             }
@@ -110,8 +111,8 @@ fn url(text: &str, leg: Leg) -> Markup {
     }
 }
 
-fn notes<'a>(reopened: bool, deviations: impl Iterator<Item = &'a str>) -> Markup {
-    let deviations: Vec<&str> = deviations.map(|name| name.trim_start_matches("DEVIATION_")).collect();
+fn notes(reopened: bool, details: &[DeviationDetail]) -> Markup {
+    let deviations: Vec<&str> = details.iter().map(|detail| view::deviation(detail.deviation())).collect();
     html! {
         @if reopened { p.warn { "Opened before." } }
         @if !deviations.is_empty() { p { "Repaired: " code { (deviations.join(", ")) } } }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::{
     codec::errorcode,
     diagnosis::DeviationReport,
-    proto::{Callback, CallbackStatus, Redirect},
+    proto::{Callback, CallbackStatus, Deviation, Redirect},
 };
 
 use super::value;
@@ -40,7 +40,7 @@ pub(in crate::rehearsal) fn callback_members(callback: &Callback) -> Markup {
     })
 }
 
-fn table(rows: &Markup) -> Markup {
+pub(super) fn table(rows: &Markup) -> Markup {
     html! {
         table.members {
             caption { "Members" }
@@ -50,7 +50,7 @@ fn table(rows: &Markup) -> Markup {
     }
 }
 
-fn row(name: &str, text: &str) -> Markup {
+pub(super) fn row(name: &str, text: &str) -> Markup {
     html! { tr { th scope="row" { (value(name)) } td { (value(text)) } } }
 }
 
@@ -58,6 +58,11 @@ fn items(name: &str, items: &[String]) -> Markup {
     html! {
         tr { th scope="row" { (name) } td { ul.items { @for item in items { li { (value(item)) } } } } }
     }
+}
+
+/// The name of a deviation, such as `LIST_SYNTAX`.
+pub(in crate::rehearsal) fn deviation(kind: Deviation) -> &'static str {
+    kind.as_str_name().trim_start_matches("DEVIATION_")
 }
 
 /// What the service repaired, with what the sender should change.

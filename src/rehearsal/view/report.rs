@@ -2,9 +2,13 @@
 
 use maud::{Markup, html};
 
-use crate::diagnosis::{Member, PairingReport, Report};
+use crate::diagnosis::{PairingReport, Report};
 
-use super::{age, message::deviations, value};
+use super::{
+    age,
+    message::{deviations, row, table},
+    value,
+};
 
 /// Everything that was found. `answer`: with what the service would answer.
 pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
@@ -30,7 +34,9 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
             }
             (envelope(report))
             @for pairing in &report.pairings { (of_pairing(pairing)) }
-            @if let Some(members) = &report.members { (table(members)) }
+            @if let Some(members) = &report.members {
+                (table(&html! { @for member in members { (row(&member.name, &member.value)) } }))
+            }
         }
         (deviations(&report.deviation_details))
     }
@@ -67,20 +73,6 @@ fn of_pairing(pairing: &PairingReport) -> Markup {
             @for secret in &pairing.secrets {
                 dt { "Secret " (value(&secret.id)) }
                 dd { @if secret.primary { "primary: " } @else { "decode only: " } (secret.result) }
-            }
-        }
-    }
-}
-
-fn table(members: &[Member]) -> Markup {
-    html! {
-        table.members {
-            caption { "Members" }
-            thead { tr { th scope="col" { "Member" } th scope="col" { "Value" } } }
-            tbody {
-                @for member in members {
-                    tr { th scope="row" { (value(&member.name)) } td { (value(&member.value)) } }
-                }
             }
         }
     }
