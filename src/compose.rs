@@ -10,6 +10,7 @@ use crate::{
     config::{Address, LogFormat, Settings},
     exchange::Exchange,
     files::reload,
+    keyring::Absent,
     keys::KdfPool,
     server::{Edges, Limits, Listener, Listeners, Services, panics, system_clock},
     service::Redirects,
@@ -25,7 +26,7 @@ mod warnings;
 
 use capacity::Capacity;
 
-pub use load::{BadSettings, Loaded, load, load_keyring, load_without_secrets};
+pub use load::{BadSettings, Loaded, load, load_keyring};
 pub use rehearse::{check_journeys, rehearse};
 pub use warnings::Warning;
 
@@ -53,7 +54,7 @@ pub enum Failure {
 /// # Errors
 /// If the settings cannot be used, or the system refuses something that a server needs.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
-    let loaded = load(settings)?;
+    let loaded = load(settings, Absent::Refused)?;
     let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
     let log = logs::start(log_format(settings.log), settings.log_level.into())?;
     panics::install();

@@ -25,8 +25,8 @@ mod hosts;
 mod sandbox;
 
 #[cfg(test)]
-pub(crate) use file::{Absent, parse};
-pub use file::{load, load_with, load_without_secrets};
+pub(crate) use file::parse;
+pub use file::{Absent, load, load_as, load_with};
 pub use hosts::HostRules;
 pub use sandbox::{rehearsal, sandbox};
 

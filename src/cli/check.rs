@@ -3,7 +3,7 @@
 use crate::{
     compose::{self, BadSettings},
     config::Settings,
-    keyring::{Pairing, Secret},
+    keyring::{Absent, Pairing, Secret},
     telemetry::traces::Tracer,
 };
 
@@ -15,7 +15,8 @@ const HEAD: [&str; 6] = ["FIU", "AA", "PROFILE", "SCHEME", "HANDLES", "SECRETS"]
 /// Prints the pairings without their secrets, and warnings; if `strict`, a warning is a failure. `without_secrets`, those
 /// that are absent are no failure.
 pub(super) fn check(settings: &Settings, strict: bool, without_secrets: bool) -> Result<(), Failure> {
-    let loaded = if without_secrets { compose::load_without_secrets(settings) } else { compose::load(settings) }?;
+    let absent = if without_secrets { Absent::StandIn } else { Absent::Refused };
+    let loaded = compose::load(settings, absent)?;
     Tracer::from_environment().map_err(BadSettings::from)?;
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");

@@ -11,6 +11,7 @@ use crate::{
     config::KeyringSettings,
     diagnosis::{Asked, Member, PairingReport, Report, diagnose},
     exchange::Exchange,
+    keyring::Absent,
     keys::KdfPool,
     memory::Memory,
 };
@@ -25,7 +26,7 @@ pub(super) struct Parties {
 
 /// Prints what `text` holds.
 pub(super) fn run(settings: &KeyringSettings, text: &str, parties: &Parties, json: bool) -> Result<(), Failure> {
-    let (keyring, _) = compose::load_keyring(settings)?;
+    let (keyring, _) = compose::load_keyring(settings, Absent::Refused)?;
     let exchange = Exchange::new(Arc::new(KdfPool::new(1)?), Arc::new(Memory::default()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let asked = Asked { text, fiu: parties.fiu.as_deref(), aa: parties.aa.as_deref(), now: Utc::now() };

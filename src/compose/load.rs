@@ -12,7 +12,7 @@ use crate::{
         problem::{Problem, Refused},
         reload::{Reloaded, Source},
     },
-    keyring::{self, Keyring},
+    keyring::{self, Absent},
     memory::{BadStore, Memory, StoreSettings},
     server::tls::{self, Tls, TlsFiles, TlsRefused},
     telemetry::traces::BadTracing,
@@ -83,24 +83,9 @@ impl Loaded {
 ///
 /// # Errors
 /// If the settings cannot be used.
-pub fn load(settings: &Settings) -> Result<Loaded, BadSettings> {
-    load_with(settings, keyring::load_with)
-}
-
-/// [`load`] for a check in which secrets of the keyring may be absent: [`keyring::load_without_secrets`].
-///
-/// # Errors
-/// If the settings cannot be used.
-pub fn load_without_secrets(settings: &Settings) -> Result<Loaded, BadSettings> {
-    load_with(settings, keyring::load_without_secrets)
-}
-
-/// How a keyring file is read.
-type LoadKeyring = fn(&Path, &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused>;
-
-fn load_with(settings: &Settings, load_file: LoadKeyring) -> Result<Loaded, BadSettings> {
+pub fn load(settings: &Settings, absent: Absent) -> Result<Loaded, BadSettings> {
     check_sandbox(settings)?;
-    let (keyring, found) = load_keyring_with(&settings.keyring, load_file)?;
+    let (keyring, found) = load_keyring(&settings.keyring, absent)?;
     let mut warnings = [warnings::exposed(settings), warnings::misspelt()].concat();
     let file = settings.keyring.keyring.as_deref().unwrap_or(Path::new("embedded"));
     warnings.extend(Warning::of(file, found));
@@ -128,16 +113,12 @@ fn load_with(settings: &Settings, load_file: LoadKeyring) -> Result<Loaded, BadS
 ///
 /// # Errors
 /// If the file is refused.
-pub fn load_keyring(settings: &KeyringSettings) -> Result<(keyring::Served, Vec<Problem>), BadSettings> {
-    load_keyring_with(settings, keyring::load_with)
-}
-
-fn load_keyring_with(
+pub fn load_keyring(
     settings: &KeyringSettings,
-    load_file: LoadKeyring,
+    absent: Absent,
 ) -> Result<(keyring::Served, Vec<Problem>), BadSettings> {
     if let Some(path) = settings.keyring.clone() {
-        return Ok(Reloaded::load("keyring", move |read| load_file(&path, read))?);
+        return Ok(Reloaded::load("keyring", move |read| keyring::load_as(&path, read, absent))?);
     }
     let sandbox = |_: &ReadFile<'_>| keyring::sandbox().map(|keyring| (keyring, Vec::new()));
     Reloaded::load("keyring", move |read| sandbox(read).map_err(BadSettings::Sandbox))

@@ -8,7 +8,7 @@ use crate::{
     config::{Address, RehearsalSettings, spare_cores},
     exchange::Exchange,
     files::reload::{self, Reloaded},
-    keyring,
+    keyring::{self, Absent},
     keys::KdfPool,
     memory::Memory,
     rehearsal::{self, Calls, Checked, Rehearsal, Site},
@@ -94,7 +94,7 @@ fn site(settings: &RehearsalSettings, pages: SocketAddr, grpc: String) -> Site {
 
 fn parts(settings: &RehearsalSettings, site: &Site) -> Result<Parts, Failure> {
     let keyring = Arc::new(match &settings.keyring.keyring {
-        Some(_) => load_keyring(&settings.keyring)?.0,
+        Some(_) => load_keyring(&settings.keyring, Absent::Refused)?.0,
         None => sandbox(&site.pages)?,
     });
     let keys = Arc::new(KdfPool::new(spare_cores())?);

@@ -60,15 +60,11 @@ pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Probl
     load_as(path, read, Absent::Refused)
 }
 
-/// [`load_with`] for a check in which secrets may be absent: random bytes replace them ([`Secret::is_stand_in`]).
+/// [`load_with`], where absent secrets may be replaced.
 ///
 /// # Errors
-/// As for [`load`], but an absent secret file or variable is not a problem.
-pub fn load_without_secrets(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Problem>), Refused> {
-    load_as(path, read, Absent::StandIn)
-}
-
-fn load_as(path: &Path, read: &ReadFile<'_>, absent: Absent) -> Result<(Keyring, Vec<Problem>), Refused> {
+/// As for [`load`]; with [`Absent::StandIn`] an absent secret file or variable is not a problem.
+pub fn load_as(path: &Path, read: &ReadFile<'_>, absent: Absent) -> Result<(Keyring, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
     let unreadable = |error: &dyn fmt::Display| {
         let text = format!("cannot be read: {error}; fix that, or name another file with --keyring");
@@ -84,11 +80,11 @@ fn load_as(path: &Path, read: &ReadFile<'_>, absent: Absent) -> Result<(Keyring,
 type ReadSecret<'a> = dyn Fn(&str) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
 
 /// What happens if the file or variable of a secret is absent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absent {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
     /// The keyring is refused.
     Refused,
-    /// Random bytes replace it. No existing message opens under them.
+    /// For a check only: random bytes replace it ([`Secret::is_stand_in`]). No existing message opens under them.
     StandIn,
 }
 
