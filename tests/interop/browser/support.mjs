@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { after, before } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
@@ -28,6 +29,23 @@ export async function rehearse(...more) {
 /** A browser without a screen. */
 export function launch() {
   return chromium.launch({ executablePath: browserPath, args: ['--no-sandbox', '--disable-gpu'] });
+}
+
+export let rehearsal;
+export let browser;
+
+/** Starts `rehearsal` and `browser` before the tests of a file, then does `more`, and ends them after. */
+export function together(more = async () => {}) {
+  before(async () => {
+    rehearsal = await rehearse();
+    browser = await launch();
+    // Node begins all hooks of a file at once.
+    await more();
+  });
+  after(async () => {
+    await browser?.close();
+    await rehearsal?.stop();
+  });
 }
 
 /** A page of `browser`, with everything that it asks for in `asked`, and its complaints in `complaints`. */

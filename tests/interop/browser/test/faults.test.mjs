@@ -1,8 +1,8 @@
 // Each fault of each desk, by its button: what the receiver shows.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
-import { launch, open, rehearse } from '../support.mjs';
+import { browser, open, rehearsal, together } from '../support.mjs';
 
 // What a click shows: the reason of a refusal, or the deviation, or "Opened before".
 const BROKEN = {
@@ -42,16 +42,7 @@ const OF_CALLBACKS = {
 };
 const repaired = Object.fromEntries(REPAIRED.map((name) => [name, name]));
 
-let rehearsal;
-let browser;
-before(async () => {
-  rehearsal = await rehearse();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await rehearsal?.stop();
-});
+together();
 
 async function shows(page, text, fault) {
   await page.waitForURL(/(callback|webview)\b/);

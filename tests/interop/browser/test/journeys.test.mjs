@@ -1,9 +1,9 @@
 // Whole journeys in a real browser: what it sends is what the service sealed, and it never leaves loopback.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
-import { fill, launch, members, open, rehearse, strangers } from '../support.mjs';
+import { browser, fill, members, open, rehearsal, strangers, together } from '../support.mjs';
 
 const PAIRINGS = [
   ['fiu@sandbox', 'alpha-aa', 'iv'],
@@ -17,16 +17,7 @@ const PAIRINGS = [
 ];
 const HARD = '&=%+# "<b>\'; सहमति क्ष 👩‍🌾';
 
-let rehearsal;
-let browser;
-before(async () => {
-  rehearsal = await rehearse();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await rehearsal?.stop();
-});
+together();
 
 /** Goes to the AA desk with a new request of the FIU desk. */
 async function toAa(page, fiu, aa, changed = {}) {

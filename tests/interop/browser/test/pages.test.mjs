@@ -1,23 +1,14 @@
 // The pages themselves: nothing hostile runs, axe finds nothing serious, and they fit a small screen, light and dark.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import AxeBuilder from '@axe-core/playwright';
 
-import { fill, launch, open, rehearse, strangers } from '../support.mjs';
+import { browser, fill, open, rehearsal, strangers, together } from '../support.mjs';
 
 const HOSTILE = `"><img src=x onerror=alert(1)><script>alert(1)</script>'&lt;\u202e`;
 
-let rehearsal;
-let browser;
-before(async () => {
-  rehearsal = await rehearse();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await rehearsal?.stop();
-});
+together();
 
 /** Every page, with what a user has left on it. */
 async function visit(page, look) {

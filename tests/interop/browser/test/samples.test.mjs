@@ -4,9 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, it } from 'node:test';
+import { after, it } from 'node:test';
 
-import { fill, launch, open, rehearse } from '../support.mjs';
+import { browser, fill, open, rehearsal, together } from '../support.mjs';
 
 const HARD = `a'b"c\\d $(x) \`y\` \${z} %s {q} \\u0041 \u202e क्ष 👩‍🌾`;
 // How each language is checked: the file, what stands around the code, and the command.
@@ -17,13 +17,9 @@ const CHECKS = {
   Go: ['call.go', (code) => `package p\nfunc f() {\n${code}\n}`, (file) => ['gofmt', '-e', file]],
 };
 
-let rehearsal;
-let browser;
 let folder;
 const samples = [];
-before(async () => {
-  rehearsal = await rehearse();
-  browser = await launch();
+together(async () => {
   folder = mkdtempSync(join(tmpdir(), 'samples-'));
   const { page } = await open(browser);
   await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
@@ -36,11 +32,7 @@ before(async () => {
     samples.push([await block.getAttribute('aria-label'), await block.textContent()]);
   }
 });
-after(async () => {
-  await browser?.close();
-  await rehearsal?.stop();
-  rmSync(folder, { recursive: true });
-});
+after(() => rmSync(folder, { recursive: true }));
 
 for (const [language, [name, around, command]] of Object.entries(CHECKS)) {
   it(`the calls in ${language} can be read`, (test) => {
