@@ -3,14 +3,9 @@
 //!
 //! No message repeats a value of the file that could be a secret in the wrong place.
 
-use std::{
-    collections::{HashMap, HashSet},
-    env, fmt, io,
-    path::Path,
-};
+use std::{collections::HashMap, fmt, io, path::Path};
 
 use chrono::TimeDelta;
-use sha2::{Digest, Sha256};
 use toml::Spanned;
 use zeroize::Zeroizing;
 
@@ -26,15 +21,12 @@ use crate::{
     files::{MAX_FILE, MAX_LIST, ReadFile, read_file},
 };
 
+mod secrets;
 mod shape;
 
-use super::{HostRules, Keyring, Pairing, Reopen, Secret};
-use shape::{RawFile, RawPairing, RawSecret};
+use super::{HostRules, Keyring, Pairing, Reopen};
+use shape::{RawFile, RawPairing};
 
-/// The most secrets of a pairing: each may cost a key derivation on decode.
-const MAX_SECRETS: usize = 4;
-/// The least characters of a secret in the specification. A shorter secret gives a warning.
-const USUAL_SECRET: usize = 32;
 /// The most `max_age_seconds`: about 31 years.
 const MAX_AGE: i64 = 1_000_000_000;
 /// The most `date_reuse_milliseconds`.
@@ -85,12 +77,6 @@ pub enum Absent {
     /// The keyring is refused.
     Refused,
     /// For a check only: random bytes replace it ([`Secret::is_stand_in`]). No existing message opens under them.
-    StandIn,
-}
-
-/// The bytes of a secret, or the fact that they are absent.
-enum Value {
-    Read(Zeroizing<Vec<u8>>),
     StandIn,
 }
 
@@ -332,91 +318,5 @@ impl Check<'_> {
             );
             HostRules::any()
         })
-    }
-
-    fn secrets(&mut self, raw: &Spanned<Vec<RawSecret>>) -> Vec<Secret> {
-        let entries = raw.get_ref();
-        if entries.is_empty() || entries.len() > MAX_SECRETS {
-            self.refuse(raw, format!("`secrets` must have 1 to {MAX_SECRETS} entries: the first one encodes"));
-            return Vec::new();
-        }
-        let mut ids = HashSet::new();
-        let mut secrets = Vec::new();
-        for (at, entry) in entries.iter().enumerate() {
-            let id = entry.id.get_ref();
-            if id.is_empty() || id.len() > MAX_ID || id.chars().any(char::is_control) {
-                let text = format!("the `id` of a secret must have 1 to {MAX_ID} bytes and no control characters");
-                self.refuse(&entry.id, text);
-            } else if !ids.insert(id) {
-                self.refuse(&entry.id, "another secret of this pairing has the same `id`: give each its own");
-            }
-            match &entry.usage {
-                Some(usage) if at == 0 => {
-                    self.refuse(usage, "the first secret is the primary one and encodes: remove its `use`");
-                }
-                Some(usage) => drop(self.choice(usage, "use", &[("decode", "")])),
-                None => {}
-            }
-            match self.secret_value(entry) {
-                Some(Value::Read(value)) => {
-                    self.weigh(entry, &value, self.line(&raw.span()));
-                    secrets.push(Secret::new(id.clone(), at > 0, value.to_vec()));
-                }
-                Some(Value::StandIn) => secrets.push(Secret::stand_in(id.clone(), at > 0)),
-                None => {}
-            }
-        }
-        secrets
-    }
-
-    /// The bytes of a secret, without one line end at the end. `None` if it has a problem.
-    fn secret_value(&mut self, entry: &RawSecret) -> Option<Value> {
-        let value = match (&entry.file, &entry.env) {
-            (Some(file), None) => (self.read)(file).map_err(|error| {
-                (error.kind() == io::ErrorKind::NotFound, format!("the secret file cannot be read: {error}"))
-            }),
-            (None, Some(name)) => env::var(name).map(|value| Zeroizing::new(value.into_bytes())).map_err(|error| {
-                let text = "the environment variable of the secret is not set, or not UTF-8: set it";
-                (error == env::VarError::NotPresent, text.to_owned())
-            }),
-            _ => Err((false, "a secret needs either `file` or `env`: write one of them".to_owned())),
-        };
-        let mut value = match value {
-            Ok(value) => value,
-            Err((true, _)) if self.absent == Absent::StandIn => return Some(Value::StandIn),
-            Err((_, problem)) => {
-                self.refuse(&entry.id, problem);
-                return None;
-            }
-        };
-        for end in [b"\r\n".as_slice(), b"\n"] {
-            if value.ends_with(end) {
-                let length = value.len() - end.len();
-                value.truncate(length);
-                break;
-            }
-        }
-        if value.is_empty() {
-            self.refuse(&entry.id, "the secret is empty: `aa-redirect keygen` makes one");
-            return None;
-        }
-        Some(Value::Read(value))
-    }
-
-    /// Warns about a short secret, and about a secret that another pairing (on another line) also has.
-    fn weigh(&mut self, entry: &RawSecret, value: &[u8], pairing: usize) {
-        if String::from_utf8_lossy(value).chars().count() < USUAL_SECRET {
-            let text =
-                format!("the secret has fewer than {USUAL_SECRET} characters: `aa-redirect keygen` makes a new one");
-            self.warn(&entry.id, text);
-        }
-        if value.trim_ascii().len() < value.len() || value.starts_with("\u{feff}".as_bytes()) {
-            let text = "the secret begins or ends with a blank, line end or byte order mark, which is part of it: is that meant?";
-            self.warn(&entry.id, text);
-        }
-        let first = *self.secrets.entry(Sha256::digest(value).into()).or_insert(pairing);
-        if first != pairing {
-            self.warn(&entry.id, format!("a pairing on line {first} has the same secret: give each pairing its own"));
-        }
     }
 }
