@@ -527,10 +527,11 @@ def test_a_request_over_64_kib_is_too_large(client, pairings):
     check(refusal_of(decode, client, "request", url, pairings["iv"]), RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
 
 
-def test_the_server_ends_a_call_whose_deadline_passed(server, pairings):
+def test_the_server_ends_a_call_whose_deadline_passed(keyring, pairings):
     # A deadline of the client's own usually fires here first and hides the server's answer; sent as bare metadata only
-    # the server knows of it. Any PBKDF2 derivation takes longer than a millisecond.
-    with pytest.raises(grpc.RpcError) as raised:
+    # the server knows of it. Any PBKDF2 derivation takes longer than a millisecond. An idle server begins it; one with
+    # another derivation in work refuses this one at once with OVERLOADED.
+    with Server("--keyring", keyring) as server, pytest.raises(grpc.RpcError) as raised:
         server.stub().EncodeRedirect(bare_request(pairings["v1.2"]), metadata=[("grpc-timeout", "1m")])
     check(read(raised.value), grpc.StatusCode.DEADLINE_EXCEEDED, "TIMED_OUT")
 
@@ -541,10 +542,11 @@ def bare_request(pairing):
     return pb.EncodeRedirectRequest(fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=redirect)
 
 
-def test_a_deadline_of_the_client_ends_its_call(client, pairings):
+def test_a_deadline_of_the_client_ends_its_call(keyring, pairings):
     pairing = pairings["v1.2"]
-    with pytest.raises(RedirectError) as raised:
-        client.encode_redirect(
+    # An idle server, as above.
+    with Server("--keyring", keyring) as server, pytest.raises(RedirectError) as raised:
+        server.client().encode_redirect(
             fiu_id=pairing.fiu,
             aa_id=pairing.aa,
             redirect=to_redirect(REQUEST),
