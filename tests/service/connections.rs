@@ -175,3 +175,21 @@ async fn calls_in_flight_at_the_end_of_a_connections_age_finish() {
     assert_eq!(grpc_status(response.await.unwrap()).await.unwrap(), "0");
     timeout(PATIENCE, connection).await.expect("it ends").unwrap().expect("with GOAWAY and no error");
 }
+
+#[tokio::test]
+async fn a_connection_has_at_most_200_calls_at_a_time_and_one_more_is_refused_alone() {
+    let server = crate::support::start().await;
+    let mut client = h2::client::Builder::new();
+    // What the peer assumes until the server's settings arrive.
+    client.initial_max_send_streams(1000);
+    let (client, connection): (SendRequest<Bytes>, _) = client.handshake(tcp(&server).await).await.unwrap();
+    // Nothing is sent before the connection runs, so that the server sees all of them at once.
+    let mut calls: Vec<_> = (0..201).map(|_| client.clone().send_request(request(), false).unwrap()).collect();
+    tokio::spawn(connection);
+    let (refused, _body) = calls.pop().unwrap();
+    assert_eq!(refused.await.unwrap_err().reason(), Some(Reason::REFUSED_STREAM));
+    for (response, mut body) in calls {
+        body.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
+        assert_eq!(grpc_status(response.await.unwrap()).await.unwrap(), "0");
+    }
+}
