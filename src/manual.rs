@@ -18,6 +18,8 @@ chapters! {
     architecture: "../docs/architecture.md"
     attacks: "../docs/attacks.md"
     clients: "../docs/clients.md"
+    clients_dotnet: "../docs/clients-dotnet.md"
+    clients_php: "../docs/clients-php.md"
     errors: "../docs/errors.md"
     interop: "../docs/interop.md"
     keyring: "../docs/keyring.md"
