@@ -83,7 +83,7 @@ func (RequestorType) EnumDescriptor() ([]byte, []int) {
 type CallbackStatus int32
 
 const (
-	// Not a status: FIELD_INVALID on encode, never in an answer.
+	// Not a status. Encode refuses it (FIELD_INVALID), and no answer has it.
 	CallbackStatus_CALLBACK_STATUS_UNSPECIFIED CallbackStatus = 0
 	// `S`: the user accepted.
 	CallbackStatus_CALLBACK_STATUS_SUCCESS CallbackStatus = 1
@@ -140,7 +140,7 @@ const (
 	Scheme_SCHEME_UNSPECIFIED Scheme = 0
 	// HKDF-SHA256, and a random IV in the parameter `iv`.
 	Scheme_SCHEME_HKDF_IV Scheme = 1
-	// PBKDF2-HMAC-SHA256 with 65,536 iterations, and an IV of zeros without a parameter.
+	// PBKDF2-HMAC-SHA256 with 65,536 iterations, and an IV of zeros that no parameter carries.
 	Scheme_SCHEME_PBKDF2 Scheme = 2
 )
 
@@ -291,17 +291,18 @@ func (Reopen) EnumDescriptor() ([]byte, []int) {
 	return file_aa_redirect_v1_redirect_proto_rawDescGZIP(), []int{4}
 }
 
-// Whether messages have a tag: the extra member `mac`, an extension of this product. Other readers see an extra member.
+// Whether messages have a tag: the extra member `mac`, an extension of this product. Software that does not know the
+// tag reads it as an extra member.
 type Authentication int32
 
 const (
 	// Never in an answer.
 	Authentication_AUTHENTICATION_UNSPECIFIED Authentication = 0
-	// No tag is written, and none is looked for.
+	// Encode writes no tag, and decode looks for none.
 	Authentication_AUTHENTICATION_OFF Authentication = 1
-	// A tag is written. A message with a wrong tag is UNDECIPHERABLE, and one without a tag opens.
+	// Encode writes a tag. A message with a wrong tag is UNDECIPHERABLE. A message without a tag opens.
 	Authentication_AUTHENTICATION_WRITE Authentication = 2
-	// A tag is written. A message without a right tag is UNDECIPHERABLE.
+	// Encode writes a tag. A message without a right tag is UNDECIPHERABLE.
 	Authentication_AUTHENTICATION_REQUIRE Authentication = 3
 )
 
@@ -348,7 +349,7 @@ func (Authentication) EnumDescriptor() ([]byte, []int) {
 	return file_aa_redirect_v1_redirect_proto_rawDescGZIP(), []int{5}
 }
 
-// What a sender does differently from the format, and what the service repaired. Tell the sender.
+// What a sender does differently from the format, and what the service repairs. Tell the sender.
 type Deviation int32
 
 const (
@@ -358,11 +359,11 @@ const (
 	Deviation_DEVIATION_BASE64_ALPHABET Deviation = 1
 	// Base64 without its padding.
 	Deviation_DEVIATION_BASE64_UNPADDED Deviation = 2
-	// A `+` of Base64 that is raw in a URL, or already a space.
+	// A `+` of Base64 that was not percent-encoded in the URL, or that has become a space.
 	Deviation_DEVIATION_PLUS_AS_SPACE Deviation = 3
-	// A parameter or member that is percent-encoded more than once.
+	// A parameter, a member or the whole text that is percent-encoded more often than the format asks.
 	Deviation_DEVIATION_DOUBLE_ENCODED Deviation = 4
-	// Line ends, or blanks around a value.
+	// Line ends or blanks around a value, or line ends in it.
 	Deviation_DEVIATION_WHITESPACE Deviation = 5
 	// A date of 14, 16 or 17 digits that the pairing does not write itself.
 	Deviation_DEVIATION_DATE_DIGITS Deviation = 6
@@ -374,9 +375,9 @@ const (
 	Deviation_DEVIATION_REDIRECT_UNESCAPED Deviation = 9
 	// A `txnid` that is not a UUID.
 	Deviation_DEVIATION_TXNID_NOT_UUID Deviation = 10
-	// A member that the guideline does not have. It is in `extra`.
+	// A member that the guideline does not have. The answer has it in `extra`.
 	Deviation_DEVIATION_EXTRA_MEMBER Deviation = 11
-	// An optional member without a value, or with a word such as `null` for it.
+	// An optional member without a value, or with a word such as `null` in place of one.
 	Deviation_DEVIATION_BLANK_OPTIONAL Deviation = 12
 	// Status `S` with an error code other than 0, or `F` with 0. Treat it as a failure.
 	Deviation_DEVIATION_STATUS_MISMATCH Deviation = 13
@@ -481,27 +482,28 @@ func (Deviation) EnumDescriptor() ([]byte, []int) {
 	return file_aa_redirect_v1_redirect_proto_rawDescGZIP(), []int{6}
 }
 
-// Why a call was refused: `reason` of google.rpc.ErrorInfo, there without the prefix ERROR_REASON_. Each comment begins
-// with the gRPC status code. As soon as the pairing is known, metadata has `fiu_id` and `aa_id` too.
+// Why a call was refused: the `reason` of google.rpc.ErrorInfo, which leaves out the prefix ERROR_REASON_. Each comment
+// begins with the gRPC status code. If the pairing is known, metadata also has `fiu_id` and `aa_id`.
 type ErrorReason int32
 
 const (
 	// Never in an answer.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// INVALID_ARGUMENT: fields of the request are missing or malformed. google.rpc.BadRequest has one violation for each;
-	// metadata `fields`. Fix the call. `hint` NOT_PROTOBUF: the bytes are not a message of the method.
+	// INVALID_ARGUMENT: fields of the request are missing or malformed; metadata `fields`. google.rpc.BadRequest has one
+	// violation for each of them. Fix the call. With the `hint` NOT_PROTOBUF, the bytes of the request are not a protobuf
+	// message of the method.
 	ErrorReason_ERROR_REASON_FIELD_INVALID ErrorReason = 1
 	// INVALID_ARGUMENT: the URL lacks a parameter, or has one twice with different values; metadata `parameter` and
 	// `problem`. The sender or the browser caused it.
 	ErrorReason_ERROR_REASON_URL_MALFORMED ErrorReason = 2
-	// INVALID_ARGUMENT: a parameter is not Base64, has an impossible length, or unmasks to something that is no id;
+	// INVALID_ARGUMENT: a parameter is not Base64, has an impossible length, or unmasks to something that is not an id;
 	// metadata `parameter`, `problem` and, if it is known, `hint`. The sender caused it.
 	ErrorReason_ERROR_REASON_PARAMETER_MALFORMED ErrorReason = 3
 	// INVALID_ARGUMENT: the date cannot be read; metadata `parameter`, `problem` and, if it is known, `hint`. The sender
 	// caused it.
 	ErrorReason_ERROR_REASON_DATE_MALFORMED ErrorReason = 4
 	// FAILED_PRECONDITION: the date is older than the window; metadata `age_seconds`, `max_age_seconds` and, if it is
-	// known, `hint`. A slow user, a replayed URL or a wrong clock.
+	// known, `hint`. The user was slow, somebody replays an old URL, or a clock is wrong.
 	ErrorReason_ERROR_REASON_DATE_EXPIRED ErrorReason = 5
 	// FAILED_PRECONDITION: the date is ahead of the window; metadata `age_seconds`, `max_age_seconds` and, if it is
 	// known, `hint`. The sender's clock is wrong, or it does not write UTC.
@@ -512,25 +514,26 @@ const (
 	// INVALID_ARGUMENT: several pairings fit. Name the other party in `aa_id` or `fiu_id`; metadata has the id that is
 	// known.
 	ErrorReason_ERROR_REASON_PAIRING_AMBIGUOUS ErrorReason = 8
-	// FAILED_PRECONDITION: the message has an `iv` and the scheme of the pairing has none, or the reverse; metadata
-	// `scheme`. The call names the wrong party, or the sender follows another version than the pairing's profile.
+	// FAILED_PRECONDITION: the message has an `iv` and the scheme of the pairing has none, or the message has no `iv` and
+	// the scheme needs one; metadata `scheme`. The call names the wrong party, or the sender follows another version than
+	// the pairing's profile.
 	ErrorReason_ERROR_REASON_SCHEME_MISMATCH ErrorReason = 9
 	// PERMISSION_DENIED: on encode, the pairing does not allow the host of the URL; metadata `field`.
 	ErrorReason_ERROR_REASON_REDIRECT_FORBIDDEN ErrorReason = 10
-	// INVALID_ARGUMENT: the message did not open. The answer is always the same, so that it tells an attacker nothing. An
-	// operator finds the cause with `aa-redirect inspect`.
+	// INVALID_ARGUMENT: the message did not open. The answer is the same for every cause, so that it tells an attacker
+	// nothing. An operator finds the cause with `aa-redirect inspect`.
 	ErrorReason_ERROR_REASON_UNDECIPHERABLE ErrorReason = 11
 	// PERMISSION_DENIED: this caller may not use this method; metadata `method`.
 	ErrorReason_ERROR_REASON_CALLER_FORBIDDEN ErrorReason = 12
 	// UNAUTHENTICATED: the call has no credentials, or unknown ones; metadata `hint`.
 	ErrorReason_ERROR_REASON_CALLER_UNKNOWN ErrorReason = 13
-	// RESOURCE_EXHAUSTED: too much work waits. Try again after the time in google.rpc.RetryInfo.
+	// RESOURCE_EXHAUSTED: too much work is waiting. Try again after the time in google.rpc.RetryInfo.
 	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 14
 	// UNAVAILABLE: the server is shutting down. Try again; another replica takes the call.
 	ErrorReason_ERROR_REASON_NOT_READY ErrorReason = 15
 	// DEADLINE_EXCEEDED: the deadline of the call passed before the work was done.
 	ErrorReason_ERROR_REASON_TIMED_OUT ErrorReason = 16
-	// INTERNAL: a fault of this service. Its log has the detail, under the request id.
+	// INTERNAL: a fault of this service. The log has the detail under the request id.
 	ErrorReason_ERROR_REASON_INTERNAL_FAULT ErrorReason = 17
 	// RESOURCE_EXHAUSTED: the request has more than 64 KiB; metadata `max_bytes`. Do not retry.
 	ErrorReason_ERROR_REASON_REQUEST_TOO_LARGE ErrorReason = 18
@@ -538,10 +541,10 @@ const (
 	// `first_open_time`.
 	ErrorReason_ERROR_REASON_ALREADY_OPENED ErrorReason = 19
 	// FAILED_PRECONDITION: the callback opens, but differs from `expected`; metadata `fields` names what differs. Treat
-	// it as an attack. It was not recorded as opened, and the right callback still opens.
+	// it as an attack. The service does not record this callback as opened, and the right callback still opens.
 	ErrorReason_ERROR_REASON_NOT_EXPECTED ErrorReason = 20
-	// UNAVAILABLE: the shared store does not answer, and the settings or the pairing do not go on without it; or the
-	// memory of first openings is full for a pairing that refuses reopenings. Nothing was recorded: try again.
+	// UNAVAILABLE: the shared store does not answer, and the settings or the pairing require it. Or the memory of first
+	// openings is full, and the pairing refuses reopenings. Nothing was recorded: try again.
 	ErrorReason_ERROR_REASON_STORE_UNAVAILABLE ErrorReason = 21
 )
 
@@ -624,42 +627,46 @@ func (ErrorReason) EnumDescriptor() ([]byte, []int) {
 	return file_aa_redirect_v1_redirect_proto_rawDescGZIP(), []int{7}
 }
 
-// The members of `ecreq`: what an FIU asks an AA for. What EncodeRedirect accepts, DecodeRedirect gives back exactly.
-// The forms below are checked on encode, and each wrong field is a violation of FIELD_INVALID. On decode, what lacks a
-// form that opening needs (`txnid`, `userid`, `redirect`, `srcref`) is UNDECIPHERABLE.
+// The members of `ecreq`: what an FIU asks an AA for. DecodeRedirect gives back exactly what EncodeRedirect accepted.
+// Encode checks the forms below, and each wrong field is a violation of FIELD_INVALID. Decode needs a `txnid` (at most
+// 128 bytes, no control character), a `userid`, a `redirect` and a `srcref`. If one of them is missing or wrong, the
+// message is UNDECIPHERABLE.
 type Redirect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Optional on encode: the name of this redirect, a UUID in its hyphenated form of 36 characters. If it is empty, the
-	// service makes a random UUID (version 4). Never empty on decode; a `txnid` that is not a UUID is reported as the
-	// deviation TXNID_NOT_UUID.
+	// service makes a random UUID (version 4). On decode it is never empty, and a `txnid` that is not a UUID is reported
+	// as the deviation TXNID_NOT_UUID.
 	Txnid string `protobuf:"bytes,1,opt,name=txnid,proto3" json:"txnid,omitempty"`
-	// Optional. Any text of the FIU. It is sent even if it is empty, and the callback brings it back byte for byte.
+	// Optional. Any text of the FIU. The message has this member even if it is empty, and the callback brings the text
+	// back byte for byte.
 	Sessionid string `protobuf:"bytes,2,opt,name=sessionid,proto3" json:"sessionid,omitempty"`
-	// Required. A name or mobile number, `@`, and the handle of the AA, such as `9999988888@aa`. No blanks, no control
-	// characters.
+	// Required. A name or mobile number, `@`, and the handle of the AA, such as `9999988888@aa`. It has no blanks and no
+	// control characters.
 	Userid string `protobuf:"bytes,3,opt,name=userid,proto3" json:"userid,omitempty"`
 	// Required. The absolute URL to return to: a scheme, `:` and the rest. `http` and `https` need `//` and a host. A
-	// private-use scheme with a dot in its name may stand without `//` (RFC 8252, section 7.1), such as
-	// `com.fiu.app:/callback`. No backslash, blank or control character, and none of the schemes javascript, data,
-	// vbscript, file, blob and about. Its query must not name `fi`, `reqdate`, `ecreq`, `iv`, `requestorType`, `resdate`
-	// or `ecres`.
+	// private-use scheme with a dot in its name needs no `//` (RFC 8252, section 7.1), such as `com.fiu.app:/callback`.
+	// The URL has no backslash, blank or control character. Its scheme is not javascript, data, vbscript, file, blob or
+	// about. Its query must not name `fi`, `reqdate`, `ecreq`, `iv`, `requestorType`, `resdate` or `ecres`.
 	Redirect string `protobuf:"bytes,4,opt,name=redirect,proto3" json:"redirect,omitempty"`
-	// Required. 1 to 200 consent handles. An entry is not empty, has no blanks at its ends, no control character and none
-	// of `, { } [ ] " ' \ &`, and is none of the words `null`, `undefined`, `None`, `nil` and `NaN`.
+	// Required. 1 to 200 consent handles. An entry is not empty and has no blanks at its ends. It does not contain a
+	// control character or one of `, { } [ ] " ' \ &`. It is not one of the words `null`, `undefined`, `None`, `nil` and
+	// `NaN`.
 	Srcref []string `protobuf:"bytes,5,rep,name=srcref,proto3" json:"srcref,omitempty"`
 	// Optional. Up to 200 FIP ids, in the form of `srcref`.
 	Fipid []string `protobuf:"bytes,6,rep,name=fipid,proto3" json:"fipid,omitempty"`
-	// Optional. E-mail address of the user: any text except the words `null`, `undefined`, `None`, `nil` and `NaN`.
+	// Optional. The e-mail address of the user: any text except the words `null`, `undefined`, `None`, `nil` and `NaN`.
 	Email string `protobuf:"bytes,7,opt,name=email,proto3" json:"email,omitempty"`
-	// Optional. Permanent account number: five upper-case letters, four digits, one upper-case letter. On decode any
-	// text.
+	// Optional. The permanent account number: five upper-case letters, four digits, one upper-case letter. Decode accepts
+	// any text.
 	Pan string `protobuf:"bytes,8,opt,name=pan,proto3" json:"pan,omitempty"`
-	// Optional. Date of birth, `YYYY-MM-DD`, a day of the calendar. On decode any text.
+	// Optional. The date of birth as `YYYY-MM-DD`, a day of the calendar. Decode accepts any text.
 	Dob string `protobuf:"bytes,9,opt,name=dob,proto3" json:"dob,omitempty"`
-	// Optional. One of en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN. On decode any text.
+	// Optional. One of en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN. Decode accepts any
+	// text.
 	IsoLanguageCode string `protobuf:"bytes,10,opt,name=iso_language_code,json=isoLanguageCode,proto3" json:"iso_language_code,omitempty"`
-	// Optional. Members that the guideline does not have, by name. On encode a name is `[A-Za-z][A-Za-z0-9_.-]*`, and is
-	// in no case of its letters a known member of a request or callback, nor `mac`. A value may be empty.
+	// Optional. Members that the guideline does not have, by name. Encode accepts a name of the form
+	// `[A-Za-z][A-Za-z0-9_.-]*`, except `mac` and the names of the known members of requests and callbacks. For this
+	// comparison upper and lower case are the same. A value may be empty.
 	Extra         map[string]string `protobuf:"bytes,11,rep,name=extra,proto3" json:"extra,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -772,23 +779,23 @@ func (x *Redirect) GetExtra() map[string]string {
 	return nil
 }
 
-// The members of `ecres`: what became of the request. What EncodeCallback accepts, DecodeCallback gives back exactly.
-// The forms below are checked on encode, and each wrong field is a violation of FIELD_INVALID. On decode, what lacks a
-// form that opening needs (`txnid`, `userid`, `status`, `errorcode`) is UNDECIPHERABLE.
+// The members of `ecres`: what became of the request. DecodeCallback gives back exactly what EncodeCallback accepted.
+// Encode checks the forms below, and each wrong field is a violation of FIELD_INVALID. Decode needs a `txnid`, a
+// `userid`, a `status` and an `errorcode`. If one of them is missing or wrong, the message is UNDECIPHERABLE.
 type Callback struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. The `txnid` of the request, unchanged. It need not be a UUID. No control characters.
+	// Required. The `txnid` of the request, unchanged. It need not be a UUID. It has no control characters.
 	Txnid string `protobuf:"bytes,1,opt,name=txnid,proto3" json:"txnid,omitempty"`
-	// Optional. The `sessionid` of the request, unchanged. It is sent even if it is empty.
+	// Optional. The `sessionid` of the request, unchanged. The message has this member even if it is empty.
 	Sessionid string `protobuf:"bytes,2,opt,name=sessionid,proto3" json:"sessionid,omitempty"`
 	// Required. The `userid` of the request, unchanged, in the form of `Redirect.userid`.
 	Userid string `protobuf:"bytes,3,opt,name=userid,proto3" json:"userid,omitempty"`
 	// Required. SUCCESS or FAILURE.
 	Status CallbackStatus `protobuf:"varint,4,opt,name=status,proto3,enum=aa.redirect.v1.CallbackStatus" json:"status,omitempty"`
-	// Required for FAILURE: the code of the guideline, 1 or more. SUCCESS needs 0. On decode every combination is read,
-	// and one that does not fit is reported as the deviation STATUS_MISMATCH: treat it as a failure.
+	// Required for FAILURE: the code of the guideline, 1 or more. SUCCESS needs 0. Decode accepts every combination, and
+	// reports one that does not fit as the deviation STATUS_MISMATCH: treat it as a failure.
 	Errorcode uint32 `protobuf:"varint,5,opt,name=errorcode,proto3" json:"errorcode,omitempty"`
-	// Required for SUCCESS: up to 200 accepted consent handles, in the form of `Redirect.srcref`.
+	// Required for SUCCESS: the accepted consent handles, at most 200, in the form of `Redirect.srcref`.
 	Srcref []string `protobuf:"bytes,6,rep,name=srcref,proto3" json:"srcref,omitempty"`
 	// Optional. Members that the guideline does not have, in the form of `Redirect.extra`.
 	Extra         map[string]string `protobuf:"bytes,7,rep,name=extra,proto3" json:"extra,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -878,15 +885,18 @@ func (x *Callback) GetExtra() map[string]string {
 // The parameters of a request URL, each as it is before percent-encoding.
 type RedirectParams struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. Standard padded Base64 of the FIU's id, masked (XOR) with `reqdate`. Else PARAMETER_MALFORMED.
+	// Required. Standard padded Base64 of the FIU's id, masked (XOR) with `reqdate`. Anything else is
+	// PARAMETER_MALFORMED.
 	Fi string `protobuf:"bytes,1,opt,name=fi,proto3" json:"fi,omitempty"`
-	// Required. The date, `ddmmyyyyhh24misss` in UTC, 15 digits; 14, 16 and 17 digits are read too. Without outer blanks,
-	// its characters are salt of the key and mask of `fi`. Else DATE_MALFORMED.
+	// Required. The date, `ddmmyyyyhh24misss` in UTC: 15 digits. Decode also accepts 14, 16 and 17 digits. Anything else
+	// is DATE_MALFORMED. The key is derived with these characters, without blanks around them, as the salt, and `fi` is
+	// masked with them.
 	Reqdate string `protobuf:"bytes,2,opt,name=reqdate,proto3" json:"reqdate,omitempty"`
-	// Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Else PARAMETER_MALFORMED.
+	// Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Anything else is PARAMETER_MALFORMED.
 	Ecreq string `protobuf:"bytes,3,opt,name=ecreq,proto3" json:"ecreq,omitempty"`
-	// Required for a pairing with SCHEME_HKDF_IV: standard padded Base64 of the 16 bytes of the IV. Must be empty for one
-	// with SCHEME_PBKDF2. Else SCHEME_MISMATCH, and PARAMETER_MALFORMED for other Base64.
+	// Required for a pairing with SCHEME_HKDF_IV: standard padded Base64 of the 16 bytes of the IV. For a pairing with
+	// SCHEME_PBKDF2 it must be empty. An `iv` that is missing or not allowed is SCHEME_MISMATCH. One that is not such
+	// Base64 is PARAMETER_MALFORMED.
 	Iv string `protobuf:"bytes,4,opt,name=iv,proto3" json:"iv,omitempty"`
 	// Optional. Standard padded Base64 of `FIU` or `LSP`, masked (XOR) with `reqdate`. Any other value is read as
 	// REQUESTOR_TYPE_UNSPECIFIED and reported as the deviation REQUESTOR_TYPE.
@@ -963,13 +973,13 @@ func (x *RedirectParams) GetRequestorType() string {
 // The parameters of a callback URL, each as it is before percent-encoding.
 type CallbackParams struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. Standard padded Base64 of the AA's id, masked (XOR) with `resdate`. Else PARAMETER_MALFORMED.
+	// Required. Standard padded Base64 of the AA's id, masked (XOR) with `resdate`. Anything else is PARAMETER_MALFORMED.
 	Fi string `protobuf:"bytes,1,opt,name=fi,proto3" json:"fi,omitempty"`
 	// Required. The date, in the form of `RedirectParams.reqdate`.
 	Resdate string `protobuf:"bytes,2,opt,name=resdate,proto3" json:"resdate,omitempty"`
-	// Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Else PARAMETER_MALFORMED.
+	// Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Anything else is PARAMETER_MALFORMED.
 	Ecres string `protobuf:"bytes,3,opt,name=ecres,proto3" json:"ecres,omitempty"`
-	// Required for a pairing with SCHEME_HKDF_IV, else empty. As `RedirectParams.iv`.
+	// The same as `RedirectParams.iv`.
 	Iv            string `protobuf:"bytes,4,opt,name=iv,proto3" json:"iv,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1036,17 +1046,19 @@ func (x *CallbackParams) GetIv() string {
 // What to encode for the way of the browser from FIU to AA.
 type EncodeRedirectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. The FIU's id. FIU and AA name the pairing; if there is none, the answer is PAIRING_UNKNOWN.
+	// Required. The FIU's id. The FIU and the AA name the pairing. If the keyring has no such pairing, the answer is
+	// PAIRING_UNKNOWN.
 	FiuId string `protobuf:"bytes,1,opt,name=fiu_id,json=fiuId,proto3" json:"fiu_id,omitempty"`
 	// Optional. The AA's id. If it is empty, the handle behind the last `@` of `redirect.userid` selects the pairing of
-	// the FIU that lists it, without regard to the case of ASCII letters. If it is given, the handle is ignored.
+	// the FIU that lists this handle; upper and lower case of ASCII letters are the same. If `aa_id` is given, the handle
+	// is ignored.
 	AaId string `protobuf:"bytes,2,opt,name=aa_id,json=aaId,proto3" json:"aa_id,omitempty"`
 	// Required. The members.
 	Redirect *Redirect `protobuf:"bytes,3,opt,name=redirect,proto3" json:"redirect,omitempty"`
 	// Optional. UNSPECIFIED leaves the parameter out of the URL.
 	RequestorType RequestorType `protobuf:"varint,4,opt,name=requestor_type,json=requestorType,proto3,enum=aa.redirect.v1.RequestorType" json:"requestor_type,omitempty"`
-	// Optional. The instant that `reqdate` names. Absent: now. Else it must lie inside the window of the pairing
-	// (FIELD_INVALID).
+	// Optional. The instant that `reqdate` names. If it is absent, it is now. An instant outside the window of the
+	// pairing is FIELD_INVALID.
 	IssueTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1121,7 +1133,7 @@ func (x *EncodeRedirectRequest) GetIssueTime() *timestamppb.Timestamp {
 type EncodeRedirectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The web view URL of the pairing with the parameters appended. Empty if the pairing has no web view. Keep it out of
-	// logs: it leads to a user's data.
+	// logs, because it leads to a user's data.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// The parameters as a query string without `?`, percent-encoded.
 	Query string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
@@ -1133,7 +1145,7 @@ type EncodeRedirectResponse struct {
 	SecretId string `protobuf:"bytes,5,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
 	// The instant that `reqdate` names.
 	IssueTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
-	// The end of the window: the AA refuses the message later.
+	// The end of the window. After this instant the AA refuses the message.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1221,19 +1233,20 @@ func (x *EncodeRedirectResponse) GetExpireTime() *timestamppb.Timestamp {
 // What a browser brought to an AA.
 type DecodeRedirectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Optional. The AA's id. It may be empty if only one pairing of this server fits the FIU that `fi` names; if several
+	// Optional. The AA's id. It may be empty if only one pairing of this server fits the FIU that `fi` names. If several
 	// fit, the answer is PAIRING_AMBIGUOUS.
 	AaId string `protobuf:"bytes,1,opt,name=aa_id,json=aaId,proto3" json:"aa_id,omitempty"`
-	// Required. The source of the parameters (FIELD_INVALID on `url` if it is missing).
+	// Required: where the parameters come from. If it is missing, the answer is FIELD_INVALID with the field `url`.
 	//
 	// Types that are valid to be assigned to Source:
 	//
 	//	*DecodeRedirectRequest_Url
 	//	*DecodeRedirectRequest_Params
 	Source isDecodeRedirectRequest_Source `protobuf_oneof:"source"`
-	// Optional. The caller's name for this logical call: 1 to 64 characters of `[A-Za-z0-9._-]` (FIELD_INVALID). It must
-	// be new for each logical call, the same in every retry of it, and never taken from the browser. Within 60 seconds
-	// the same caller with the same `attempt_id` gets the first answer again: neither reopened nor refused.
+	// Optional. The caller's name for this logical call: 1 to 64 characters of `[A-Za-z0-9._-]`, else FIELD_INVALID. Make
+	// a new one for each logical call, repeat it in every retry of that call, and never take it from the browser. Within
+	// 60 seconds, the same caller with the same `attempt_id` gets the first answer again, so a retry does not count as a
+	// reopening.
 	AttemptId     string `protobuf:"bytes,4,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1313,8 +1326,8 @@ type isDecodeRedirectRequest_Source interface {
 }
 
 type DecodeRedirectRequest_Url struct {
-	// A whole URL, or a query string with or without `?`, at most 48 KiB. Its fragment is read only if its query has
-	// none of the parameters. Else URL_MALFORMED.
+	// A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
+	// none of the parameters. A URL without the parameters is URL_MALFORMED.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3,oneof"`
 }
 
@@ -1336,34 +1349,34 @@ type DecodeRedirectResponse struct {
 	AaId string `protobuf:"bytes,2,opt,name=aa_id,json=aaId,proto3" json:"aa_id,omitempty"`
 	// The members.
 	Redirect *Redirect `protobuf:"bytes,3,opt,name=redirect,proto3" json:"redirect,omitempty"`
-	// The parameter `requestorType`. UNSPECIFIED if it is absent or unknown. It is not encrypted: a hint, never a
-	// permission.
+	// The parameter `requestorType`. UNSPECIFIED if it is absent or unknown. It is not encrypted, so it is a hint and
+	// never a permission.
 	RequestorType RequestorType `protobuf:"varint,4,opt,name=requestor_type,json=requestorType,proto3,enum=aa.redirect.v1.RequestorType" json:"requestor_type,omitempty"`
-	// The instant that `reqdate` names in the date style of the pairing. If the digits do not fit that style, another
-	// reading gives it. Unknown seconds are 0.
+	// The instant that `reqdate` names in the date style of the pairing. If the digits do not fit that style, the service
+	// reads them in another style. Unknown seconds are 0.
 	IssueTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
-	// Now minus `issue_time`. Negative for a date ahead of now. It may exceed the window by 60 seconds if the seconds are
-	// unknown.
+	// Now minus `issue_time`. It is negative for a date ahead of now. It can be 60 seconds longer than the window if the
+	// seconds are unknown.
 	Age *durationpb.Duration `protobuf:"bytes,6,opt,name=age,proto3" json:"age,omitempty"`
 	// The id of the secret that opened the message. Give it to EncodeCallback, so that the FIU can read the answer.
 	SecretId string `protobuf:"bytes,7,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
 	// Whether that secret is the primary one of the pairing. False: the FIU still uses an old secret.
 	PrimarySecret bool `protobuf:"varint,8,opt,name=primary_secret,json=primarySecret,proto3" json:"primary_secret,omitempty"`
-	// What had to be repaired to read the message: each kind once, in the order of the enum. Empty for a message without
-	// deviations.
+	// What the service repaired to read the message: each kind once, in the order of the enum. Empty for a message
+	// without deviations.
 	Deviations []Deviation `protobuf:"varint,9,rep,packed,name=deviations,proto3,enum=aa.redirect.v1.Deviation" json:"deviations,omitempty"`
-	// The last instant at which a message with this date can be accepted. Until then remember `replay_key`, and act on it
-	// once.
+	// The last instant at which a message with this date can be accepted. Remember `replay_key` until then, and act on it
+	// only once.
 	ReplayUntil *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=replay_until,json=replayUntil,proto3" json:"replay_until,omitempty"`
 	// 32 lower-case hexadecimal characters: the first 16 bytes of SHA-256(FIU id, 0x00, AA id, 0x00, date, 0x00, last
-	// ciphertext block). It is the same for every message that somebody could make from this one, so it is safer than
-	// `txnid`, which can be changed under SCHEME_HKDF_IV. A caller that must not act twice stores it until `replay_until`
-	// and refuses a second use.
+	// ciphertext block). It is the same for every message that an attacker could make from this one. That makes it safer
+	// than `txnid`, which an attacker can change under SCHEME_HKDF_IV. A caller that must not act twice stores the key
+	// until `replay_until` and refuses a second use.
 	ReplayKey string `protobuf:"bytes,11,opt,name=replay_key,json=replayKey,proto3" json:"replay_key,omitempty"`
-	// Whether this message was opened before, as far as the service remembers. A reload of the page is a reopening too:
-	// the caller decides, unless the pairing refuses it (ALREADY_OPENED).
+	// Whether this message was opened before, as far as the service remembers. A reload of the page is a reopening too.
+	// The caller decides what to do, unless the pairing refuses reopenings (ALREADY_OPENED).
 	Reopened bool `protobuf:"varint,12,opt,name=reopened,proto3" json:"reopened,omitempty"`
-	// When this message was first opened, as far as the service remembers. For the first opening it is now.
+	// When this message was first opened, as far as the service remembers. In the first opening it is now.
 	FirstOpenTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_open_time,json=firstOpenTime,proto3" json:"first_open_time,omitempty"`
 	// Each repair with its place.
 	DeviationDetails []*DeviationDetail `protobuf:"bytes,14,rep,name=deviation_details,json=deviationDetails,proto3" json:"deviation_details,omitempty"`
@@ -1520,11 +1533,11 @@ type EncodeCallbackRequest struct {
 	// Required. The URL to return to: `Redirect.redirect` of the decoded request, in its form. Its query must not name
 	// `fi`, `resdate`, `ecres` or `iv` (FIELD_INVALID).
 	RedirectUrl string `protobuf:"bytes,4,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
-	// Optional. The instant that `resdate` names. Absent: now. Else it must lie inside the window of the pairing
-	// (FIELD_INVALID).
+	// Optional. The instant that `resdate` names. If it is absent, it is now. An instant outside the window of the
+	// pairing is FIELD_INVALID.
 	IssueTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
-	// Optional. The id of the secret that opened the request; it may be a decode-only one. Empty: the primary secret. One
-	// that the pairing does not have is FIELD_INVALID.
+	// Optional. The id of the secret that opened the request, which may be a decode-only secret. If it is empty, the
+	// primary secret encrypts. An id that the pairing does not have is FIELD_INVALID.
 	SecretId      string `protobuf:"bytes,6,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1605,8 +1618,8 @@ func (x *EncodeCallbackRequest) GetSecretId() string {
 // An encoded callback.
 type EncodeCallbackResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `redirect_url` with the parameters appended; everything else of it is kept byte for byte. Keep it out of logs: it
-	// leads to a user's data.
+	// `redirect_url` with the parameters appended. The rest of it is unchanged, byte for byte. Keep the URL out of logs,
+	// because it leads to a user's data.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// The parameters as a query string without `?`, percent-encoded.
 	Query string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
@@ -1616,7 +1629,7 @@ type EncodeCallbackResponse struct {
 	SecretId string `protobuf:"bytes,4,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
 	// The instant that `resdate` names.
 	IssueTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
-	// The end of the window: the FIU refuses the message later.
+	// The end of the window. After this instant the FIU refuses the message.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1694,7 +1707,7 @@ func (x *EncodeCallbackResponse) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// What the FIU's own record says about a callback. Every field is compared exactly, empty ones too. Only an empty
+// What the FIU's own record says about a callback. Every field is compared exactly, even if it is empty. Only an empty
 // `aa_id` is not compared.
 type ExpectedCallback struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1771,10 +1784,10 @@ func (x *ExpectedCallback) GetAaId() string {
 // What a browser brought back to an FIU.
 type DecodeCallbackRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Optional. The FIU's id. It may be empty if only one pairing of this server fits the AA that `fi` names; if several
+	// Optional. The FIU's id. It may be empty if only one pairing of this server fits the AA that `fi` names. If several
 	// fit, the answer is PAIRING_AMBIGUOUS.
 	FiuId string `protobuf:"bytes,1,opt,name=fiu_id,json=fiuId,proto3" json:"fiu_id,omitempty"`
-	// Required. The source of the parameters (FIELD_INVALID on `url` if it is missing).
+	// Required: where the parameters come from. If it is missing, the answer is FIELD_INVALID with the field `url`.
 	//
 	// Types that are valid to be assigned to Source:
 	//
@@ -1782,9 +1795,9 @@ type DecodeCallbackRequest struct {
 	//	*DecodeCallbackRequest_Params
 	Source isDecodeCallbackRequest_Source `protobuf_oneof:"source"`
 	// Optional, but every FIU should set it: what the FIU's own record says. A callback that opens but differs is refused
-	// (NOT_EXPECTED). Nothing else shows that a callback was joined from parts of others.
+	// (NOT_EXPECTED). Nothing else can show that an attacker joined parts of several callbacks into one.
 	Expected *ExpectedCallback `protobuf:"bytes,4,opt,name=expected,proto3" json:"expected,omitempty"`
-	// Optional. As `DecodeRedirectRequest.attempt_id`.
+	// Optional. The same as `DecodeRedirectRequest.attempt_id`.
 	AttemptId     string `protobuf:"bytes,5,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1871,8 +1884,8 @@ type isDecodeCallbackRequest_Source interface {
 }
 
 type DecodeCallbackRequest_Url struct {
-	// A whole URL, or a query string with or without `?`, at most 48 KiB. Its fragment is read only if its query has
-	// none of the parameters. Else URL_MALFORMED.
+	// A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
+	// none of the parameters. A URL without the parameters is URL_MALFORMED.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3,oneof"`
 }
 
@@ -1894,28 +1907,28 @@ type DecodeCallbackResponse struct {
 	AaId string `protobuf:"bytes,2,opt,name=aa_id,json=aaId,proto3" json:"aa_id,omitempty"`
 	// The outcome.
 	Callback *Callback `protobuf:"bytes,3,opt,name=callback,proto3" json:"callback,omitempty"`
-	// The text of the guideline for `errorcode`, such as `Consent is rejected`. `Unlisted error code N` for a code that
-	// no released guideline has.
+	// The text of the guideline for `errorcode`, such as `Consent is rejected`. A code that no released guideline has
+	// gives `Unlisted error code N`.
 	ErrorMessage string `protobuf:"bytes,4,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
-	// The instant that `resdate` names, read as `DecodeRedirectResponse.issue_time`.
+	// The instant that `resdate` names, read in the same way as `DecodeRedirectResponse.issue_time`.
 	IssueTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
-	// Now minus `issue_time`, as `DecodeRedirectResponse.age`.
+	// The same as `DecodeRedirectResponse.age`.
 	Age *durationpb.Duration `protobuf:"bytes,6,opt,name=age,proto3" json:"age,omitempty"`
 	// The id of the secret that opened the message.
 	SecretId string `protobuf:"bytes,7,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
 	// Whether that secret is the primary one of the pairing. False: the AA still uses an old secret.
 	PrimarySecret bool `protobuf:"varint,8,opt,name=primary_secret,json=primarySecret,proto3" json:"primary_secret,omitempty"`
-	// What had to be repaired to read the message: each kind once, in the order of the enum. Empty for a message without
-	// deviations.
+	// What the service repaired to read the message: each kind once, in the order of the enum. Empty for a message
+	// without deviations.
 	Deviations []Deviation `protobuf:"varint,9,rep,packed,name=deviations,proto3,enum=aa.redirect.v1.Deviation" json:"deviations,omitempty"`
-	// The last instant at which a message with this date can be accepted. Until then accept each `txnid` once. Absent if
-	// the pairing does not check `resdate`: then a message never expires.
+	// The last instant at which a message with this date can be accepted. Accept each `txnid` only once until then. It is
+	// absent if the pairing does not check `resdate`, because then a message never expires.
 	ReplayUntil *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=replay_until,json=replayUntil,proto3" json:"replay_until,omitempty"`
-	// As `DecodeRedirectResponse.replay_key`.
+	// The same as `DecodeRedirectResponse.replay_key`.
 	ReplayKey string `protobuf:"bytes,11,opt,name=replay_key,json=replayKey,proto3" json:"replay_key,omitempty"`
-	// As `DecodeRedirectResponse.reopened`.
+	// The same as `DecodeRedirectResponse.reopened`.
 	Reopened bool `protobuf:"varint,12,opt,name=reopened,proto3" json:"reopened,omitempty"`
-	// As `DecodeRedirectResponse.first_open_time`.
+	// The same as `DecodeRedirectResponse.first_open_time`.
 	FirstOpenTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_open_time,json=firstOpenTime,proto3" json:"first_open_time,omitempty"`
 	// Each repair with its place.
 	DeviationDetails []*DeviationDetail `protobuf:"bytes,14,rep,name=deviation_details,json=deviationDetails,proto3" json:"deviation_details,omitempty"`
@@ -2065,8 +2078,8 @@ type DeviationDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was repaired.
 	Deviation Deviation `protobuf:"varint,1,opt,name=deviation,proto3,enum=aa.redirect.v1.Deviation" json:"deviation,omitempty"`
-	// The parameter or member, such as `fi`, `srcref` or `redirect`. Empty for the whole URL or text. `extra` for a
-	// member that the guideline does not have, since its name is the sender's.
+	// The parameter or member, such as `fi`, `srcref` or `redirect`. Empty if the repair concerns the whole URL or text.
+	// `extra` for a member that the guideline does not have, because the sender chose its name.
 	Place         string `protobuf:"bytes,2,opt,name=place,proto3" json:"place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2119,10 +2132,10 @@ func (x *DeviationDetail) GetPlace() string {
 // Which page of the pairings to list.
 type ListPairingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Optional. The largest number of pairings in the page. 0 means 100, more than 1,000 means 1,000, and a negative
+	// Optional. The largest number of pairings in the page. 0 means 100, and more than 1,000 means 1,000. A negative
 	// number is FIELD_INVALID.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Optional. `next_page_token` of the page before. Anything else is FIELD_INVALID.
+	// Optional. The `next_page_token` of the page before. Anything else is FIELD_INVALID.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2246,11 +2259,11 @@ type Pairing struct {
 	Secrets []*Pairing_Secret `protobuf:"bytes,7,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// The hosts that redirects of this pairing may lead to. Empty: any host.
 	RedirectHosts []string `protobuf:"bytes,8,rep,name=redirect_hosts,json=redirectHosts,proto3" json:"redirect_hosts,omitempty"`
-	// The window: how far a date may lie from now, to both sides.
+	// The window: how far a date may lie from now, in the past and in the future.
 	MaxAge *durationpb.Duration `protobuf:"bytes,9,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
-	// The date style that is written: millis, tenths or full.
+	// The date style that encode writes: millis, tenths or full.
 	DateStyle string `protobuf:"bytes,10,opt,name=date_style,json=dateStyle,proto3" json:"date_style,omitempty"`
-	// The list syntax that is written: repeated, comma, braces or json.
+	// The list syntax that encode writes: repeated, comma, braces or json.
 	ListSyntax string `protobuf:"bytes,11,opt,name=list_syntax,json=listSyntax,proto3" json:"list_syntax,omitempty"`
 	// Whether the date of a callback is checked.
 	CheckResdate bool `protobuf:"varint,12,opt,name=check_resdate,json=checkResdate,proto3" json:"check_resdate,omitempty"`

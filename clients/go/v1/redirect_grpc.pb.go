@@ -34,33 +34,35 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Encodes and decodes both legs of a redirect: the request (FIU to AA) and the callback (AA to FIU). A pairing is one
-// FIU and one AA that share a secret. The keyring of the server holds the pairings. No secret crosses this interface.
+// FIU and one AA that share a secret. The keyring of the server holds the pairings. No call carries a secret.
 //
-// Limits: a request has at most 64 KiB (else REQUEST_TOO_LARGE). An id, a `txnid` and a `userid` have at most 128
-// bytes, a URL, `ecreq` and `ecres` at most 48 KiB. On encode every other member has at most 8 KiB and a list at most
-// 200 entries.
+// Limits: a request has at most 64 KiB; a larger one is REQUEST_TOO_LARGE. An id, a `txnid` and a `userid` have at most
+// 128 bytes. A URL, `ecreq` and `ecres` have at most 48 KiB. On encode, every other member has at most 8 KiB, and a
+// list has at most 200 entries.
 //
-// Every error of these methods has one google.rpc.ErrorInfo. Its `domain` is `aa.redirect.v1`, its `reason` is the name
-// of an ErrorReason without the prefix, and its `metadata` has every variable of the message. It also has a
-// google.rpc.RequestInfo with the request id, under which the operator finds the call in the log. Every method can
+// Every error of these methods has one google.rpc.ErrorInfo. Its `domain` is `aa.redirect.v1`. Its `reason` is the name
+// of an ErrorReason without the prefix. Its `metadata` has every value that the message of the error names. Every error
+// also has a google.rpc.RequestInfo: with its request id the operator finds the call in the log. Every method can
 // answer CALLER_UNKNOWN, CALLER_FORBIDDEN, FIELD_INVALID, REQUEST_TOO_LARGE, NOT_READY, TIMED_OUT and INTERNAL_FAULT.
 type RedirectServiceClient interface {
 	// Called by an FIU: encrypts the members of a request into `ecreq`, and builds the whole URL of the AA's web view.
-	// Each call makes a new message, so it is safe to repeat. It can also answer PAIRING_UNKNOWN, REDIRECT_FORBIDDEN and
-	// OVERLOADED.
+	// Each call makes a new message, so it is safe to repeat a call. This method can also answer PAIRING_UNKNOWN,
+	// REDIRECT_FORBIDDEN and OVERLOADED.
 	EncodeRedirect(ctx context.Context, in *EncodeRedirectRequest, opts ...grpc.CallOption) (*EncodeRedirectResponse, error)
-	// Called by an AA: decrypts the request that a browser brought. The service remembers which message opened first and
-	// how often decryption failed, until the date of the message can no longer be accepted. A retry with the same
-	// `attempt_id` gets the first answer again. It can answer every reason except REDIRECT_FORBIDDEN and NOT_EXPECTED.
+	// Called by an AA: decrypts the request that a browser brought. Until the date of a message can no longer be
+	// accepted, the service remembers when the message first opened and how often its decryption failed. A retry with the
+	// same `attempt_id` gets the first answer again. This method can answer every reason except REDIRECT_FORBIDDEN and
+	// NOT_EXPECTED.
 	DecodeRedirect(ctx context.Context, in *DecodeRedirectRequest, opts ...grpc.CallOption) (*DecodeRedirectResponse, error)
 	// Called by an AA: encrypts the outcome into `ecres`, and builds the whole URL that takes the browser back to the
-	// FIU. Each call makes a new message, so it is safe to repeat. It can also answer PAIRING_UNKNOWN, REDIRECT_FORBIDDEN
-	// and OVERLOADED.
+	// FIU. Each call makes a new message, so it is safe to repeat a call. This method can also answer PAIRING_UNKNOWN,
+	// REDIRECT_FORBIDDEN and OVERLOADED.
 	EncodeCallback(ctx context.Context, in *EncodeCallbackRequest, opts ...grpc.CallOption) (*EncodeCallbackResponse, error)
 	// Called by an FIU: decrypts the callback that a browser brought. `ecres` is no proof of consent, because the format
-	// authenticates nothing. An FIU must set `expected`, or compare `txnid`, `sessionid`, `userid` and `aa_id` with its
-	// own record; treat STATUS_MISMATCH as a failure; and ask the AA (`/Consent/handle`) before it acts. The service
-	// remembers what DecodeRedirect remembers. It can answer every reason except REDIRECT_FORBIDDEN.
+	// authenticates nothing. So an FIU must do three things. It sets `expected`, or compares `txnid`, `sessionid`,
+	// `userid` and `aa_id` with its own record. It treats STATUS_MISMATCH as a failure. It asks the AA
+	// (`/Consent/handle`) before it acts. The service remembers messages, and answers retries, as in DecodeRedirect. This
+	// method can answer every reason except REDIRECT_FORBIDDEN.
 	DecodeCallback(ctx context.Context, in *DecodeCallbackRequest, opts ...grpc.CallOption) (*DecodeCallbackResponse, error)
 	// Called by operators: lists the pairings of this server that the caller may use, ordered by FIU id and AA id,
 	// without any secret.
@@ -130,33 +132,35 @@ func (c *redirectServiceClient) ListPairings(ctx context.Context, in *ListPairin
 // for forward compatibility.
 //
 // Encodes and decodes both legs of a redirect: the request (FIU to AA) and the callback (AA to FIU). A pairing is one
-// FIU and one AA that share a secret. The keyring of the server holds the pairings. No secret crosses this interface.
+// FIU and one AA that share a secret. The keyring of the server holds the pairings. No call carries a secret.
 //
-// Limits: a request has at most 64 KiB (else REQUEST_TOO_LARGE). An id, a `txnid` and a `userid` have at most 128
-// bytes, a URL, `ecreq` and `ecres` at most 48 KiB. On encode every other member has at most 8 KiB and a list at most
-// 200 entries.
+// Limits: a request has at most 64 KiB; a larger one is REQUEST_TOO_LARGE. An id, a `txnid` and a `userid` have at most
+// 128 bytes. A URL, `ecreq` and `ecres` have at most 48 KiB. On encode, every other member has at most 8 KiB, and a
+// list has at most 200 entries.
 //
-// Every error of these methods has one google.rpc.ErrorInfo. Its `domain` is `aa.redirect.v1`, its `reason` is the name
-// of an ErrorReason without the prefix, and its `metadata` has every variable of the message. It also has a
-// google.rpc.RequestInfo with the request id, under which the operator finds the call in the log. Every method can
+// Every error of these methods has one google.rpc.ErrorInfo. Its `domain` is `aa.redirect.v1`. Its `reason` is the name
+// of an ErrorReason without the prefix. Its `metadata` has every value that the message of the error names. Every error
+// also has a google.rpc.RequestInfo: with its request id the operator finds the call in the log. Every method can
 // answer CALLER_UNKNOWN, CALLER_FORBIDDEN, FIELD_INVALID, REQUEST_TOO_LARGE, NOT_READY, TIMED_OUT and INTERNAL_FAULT.
 type RedirectServiceServer interface {
 	// Called by an FIU: encrypts the members of a request into `ecreq`, and builds the whole URL of the AA's web view.
-	// Each call makes a new message, so it is safe to repeat. It can also answer PAIRING_UNKNOWN, REDIRECT_FORBIDDEN and
-	// OVERLOADED.
+	// Each call makes a new message, so it is safe to repeat a call. This method can also answer PAIRING_UNKNOWN,
+	// REDIRECT_FORBIDDEN and OVERLOADED.
 	EncodeRedirect(context.Context, *EncodeRedirectRequest) (*EncodeRedirectResponse, error)
-	// Called by an AA: decrypts the request that a browser brought. The service remembers which message opened first and
-	// how often decryption failed, until the date of the message can no longer be accepted. A retry with the same
-	// `attempt_id` gets the first answer again. It can answer every reason except REDIRECT_FORBIDDEN and NOT_EXPECTED.
+	// Called by an AA: decrypts the request that a browser brought. Until the date of a message can no longer be
+	// accepted, the service remembers when the message first opened and how often its decryption failed. A retry with the
+	// same `attempt_id` gets the first answer again. This method can answer every reason except REDIRECT_FORBIDDEN and
+	// NOT_EXPECTED.
 	DecodeRedirect(context.Context, *DecodeRedirectRequest) (*DecodeRedirectResponse, error)
 	// Called by an AA: encrypts the outcome into `ecres`, and builds the whole URL that takes the browser back to the
-	// FIU. Each call makes a new message, so it is safe to repeat. It can also answer PAIRING_UNKNOWN, REDIRECT_FORBIDDEN
-	// and OVERLOADED.
+	// FIU. Each call makes a new message, so it is safe to repeat a call. This method can also answer PAIRING_UNKNOWN,
+	// REDIRECT_FORBIDDEN and OVERLOADED.
 	EncodeCallback(context.Context, *EncodeCallbackRequest) (*EncodeCallbackResponse, error)
 	// Called by an FIU: decrypts the callback that a browser brought. `ecres` is no proof of consent, because the format
-	// authenticates nothing. An FIU must set `expected`, or compare `txnid`, `sessionid`, `userid` and `aa_id` with its
-	// own record; treat STATUS_MISMATCH as a failure; and ask the AA (`/Consent/handle`) before it acts. The service
-	// remembers what DecodeRedirect remembers. It can answer every reason except REDIRECT_FORBIDDEN.
+	// authenticates nothing. So an FIU must do three things. It sets `expected`, or compares `txnid`, `sessionid`,
+	// `userid` and `aa_id` with its own record. It treats STATUS_MISMATCH as a failure. It asks the AA
+	// (`/Consent/handle`) before it acts. The service remembers messages, and answers retries, as in DecodeRedirect. This
+	// method can answer every reason except REDIRECT_FORBIDDEN.
 	DecodeCallback(context.Context, *DecodeCallbackRequest) (*DecodeCallbackResponse, error)
 	// Called by operators: lists the pairings of this server that the caller may use, ordered by FIU id and AA id,
 	// without any secret.

@@ -18,32 +18,34 @@ export const file_aa_redirect_v1_redirect: GenFile = /*@__PURE__*/
   fileDesc("Ch1hYS9yZWRpcmVjdC92MS9yZWRpcmVjdC5wcm90bxIOYWEucmVkaXJlY3QudjEikwIKCFJlZGlyZWN0Eg0KBXR4bmlkGAEgASgJEhEKCXNlc3Npb25pZBgCIAEoCRIOCgZ1c2VyaWQYAyABKAkSEAoIcmVkaXJlY3QYBCABKAkSDgoGc3JjcmVmGAUgAygJEg0KBWZpcGlkGAYgAygJEg0KBWVtYWlsGAcgASgJEgsKA3BhbhgIIAEoCRILCgNkb2IYCSABKAkSGQoRaXNvX2xhbmd1YWdlX2NvZGUYCiABKAkSMgoFZXh0cmEYCyADKAsyIy5hYS5yZWRpcmVjdC52MS5SZWRpcmVjdC5FeHRyYUVudHJ5GiwKCkV4dHJhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLxAQoIQ2FsbGJhY2sSDQoFdHhuaWQYASABKAkSEQoJc2Vzc2lvbmlkGAIgASgJEg4KBnVzZXJpZBgDIAEoCRIuCgZzdGF0dXMYBCABKA4yHi5hYS5yZWRpcmVjdC52MS5DYWxsYmFja1N0YXR1cxIRCgllcnJvcmNvZGUYBSABKA0SDgoGc3JjcmVmGAYgAygJEjIKBWV4dHJhGAcgAygLMiMuYWEucmVkaXJlY3QudjEuQ2FsbGJhY2suRXh0cmFFbnRyeRosCgpFeHRyYUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYAoOUmVkaXJlY3RQYXJhbXMSCgoCZmkYASABKAkSDwoHcmVxZGF0ZRgCIAEoCRINCgVlY3JlcRgDIAEoCRIKCgJpdhgEIAEoCRIWCg5yZXF1ZXN0b3JfdHlwZRgFIAEoCSJICg5DYWxsYmFja1BhcmFtcxIKCgJmaRgBIAEoCRIPCgdyZXNkYXRlGAIgASgJEg0KBWVjcmVzGAMgASgJEgoKAml2GAQgASgJIskBChVFbmNvZGVSZWRpcmVjdFJlcXVlc3QSDgoGZml1X2lkGAEgASgJEg0KBWFhX2lkGAIgASgJEioKCHJlZGlyZWN0GAMgASgLMhguYWEucmVkaXJlY3QudjEuUmVkaXJlY3QSNQoOcmVxdWVzdG9yX3R5cGUYBCABKA4yHS5hYS5yZWRpcmVjdC52MS5SZXF1ZXN0b3JUeXBlEi4KCmlzc3VlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIucBChZFbmNvZGVSZWRpcmVjdFJlc3BvbnNlEgsKA3VybBgBIAEoCRINCgVxdWVyeRgCIAEoCRIuCgZwYXJhbXMYAyABKAsyHi5hYS5yZWRpcmVjdC52MS5SZWRpcmVjdFBhcmFtcxINCgV0eG5pZBgEIAEoCRIRCglzZWNyZXRfaWQYBSABKAkSLgoKaXNzdWVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoUBChVEZWNvZGVSZWRpcmVjdFJlcXVlc3QSDQoFYWFfaWQYASABKAkSDQoDdXJsGAIgASgJSAASMAoGcGFyYW1zGAMgASgLMh4uYWEucmVkaXJlY3QudjEuUmVkaXJlY3RQYXJhbXNIABISCgphdHRlbXB0X2lkGAQgASgJQggKBnNvdXJjZSKsBAoWRGVjb2RlUmVkaXJlY3RSZXNwb25zZRIOCgZmaXVfaWQYASABKAkSDQoFYWFfaWQYAiABKAkSKgoIcmVkaXJlY3QYAyABKAsyGC5hYS5yZWRpcmVjdC52MS5SZWRpcmVjdBI1Cg5yZXF1ZXN0b3JfdHlwZRgEIAEoDjIdLmFhLnJlZGlyZWN0LnYxLlJlcXVlc3RvclR5cGUSLgoKaXNzdWVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoDYWdlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCXNlY3JldF9pZBgHIAEoCRIWCg5wcmltYXJ5X3NlY3JldBgIIAEoCBItCgpkZXZpYXRpb25zGAkgAygOMhkuYWEucmVkaXJlY3QudjEuRGV2aWF0aW9uEjAKDHJlcGxheV91bnRpbBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKcmVwbGF5X2tleRgLIAEoCRIQCghyZW9wZW5lZBgMIAEoCBIzCg9maXJzdF9vcGVuX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjoKEWRldmlhdGlvbl9kZXRhaWxzGA4gAygLMh8uYWEucmVkaXJlY3QudjEuRGV2aWF0aW9uRGV0YWlsEhUKDWF1dGhlbnRpY2F0ZWQYDyABKAgiuwEKFUVuY29kZUNhbGxiYWNrUmVxdWVzdBIOCgZmaXVfaWQYASABKAkSDQoFYWFfaWQYAiABKAkSKgoIY2FsbGJhY2sYAyABKAsyGC5hYS5yZWRpcmVjdC52MS5DYWxsYmFjaxIUCgxyZWRpcmVjdF91cmwYBCABKAkSLgoKaXNzdWVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJc2VjcmV0X2lkGAYgASgJItgBChZFbmNvZGVDYWxsYmFja1Jlc3BvbnNlEgsKA3VybBgBIAEoCRINCgVxdWVyeRgCIAEoCRIuCgZwYXJhbXMYAyABKAsyHi5hYS5yZWRpcmVjdC52MS5DYWxsYmFja1BhcmFtcxIRCglzZWNyZXRfaWQYBCABKAkSLgoKaXNzdWVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlMKEEV4cGVjdGVkQ2FsbGJhY2sSDQoFdHhuaWQYASABKAkSEQoJc2Vzc2lvbmlkGAIgASgJEg4KBnVzZXJpZBgDIAEoCRINCgVhYV9pZBgEIAEoCSK6AQoVRGVjb2RlQ2FsbGJhY2tSZXF1ZXN0Eg4KBmZpdV9pZBgBIAEoCRINCgN1cmwYAiABKAlIABIwCgZwYXJhbXMYAyABKAsyHi5hYS5yZWRpcmVjdC52MS5DYWxsYmFja1BhcmFtc0gAEjIKCGV4cGVjdGVkGAQgASgLMiAuYWEucmVkaXJlY3QudjEuRXhwZWN0ZWRDYWxsYmFjaxISCgphdHRlbXB0X2lkGAUgASgJQggKBnNvdXJjZSKMBAoWRGVjb2RlQ2FsbGJhY2tSZXNwb25zZRIOCgZmaXVfaWQYASABKAkSDQoFYWFfaWQYAiABKAkSKgoIY2FsbGJhY2sYAyABKAsyGC5hYS5yZWRpcmVjdC52MS5DYWxsYmFjaxIVCg1lcnJvcl9tZXNzYWdlGAQgASgJEi4KCmlzc3VlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKA2FnZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCglzZWNyZXRfaWQYByABKAkSFgoOcHJpbWFyeV9zZWNyZXQYCCABKAgSLQoKZGV2aWF0aW9ucxgJIAMoDjIZLmFhLnJlZGlyZWN0LnYxLkRldmlhdGlvbhIwCgxyZXBsYXlfdW50aWwYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJlcGxheV9rZXkYCyABKAkSEAoIcmVvcGVuZWQYDCABKAgSMwoPZmlyc3Rfb3Blbl90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI6ChFkZXZpYXRpb25fZGV0YWlscxgOIAMoCzIfLmFhLnJlZGlyZWN0LnYxLkRldmlhdGlvbkRldGFpbBIVCg1hdXRoZW50aWNhdGVkGA8gASgIIk4KD0RldmlhdGlvbkRldGFpbBIsCglkZXZpYXRpb24YASABKA4yGS5hYS5yZWRpcmVjdC52MS5EZXZpYXRpb24SDQoFcGxhY2UYAiABKAkiPAoTTGlzdFBhaXJpbmdzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJaChRMaXN0UGFpcmluZ3NSZXNwb25zZRIpCghwYWlyaW5ncxgBIAMoCzIXLmFhLnJlZGlyZWN0LnYxLlBhaXJpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIt4DCgdQYWlyaW5nEg4KBmZpdV9pZBgBIAEoCRINCgVhYV9pZBgCIAEoCRIPCgdwcm9maWxlGAMgASgJEiYKBnNjaGVtZRgEIAEoDjIWLmFhLnJlZGlyZWN0LnYxLlNjaGVtZRITCgt3ZWJ2aWV3X3VybBgFIAEoCRIPCgdoYW5kbGVzGAYgAygJEi8KB3NlY3JldHMYByADKAsyHi5hYS5yZWRpcmVjdC52MS5QYWlyaW5nLlNlY3JldBIWCg5yZWRpcmVjdF9ob3N0cxgIIAMoCRIqCgdtYXhfYWdlGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCmRhdGVfc3R5bGUYCiABKAkSEwoLbGlzdF9zeW50YXgYCyABKAkSFQoNY2hlY2tfcmVzZGF0ZRgMIAEoCBImCgZyZW9wZW4YDSABKA4yFi5hYS5yZWRpcmVjdC52MS5SZW9wZW4SNgoOYXV0aGVudGljYXRpb24YDiABKA4yHi5hYS5yZWRpcmVjdC52MS5BdXRoZW50aWNhdGlvbhpACgZTZWNyZXQSCgoCaWQYASABKAkSKgoFc3RhdGUYAiABKA4yGy5hYS5yZWRpcmVjdC52MS5TZWNyZXRTdGF0ZSpfCg1SZXF1ZXN0b3JUeXBlEh4KGlJFUVVFU1RPUl9UWVBFX1VOU1BFQ0lGSUVEEAASFgoSUkVRVUVTVE9SX1RZUEVfRklVEAESFgoSUkVRVUVTVE9SX1RZUEVfTFNQEAIqawoOQ2FsbGJhY2tTdGF0dXMSHwobQ0FMTEJBQ0tfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXQ0FMTEJBQ0tfU1RBVFVTX1NVQ0NFU1MQARIbChdDQUxMQkFDS19TVEFUVVNfRkFJTFVSRRACKkcKBlNjaGVtZRIWChJTQ0hFTUVfVU5TUEVDSUZJRUQQABISCg5TQ0hFTUVfSEtERl9JVhABEhEKDVNDSEVNRV9QQktERjIQAipjCgtTZWNyZXRTdGF0ZRIcChhTRUNSRVRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRTRUNSRVRfU1RBVEVfUFJJTUFSWRABEhwKGFNFQ1JFVF9TVEFURV9ERUNPREVfT05MWRACKkYKBlJlb3BlbhIWChJSRU9QRU5fVU5TUEVDSUZJRUQQABIRCg1SRU9QRU5fUkVQT1JUEAESEQoNUkVPUEVOX1JFRlVTRRACKn4KDkF1dGhlbnRpY2F0aW9uEh4KGkFVVEhFTlRJQ0FUSU9OX1VOU1BFQ0lGSUVEEAASFgoSQVVUSEVOVElDQVRJT05fT0ZGEAESGAoUQVVUSEVOVElDQVRJT05fV1JJVEUQAhIaChZBVVRIRU5USUNBVElPTl9SRVFVSVJFEAMqqwUKCURldmlhdGlvbhIZChVERVZJQVRJT05fVU5TUEVDSUZJRUQQABIdChlERVZJQVRJT05fQkFTRTY0X0FMUEhBQkVUEAESHQoZREVWSUFUSU9OX0JBU0U2NF9VTlBBRERFRBACEhsKF0RFVklBVElPTl9QTFVTX0FTX1NQQUNFEAMSHAoYREVWSUFUSU9OX0RPVUJMRV9FTkNPREVEEAQSGAoUREVWSUFUSU9OX1dISVRFU1BBQ0UQBRIZChVERVZJQVRJT05fREFURV9ESUdJVFMQBhIiCh5ERVZJQVRJT05fU0VDT05EX1FVRVNUSU9OX01BUksQBxIZChVERVZJQVRJT05fTElTVF9TWU5UQVgQCBIgChxERVZJQVRJT05fUkVESVJFQ1RfVU5FU0NBUEVEEAkSHAoYREVWSUFUSU9OX1RYTklEX05PVF9VVUlEEAoSGgoWREVWSUFUSU9OX0VYVFJBX01FTUJFUhALEhwKGERFVklBVElPTl9CTEFOS19PUFRJT05BTBAMEh0KGURFVklBVElPTl9TVEFUVVNfTUlTTUFUQ0gQDRIeChpERVZJQVRJT05fU1RSQVlfQ0hBUkFDVEVSUxAOEhcKE0RFVklBVElPTl9OQU1FX0NBU0UQDxIcChhERVZJQVRJT05fSU5WQUxJRF9FU0NBUEUQEBIWChJERVZJQVRJT05fUkVQRUFURUQQERIaChZERVZJQVRJT05fSFRNTF9FU0NBUEVEEBISGQoVREVWSUFUSU9OX0lOX0ZSQUdNRU5UEBMSHAoYREVWSUFUSU9OX1JFUVVFU1RPUl9UWVBFEBQSHAoYREVWSUFUSU9OX0RBVEVfWkVST19MT1NUEBUSGwoXREVWSUFUSU9OX1JBV19OT05fQVNDSUkQFiriBQoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaRVJST1JfUkVBU09OX0ZJRUxEX0lOVkFMSUQQARIeChpFUlJPUl9SRUFTT05fVVJMX01BTEZPUk1FRBACEiQKIEVSUk9SX1JFQVNPTl9QQVJBTUVURVJfTUFMRk9STUVEEAMSHwobRVJST1JfUkVBU09OX0RBVEVfTUFMRk9STUVEEAQSHQoZRVJST1JfUkVBU09OX0RBVEVfRVhQSVJFRBAFEh8KG0VSUk9SX1JFQVNPTl9EQVRFX0lOX0ZVVFVSRRAGEiAKHEVSUk9SX1JFQVNPTl9QQUlSSU5HX1VOS05PV04QBxIiCh5FUlJPUl9SRUFTT05fUEFJUklOR19BTUJJR1VPVVMQCBIgChxFUlJPUl9SRUFTT05fU0NIRU1FX01JU01BVENIEAkSIwofRVJST1JfUkVBU09OX1JFRElSRUNUX0ZPUkJJRERFThAKEh8KG0VSUk9SX1JFQVNPTl9VTkRFQ0lQSEVSQUJMRRALEiEKHUVSUk9SX1JFQVNPTl9DQUxMRVJfRk9SQklEREVOEAwSHwobRVJST1JfUkVBU09OX0NBTExFUl9VTktOT1dOEA0SGwoXRVJST1JfUkVBU09OX09WRVJMT0FERUQQDhIaChZFUlJPUl9SRUFTT05fTk9UX1JFQURZEA8SGgoWRVJST1JfUkVBU09OX1RJTUVEX09VVBAQEh8KG0VSUk9SX1JFQVNPTl9JTlRFUk5BTF9GQVVMVBAREiIKHkVSUk9SX1JFQVNPTl9SRVFVRVNUX1RPT19MQVJHRRASEh8KG0VSUk9SX1JFQVNPTl9BTFJFQURZX09QRU5FRBATEh0KGUVSUk9SX1JFQVNPTl9OT1RfRVhQRUNURUQQFBIiCh5FUlJPUl9SRUFTT05fU1RPUkVfVU5BVkFJTEFCTEUQFTKJBAoPUmVkaXJlY3RTZXJ2aWNlEmQKDkVuY29kZVJlZGlyZWN0EiUuYWEucmVkaXJlY3QudjEuRW5jb2RlUmVkaXJlY3RSZXF1ZXN0GiYuYWEucmVkaXJlY3QudjEuRW5jb2RlUmVkaXJlY3RSZXNwb25zZSIDkAICEmQKDkRlY29kZVJlZGlyZWN0EiUuYWEucmVkaXJlY3QudjEuRGVjb2RlUmVkaXJlY3RSZXF1ZXN0GiYuYWEucmVkaXJlY3QudjEuRGVjb2RlUmVkaXJlY3RSZXNwb25zZSIDkAICEmQKDkVuY29kZUNhbGxiYWNrEiUuYWEucmVkaXJlY3QudjEuRW5jb2RlQ2FsbGJhY2tSZXF1ZXN0GiYuYWEucmVkaXJlY3QudjEuRW5jb2RlQ2FsbGJhY2tSZXNwb25zZSIDkAICEmQKDkRlY29kZUNhbGxiYWNrEiUuYWEucmVkaXJlY3QudjEuRGVjb2RlQ2FsbGJhY2tSZXF1ZXN0GiYuYWEucmVkaXJlY3QudjEuRGVjb2RlQ2FsbGJhY2tSZXNwb25zZSIDkAICEl4KDExpc3RQYWlyaW5ncxIjLmFhLnJlZGlyZWN0LnYxLkxpc3RQYWlyaW5nc1JlcXVlc3QaJC5hYS5yZWRpcmVjdC52MS5MaXN0UGFpcmluZ3NSZXNwb25zZSIDkAICQi0KDmFhLnJlZGlyZWN0LnYxUAFaGWFhL3JlZGlyZWN0L3YxO3JlZGlyZWN0djFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * The members of `ecreq`: what an FIU asks an AA for. What EncodeRedirect accepts, DecodeRedirect gives back exactly.
- * The forms below are checked on encode, and each wrong field is a violation of FIELD_INVALID. On decode, what lacks a
- * form that opening needs (`txnid`, `userid`, `redirect`, `srcref`) is UNDECIPHERABLE.
+ * The members of `ecreq`: what an FIU asks an AA for. DecodeRedirect gives back exactly what EncodeRedirect accepted.
+ * Encode checks the forms below, and each wrong field is a violation of FIELD_INVALID. Decode needs a `txnid` (at most
+ * 128 bytes, no control character), a `userid`, a `redirect` and a `srcref`. If one of them is missing or wrong, the
+ * message is UNDECIPHERABLE.
  *
  * @generated from message aa.redirect.v1.Redirect
  */
 export type Redirect = Message<"aa.redirect.v1.Redirect"> & {
   /**
    * Optional on encode: the name of this redirect, a UUID in its hyphenated form of 36 characters. If it is empty, the
-   * service makes a random UUID (version 4). Never empty on decode; a `txnid` that is not a UUID is reported as the
-   * deviation TXNID_NOT_UUID.
+   * service makes a random UUID (version 4). On decode it is never empty, and a `txnid` that is not a UUID is reported
+   * as the deviation TXNID_NOT_UUID.
    *
    * @generated from field: string txnid = 1;
    */
   txnid: string;
 
   /**
-   * Optional. Any text of the FIU. It is sent even if it is empty, and the callback brings it back byte for byte.
+   * Optional. Any text of the FIU. The message has this member even if it is empty, and the callback brings the text
+   * back byte for byte.
    *
    * @generated from field: string sessionid = 2;
    */
   sessionid: string;
 
   /**
-   * Required. A name or mobile number, `@`, and the handle of the AA, such as `9999988888@aa`. No blanks, no control
-   * characters.
+   * Required. A name or mobile number, `@`, and the handle of the AA, such as `9999988888@aa`. It has no blanks and no
+   * control characters.
    *
    * @generated from field: string userid = 3;
    */
@@ -51,18 +53,18 @@ export type Redirect = Message<"aa.redirect.v1.Redirect"> & {
 
   /**
    * Required. The absolute URL to return to: a scheme, `:` and the rest. `http` and `https` need `//` and a host. A
-   * private-use scheme with a dot in its name may stand without `//` (RFC 8252, section 7.1), such as
-   * `com.fiu.app:/callback`. No backslash, blank or control character, and none of the schemes javascript, data,
-   * vbscript, file, blob and about. Its query must not name `fi`, `reqdate`, `ecreq`, `iv`, `requestorType`, `resdate`
-   * or `ecres`.
+   * private-use scheme with a dot in its name needs no `//` (RFC 8252, section 7.1), such as `com.fiu.app:/callback`.
+   * The URL has no backslash, blank or control character. Its scheme is not javascript, data, vbscript, file, blob or
+   * about. Its query must not name `fi`, `reqdate`, `ecreq`, `iv`, `requestorType`, `resdate` or `ecres`.
    *
    * @generated from field: string redirect = 4;
    */
   redirect: string;
 
   /**
-   * Required. 1 to 200 consent handles. An entry is not empty, has no blanks at its ends, no control character and none
-   * of `, { } [ ] " ' \ &`, and is none of the words `null`, `undefined`, `None`, `nil` and `NaN`.
+   * Required. 1 to 200 consent handles. An entry is not empty and has no blanks at its ends. It does not contain a
+   * control character or one of `, { } [ ] " ' \ &`. It is not one of the words `null`, `undefined`, `None`, `nil` and
+   * `NaN`.
    *
    * @generated from field: repeated string srcref = 5;
    */
@@ -76,37 +78,39 @@ export type Redirect = Message<"aa.redirect.v1.Redirect"> & {
   fipid: string[];
 
   /**
-   * Optional. E-mail address of the user: any text except the words `null`, `undefined`, `None`, `nil` and `NaN`.
+   * Optional. The e-mail address of the user: any text except the words `null`, `undefined`, `None`, `nil` and `NaN`.
    *
    * @generated from field: string email = 7;
    */
   email: string;
 
   /**
-   * Optional. Permanent account number: five upper-case letters, four digits, one upper-case letter. On decode any
-   * text.
+   * Optional. The permanent account number: five upper-case letters, four digits, one upper-case letter. Decode accepts
+   * any text.
    *
    * @generated from field: string pan = 8;
    */
   pan: string;
 
   /**
-   * Optional. Date of birth, `YYYY-MM-DD`, a day of the calendar. On decode any text.
+   * Optional. The date of birth as `YYYY-MM-DD`, a day of the calendar. Decode accepts any text.
    *
    * @generated from field: string dob = 9;
    */
   dob: string;
 
   /**
-   * Optional. One of en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN. On decode any text.
+   * Optional. One of en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN. Decode accepts any
+   * text.
    *
    * @generated from field: string iso_language_code = 10;
    */
   isoLanguageCode: string;
 
   /**
-   * Optional. Members that the guideline does not have, by name. On encode a name is `[A-Za-z][A-Za-z0-9_.-]*`, and is
-   * in no case of its letters a known member of a request or callback, nor `mac`. A value may be empty.
+   * Optional. Members that the guideline does not have, by name. Encode accepts a name of the form
+   * `[A-Za-z][A-Za-z0-9_.-]*`, except `mac` and the names of the known members of requests and callbacks. For this
+   * comparison upper and lower case are the same. A value may be empty.
    *
    * @generated from field: map<string, string> extra = 11;
    */
@@ -121,22 +125,22 @@ export const RedirectSchema: GenMessage<Redirect> = /*@__PURE__*/
   messageDesc(file_aa_redirect_v1_redirect, 0);
 
 /**
- * The members of `ecres`: what became of the request. What EncodeCallback accepts, DecodeCallback gives back exactly.
- * The forms below are checked on encode, and each wrong field is a violation of FIELD_INVALID. On decode, what lacks a
- * form that opening needs (`txnid`, `userid`, `status`, `errorcode`) is UNDECIPHERABLE.
+ * The members of `ecres`: what became of the request. DecodeCallback gives back exactly what EncodeCallback accepted.
+ * Encode checks the forms below, and each wrong field is a violation of FIELD_INVALID. Decode needs a `txnid`, a
+ * `userid`, a `status` and an `errorcode`. If one of them is missing or wrong, the message is UNDECIPHERABLE.
  *
  * @generated from message aa.redirect.v1.Callback
  */
 export type Callback = Message<"aa.redirect.v1.Callback"> & {
   /**
-   * Required. The `txnid` of the request, unchanged. It need not be a UUID. No control characters.
+   * Required. The `txnid` of the request, unchanged. It need not be a UUID. It has no control characters.
    *
    * @generated from field: string txnid = 1;
    */
   txnid: string;
 
   /**
-   * Optional. The `sessionid` of the request, unchanged. It is sent even if it is empty.
+   * Optional. The `sessionid` of the request, unchanged. The message has this member even if it is empty.
    *
    * @generated from field: string sessionid = 2;
    */
@@ -157,15 +161,15 @@ export type Callback = Message<"aa.redirect.v1.Callback"> & {
   status: CallbackStatus;
 
   /**
-   * Required for FAILURE: the code of the guideline, 1 or more. SUCCESS needs 0. On decode every combination is read,
-   * and one that does not fit is reported as the deviation STATUS_MISMATCH: treat it as a failure.
+   * Required for FAILURE: the code of the guideline, 1 or more. SUCCESS needs 0. Decode accepts every combination, and
+   * reports one that does not fit as the deviation STATUS_MISMATCH: treat it as a failure.
    *
    * @generated from field: uint32 errorcode = 5;
    */
   errorcode: number;
 
   /**
-   * Required for SUCCESS: up to 200 accepted consent handles, in the form of `Redirect.srcref`.
+   * Required for SUCCESS: the accepted consent handles, at most 200, in the form of `Redirect.srcref`.
    *
    * @generated from field: repeated string srcref = 6;
    */
@@ -193,30 +197,33 @@ export const CallbackSchema: GenMessage<Callback> = /*@__PURE__*/
  */
 export type RedirectParams = Message<"aa.redirect.v1.RedirectParams"> & {
   /**
-   * Required. Standard padded Base64 of the FIU's id, masked (XOR) with `reqdate`. Else PARAMETER_MALFORMED.
+   * Required. Standard padded Base64 of the FIU's id, masked (XOR) with `reqdate`. Anything else is
+   * PARAMETER_MALFORMED.
    *
    * @generated from field: string fi = 1;
    */
   fi: string;
 
   /**
-   * Required. The date, `ddmmyyyyhh24misss` in UTC, 15 digits; 14, 16 and 17 digits are read too. Without outer blanks,
-   * its characters are salt of the key and mask of `fi`. Else DATE_MALFORMED.
+   * Required. The date, `ddmmyyyyhh24misss` in UTC: 15 digits. Decode also accepts 14, 16 and 17 digits. Anything else
+   * is DATE_MALFORMED. The key is derived with these characters, without blanks around them, as the salt, and `fi` is
+   * masked with them.
    *
    * @generated from field: string reqdate = 2;
    */
   reqdate: string;
 
   /**
-   * Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Else PARAMETER_MALFORMED.
+   * Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Anything else is PARAMETER_MALFORMED.
    *
    * @generated from field: string ecreq = 3;
    */
   ecreq: string;
 
   /**
-   * Required for a pairing with SCHEME_HKDF_IV: standard padded Base64 of the 16 bytes of the IV. Must be empty for one
-   * with SCHEME_PBKDF2. Else SCHEME_MISMATCH, and PARAMETER_MALFORMED for other Base64.
+   * Required for a pairing with SCHEME_HKDF_IV: standard padded Base64 of the 16 bytes of the IV. For a pairing with
+   * SCHEME_PBKDF2 it must be empty. An `iv` that is missing or not allowed is SCHEME_MISMATCH. One that is not such
+   * Base64 is PARAMETER_MALFORMED.
    *
    * @generated from field: string iv = 4;
    */
@@ -245,7 +252,7 @@ export const RedirectParamsSchema: GenMessage<RedirectParams> = /*@__PURE__*/
  */
 export type CallbackParams = Message<"aa.redirect.v1.CallbackParams"> & {
   /**
-   * Required. Standard padded Base64 of the AA's id, masked (XOR) with `resdate`. Else PARAMETER_MALFORMED.
+   * Required. Standard padded Base64 of the AA's id, masked (XOR) with `resdate`. Anything else is PARAMETER_MALFORMED.
    *
    * @generated from field: string fi = 1;
    */
@@ -259,14 +266,14 @@ export type CallbackParams = Message<"aa.redirect.v1.CallbackParams"> & {
   resdate: string;
 
   /**
-   * Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Else PARAMETER_MALFORMED.
+   * Required. URL-safe padded Base64 of the ciphertext, at most 48 KiB. Anything else is PARAMETER_MALFORMED.
    *
    * @generated from field: string ecres = 3;
    */
   ecres: string;
 
   /**
-   * Required for a pairing with SCHEME_HKDF_IV, else empty. As `RedirectParams.iv`.
+   * The same as `RedirectParams.iv`.
    *
    * @generated from field: string iv = 4;
    */
@@ -287,7 +294,8 @@ export const CallbackParamsSchema: GenMessage<CallbackParams> = /*@__PURE__*/
  */
 export type EncodeRedirectRequest = Message<"aa.redirect.v1.EncodeRedirectRequest"> & {
   /**
-   * Required. The FIU's id. FIU and AA name the pairing; if there is none, the answer is PAIRING_UNKNOWN.
+   * Required. The FIU's id. The FIU and the AA name the pairing. If the keyring has no such pairing, the answer is
+   * PAIRING_UNKNOWN.
    *
    * @generated from field: string fiu_id = 1;
    */
@@ -295,7 +303,8 @@ export type EncodeRedirectRequest = Message<"aa.redirect.v1.EncodeRedirectReques
 
   /**
    * Optional. The AA's id. If it is empty, the handle behind the last `@` of `redirect.userid` selects the pairing of
-   * the FIU that lists it, without regard to the case of ASCII letters. If it is given, the handle is ignored.
+   * the FIU that lists this handle; upper and lower case of ASCII letters are the same. If `aa_id` is given, the handle
+   * is ignored.
    *
    * @generated from field: string aa_id = 2;
    */
@@ -316,8 +325,8 @@ export type EncodeRedirectRequest = Message<"aa.redirect.v1.EncodeRedirectReques
   requestorType: RequestorType;
 
   /**
-   * Optional. The instant that `reqdate` names. Absent: now. Else it must lie inside the window of the pairing
-   * (FIELD_INVALID).
+   * Optional. The instant that `reqdate` names. If it is absent, it is now. An instant outside the window of the
+   * pairing is FIELD_INVALID.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 5;
    */
@@ -339,7 +348,7 @@ export const EncodeRedirectRequestSchema: GenMessage<EncodeRedirectRequest> = /*
 export type EncodeRedirectResponse = Message<"aa.redirect.v1.EncodeRedirectResponse"> & {
   /**
    * The web view URL of the pairing with the parameters appended. Empty if the pairing has no web view. Keep it out of
-   * logs: it leads to a user's data.
+   * logs, because it leads to a user's data.
    *
    * @generated from field: string url = 1;
    */
@@ -381,7 +390,7 @@ export type EncodeRedirectResponse = Message<"aa.redirect.v1.EncodeRedirectRespo
   issueTime?: Timestamp | undefined;
 
   /**
-   * The end of the window: the AA refuses the message later.
+   * The end of the window. After this instant the AA refuses the message.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 7;
    */
@@ -402,7 +411,7 @@ export const EncodeRedirectResponseSchema: GenMessage<EncodeRedirectResponse> = 
  */
 export type DecodeRedirectRequest = Message<"aa.redirect.v1.DecodeRedirectRequest"> & {
   /**
-   * Optional. The AA's id. It may be empty if only one pairing of this server fits the FIU that `fi` names; if several
+   * Optional. The AA's id. It may be empty if only one pairing of this server fits the FIU that `fi` names. If several
    * fit, the answer is PAIRING_AMBIGUOUS.
    *
    * @generated from field: string aa_id = 1;
@@ -410,14 +419,14 @@ export type DecodeRedirectRequest = Message<"aa.redirect.v1.DecodeRedirectReques
   aaId: string;
 
   /**
-   * Required. The source of the parameters (FIELD_INVALID on `url` if it is missing).
+   * Required: where the parameters come from. If it is missing, the answer is FIELD_INVALID with the field `url`.
    *
    * @generated from oneof aa.redirect.v1.DecodeRedirectRequest.source
    */
   source: {
     /**
-     * A whole URL, or a query string with or without `?`, at most 48 KiB. Its fragment is read only if its query has
-     * none of the parameters. Else URL_MALFORMED.
+     * A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
+     * none of the parameters. A URL without the parameters is URL_MALFORMED.
      *
      * @generated from field: string url = 2;
      */
@@ -434,9 +443,10 @@ export type DecodeRedirectRequest = Message<"aa.redirect.v1.DecodeRedirectReques
   } | { case: undefined; value?: undefined };
 
   /**
-   * Optional. The caller's name for this logical call: 1 to 64 characters of `[A-Za-z0-9._-]` (FIELD_INVALID). It must
-   * be new for each logical call, the same in every retry of it, and never taken from the browser. Within 60 seconds
-   * the same caller with the same `attempt_id` gets the first answer again: neither reopened nor refused.
+   * Optional. The caller's name for this logical call: 1 to 64 characters of `[A-Za-z0-9._-]`, else FIELD_INVALID. Make
+   * a new one for each logical call, repeat it in every retry of that call, and never take it from the browser. Within
+   * 60 seconds, the same caller with the same `attempt_id` gets the first answer again, so a retry does not count as a
+   * reopening.
    *
    * @generated from field: string attempt_id = 4;
    */
@@ -478,24 +488,24 @@ export type DecodeRedirectResponse = Message<"aa.redirect.v1.DecodeRedirectRespo
   redirect?: Redirect | undefined;
 
   /**
-   * The parameter `requestorType`. UNSPECIFIED if it is absent or unknown. It is not encrypted: a hint, never a
-   * permission.
+   * The parameter `requestorType`. UNSPECIFIED if it is absent or unknown. It is not encrypted, so it is a hint and
+   * never a permission.
    *
    * @generated from field: aa.redirect.v1.RequestorType requestor_type = 4;
    */
   requestorType: RequestorType;
 
   /**
-   * The instant that `reqdate` names in the date style of the pairing. If the digits do not fit that style, another
-   * reading gives it. Unknown seconds are 0.
+   * The instant that `reqdate` names in the date style of the pairing. If the digits do not fit that style, the service
+   * reads them in another style. Unknown seconds are 0.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 5;
    */
   issueTime?: Timestamp | undefined;
 
   /**
-   * Now minus `issue_time`. Negative for a date ahead of now. It may exceed the window by 60 seconds if the seconds are
-   * unknown.
+   * Now minus `issue_time`. It is negative for a date ahead of now. It can be 60 seconds longer than the window if the
+   * seconds are unknown.
    *
    * @generated from field: google.protobuf.Duration age = 6;
    */
@@ -516,16 +526,16 @@ export type DecodeRedirectResponse = Message<"aa.redirect.v1.DecodeRedirectRespo
   primarySecret: boolean;
 
   /**
-   * What had to be repaired to read the message: each kind once, in the order of the enum. Empty for a message without
-   * deviations.
+   * What the service repaired to read the message: each kind once, in the order of the enum. Empty for a message
+   * without deviations.
    *
    * @generated from field: repeated aa.redirect.v1.Deviation deviations = 9;
    */
   deviations: Deviation[];
 
   /**
-   * The last instant at which a message with this date can be accepted. Until then remember `replay_key`, and act on it
-   * once.
+   * The last instant at which a message with this date can be accepted. Remember `replay_key` until then, and act on it
+   * only once.
    *
    * @generated from field: google.protobuf.Timestamp replay_until = 10;
    */
@@ -533,24 +543,24 @@ export type DecodeRedirectResponse = Message<"aa.redirect.v1.DecodeRedirectRespo
 
   /**
    * 32 lower-case hexadecimal characters: the first 16 bytes of SHA-256(FIU id, 0x00, AA id, 0x00, date, 0x00, last
-   * ciphertext block). It is the same for every message that somebody could make from this one, so it is safer than
-   * `txnid`, which can be changed under SCHEME_HKDF_IV. A caller that must not act twice stores it until `replay_until`
-   * and refuses a second use.
+   * ciphertext block). It is the same for every message that an attacker could make from this one. That makes it safer
+   * than `txnid`, which an attacker can change under SCHEME_HKDF_IV. A caller that must not act twice stores the key
+   * until `replay_until` and refuses a second use.
    *
    * @generated from field: string replay_key = 11;
    */
   replayKey: string;
 
   /**
-   * Whether this message was opened before, as far as the service remembers. A reload of the page is a reopening too:
-   * the caller decides, unless the pairing refuses it (ALREADY_OPENED).
+   * Whether this message was opened before, as far as the service remembers. A reload of the page is a reopening too.
+   * The caller decides what to do, unless the pairing refuses reopenings (ALREADY_OPENED).
    *
    * @generated from field: bool reopened = 12;
    */
   reopened: boolean;
 
   /**
-   * When this message was first opened, as far as the service remembers. For the first opening it is now.
+   * When this message was first opened, as far as the service remembers. In the first opening it is now.
    *
    * @generated from field: google.protobuf.Timestamp first_open_time = 13;
    */
@@ -614,16 +624,16 @@ export type EncodeCallbackRequest = Message<"aa.redirect.v1.EncodeCallbackReques
   redirectUrl: string;
 
   /**
-   * Optional. The instant that `resdate` names. Absent: now. Else it must lie inside the window of the pairing
-   * (FIELD_INVALID).
+   * Optional. The instant that `resdate` names. If it is absent, it is now. An instant outside the window of the
+   * pairing is FIELD_INVALID.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 5;
    */
   issueTime?: Timestamp | undefined;
 
   /**
-   * Optional. The id of the secret that opened the request; it may be a decode-only one. Empty: the primary secret. One
-   * that the pairing does not have is FIELD_INVALID.
+   * Optional. The id of the secret that opened the request, which may be a decode-only secret. If it is empty, the
+   * primary secret encrypts. An id that the pairing does not have is FIELD_INVALID.
    *
    * @generated from field: string secret_id = 6;
    */
@@ -644,8 +654,8 @@ export const EncodeCallbackRequestSchema: GenMessage<EncodeCallbackRequest> = /*
  */
 export type EncodeCallbackResponse = Message<"aa.redirect.v1.EncodeCallbackResponse"> & {
   /**
-   * `redirect_url` with the parameters appended; everything else of it is kept byte for byte. Keep it out of logs: it
-   * leads to a user's data.
+   * `redirect_url` with the parameters appended. The rest of it is unchanged, byte for byte. Keep the URL out of logs,
+   * because it leads to a user's data.
    *
    * @generated from field: string url = 1;
    */
@@ -680,7 +690,7 @@ export type EncodeCallbackResponse = Message<"aa.redirect.v1.EncodeCallbackRespo
   issueTime?: Timestamp | undefined;
 
   /**
-   * The end of the window: the FIU refuses the message later.
+   * The end of the window. After this instant the FIU refuses the message.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
@@ -695,7 +705,7 @@ export const EncodeCallbackResponseSchema: GenMessage<EncodeCallbackResponse> = 
   messageDesc(file_aa_redirect_v1_redirect, 9);
 
 /**
- * What the FIU's own record says about a callback. Every field is compared exactly, empty ones too. Only an empty
+ * What the FIU's own record says about a callback. Every field is compared exactly, even if it is empty. Only an empty
  * `aa_id` is not compared.
  *
  * @generated from message aa.redirect.v1.ExpectedCallback
@@ -744,7 +754,7 @@ export const ExpectedCallbackSchema: GenMessage<ExpectedCallback> = /*@__PURE__*
  */
 export type DecodeCallbackRequest = Message<"aa.redirect.v1.DecodeCallbackRequest"> & {
   /**
-   * Optional. The FIU's id. It may be empty if only one pairing of this server fits the AA that `fi` names; if several
+   * Optional. The FIU's id. It may be empty if only one pairing of this server fits the AA that `fi` names. If several
    * fit, the answer is PAIRING_AMBIGUOUS.
    *
    * @generated from field: string fiu_id = 1;
@@ -752,14 +762,14 @@ export type DecodeCallbackRequest = Message<"aa.redirect.v1.DecodeCallbackReques
   fiuId: string;
 
   /**
-   * Required. The source of the parameters (FIELD_INVALID on `url` if it is missing).
+   * Required: where the parameters come from. If it is missing, the answer is FIELD_INVALID with the field `url`.
    *
    * @generated from oneof aa.redirect.v1.DecodeCallbackRequest.source
    */
   source: {
     /**
-     * A whole URL, or a query string with or without `?`, at most 48 KiB. Its fragment is read only if its query has
-     * none of the parameters. Else URL_MALFORMED.
+     * A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
+     * none of the parameters. A URL without the parameters is URL_MALFORMED.
      *
      * @generated from field: string url = 2;
      */
@@ -777,14 +787,14 @@ export type DecodeCallbackRequest = Message<"aa.redirect.v1.DecodeCallbackReques
 
   /**
    * Optional, but every FIU should set it: what the FIU's own record says. A callback that opens but differs is refused
-   * (NOT_EXPECTED). Nothing else shows that a callback was joined from parts of others.
+   * (NOT_EXPECTED). Nothing else can show that an attacker joined parts of several callbacks into one.
    *
    * @generated from field: aa.redirect.v1.ExpectedCallback expected = 4;
    */
   expected?: ExpectedCallback | undefined;
 
   /**
-   * Optional. As `DecodeRedirectRequest.attempt_id`.
+   * Optional. The same as `DecodeRedirectRequest.attempt_id`.
    *
    * @generated from field: string attempt_id = 5;
    */
@@ -826,22 +836,22 @@ export type DecodeCallbackResponse = Message<"aa.redirect.v1.DecodeCallbackRespo
   callback?: Callback | undefined;
 
   /**
-   * The text of the guideline for `errorcode`, such as `Consent is rejected`. `Unlisted error code N` for a code that
-   * no released guideline has.
+   * The text of the guideline for `errorcode`, such as `Consent is rejected`. A code that no released guideline has
+   * gives `Unlisted error code N`.
    *
    * @generated from field: string error_message = 4;
    */
   errorMessage: string;
 
   /**
-   * The instant that `resdate` names, read as `DecodeRedirectResponse.issue_time`.
+   * The instant that `resdate` names, read in the same way as `DecodeRedirectResponse.issue_time`.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 5;
    */
   issueTime?: Timestamp | undefined;
 
   /**
-   * Now minus `issue_time`, as `DecodeRedirectResponse.age`.
+   * The same as `DecodeRedirectResponse.age`.
    *
    * @generated from field: google.protobuf.Duration age = 6;
    */
@@ -862,37 +872,37 @@ export type DecodeCallbackResponse = Message<"aa.redirect.v1.DecodeCallbackRespo
   primarySecret: boolean;
 
   /**
-   * What had to be repaired to read the message: each kind once, in the order of the enum. Empty for a message without
-   * deviations.
+   * What the service repaired to read the message: each kind once, in the order of the enum. Empty for a message
+   * without deviations.
    *
    * @generated from field: repeated aa.redirect.v1.Deviation deviations = 9;
    */
   deviations: Deviation[];
 
   /**
-   * The last instant at which a message with this date can be accepted. Until then accept each `txnid` once. Absent if
-   * the pairing does not check `resdate`: then a message never expires.
+   * The last instant at which a message with this date can be accepted. Accept each `txnid` only once until then. It is
+   * absent if the pairing does not check `resdate`, because then a message never expires.
    *
    * @generated from field: google.protobuf.Timestamp replay_until = 10;
    */
   replayUntil?: Timestamp | undefined;
 
   /**
-   * As `DecodeRedirectResponse.replay_key`.
+   * The same as `DecodeRedirectResponse.replay_key`.
    *
    * @generated from field: string replay_key = 11;
    */
   replayKey: string;
 
   /**
-   * As `DecodeRedirectResponse.reopened`.
+   * The same as `DecodeRedirectResponse.reopened`.
    *
    * @generated from field: bool reopened = 12;
    */
   reopened: boolean;
 
   /**
-   * As `DecodeRedirectResponse.first_open_time`.
+   * The same as `DecodeRedirectResponse.first_open_time`.
    *
    * @generated from field: google.protobuf.Timestamp first_open_time = 13;
    */
@@ -934,8 +944,8 @@ export type DeviationDetail = Message<"aa.redirect.v1.DeviationDetail"> & {
   deviation: Deviation;
 
   /**
-   * The parameter or member, such as `fi`, `srcref` or `redirect`. Empty for the whole URL or text. `extra` for a
-   * member that the guideline does not have, since its name is the sender's.
+   * The parameter or member, such as `fi`, `srcref` or `redirect`. Empty if the repair concerns the whole URL or text.
+   * `extra` for a member that the guideline does not have, because the sender chose its name.
    *
    * @generated from field: string place = 2;
    */
@@ -956,7 +966,7 @@ export const DeviationDetailSchema: GenMessage<DeviationDetail> = /*@__PURE__*/
  */
 export type ListPairingsRequest = Message<"aa.redirect.v1.ListPairingsRequest"> & {
   /**
-   * Optional. The largest number of pairings in the page. 0 means 100, more than 1,000 means 1,000, and a negative
+   * Optional. The largest number of pairings in the page. 0 means 100, and more than 1,000 means 1,000. A negative
    * number is FIELD_INVALID.
    *
    * @generated from field: int32 page_size = 1;
@@ -964,7 +974,7 @@ export type ListPairingsRequest = Message<"aa.redirect.v1.ListPairingsRequest"> 
   pageSize: number;
 
   /**
-   * Optional. `next_page_token` of the page before. Anything else is FIELD_INVALID.
+   * Optional. The `next_page_token` of the page before. Anything else is FIELD_INVALID.
    *
    * @generated from field: string page_token = 2;
    */
@@ -1069,21 +1079,21 @@ export type Pairing = Message<"aa.redirect.v1.Pairing"> & {
   redirectHosts: string[];
 
   /**
-   * The window: how far a date may lie from now, to both sides.
+   * The window: how far a date may lie from now, in the past and in the future.
    *
    * @generated from field: google.protobuf.Duration max_age = 9;
    */
   maxAge?: Duration | undefined;
 
   /**
-   * The date style that is written: millis, tenths or full.
+   * The date style that encode writes: millis, tenths or full.
    *
    * @generated from field: string date_style = 10;
    */
   dateStyle: string;
 
   /**
-   * The list syntax that is written: repeated, comma, braces or json.
+   * The list syntax that encode writes: repeated, comma, braces or json.
    *
    * @generated from field: string list_syntax = 11;
    */
@@ -1187,7 +1197,7 @@ export const RequestorTypeSchema: GenEnum<RequestorType> = /*@__PURE__*/
  */
 export enum CallbackStatus {
   /**
-   * Not a status: FIELD_INVALID on encode, never in an answer.
+   * Not a status. Encode refuses it (FIELD_INVALID), and no answer has it.
    *
    * @generated from enum value: CALLBACK_STATUS_UNSPECIFIED = 0;
    */
@@ -1235,7 +1245,7 @@ export enum Scheme {
   HKDF_IV = 1,
 
   /**
-   * PBKDF2-HMAC-SHA256 with 65,536 iterations, and an IV of zeros without a parameter.
+   * PBKDF2-HMAC-SHA256 with 65,536 iterations, and an IV of zeros that no parameter carries.
    *
    * @generated from enum value: SCHEME_PBKDF2 = 2;
    */
@@ -1317,7 +1327,8 @@ export const ReopenSchema: GenEnum<Reopen> = /*@__PURE__*/
   enumDesc(file_aa_redirect_v1_redirect, 4);
 
 /**
- * Whether messages have a tag: the extra member `mac`, an extension of this product. Other readers see an extra member.
+ * Whether messages have a tag: the extra member `mac`, an extension of this product. Software that does not know the
+ * tag reads it as an extra member.
  *
  * @generated from enum aa.redirect.v1.Authentication
  */
@@ -1330,21 +1341,21 @@ export enum Authentication {
   UNSPECIFIED = 0,
 
   /**
-   * No tag is written, and none is looked for.
+   * Encode writes no tag, and decode looks for none.
    *
    * @generated from enum value: AUTHENTICATION_OFF = 1;
    */
   OFF = 1,
 
   /**
-   * A tag is written. A message with a wrong tag is UNDECIPHERABLE, and one without a tag opens.
+   * Encode writes a tag. A message with a wrong tag is UNDECIPHERABLE. A message without a tag opens.
    *
    * @generated from enum value: AUTHENTICATION_WRITE = 2;
    */
   WRITE = 2,
 
   /**
-   * A tag is written. A message without a right tag is UNDECIPHERABLE.
+   * Encode writes a tag. A message without a right tag is UNDECIPHERABLE.
    *
    * @generated from enum value: AUTHENTICATION_REQUIRE = 3;
    */
@@ -1358,7 +1369,7 @@ export const AuthenticationSchema: GenEnum<Authentication> = /*@__PURE__*/
   enumDesc(file_aa_redirect_v1_redirect, 5);
 
 /**
- * What a sender does differently from the format, and what the service repaired. Tell the sender.
+ * What a sender does differently from the format, and what the service repairs. Tell the sender.
  *
  * @generated from enum aa.redirect.v1.Deviation
  */
@@ -1385,21 +1396,21 @@ export enum Deviation {
   BASE64_UNPADDED = 2,
 
   /**
-   * A `+` of Base64 that is raw in a URL, or already a space.
+   * A `+` of Base64 that was not percent-encoded in the URL, or that has become a space.
    *
    * @generated from enum value: DEVIATION_PLUS_AS_SPACE = 3;
    */
   PLUS_AS_SPACE = 3,
 
   /**
-   * A parameter or member that is percent-encoded more than once.
+   * A parameter, a member or the whole text that is percent-encoded more often than the format asks.
    *
    * @generated from enum value: DEVIATION_DOUBLE_ENCODED = 4;
    */
   DOUBLE_ENCODED = 4,
 
   /**
-   * Line ends, or blanks around a value.
+   * Line ends or blanks around a value, or line ends in it.
    *
    * @generated from enum value: DEVIATION_WHITESPACE = 5;
    */
@@ -1441,14 +1452,14 @@ export enum Deviation {
   TXNID_NOT_UUID = 10,
 
   /**
-   * A member that the guideline does not have. It is in `extra`.
+   * A member that the guideline does not have. The answer has it in `extra`.
    *
    * @generated from enum value: DEVIATION_EXTRA_MEMBER = 11;
    */
   EXTRA_MEMBER = 11,
 
   /**
-   * An optional member without a value, or with a word such as `null` for it.
+   * An optional member without a value, or with a word such as `null` in place of one.
    *
    * @generated from enum value: DEVIATION_BLANK_OPTIONAL = 12;
    */
@@ -1532,8 +1543,8 @@ export const DeviationSchema: GenEnum<Deviation> = /*@__PURE__*/
   enumDesc(file_aa_redirect_v1_redirect, 6);
 
 /**
- * Why a call was refused: `reason` of google.rpc.ErrorInfo, there without the prefix ERROR_REASON_. Each comment begins
- * with the gRPC status code. As soon as the pairing is known, metadata has `fiu_id` and `aa_id` too.
+ * Why a call was refused: the `reason` of google.rpc.ErrorInfo, which leaves out the prefix ERROR_REASON_. Each comment
+ * begins with the gRPC status code. If the pairing is known, metadata also has `fiu_id` and `aa_id`.
  *
  * @generated from enum aa.redirect.v1.ErrorReason
  */
@@ -1546,8 +1557,9 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT: fields of the request are missing or malformed. google.rpc.BadRequest has one violation for each;
-   * metadata `fields`. Fix the call. `hint` NOT_PROTOBUF: the bytes are not a message of the method.
+   * INVALID_ARGUMENT: fields of the request are missing or malformed; metadata `fields`. google.rpc.BadRequest has one
+   * violation for each of them. Fix the call. With the `hint` NOT_PROTOBUF, the bytes of the request are not a protobuf
+   * message of the method.
    *
    * @generated from enum value: ERROR_REASON_FIELD_INVALID = 1;
    */
@@ -1562,7 +1574,7 @@ export enum ErrorReason {
   URL_MALFORMED = 2,
 
   /**
-   * INVALID_ARGUMENT: a parameter is not Base64, has an impossible length, or unmasks to something that is no id;
+   * INVALID_ARGUMENT: a parameter is not Base64, has an impossible length, or unmasks to something that is not an id;
    * metadata `parameter`, `problem` and, if it is known, `hint`. The sender caused it.
    *
    * @generated from enum value: ERROR_REASON_PARAMETER_MALFORMED = 3;
@@ -1579,7 +1591,7 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION: the date is older than the window; metadata `age_seconds`, `max_age_seconds` and, if it is
-   * known, `hint`. A slow user, a replayed URL or a wrong clock.
+   * known, `hint`. The user was slow, somebody replays an old URL, or a clock is wrong.
    *
    * @generated from enum value: ERROR_REASON_DATE_EXPIRED = 5;
    */
@@ -1610,8 +1622,9 @@ export enum ErrorReason {
   PAIRING_AMBIGUOUS = 8,
 
   /**
-   * FAILED_PRECONDITION: the message has an `iv` and the scheme of the pairing has none, or the reverse; metadata
-   * `scheme`. The call names the wrong party, or the sender follows another version than the pairing's profile.
+   * FAILED_PRECONDITION: the message has an `iv` and the scheme of the pairing has none, or the message has no `iv` and
+   * the scheme needs one; metadata `scheme`. The call names the wrong party, or the sender follows another version than
+   * the pairing's profile.
    *
    * @generated from enum value: ERROR_REASON_SCHEME_MISMATCH = 9;
    */
@@ -1625,8 +1638,8 @@ export enum ErrorReason {
   REDIRECT_FORBIDDEN = 10,
 
   /**
-   * INVALID_ARGUMENT: the message did not open. The answer is always the same, so that it tells an attacker nothing. An
-   * operator finds the cause with `aa-redirect inspect`.
+   * INVALID_ARGUMENT: the message did not open. The answer is the same for every cause, so that it tells an attacker
+   * nothing. An operator finds the cause with `aa-redirect inspect`.
    *
    * @generated from enum value: ERROR_REASON_UNDECIPHERABLE = 11;
    */
@@ -1647,7 +1660,7 @@ export enum ErrorReason {
   CALLER_UNKNOWN = 13,
 
   /**
-   * RESOURCE_EXHAUSTED: too much work waits. Try again after the time in google.rpc.RetryInfo.
+   * RESOURCE_EXHAUSTED: too much work is waiting. Try again after the time in google.rpc.RetryInfo.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 14;
    */
@@ -1668,7 +1681,7 @@ export enum ErrorReason {
   TIMED_OUT = 16,
 
   /**
-   * INTERNAL: a fault of this service. Its log has the detail, under the request id.
+   * INTERNAL: a fault of this service. The log has the detail under the request id.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL_FAULT = 17;
    */
@@ -1691,15 +1704,15 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION: the callback opens, but differs from `expected`; metadata `fields` names what differs. Treat
-   * it as an attack. It was not recorded as opened, and the right callback still opens.
+   * it as an attack. The service does not record this callback as opened, and the right callback still opens.
    *
    * @generated from enum value: ERROR_REASON_NOT_EXPECTED = 20;
    */
   NOT_EXPECTED = 20,
 
   /**
-   * UNAVAILABLE: the shared store does not answer, and the settings or the pairing do not go on without it; or the
-   * memory of first openings is full for a pairing that refuses reopenings. Nothing was recorded: try again.
+   * UNAVAILABLE: the shared store does not answer, and the settings or the pairing require it. Or the memory of first
+   * openings is full, and the pairing refuses reopenings. Nothing was recorded: try again.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 21;
    */
@@ -1714,15 +1727,15 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
 
 /**
  * Encodes and decodes both legs of a redirect: the request (FIU to AA) and the callback (AA to FIU). A pairing is one
- * FIU and one AA that share a secret. The keyring of the server holds the pairings. No secret crosses this interface.
+ * FIU and one AA that share a secret. The keyring of the server holds the pairings. No call carries a secret.
  *
- * Limits: a request has at most 64 KiB (else REQUEST_TOO_LARGE). An id, a `txnid` and a `userid` have at most 128
- * bytes, a URL, `ecreq` and `ecres` at most 48 KiB. On encode every other member has at most 8 KiB and a list at most
- * 200 entries.
+ * Limits: a request has at most 64 KiB; a larger one is REQUEST_TOO_LARGE. An id, a `txnid` and a `userid` have at most
+ * 128 bytes. A URL, `ecreq` and `ecres` have at most 48 KiB. On encode, every other member has at most 8 KiB, and a
+ * list has at most 200 entries.
  *
- * Every error of these methods has one google.rpc.ErrorInfo. Its `domain` is `aa.redirect.v1`, its `reason` is the name
- * of an ErrorReason without the prefix, and its `metadata` has every variable of the message. It also has a
- * google.rpc.RequestInfo with the request id, under which the operator finds the call in the log. Every method can
+ * Every error of these methods has one google.rpc.ErrorInfo. Its `domain` is `aa.redirect.v1`. Its `reason` is the name
+ * of an ErrorReason without the prefix. Its `metadata` has every value that the message of the error names. Every error
+ * also has a google.rpc.RequestInfo: with its request id the operator finds the call in the log. Every method can
  * answer CALLER_UNKNOWN, CALLER_FORBIDDEN, FIELD_INVALID, REQUEST_TOO_LARGE, NOT_READY, TIMED_OUT and INTERNAL_FAULT.
  *
  * @generated from service aa.redirect.v1.RedirectService
@@ -1730,8 +1743,8 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
 export const RedirectService: GenService<{
   /**
    * Called by an FIU: encrypts the members of a request into `ecreq`, and builds the whole URL of the AA's web view.
-   * Each call makes a new message, so it is safe to repeat. It can also answer PAIRING_UNKNOWN, REDIRECT_FORBIDDEN and
-   * OVERLOADED.
+   * Each call makes a new message, so it is safe to repeat a call. This method can also answer PAIRING_UNKNOWN,
+   * REDIRECT_FORBIDDEN and OVERLOADED.
    *
    * @generated from rpc aa.redirect.v1.RedirectService.EncodeRedirect
    */
@@ -1741,9 +1754,10 @@ export const RedirectService: GenService<{
     output: typeof EncodeRedirectResponseSchema;
   },
   /**
-   * Called by an AA: decrypts the request that a browser brought. The service remembers which message opened first and
-   * how often decryption failed, until the date of the message can no longer be accepted. A retry with the same
-   * `attempt_id` gets the first answer again. It can answer every reason except REDIRECT_FORBIDDEN and NOT_EXPECTED.
+   * Called by an AA: decrypts the request that a browser brought. Until the date of a message can no longer be
+   * accepted, the service remembers when the message first opened and how often its decryption failed. A retry with the
+   * same `attempt_id` gets the first answer again. This method can answer every reason except REDIRECT_FORBIDDEN and
+   * NOT_EXPECTED.
    *
    * @generated from rpc aa.redirect.v1.RedirectService.DecodeRedirect
    */
@@ -1754,8 +1768,8 @@ export const RedirectService: GenService<{
   },
   /**
    * Called by an AA: encrypts the outcome into `ecres`, and builds the whole URL that takes the browser back to the
-   * FIU. Each call makes a new message, so it is safe to repeat. It can also answer PAIRING_UNKNOWN, REDIRECT_FORBIDDEN
-   * and OVERLOADED.
+   * FIU. Each call makes a new message, so it is safe to repeat a call. This method can also answer PAIRING_UNKNOWN,
+   * REDIRECT_FORBIDDEN and OVERLOADED.
    *
    * @generated from rpc aa.redirect.v1.RedirectService.EncodeCallback
    */
@@ -1766,9 +1780,10 @@ export const RedirectService: GenService<{
   },
   /**
    * Called by an FIU: decrypts the callback that a browser brought. `ecres` is no proof of consent, because the format
-   * authenticates nothing. An FIU must set `expected`, or compare `txnid`, `sessionid`, `userid` and `aa_id` with its
-   * own record; treat STATUS_MISMATCH as a failure; and ask the AA (`/Consent/handle`) before it acts. The service
-   * remembers what DecodeRedirect remembers. It can answer every reason except REDIRECT_FORBIDDEN.
+   * authenticates nothing. So an FIU must do three things. It sets `expected`, or compares `txnid`, `sessionid`,
+   * `userid` and `aa_id` with its own record. It treats STATUS_MISMATCH as a failure. It asks the AA
+   * (`/Consent/handle`) before it acts. The service remembers messages, and answers retries, as in DecodeRedirect. This
+   * method can answer every reason except REDIRECT_FORBIDDEN.
    *
    * @generated from rpc aa.redirect.v1.RedirectService.DecodeCallback
    */
