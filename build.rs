@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .skip_debug(HIDDEN.map(|message| format!(".aa.redirect.v1.{message}")))
         // Extra members in the order of their names.
         .btree_map(".aa.redirect.v1")
+        .codec_path("crate::proto::Codec")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -259,8 +259,11 @@ pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
         .chain_update([0])
         .chain_update(last_block(envelope))
         .finalize();
-    let digits = hash[..16].iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    let mut key = String::with_capacity(32);
+    for byte in &hash[..16] {
+        key.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+    }
+    key
 }
 
 /// A number below the length of a table, as its index.

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use super::members::Member;
+use super::{members::Member, scan::split_at_first};
 
 /// The languages of `isoLanguageCode` (guidelines v1.5.0).
 pub const LANGUAGES: [&str; 13] = [
@@ -56,7 +56,7 @@ pub(super) fn split_scheme(url: &str) -> Option<(&str, &str)> {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
     };
-    url.split_once(':').filter(|(scheme, _)| is_scheme(scheme))
+    split_at_first(url, b':').filter(|(scheme, _)| is_scheme(scheme))
 }
 
 /// Whether `text` is an absolute URL: a scheme, `:` and the rest. `http` and `https` need `//` and a host, other
@@ -76,10 +76,10 @@ pub fn is_absolute_url(text: &str) -> bool {
 /// # Errors
 /// What `url` must be, without a part of it.
 pub fn check_redirect(url: &str) -> Result<(), &'static str> {
-    if url.contains(['\\', ' ']) || has_control(url) {
+    if memchr::memchr2(b'\\', b' ', url.as_bytes()).is_some() || has_control(url) {
         return Err("must have no backslash, blank or control character: percent-encode it");
     }
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let scheme = split_at_first(url, b':').map_or("", |(scheme, _)| scheme);
     if FORBIDDEN_SCHEMES.iter().any(|forbidden| scheme.eq_ignore_ascii_case(forbidden)) {
         return Err("must not have the scheme javascript, data, vbscript, file, blob or about");
     }

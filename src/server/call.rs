@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
@@ -69,7 +69,7 @@ pub(super) async fn answer<S: RedirectService>(
     let code = if response.status().is_success() { Code::Ok } else { Code::InvalidArgument };
     // A stream's status comes behind it: it counts by how it begins.
     call.end(Status::from_header_map(response.headers()).map_or(code, |status| status.code()));
-    response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), call.request_id().clone());
+    response.headers_mut().insert(REQUEST_ID.clone(), call.request_id().clone());
     Ok(response)
 }
 

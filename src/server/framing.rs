@@ -20,6 +20,9 @@ const MAX_TOLD: usize = 128;
 /// Bytes that a header takes in memory beside its name and value, about.
 const FIELD: usize = 128;
 
+/// The compression of a call's messages.
+static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
 /// How much memory the headers of `request` take.
 pub(super) fn cost<B>(request: &Request<B>) -> usize {
     bytes(request) + FIELD * request.headers().len()
@@ -40,7 +43,7 @@ pub(super) fn refuse<B>(request: &mut Request<B>) -> Option<Refusal> {
     let all = std::mem::take(request.headers_mut());
     // Copied, since each value shares the bytes of all.
     let copy = |name| HeaderValue::from_bytes(all.get(&name)?.as_bytes()).ok().map(|value| (name, value));
-    let told = [CONTENT_TYPE, HeaderName::from_static(REQUEST_ID)].into_iter().filter_map(copy);
+    let told = [CONTENT_TYPE, REQUEST_ID.clone()].into_iter().filter_map(copy);
     *request.headers_mut() = told.filter(|(_, value)| value.len() <= MAX_TOLD).collect();
     if request.uri().path().len() > MAX_TOLD {
         *request.uri_mut() = Uri::default();
@@ -51,8 +54,8 @@ pub(super) fn refuse<B>(request: &mut Request<B>) -> Option<Refusal> {
 /// Whether the content type is that of gRPC with protobuf; for all others gRPC asks for HTTP 415.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    matches!(&*media_type, "application/grpc" | "application/grpc+proto")
+    let media_type = text.split_once(';').map_or(text, |(media_type, _)| media_type).trim();
+    ["application/grpc", "application/grpc+proto"].iter().any(|grpc| media_type.eq_ignore_ascii_case(grpc))
 }
 
 /// Checks that `body` is one whole message that is not compressed. If the headers name a compression, the library
@@ -71,7 +74,7 @@ pub(super) fn check_message(headers: &HeaderMap, body: &[u8]) -> Result<(), Refu
     if length > MAX_REQUEST {
         return Err(Refusal::RequestTooLarge);
     }
-    let named = headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
+    let named = headers.get(&GRPC_ENCODING).is_some_and(|encoding| encoding != "identity");
     match compressed {
         0 => {}
         1 if named => {}

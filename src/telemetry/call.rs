@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     KeyValue,
     trace::{SpanContext, TraceId},
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The header that carries the request id, both ways.
-pub const REQUEST_ID: &str = "x-request-id";
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most characters of a request id.
 const MAX_REQUEST_ID: usize = 64;
 
@@ -298,7 +298,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         let allowed = |&byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(allowed)
     };
-    let mut id = headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(fresh_request_id);
+    let mut id = headers.get(&REQUEST_ID).filter(fits).cloned().unwrap_or_else(fresh_request_id);
     // It is no secret: HPACK keeps what is sensitive out of its table, which ids that never come again would fill.
     id.set_sensitive(true);
     id

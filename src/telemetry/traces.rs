@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue,
     trace::{
@@ -269,9 +269,11 @@ fn tls(read: &Read<'_>) -> Result<ClientTlsConfig, BadTracing> {
     })
 }
 
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The caller's span, from `traceparent` and `tracestate` (W3C Trace Context). A malformed one counts as absent.
 pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
-    let mut values = headers.get_all("traceparent").iter();
+    let mut values = headers.get_all(&TRACEPARENT).iter();
     let (value, None) = (values.next()?, values.next()) else { return None };
     let (trace_id, span_id, flags) = parse(value.as_bytes())?;
     let mut states = headers.get_all("tracestate").iter();

@@ -1,6 +1,10 @@
 //! The syntaxes of `srcref` and `fipid` (wire format, section 5 and section 6, rule 7).
 
-use crate::codec::{Deviation, form, profile::ListSyntax, scan::holds};
+use crate::codec::{
+    Deviation, form,
+    profile::ListSyntax,
+    scan::{holds, split_at_each},
+};
 
 use super::{
     Member, escape,
@@ -73,21 +77,21 @@ impl Reader<'_> {
     fn read_part(&mut self, name: &'static str, part: &str, items: &mut Vec<String>) {
         let between = |open, close| part.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         let (syntax, inner, separator) = if let Some(inner) = between('{', '}') {
-            (Some(ListSyntax::Braces), inner, ',')
+            (Some(ListSyntax::Braces), inner, b',')
         } else if let Some(inner) = between('[', ']') {
             if inner.is_empty() || inner.contains([',', '"', '\'']) {
-                (Some(ListSyntax::Json), inner, ',')
+                (Some(ListSyntax::Json), inner, b',')
             } else {
-                (None, inner, ' ')
+                (None, inner, b' ')
             }
         } else if holds(part, b',') {
-            (Some(ListSyntax::Comma), part, ',')
+            (Some(ListSyntax::Comma), part, b',')
         } else {
-            (Some(ListSyntax::Repeated), part, ',')
+            (Some(ListSyntax::Repeated), part, b',')
         };
         let quote = (syntax == Some(ListSyntax::Json)).then_some('"');
         let mut own = syntax == Some(ListSyntax::Repeated) || syntax == Some(self.conventions.lists);
-        for item in inner.split(separator).map(|item| item.trim_matches(' ')).filter(|item| !item.is_empty()) {
+        for item in split_at_each(inner, separator).map(|item| item.trim_matches(' ')).filter(|item| !item.is_empty()) {
             let (item, quoted_with) = unquoted(item);
             own &= quoted_with == quote;
             if !item.is_empty() {

@@ -107,7 +107,7 @@ impl Reader<'_> {
             if let Name::Known(member) = name {
                 seen.insert(member);
             }
-            if name.is_redirect(self.leg) && is_raw_url(raw) && raw.contains(['?', '#']) {
+            if name.is_redirect(self.leg) && is_raw_url(raw) && memchr::memchr2(b'?', b'#', raw.as_bytes()).is_some() {
                 self.deviations.note(Deviation::RedirectUnescaped, name.place());
                 open = Some(end - raw.len());
             }

@@ -96,7 +96,8 @@ fn required(member: Member, value: &str) -> Result<(), Unreadable> {
 /// The decoded members of a text. Zeroed when dropped, so that a text that does not open leaves nothing.
 #[derive(Default)]
 struct Values {
-    single: BTreeMap<Member, String>,
+    /// The members that are not lists, at their places in [`Member::ALL`].
+    single: [Option<String>; Member::ALL.len()],
     srcref: Vec<String>,
     fipid: Vec<String>,
     extra: BTreeMap<String, String>,
@@ -105,14 +106,14 @@ struct Values {
 impl Values {
     /// The value of a member that is not a list. An absent member reads as empty.
     fn take(&mut self, member: Member) -> String {
-        self.single.remove(&member).unwrap_or_default()
+        self.single[member as usize].take().unwrap_or_default()
     }
 }
 
 impl Drop for Values {
     fn drop(&mut self) {
         let Self { single, srcref, fipid, extra } = self;
-        let texts = single.values_mut().chain(srcref).chain(fipid).chain(extra.values_mut());
+        let texts = single.iter_mut().flatten().chain(srcref).chain(fipid).chain(extra.values_mut());
         texts.for_each(Zeroize::zeroize);
     }
 }
@@ -154,28 +155,31 @@ impl Reader<'_> {
             Name::Known(Member::Fipid) => self.read_list(Member::Fipid, &value, &mut values.fipid),
             Name::Known(member) => {
                 let value = self.present(member, value);
-                self.insert(values.single.entry(member), value, place).ok_or(Unreadable::Repeated(place))
+                match &mut values.single[member as usize] {
+                    free @ None => *free = Some(value),
+                    Some(there) => self.repeated(place, there, &value).ok_or(Unreadable::Repeated(place))?,
+                }
+                Ok(())
             }
             Name::Extra(name) => {
                 if self.conventions.authentication != Authentication::Off && name.eq_ignore_ascii_case("mac") {
                     return Err(Unreadable::MisplacedTag);
                 }
                 self.deviations.note(Deviation::ExtraMember, EXTRA);
-                self.insert(values.extra.entry(name.into_owned()), value, place).ok_or(Unreadable::ExtraRepeated)
+                match values.extra.entry(name.into_owned()) {
+                    Entry::Vacant(free) => _ = free.insert(value),
+                    Entry::Occupied(there) => {
+                        self.repeated(place, there.get(), &value).ok_or(Unreadable::ExtraRepeated)?;
+                    }
+                }
+                Ok(())
             }
         }
     }
 
-    /// Inserts `value`, or finds the same value. `None` if there is a different one.
-    fn insert<K: Ord>(&mut self, entry: Entry<'_, K, String>, value: String, place: Place) -> Option<()> {
-        match entry {
-            Entry::Vacant(free) => {
-                free.insert(value);
-            }
-            Entry::Occupied(there) if *there.get() == value => self.deviations.note(Deviation::Repeated, place),
-            Entry::Occupied(_) => return None,
-        }
-        Some(())
+    /// Notes that a member came again with the same value. `None` if the value is another.
+    fn repeated(&mut self, place: Place, there: &str, value: &str) -> Option<()> {
+        (there == value).then(|| self.deviations.note(Deviation::Repeated, place))
     }
 
     /// `value`, or an empty text if `value` means that an optional member is absent.
@@ -200,7 +204,7 @@ impl Reader<'_> {
     }
 
     fn decoded<'t>(&mut self, place: Place, text: Cow<'t, str>) -> Result<Cow<'t, str>, Unreadable> {
-        if !holds(&text, b'%') {
+        if !self.has_escapes || !holds(&text, b'%') {
             return Ok(text);
         }
         let decoded = escape::decode(&text).ok_or(Unreadable::BadValue(place))?;

@@ -44,6 +44,8 @@ pub(super) struct Reader<'a> {
     pub(super) leg: Leg,
     pub(super) conventions: &'a Conventions,
     pub(super) deviations: Deviations,
+    /// Whether the text has a `%`.
+    pub(super) has_escapes: bool,
     /// Whether `+` is a space, because a form encoder wrote the text.
     pub(super) plus_is_space: bool,
     /// Whether every member but `redirect` was percent-encoded twice.
@@ -52,6 +54,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(leg: Leg, conventions: &'a Conventions) -> Self {
-        Self { leg, conventions, deviations: Deviations::default(), plus_is_space: false, twice: false }
+        let deviations = Deviations::default();
+        Self { leg, conventions, deviations, has_escapes: false, plus_is_space: false, twice: false }
     }
 }

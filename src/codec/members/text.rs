@@ -18,6 +18,7 @@ impl Reader<'_> {
         if text.bytes().fold(false, |found, byte| found | byte.is_ascii_control()) {
             return Err(Unreadable::ControlCharacter);
         }
+        self.has_escapes = holds(&text, b'%');
         Ok(text)
     }
 

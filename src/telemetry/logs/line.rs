@@ -127,11 +127,11 @@ impl Fields<'_, '_> {
                 self.out.write_str(name)?;
                 self.out.write_str("\":")
             }
-            Format::Text if name == "message" => self.out.write_char(' '),
+            Format::Text if name == "message" => self.out.write_str(" "),
             Format::Text => {
-                self.out.write_char(' ')?;
+                self.out.write_str(" ")?;
                 self.out.write_str(name)?;
-                self.out.write_char('=')
+                self.out.write_str("=")
             }
         }
     }
@@ -145,9 +145,9 @@ fn is_plain(byte: u8) -> bool {
 /// `value` between quotes, with escapes for invisible characters, in the syntax of Rust or of JSON.
 fn write_quoted(out: &mut Writer<'_>, format: Format, value: &str) -> fmt::Result {
     if value.bytes().all(is_plain) {
-        out.write_char('"')?;
+        out.write_str("\"")?;
         out.write_str(value)?;
-        return out.write_char('"');
+        return out.write_str("\"");
     }
     match format {
         Format::Text => write!(out, "{value:?}"),
