@@ -106,6 +106,7 @@ pub fn load(settings: &Settings, absent: Absent) -> Result<Loaded, BadSettings> 
     let tls = tls.transpose()?.map(|(tls, _)| Arc::new(tls));
     let memory = Arc::new(memory(settings)?);
     warnings.extend(warnings::readable(settings.tls_key.as_slice(), "a private key"));
+    warnings.extend(warnings::readable(settings.store_password_file.as_slice(), "a password"));
     Ok(Loaded { keyring: Arc::new(keyring), callers, tls, memory, warnings })
 }
 

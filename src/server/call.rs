@@ -11,10 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, stream};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
@@ -101,6 +101,7 @@ async fn guarded<S: RedirectService>(
     request.extensions_mut().insert(Context { call: Arc::clone(call), caller, deadline: deadline.into_std() });
     let response = within(shared, call, deadline, async {
         let (request, _held) = whole_request(request, holder).await?;
+        holder.room().await;
         // Not before: requests that do not arrive would keep others out.
         let _room = Room::take(&shared.calls).ok_or(Refusal::Full(FULL))?;
         let response = shared.redirects.clone().call(request).await.unwrap_or_else(|never| match never {});
@@ -119,6 +120,7 @@ async fn told<S: RedirectService>(
 ) -> Result<Response<Answer>, Refusal> {
     let response = within(shared, call, deadline(shared, &request), async {
         let (request, _held) = whole_request(request, holder).await?;
+        holder.room().await;
         let place = if is_stream { Some(holder.stream(0).ok_or(Refusal::Full(FULL))?) } else { None };
         let response = shared.others.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         match place {
@@ -190,15 +192,20 @@ fn readable(response: Response<Answer>) -> Result<Response<Answer>, Refusal> {
     }
 }
 
-/// An answer that is sent piece by piece. It has a place among the streams until it ends.
+/// An answer that is sent piece by piece, each made when there is room for it. It has a place among the streams until it
+/// ends.
 fn streamed(response: Response<Body>, holder: &Holder, place: StreamPlace) -> Response<Answer> {
+    if response.body().is_end_stream() {
+        return response.map(Answer::Streamed);
+    }
     let holder = holder.clone();
     response.map(|body| {
-        let held = body.map_frame(move |frame| {
-            let _place = &place;
-            frame.map_data(|bytes| holder.hold(bytes))
+        let pieces = stream::unfold((body, holder, place), async |(mut body, holder, place)| {
+            holder.room().await;
+            let frame = body.frame().await?.map(|frame| frame.map_data(|bytes| holder.hold(bytes)));
+            Some((frame, (body, holder, place)))
         });
-        Answer::Streamed(Body::new(held))
+        Answer::Streamed(Body::new(StreamBody::new(pieces)))
     })
 }
 

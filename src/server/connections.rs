@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Bytes that a call takes beside its request and answer, about.
@@ -21,6 +21,10 @@ const ANSWER: usize = 4 * 1024;
 /// Streams (watches of health, reflection) of one connection at a time, and of all.
 const MAX_OWN_STREAMS: usize = 16;
 const MAX_STREAMS: usize = 4096;
+
+/// How long a reader or a call waits before it looks again whether the server holds too much: a connection that is cut has
+/// gone after about as long.
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// Connections over a cap that may be closing while new ones are taken.
 pub(crate) fn excess(cap: usize) -> usize {
@@ -296,6 +300,16 @@ impl Holder {
     /// Whether all connections hold more than they may: those that are cut have not gone yet.
     pub(super) fn is_full(&self) -> bool {
         self.connections.held.load(Ordering::Relaxed) > self.connections.max_held
+    }
+
+    /// Resolves when an answer may be made: when the server holds no more than it may. Never for a connection that is cut: its
+    /// calls end with it.
+    ///
+    /// Many requests arrive in one read. Without this, all of their answers would be made before any connection is closed.
+    pub(super) async fn room(&self) {
+        while self.is_full() || self.activity.cut.is_cancelled() {
+            sleep(PAUSE).await;
+        }
     }
 
     /// Notes whether the peer took what was written last.

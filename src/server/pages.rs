@@ -16,9 +16,9 @@ use crate::telemetry::metrics::Format;
 
 /// How long a page is used before it is rendered again. Scrapers come every few seconds.
 const SHARED: Duration = Duration::from_secs(1);
-/// The most pages in memory that readers have not taken yet. At this number readers get the latest page, even if it is
-/// older than a second. It is freed soon, since connections end after about a minute.
-const MAX_ALIVE: usize = 4;
+/// The most pages in memory, the latest one too. At this number readers get the latest page, even if it is older than a
+/// second. A page that is not read is freed soon, since connections end after about a minute.
+const MAX_ALIVE: usize = 2;
 
 /// Renders all metrics.
 pub(crate) type Render = Arc<dyn Fn(Format) -> String + Send + Sync>;
@@ -28,11 +28,11 @@ pub(super) struct Pages {
     render: Render,
     /// The latest page of each format, and when it was rendered. Locked while a page is rendered.
     latest: Mutex<[Option<(Instant, Bytes)>; 2]>,
-    /// The pages that a reader still holds.
+    /// The pages in memory.
     alive: Arc<AtomicUsize>,
 }
 
-/// A page. It counts while a reader holds it.
+/// A page. It counts while it is the latest, or a reader holds it.
 struct Page {
     text: String,
     alive: Arc<AtomicUsize>,

@@ -7,7 +7,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::{
@@ -15,10 +14,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::connections::Holder;
-
-/// How long nothing is read before it is looked again: a connection that is cut has gone after about as long.
-const PAUSE: Duration = Duration::from_millis(5);
+use super::connections::{Holder, PAUSE};
 
 /// Bytes of a peer.
 pub(super) struct Pressed<Io> {

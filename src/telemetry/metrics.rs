@@ -152,10 +152,14 @@ impl Metrics {
         // The format forbids the sum of a histogram with bounds below zero, because such a sum could fall.
         let lines = all.split_inclusive('\n').filter(|line| !line.starts_with("aa_redirect_date_skew_seconds_sum"));
         let page: String = lines.collect();
-        match format {
+        // With thousands of pairings each of these texts has megabytes.
+        drop(all);
+        let mut text = match format {
             Format::Plain => text::plain(&page),
             Format::OpenMetrics => self.calls.with_exemplars(&page),
-        }
+        };
+        text.shrink_to_fit();
+        text
     }
 
     /// Sets the source of this value. A value without a source is left out of the metrics.

@@ -11,6 +11,8 @@ mod connections;
 mod drain;
 mod exhaustion;
 mod health;
+#[cfg(target_os = "linux")]
+mod hung_files;
 mod keyring_file;
 mod logs;
 #[cfg(target_os = "linux")]

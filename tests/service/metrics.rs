@@ -1,6 +1,15 @@
 //! Metrics: the numbers of known calls, and labels that no caller can add to.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
 use http::uri::PathAndQuery;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::{Request, client::Grpc};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
@@ -109,4 +118,61 @@ async fn forged_ids_and_unknown_methods_add_no_series() {
     let unknown = "grpc_server_handled_total{grpc_type=\"unary\",grpc_service=\"unknown\",\
                    grpc_method=\"unknown\",grpc_code=\"Unimplemented\"}";
     assert_eq!(after.of(unknown), Some(402.0), "{}", after.0);
+}
+
+#[tokio::test]
+async fn while_the_admin_port_is_flooded_every_call_is_answered() {
+    const PAIRINGS: u32 = 300;
+    const FLOODERS: usize = 24;
+    /// So often metrics are asked for at least.
+    const ASKED: usize = 500;
+    let files = Files::new();
+    files.write("secret", SECRET);
+    let entry = |number: u32| {
+        let pairing = format!("fiu = \"fiu\"\naa = \"aa-{number}\"\nprofile = \"iv\"\n");
+        format!("[[pairing]]\n{pairing}secrets = [{{ id = \"one\", file = \"secret\" }}]\n")
+    };
+    let keyring = files.write("keyring.toml", &(0..PAIRINGS).map(entry).collect::<String>());
+    let program = Program::start(&["--keyring", text(&keyring), "--admin-listen", "127.0.0.1:0"]);
+    // Each pairing that was met adds its series to the page.
+    let mut client = program.client().await;
+    for number in 0..PAIRINGS {
+        sealed(&mut client, "fiu", &format!("aa-{number}")).await.unwrap();
+    }
+    let (asked, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let flooders = (0..FLOODERS).map(|number| {
+        let (address, asked, over) = (program.admin.clone(), Arc::clone(&asked), Arc::clone(&over));
+        tokio::spawn(async move {
+            let mut unread = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let mut stream = TcpStream::connect(&address).await.unwrap();
+                // The port may close it meanwhile to make room for others.
+                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n").await;
+                asked.fetch_add(1, Ordering::Relaxed);
+                if number % 2 == 0 {
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
+                } else {
+                    unread.push(stream);
+                    tokio::task::yield_now().await;
+                }
+                // This process may not have many files open.
+                unread.truncate(20);
+            }
+        })
+    });
+    let flooders: Vec<_> = flooders.collect();
+    let mut calls = PAIRINGS;
+    while calls < 2 * PAIRINGS || asked.load(Ordering::Relaxed) < ASKED {
+        sealed(&mut client, "fiu", &format!("aa-{}", calls % PAIRINGS)).await.unwrap();
+        // A new connection is accepted too.
+        sealed(&mut program.client().await, "fiu", "aa-0").await.unwrap();
+        calls += 2;
+    }
+    over.store(true, Ordering::Relaxed);
+    futures_util::future::join_all(flooders).await.into_iter().for_each(Result::unwrap);
+    let metrics = program.metrics().await;
+    let labels = "grpc_type=\"unary\",grpc_service=\"aa.redirect.v1.RedirectService\",grpc_method=\"EncodeRedirect\"";
+    let answered = metrics.of(&format!("grpc_server_handled_total{{{labels},grpc_code=\"OK\"}}"));
+    assert_eq!(answered, Some(f64::from(calls)));
+    assert!(metrics.0.len() > 300_000, "a page that takes time to render: {}", metrics.0.len());
 }

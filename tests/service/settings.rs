@@ -159,6 +159,34 @@ fn what_is_open_by_accident_is_a_warning_and_strict_ends_with_64() {
 }
 
 #[tokio::test]
+async fn a_key_or_password_that_every_user_can_read_is_a_warning_of_check_and_of_the_start() {
+    let files = Files::new();
+    let pair = Ca::new().issue("localhost", 2999);
+    let (cert, key) = (files.write("cert.pem", &pair.cert), files.write("key.pem", &pair.key));
+    let password = files.write("password", "secret of the store");
+    let tls = ["--sandbox", "--tls-cert", text(&cert), "--tls-key", text(&key)];
+    let store = ["--store", "redis://127.0.0.1:1", "--store-password-file", text(&password)];
+    for (file, arguments) in [(&key, &tls[..]), (&password, &store)] {
+        let mode = |mode| std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        for closed in [0o600, 0o640] {
+            mode(closed);
+            assert_eq!(warned(arguments, &[]), (String::new(), [Some(0), Some(0)]), "{file:?}");
+        }
+        for open in [0o644, 0o604] {
+            mode(open);
+            let (said, codes) = warned(arguments, &[]);
+            assert!(
+                said.starts_with(&format!("warning: {}: every user of this machine can read", text(file))),
+                "{said}"
+            );
+            assert_eq!(codes, [Some(0), Some(64)]);
+        }
+        let warning = Program::start(arguments).message(1, "every user of this machine can read").await;
+        assert_eq!((&warning["level"], &warning["file"]), (&"WARN".into(), &text(file).into()));
+    }
+}
+
+#[tokio::test]
 async fn a_server_starts_with_its_warnings_in_the_log() {
     let program = Program::start_with(&["--sandbox", "--trusted-listen", "0.0.0.0:0"], &[("AA_REDIRECT_LOGS", "x")]);
     for expected in ["AA_REDIRECT_LOGS is no setting", "--trusted-listen 0.0.0.0:0 is on all addresses"] {

@@ -49,7 +49,7 @@ async fn call(channel: Channel) -> Result<(), String> {
 }
 
 /// The certificate that a new connection is shown.
-async fn shown(address: &str, ca: &Ca) -> Vec<u8> {
+pub(crate) async fn shown(address: &str, ca: &Ca) -> Vec<u8> {
     let stream = handshake(address, config(ca, None, &["h2"])).await.unwrap();
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }

@@ -81,3 +81,24 @@ fn bytes_count_until_the_last_slice_of_them_has_gone() {
     assert!(place.idle().is_some());
     assert_eq!(connections.held.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn no_answer_is_made_while_the_server_holds_too_much_or_for_a_connection_that_is_cut() {
+    let connections = Connections::new(3, MAX_HELD);
+    let (greedy, other, waiter) =
+        (connections.enter().unwrap(), connections.enter().unwrap(), connections.enter().unwrap());
+    let room = |place: &Place| place.holder().room().now_or_never().is_some();
+    assert!(room(&greedy) && room(&other));
+    let held = greedy.call(MAX_HELD);
+    assert!(!room(&greedy) && !room(&other), "what was cut has not gone");
+    drop(held);
+    greedy.settle();
+    assert!(room(&other) && !room(&greedy), "its calls end with it");
+    let held = other.call(MAX_HELD);
+    let waiting = tokio::spawn(async move { waiter.holder().room().await });
+    tokio::time::sleep(2 * PAUSE).await;
+    assert!(!waiting.is_finished());
+    drop(held);
+    other.settle();
+    waiting.await.unwrap();
+}

@@ -1,0 +1,168 @@
+//! Files that do not answer: a named pipe in place of a file, and a file whose opening waits, as on a network mount that
+//! hangs. No source waits for another, and what does not answer is served as it was.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
+
+use aa_redirect::proto::redirect_service_client::RedirectServiceClient;
+use sha2::{Digest, Sha256};
+use tonic::{Request, Status};
+
+use crate::support::{
+    certificates::{Ca, Issued, channel, config},
+    program::{Files, Program, encode, text},
+    reason,
+};
+
+const ONE: &str = "the-first-secret-0123456789abcdef";
+const TWO: &str = "the-second-secret-0123456789abcde";
+const REVOKED: &str = "revoked-token-0123456789abcdefgh";
+const LASTING: &str = "lasting-token-0123456789abcdefgh";
+/// Each file, and the source that it belongs to.
+const FILES: [(&str, &str); 5] = [
+    ("keyring.toml", "keyring"),
+    ("secret-one", "keyring"),
+    ("callers.toml", "callers"),
+    ("cert.pem", "certificates"),
+    ("key.pem", "certificates"),
+];
+
+/// A server of which every source changes.
+struct Served {
+    files: Files,
+    ca: Ca,
+    /// The certificates before and after the change.
+    pairs: [Issued; 2],
+    program: Program,
+}
+
+/// What a server serves.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    secret: String,
+    knows_revoked: bool,
+    has_new_certificate: bool,
+}
+
+fn write_callers(files: &Files, tokens: &[&str]) {
+    let entry = |token: &&str| {
+        let sha256: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("[[caller]]\nname = \"{}\"\ntoken_sha256 = \"{sha256}\"\n", &token[..7])
+    };
+    files.write("callers.toml", &tokens.iter().map(entry).collect::<String>());
+}
+
+fn write_pair(files: &Files, pair: &Issued) {
+    files.write("cert.pem", &pair.cert);
+    files.write("key.pem", &pair.key);
+}
+
+/// A library for `LD_PRELOAD` with which opening FILE waits while there is FILE.hangs.
+fn hanging(files: &Files) -> PathBuf {
+    let library = files.path("hang.so");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o", text(&library), "tests/support/hang.c", "-ldl"]);
+    assert!(compiler.status().unwrap().success());
+    library
+}
+
+impl Served {
+    fn start() -> Self {
+        let (files, ca) = (Files::new(), Ca::new());
+        let pairs = [ca.issue("localhost", 2998), ca.issue("localhost", 2999)];
+        files.keyring("iv", &[("one", ONE)]);
+        write_callers(&files, &[REVOKED, LASTING]);
+        write_pair(&files, &pairs[0]);
+        let [keyring, callers, cert, key] =
+            ["keyring.toml", "callers.toml", "cert.pem", "key.pem"].map(|name| text(&files.path(name)).to_owned());
+        let arguments = ["--keyring", &keyring, "--callers", &callers, "--tls-cert", &cert, "--tls-key", &key];
+        let program = Program::start_with(&arguments, &[("LD_PRELOAD", text(&hanging(&files)))]);
+        Self { files, ca, pairs, program }
+    }
+
+    /// Changes what this source's files say.
+    fn change(&self, source: &str) {
+        match source {
+            "keyring" => drop(self.files.keyring("iv", &[("two", TWO), ("one", ONE)])),
+            "callers" => write_callers(&self.files, &[LASTING]),
+            _ => write_pair(&self.files, &self.pairs[1]),
+        }
+    }
+
+    /// Asks for a check, and waits until each of `sources` has been reloaded once.
+    async fn reloaded(&self, sources: &BTreeSet<&str>) {
+        self.program.signal("HUP");
+        for source in sources {
+            self.program.event(1, |event| event["message"] == "reloaded" && event["source"] == *source).await;
+        }
+    }
+
+    /// The secret that seals for the caller of this token, and the certificate that it is shown.
+    async fn seal(&self, token: &str) -> (Result<String, Status>, Vec<u8>) {
+        let stream = channel(&self.program.address, config(&self.ca, None, &["h2"])).await.unwrap();
+        let mut message = Request::new(encode("fiu", "aa"));
+        message.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let sealed = RedirectServiceClient::new(stream).encode_redirect(message).await;
+        let shown = crate::tls::shown(&self.program.address, &self.ca).await;
+        (sealed.map(|sealed| sealed.into_inner().secret_id), shown)
+    }
+
+    async fn state(&self) -> State {
+        let (lasting, shown) = self.seal(LASTING).await;
+        let (revoked, _) = self.seal(REVOKED).await;
+        if let Err(refused) = &revoked {
+            assert_eq!(reason(refused), "CALLER_UNKNOWN");
+        }
+        let has_new_certificate = self.pairs[1].der().to_vec() == shown;
+        State { secret: lasting.unwrap(), knows_revoked: revoked.is_ok(), has_new_certificate }
+    }
+}
+
+/// What is served when every source but `stuck` has changed.
+fn changed_but(stuck: &str) -> State {
+    State {
+        secret: if stuck == "keyring" { "one" } else { "two" }.to_owned(),
+        knows_revoked: stuck == "callers",
+        has_new_certificate: stuck != "certificates",
+    }
+}
+
+fn others(stuck: &str) -> BTreeSet<&'static str> {
+    FILES.iter().map(|(_, source)| *source).filter(|source| *source != stuck).collect()
+}
+
+#[tokio::test]
+async fn a_pipe_in_place_of_any_file_is_refused_and_all_else_is_reloaded() {
+    for (file, source) in FILES {
+        let served = Served::start();
+        fs::remove_file(served.files.path(file)).unwrap();
+        assert!(Command::new("mkfifo").arg(served.files.path(file)).status().unwrap().success());
+        for other in others(source) {
+            served.change(other);
+        }
+        served.reloaded(&others(source)).await;
+        let refused = served.program.message(1, "not reloaded").await;
+        assert_eq!(refused["source"], source, "{file}");
+        assert!(refused["message"].as_str().unwrap().contains("it is not a regular file"), "{refused}");
+        assert_eq!(served.state().await, changed_but(source), "{file}");
+        fs::remove_file(served.files.path(file)).unwrap();
+        served.change(source);
+        served.reloaded(&BTreeSet::from([source])).await;
+        assert_eq!(served.state().await, changed_but("none"), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_caller_goes_whatever_other_file_hangs_and_what_hangs_is_reloaded_when_it_answers() {
+    for (file, source) in FILES {
+        let served = Served::start();
+        let sign = served.files.write(&format!("{file}.hangs"), "");
+        for every in ["keyring", "callers", "certificates"] {
+            served.change(every);
+        }
+        served.reloaded(&others(source)).await;
+        assert_eq!(served.state().await, changed_but(source), "{file}");
+        fs::remove_file(sign).unwrap();
+        served.reloaded(&BTreeSet::from([source])).await;
+        assert_eq!(served.state().await, changed_but("none"), "{file}");
+    }
+}
