@@ -1,38 +1,52 @@
-"""An Account Aggregator: reads the URL with which the user's browser arrives, and prints the one that leads back.
-
-python aa.py [address [errorcode]]         127.0.0.1:50051 and 0, which accepts, without them
-"""
+"""An AA's backend: /webview takes the user that an FIU sent, and sends the user back with the outcome."""
 
 import logging
-import sys
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from aa_redirect import Client, DeviationReport, RedirectError
 
-AA_ID = "alpha-aa"
+# Says who we are: without it a message for another AA of this service would open as well.
+AA_ID = os.environ.get("AA_ID", "beta-aa")
 
 
 def tell_sender(report: DeviationReport) -> None:
     # The service repaired what the FIU did wrong; another reader may not. Who, what and where, but nothing of the user.
-    logging.warning("%s", report)
+    logging.warning("tell the FIU: %s", report)
 
 
-def main(address: str = "127.0.0.1:50051", errorcode: str = "0") -> None:
-    # One client for the whole process: it reconnects by itself.
-    with Client(address, on_deviations=tell_sender) as client:
-        # aa_id says who we are: without it a message for another AA of this service would open as well.
-        opened = client.decode_redirect(sys.stdin.readline().strip(), aa_id=AA_ID)
-        if opened.reopened:
-            # A reload of the page, or a copy of the URL: go on with the user's session, or begin anew.
-            logging.warning("opened before, first at %s", opened.first_open_time)
-        # Here the user logs in and decides. Show the consents that the AA itself holds for opened.redirect.srcref.
-        # The answer goes to the URL, with the members and under the secret that the request came with.
-        answer = client.answer_redirect(opened, errorcode=int(errorcode))
-        # A backend answers the browser with 303, this `Location` and `Cache-Control: no-store`.
-        print(answer.location)
+# One client for the whole process: it reconnects by itself.
+client = Client(os.environ.get("AA_REDIRECT_ADDRESS", "127.0.0.1:50051"), on_deviations=tell_sender)
+
+
+def webview(url: str) -> str:
+    opened = client.decode_redirect(url, aa_id=AA_ID)
+    if opened.reopened:
+        # A reload of the page, or a copy of the URL: go on with the user's session, or begin anew.
+        logging.warning("opened before, first at %s", opened.first_open_time)
+    # Here the user logs in as opened.redirect.userid and decides about its srcref. This one accepts; another would be
+    # answer_redirect(opened, errorcode=1). The answer goes back with the members and the secret of the request.
+    return client.answer_redirect(opened).location
+
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != "/webview":
+            return self.send_error(404)
+        try:
+            location = webview(self.path)
+        except RedirectError as error:
+            logging.warning("%s", error)
+            return self.send_error(400, explain="That did not work: go back to where you came from and start again.")
+        self.send_response(303)
+        self.send_header("Location", location)
+        self.send_header("Cache-Control", "no-store")
+        return self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Logs nothing: a URL is the user's secret."""
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except RedirectError as error:
-        sys.exit(str(error))
+    host, _, port = os.environ.get("LISTEN", "127.0.0.1:8081").partition(":")
+    ThreadingHTTPServer((host, int(port)), Page).serve_forever()

@@ -1,6 +1,8 @@
 """An FIU's backend with FastAPI: /consent sends the browser to the AA, /aa/return takes it back.
 
-pip install fastapi uvicorn && uvicorn fastapi_fiu:app --port 3000
+pip install fastapi uvicorn && uvicorn fastapi_fiu:app --port 3000 --no-access-log
+
+An access log has the whole URLs, and they are the user's secrets.
 """
 
 import logging
@@ -13,7 +15,7 @@ from typing import Annotated
 from fastapi import Cookie, FastAPI, HTTPException, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
-from aa_redirect import AsyncClient, CallOptions, Expected, Reason, Redirect, RedirectError
+from aa_redirect import AsyncClient, CallOptions, DeviationReport, Expected, Reason, Redirect, RedirectError
 
 FIU_ID = "fiu@sandbox"
 # Of this process, for the example: yours are where your sessions are.
@@ -22,9 +24,14 @@ NOT_OURS = {Reason.URL_MALFORMED, Reason.PARAMETER_MALFORMED, Reason.DATE_MALFOR
 NOT_OURS |= {Reason.DATE_IN_FUTURE, Reason.UNDECIPHERABLE, Reason.NOT_EXPECTED, Reason.ALREADY_OPENED}
 
 
+def tell_sender(report: DeviationReport) -> None:
+    logging.warning("tell the AA: %s", report)
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with AsyncClient(os.environ.get("AA_REDIRECT_ADDRESS", "127.0.0.1:50051")) as app.state.client:
+    address = os.environ.get("AA_REDIRECT_ADDRESS", "127.0.0.1:50051")
+    async with AsyncClient(address, on_deviations=tell_sender) as app.state.client:
         yield
 
 
@@ -57,5 +64,7 @@ async def aa_return(request: Request, session: Annotated[str, Cookie()] = "") ->
     opened = await request.app.state.client.decode_callback(
         str(request.url), fiu_id=FIU_ID, expected=sessions[session], options=CallOptions.from_headers(request.headers)
     )
+    if opened.reopened:
+        logging.warning("a reloaded page, or a replay: %s", opened)
     # A reload is answered again; act on a consent once, and only after asking the AA, server to server.
     return PlainTextResponse("accepted" if opened.accepted else opened.error_message)

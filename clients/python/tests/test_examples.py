@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,69 +11,74 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
-from support import AA, FIU, HANDLE, Server
+from support import Server, free_port
 
 from aa_redirect import Client, OpenedRedirect
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-class Program:
-    """An example in a process of its own."""
+class WebView:
+    """The AA's backend in a process of its own."""
 
-    def __init__(self, name: str, *arguments: str) -> None:
-        command = [sys.executable, str(EXAMPLES / name), *arguments]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    def __init__(self, service: str, log: Path) -> None:
+        listen = f"127.0.0.1:{free_port()}"
+        environment = {**os.environ, "AA_REDIRECT_ADDRESS": service, "LISTEN": listen, "AA_ID": "beta-aa"}
+        self._log = log
+        with log.open("w") as out:
+            command = [sys.executable, str(EXAMPLES / "aa.py")]
+            self._process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+        self._http = httpx2.Client(base_url=f"http://{listen}", transport=httpx2.HTTPTransport(retries=8))
 
-    def read_line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+    def visit(self, url: str) -> httpx2.Response:
+        """What a browser gets that an FIU sent to this URL of the AA."""
+        return self._http.get(f"/webview?{urlsplit(url).query}")
 
-    def end(self, line: str) -> tuple[str, str, int]:
-        """Hands it a line and waits for what it prints, its errors and its exit code."""
-        out, err = self._process.communicate(line + "\n", timeout=60)
-        return out.strip(), err.strip(), self._process.returncode
+    def said(self) -> str:
+        return self._log.read_text()
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> WebView:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._http.close()
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
 
 
-def test_a_user_goes_from_the_fiu_to_the_aa_and_back(server: Server) -> None:
-    with Program("fiu.py", server.address) as fiu, Program("aa.py", server.address) as aa:
-        url = fiu.read_line()
-        assert url.startswith("https://alpha.example/webview?fi=")
-        callback, complaints, code = aa.end(url)
-        assert callback.startswith("https://app.fiu.example/aa/return?lead=42&fi=")
-        assert (complaints, code) == ("", 0)
-        assert fiu.end(callback) == (f"accepted: {HANDLE}", "", 0)
+@pytest.fixture
+def web_view(server: Server, tmp_path: Path) -> Iterator[WebView]:
+    with WebView(server.address, tmp_path / "log") as web_view:
+        yield web_view
 
 
-def test_a_refusal_of_the_user_comes_back_with_its_code(server: Server) -> None:
-    with Program("fiu.py", server.address) as fiu, Program("aa.py", server.address, "1") as aa:
-        callback, _, _ = aa.end(fiu.read_line())
-        assert fiu.end(callback) == ("not accepted: 1 Consent is rejected", "", 0)
+def test_a_user_goes_from_the_fiu_to_the_aa_and_back(browser: TestClient, web_view: WebView) -> None:
+    request = browser.get("/consent").headers["location"]
+    assert request.startswith("https://beta.example/webview?fi=")
+    answer = web_view.visit(request)
+    assert (answer.status_code, answer.headers["cache-control"]) == (303, "no-store")
+    assert answer.headers["location"].startswith("http://fiu.example/aa/return?fi=")
+    back = browser.get(answer.headers["location"])
+    assert (back.status_code, back.text) == (200, "accepted")
+    assert web_view.said() == ""
 
 
-def test_deviations_are_told(server: Server) -> None:
-    with Program("fiu.py", server.address) as fiu, Program("aa.py", server.address) as aa:
-        _, complaints, code = aa.end(fiu.read_line().replace("%3D", ""))
-        assert "request from 'fiu@sandbox' deviates from the format: BASE64_UNPADDED" in complaints
-        assert code == 0
+def test_the_aa_tells_deviations_and_a_reload_without_the_user(browser: TestClient, web_view: WebView) -> None:
+    request = browser.get("/consent").headers["location"].replace("%3D", "")
+    assert [web_view.visit(request).status_code for _ in range(2)] == [303, 303]
+    assert "request from 'fiu@sandbox' deviates from the format: BASE64_UNPADDED" in web_view.said()
+    assert "opened before, first at 20" in web_view.said()
+    assert "9999988888" not in web_view.said()
 
 
-def test_an_error_is_one_line_and_a_bad_end(server: Server) -> None:
-    with Program("aa.py", server.address) as aa:
-        out, err, code = aa.end("https://alpha.example/webview?fi=AAAA&ecreq=AAAA")
-    assert (out, code) == ("", 1)
-    assert err.startswith("URL_MALFORMED: ")
-    assert "\n" not in err
+def test_the_aa_redirects_nowhere_when_a_request_does_not_open(web_view: WebView) -> None:
+    answer = web_view.visit("https://beta.example/webview?fi=AAAA&ecreq=BBBB")
+    assert (answer.status_code, "location" in answer.headers) == (400, False)
+    assert "URL_MALFORMED: " in web_view.said()
+    assert "BBBB" not in web_view.said()
 
 
 @pytest.fixture
@@ -113,7 +119,12 @@ def test_the_backend_takes_no_callback_of_another_browser(browser: TestClient, s
     assert come_back(browser, server, stolen, 0).status_code == 400
 
 
-def test_the_backend_tells_a_broken_link_from_a_service_that_is_away(browser: TestClient, server: Server) -> None:
-    assert (FIU, AA) == ("fiu@sandbox", "alpha-aa")
+def test_the_backend_tells_a_broken_link_from_a_service_that_is_away(
+    browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     browser.get("/consent")
     assert browser.get("/aa/return?fi=x").status_code == 400
+    monkeypatch.setenv("AA_REDIRECT_ADDRESS", f"127.0.0.1:{free_port()}")
+    example: Any = importlib.import_module("fastapi_fiu")
+    with TestClient(example.app) as cut_off:
+        assert cut_off.get("/consent").status_code == 503

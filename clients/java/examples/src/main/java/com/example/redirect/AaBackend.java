@@ -5,40 +5,63 @@ import aa.redirect.client.EncodeCallback;
 import aa.redirect.client.OpenedRedirect;
 import aa.redirect.client.RedirectClient;
 import aa.redirect.client.RedirectException;
-import java.util.Scanner;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.Executors;
 
-/**
- * An Account Aggregator: reads the URL with which the user's browser arrives, and prints the one that leads back. The
- * arguments are the address of the service, 127.0.0.1:50051 without one, and the error code, 0 without one, which accepts.
- */
+/** An AA's backend: /webview takes the user that an FIU sent, and sends the user back with the outcome. */
 public final class AaBackend {
-  private static final String AA = "alpha-aa";
+  /** Says who we are: without it a message for another AA of this service would open as well. */
+  private static final String AA = setting("AA_ID", "beta-aa");
 
-  public static void main(String[] args) {
-    int errorcode = args.length > 1 ? Integer.parseInt(args[1]) : 0;
-    try (RedirectClient client =
-        RedirectClient.builder(args.length > 0 ? args[0] : "127.0.0.1:50051")
+  private static final System.Logger LOG = System.getLogger("aa");
+
+  public static void main(String[] args) throws IOException {
+    // One client for the whole process: it reconnects by itself.
+    RedirectClient client =
+        RedirectClient.builder(setting("AA_REDIRECT_ADDRESS", "127.0.0.1:50051"))
             // The service repaired what the FIU did wrong; another reader may not. It holds nothing of the user.
-            .onDeviations(report -> System.err.println("tell the sender: " + report))
-            .build()) {
-      // The AA's id says who we are: without it a message for another AA of this service would open as well.
-      String url = new Scanner(System.in).nextLine();
-      OpenedRedirect opened = client.decodeRedirect(DecodeRedirect.at(AA).url(url));
-      if (opened.reopened()) {
-        // A reload of the page, or a copy of the URL: go on with the user's session, or begin anew.
-        System.err.println("opened before, first at " + opened.opening().firstOpenTime());
-      }
+            .onDeviations(report -> LOG.log(System.Logger.Level.WARNING, "tell the FIU: " + report))
+            .build();
+    URI listen = URI.create("http://" + setting("LISTEN", "127.0.0.1:8081"));
+    HttpServer server = HttpServer.create(new InetSocketAddress(listen.getHost(), listen.getPort()), 0);
+    server.setExecutor(Executors.newCachedThreadPool());
+    server.createContext("/webview", exchange -> answer(client, exchange));
+    server.start();
+  }
 
-      // Here the user logs in and decides. Show the consents that the AA itself holds for opened.redirect().srcref().
-
-      // The answer goes to the URL, with the members and under the secret that the request came with.
-      EncodeCallback answer =
-          errorcode == 0 ? EncodeCallback.accepting(opened) : EncodeCallback.rejecting(opened, errorcode);
-      // A backend answers the browser with 303, this Location and Cache-Control: no-store.
-      System.out.println(client.encodeCallback(answer).location());
+  private static void answer(RedirectClient client, HttpExchange exchange) throws IOException {
+    try {
+      String location = webview(client, exchange.getRequestURI().toString());
+      exchange.getResponseHeaders().set("Location", location); // the URL is the user's secret: not for logs
+      exchange.getResponseHeaders().set("Cache-Control", "no-store");
+      exchange.sendResponseHeaders(303, -1);
     } catch (RedirectException error) {
-      System.err.println(error.getMessage());
-      System.exit(1);
+      LOG.log(System.Logger.Level.WARNING, error.getMessage());
+      byte[] text = "That did not work: go back and start again.\n".getBytes(StandardCharsets.UTF_8);
+      exchange.sendResponseHeaders(400, text.length);
+      exchange.getResponseBody().write(text);
+    } finally {
+      exchange.close();
     }
+  }
+
+  private static String webview(RedirectClient client, String url) {
+    OpenedRedirect opened = client.decodeRedirect(DecodeRedirect.at(AA).url(url));
+    if (opened.reopened()) {
+      // A reload of the page, or a copy of the URL: go on with the user's session, or begin anew.
+      LOG.log(System.Logger.Level.WARNING, "opened before, first at " + opened.opening().firstOpenTime());
+    }
+    // Here the user logs in as opened.redirect().userid() and decides about its srcref. This one accepts; another would be
+    // EncodeCallback.rejecting(opened, 1). The answer goes back with the members and the secret of the request.
+    return client.encodeCallback(EncodeCallback.accepting(opened)).location();
+  }
+
+  private static String setting(String name, String otherwise) {
+    return System.getenv().getOrDefault(name, otherwise);
   }
 }

@@ -29,14 +29,18 @@ import org.springframework.web.bind.annotation.RestController;
 /** An FIU's backend with Spring Boot: /consent sends the browser to the AA, /aa/return takes it back. */
 @SpringBootApplication
 public class SpringFiu {
+  private static final System.Logger LOG = System.getLogger("fiu");
+
   public static void main(String[] args) {
     SpringApplication.run(SpringFiu.class, args);
   }
 
   /** One client for the whole process; Spring closes it at the end. */
   @Bean
-  RedirectClient redirectClient(@Value("${aa-redirect.address:127.0.0.1:50051}") String address) {
-    return RedirectClient.to(address);
+  RedirectClient redirectClient(@Value("${AA_REDIRECT_ADDRESS:127.0.0.1:50051}") String address) {
+    return RedirectClient.builder(address)
+        .onDeviations(report -> LOG.log(System.Logger.Level.WARNING, "tell the AA: " + report))
+        .build();
   }
 
   @RestController
@@ -74,13 +78,16 @@ public class SpringFiu {
           client.decodeCallback(
               DecodeCallback.at(FIU).expecting(expected).url(String.valueOf(request.getQueryString())),
               CallOptions.fromHeaders(request::getHeader));
+      if (opened.reopened()) {
+        LOG.log(System.Logger.Level.WARNING, "a reloaded page, or a replay: " + opened);
+      }
       // A reload is answered again; act on a consent once, and only after asking the AA, server to server.
       return ResponseEntity.ok(opened.accepted() ? "accepted" : opened.errorMessage());
     }
 
     @ExceptionHandler
     ResponseEntity<String> refused(RedirectException error) {
-      System.getLogger("fiu").log(System.Logger.Level.WARNING, error.getMessage());
+      LOG.log(System.Logger.Level.WARNING, error.getMessage());
       return ResponseEntity.status(NOT_OURS.contains(error.reason()) ? 400 : 503).body("This link does not work.");
     }
   }

@@ -1,7 +1,7 @@
 package com.example.redirect;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import aa.redirect.client.DecodeRedirect;
@@ -11,8 +11,10 @@ import aa.redirect.client.RedirectClient;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.io.Writer;
+import java.net.ConnectException;
 import java.net.CookieManager;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -21,9 +23,8 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
@@ -33,7 +34,7 @@ import org.junit.jupiter.api.Timeout;
 import org.springframework.boot.SpringApplication;
 import org.springframework.context.ConfigurableApplicationContext;
 
-/** The examples as they stand: the programs in JVMs of their own, the Spring backend with a browser. */
+/** The examples as they stand, with a browser: the AA's backend in a JVM of its own. */
 @Timeout(120)
 class ExamplesTest {
   private static Process server;
@@ -70,62 +71,51 @@ class ExamplesTest {
 
   @Test
   void aUserGoesFromTheFiuToTheAaAndBack() throws Exception {
-    try (Program fiu = new Program(FiuBackend.class);
-        Program aa = new Program(AaBackend.class)) {
-      String request = fiu.readLine();
-      assertTrue(request.startsWith("https://alpha.example/webview?fi="), request);
-      aa.writeLine(request);
-      String callback = aa.readLine();
-      assertTrue(callback.startsWith("https://app.fiu.example/aa/return?lead=42&fi="), callback);
-      fiu.writeLine(callback);
-      assertEquals("accepted: [0b054f6a-a0b3-4424-a668-2b53090bad6f]", fiu.readLine());
-      assertEquals(List.of(0, 0), List.of(aa.end(), fiu.end()));
+    try (ConfigurableApplicationContext fiu = fiu();
+        WebView aa = new WebView()) {
+      HttpClient browser = HttpClient.newBuilder().cookieHandler(new CookieManager()).build();
+      String request = location(get(browser, consent(fiu)));
+      assertTrue(request.startsWith("https://beta.example/webview?fi="), request);
+      HttpResponse<String> answer = aa.visit(request);
+      assertEquals("303 no-store", answer.statusCode() + " " + answer.headers().firstValue("cache-control").orElse(""));
+      HttpResponse<String> back = get(browser, location(answer));
+      assertEquals("200 accepted", back.statusCode() + " " + back.body());
+      assertEquals("", aa.said());
     }
   }
 
   @Test
-  void aRefusalOfTheUserComesBackWithItsReason() throws Exception {
-    try (Program fiu = new Program(FiuBackend.class);
-        Program aa = new Program(AaBackend.class, "1")) {
-      aa.writeLine(fiu.readLine());
-      fiu.writeLine(aa.readLine());
-      assertEquals("not accepted: Consent is rejected", fiu.readLine());
+  void theAaTellsDeviationsAndAReloadWithoutTheUser() throws Exception {
+    try (ConfigurableApplicationContext fiu = fiu();
+        WebView aa = new WebView()) {
+      String request = location(get(HttpClient.newHttpClient(), consent(fiu))).replace("%3D", "");
+      assertEquals(List.of(303, 303), List.of(aa.visit(request).statusCode(), aa.visit(request).statusCode()));
+      assertTrue(aa.said().contains("tell the FIU: request from 'fiu@sandbox' deviates"), aa.said());
+      assertTrue(aa.said().contains("opened before, first at 20"), aa.said());
+      assertFalse(aa.said().contains("9999988888"), aa.said());
     }
   }
 
   @Test
-  void deviationsAreTold() throws Exception {
-    try (Program fiu = new Program(FiuBackend.class);
-        Program aa = new Program(AaBackend.class)) {
-      aa.writeLine(fiu.readLine().replace("%3D", ""));
-      String told = aa.readErrorLine();
-      assertTrue(told.startsWith("tell the sender: request from 'fiu@sandbox' deviates"), told);
-      assertEquals(0, aa.end());
-    }
-  }
-
-  @Test
-  void anErrorIsOneLineAndABadEnd() throws Exception {
-    try (Program aa = new Program(AaBackend.class)) {
-      aa.writeLine("https://alpha.example/webview?fi=AAAA&ecreq=AAAA");
-      assertTrue(aa.readErrorLine().startsWith("URL_MALFORMED: "));
-      assertNull(aa.readErrorLine());
-      assertEquals(1, aa.end());
+  void theAaRedirectsNowhereWhenARequestDoesNotOpen() throws Exception {
+    try (WebView aa = new WebView()) {
+      HttpResponse<String> answer = aa.visit("https://beta.example/webview?fi=AAAA&ecreq=BBBB");
+      assertEquals(400, answer.statusCode());
+      assertTrue(answer.headers().firstValue("location").isEmpty());
+      assertTrue(aa.said().contains("URL_MALFORMED: "), aa.said());
+      assertFalse(aa.said().contains("BBBB"), aa.said());
     }
   }
 
   @Test
   void theSpringBackendSendsABrowserAndTakesItBack() throws Exception {
-    String[] settings = {"--server.port=0", "--aa-redirect.address=" + address, "--spring.main.banner-mode=off"};
-    try (ConfigurableApplicationContext backend = SpringApplication.run(SpringFiu.class, settings);
+    try (ConfigurableApplicationContext fiu = fiu();
         RedirectClient aa = RedirectClient.to(address)) {
-      String port = backend.getEnvironment().getProperty("local.server.port");
       HttpClient browser = HttpClient.newBuilder().cookieHandler(new CookieManager()).build();
-      HttpResponse<String> away = get(browser, "http://localhost:" + port + "/consent");
+      HttpResponse<String> away = get(browser, consent(fiu));
       assertEquals(303, away.statusCode());
       assertEquals("no-store", away.headers().firstValue("cache-control").orElseThrow());
-      OpenedRedirect opened =
-          aa.decodeRedirect(DecodeRedirect.at("beta-aa").url(away.headers().firstValue("location").orElseThrow()));
+      OpenedRedirect opened = aa.decodeRedirect(DecodeRedirect.at("beta-aa").url(location(away)));
       String accepted = aa.encodeCallback(EncodeCallback.accepting(opened)).location();
       HttpResponse<String> back = get(browser, accepted);
       assertEquals("200 accepted", back.statusCode() + " " + back.body());
@@ -134,9 +124,9 @@ class ExamplesTest {
 
       // Another browser, and another session of the same one.
       assertEquals(400, get(HttpClient.newHttpClient(), accepted).statusCode());
-      get(browser, "http://localhost:" + port + "/consent");
+      get(browser, consent(fiu));
       assertEquals(400, get(browser, accepted).statusCode());
-      assertEquals(400, get(browser, "http://localhost:" + port + "/aa/return?fi=x").statusCode());
+      assertEquals(400, get(browser, consent(fiu).replace("/consent", "/aa/return?fi=x")).statusCode());
     }
   }
 
@@ -144,45 +134,57 @@ class ExamplesTest {
     return browser.send(HttpRequest.newBuilder(URI.create(url)).build(), BodyHandlers.ofString());
   }
 
-  /** An example in a JVM of its own, with the class path of this one. */
-  private static final class Program implements AutoCloseable {
+  private static String location(HttpResponse<String> response) {
+    return response.headers().firstValue("location").orElseThrow();
+  }
+
+  private static ConfigurableApplicationContext fiu() {
+    return SpringApplication.run(
+        SpringFiu.class, "--server.port=0", "--AA_REDIRECT_ADDRESS=" + address, "--spring.main.banner-mode=off");
+  }
+
+  private static String consent(ConfigurableApplicationContext fiu) {
+    return "http://localhost:" + fiu.getEnvironment().getProperty("local.server.port") + "/consent";
+  }
+
+  /** The AA's backend in a JVM of its own, with the class path of this one. */
+  private static final class WebView implements AutoCloseable {
     private final Process process;
-    private final BufferedReader out;
-    private final BufferedReader err;
-    private final Writer in;
+    private final Path log = Files.createTempFile("aa", ".log");
+    private final String listen;
 
-    Program(Class<?> main, String... more) throws IOException {
+    WebView() throws Exception {
+      try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+        listen = "127.0.0.1:" + free.getLocalPort();
+      }
       String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-      List<String> command =
-          new ArrayList<>(List.of(java, "-cp", System.getProperty("java.class.path"), main.getName(), address));
-      command.addAll(Arrays.asList(more));
-      process = new ProcessBuilder(command).start();
-      out = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
-      err = new BufferedReader(new InputStreamReader(process.getErrorStream(), StandardCharsets.UTF_8));
-      in = process.outputWriter(StandardCharsets.UTF_8);
+      ProcessBuilder builder =
+          new ProcessBuilder(java, "-cp", System.getProperty("java.class.path"), AaBackend.class.getName());
+      builder.environment().putAll(Map.of("LISTEN", listen, "AA_REDIRECT_ADDRESS", address, "AA_ID", "beta-aa"));
+      process = builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
     }
 
-    String readLine() throws IOException {
-      String line = out.readLine();
-      return line == null ? "ended: " + err.lines().toList() : line;
+    /** What a browser gets that an FIU sent to this URL of the AA. */
+    HttpResponse<String> visit(String url) throws Exception {
+      while (true) {
+        try {
+          String query = URI.create(url).getRawQuery();
+          return get(HttpClient.newHttpClient(), "http://" + listen + "/webview?" + query);
+        } catch (ConnectException notYet) {
+          assertTrue(process.isAlive(), said());
+          Thread.sleep(50);
+        }
+      }
     }
 
-    String readErrorLine() throws IOException {
-      return err.readLine();
-    }
-
-    void writeLine(String line) throws IOException {
-      in.write(line + "\n");
-      in.flush();
-    }
-
-    int end() throws InterruptedException {
-      return process.waitFor();
+    String said() throws IOException {
+      return Files.readString(log);
     }
 
     @Override
-    public void close() {
+    public void close() throws IOException {
       process.destroyForcibly();
+      Files.delete(log);
     }
   }
 }
