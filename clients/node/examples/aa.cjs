@@ -19,7 +19,7 @@ async function webview(url) {
 
 const server = createServer((request, response) => {
   webview(request.url).then(
-    (location) => response.writeHead(303, { Location: location }).end(),
+    (location) => response.writeHead(303, { Location: location, 'Cache-Control': 'no-store' }).end(),
     (error) => {
       console.error(error.message);
       response.writeHead(400).end('that did not work: go back to where you came from and start again\n');

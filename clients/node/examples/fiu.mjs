@@ -26,7 +26,8 @@ app.get('/consent', async (request, response) => {
   });
   sent.set(sessionid, sealed.expected);
   response.cookie('session', sessionid, { httpOnly: true, secure: returnTo.startsWith('https:') });
-  response.set('Location', sealed.location).sendStatus(303); // the URL is the user's secret: not for logs
+  // The URL is the user's secret: not for logs.
+  response.set({ Location: sealed.location, 'Cache-Control': 'no-store' }).sendStatus(303);
 });
 
 app.get('/aa/return', async (request, response) => {

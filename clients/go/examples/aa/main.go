@@ -27,6 +27,7 @@ func main() {
 			http.Error(w, "that did not work: go back to where you came from and start again", http.StatusBadRequest)
 			return
 		}
+		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, back, http.StatusSeeOther) // the URL is the user's secret: not for logs
 	})
 	log.Fatal(http.ListenAndServe(cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:8081"), nil))

@@ -56,6 +56,7 @@ func (b *backend) consent(w http.ResponseWriter, r *http.Request) error {
 	}
 	b.sent.Store(members.SessionID, sealed.Expected())
 	http.SetCookie(w, &http.Cookie{Name: "session", Value: members.SessionID, HttpOnly: true, Secure: strings.HasPrefix(returnTo, "https:")})
+	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, url, http.StatusSeeOther) // the URL is the user's secret: not for logs
 	return nil
 }

@@ -8,6 +8,7 @@ import com.google.rpc.RequestInfo;
 import com.google.rpc.RetryInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -139,9 +140,7 @@ public final class RedirectException extends RuntimeException {
       detail += detail.isEmpty() ? "" : ": ";
       detail += rootOf(cause);
     }
-    // What gRPC says of an answer that is no protobuf.
-    boolean unreadable = detail.startsWith("Failed to read message.");
-    return switch (unreadable ? Status.Code.INTERNAL : status.getCode()) {
+    return switch (codeOf(status, detail)) {
       case DEADLINE_EXCEEDED -> {
         String limit = attempted.limit().toMillis() + " ms";
         yield local(
@@ -155,7 +154,7 @@ public final class RedirectException extends RuntimeException {
       case UNAVAILABLE -> {
         String message = "no connection to the service, or it was lost: " + detail;
         yield local(
-            Reason.LOCAL_UNREACHABLE, status.getCode(), message, Map.of(), attempted, cause);
+            Reason.LOCAL_UNREACHABLE, Status.Code.UNAVAILABLE, message, Map.of(), attempted, cause);
       }
       case CANCELLED -> cancelled(attempted, cause);
       default -> {
@@ -168,6 +167,21 @@ public final class RedirectException extends RuntimeException {
             Reason.LOCAL_UNEXPECTED_ANSWER, status.getCode(), message, Map.of(), attempted, cause);
       }
     };
+  }
+
+  /**
+   * The code of gRPC, but where it hides that an answer is no protobuf or that the connection was
+   * lost.
+   */
+  private static Status.Code codeOf(Status status, String detail) {
+    if (detail.startsWith("Failed to read message.")) {
+      return Status.Code.INTERNAL;
+    }
+    // A connection that closes just when a call begins is UNKNOWN. A code that came from afar has
+    // no cause.
+    boolean lost =
+        status.getCode() == Status.Code.UNKNOWN && status.getCause() instanceof IOException;
+    return lost ? Status.Code.UNAVAILABLE : status.getCode();
   }
 
   /**

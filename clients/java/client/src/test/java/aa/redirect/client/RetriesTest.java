@@ -14,6 +14,7 @@ import aa.redirect.v1.DecodeRedirectResponse;
 import aa.redirect.v1.EncodeRedirectResponse;
 import io.grpc.Status;
 import io.grpc.StatusException;
+import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -133,6 +134,22 @@ class RetriesTest {
             ? Script.overloaded(delay.get(), null)
             : Script.refusal(code, reason.name());
     return RedirectException.of(status, new RedirectException.Attempted("M", "", Duration.ZERO, 1));
+  }
+
+  /** What Netty gives for a call that begins while its connection closes. */
+  @Test
+  void aConnectionThatClosesAsACallBeginsIsALostOne() {
+    Throwable closed =
+        Status.UNKNOWN
+            .withDescription("channel closed")
+            .withCause(new ClosedChannelException())
+            .asRuntimeException();
+    RedirectException.Attempted once = new RedirectException.Attempted("M", "", Duration.ZERO, 1);
+    RedirectException error = RedirectException.of(closed, once);
+    assertEquals(Reason.LOCAL_UNREACHABLE, error.reason());
+    assertEquals(Status.Code.UNAVAILABLE, error.code());
+    Throwable foreign = Status.UNKNOWN.withDescription("channel closed").asRuntimeException();
+    assertEquals(Reason.LOCAL_UNEXPECTED_ANSWER, RedirectException.of(foreign, once).reason());
   }
 
   @Test

@@ -54,7 +54,7 @@ public final class AaBackend {
     OpenedRedirect opened = client.decodeRedirect(DecodeRedirect.at(AA).url(url));
     if (opened.reopened()) {
       // A reload of the page, or a copy of the URL: go on with the user's session, or begin anew.
-      LOG.log(System.Logger.Level.WARNING, "opened before, first at " + opened.opening().firstOpenTime());
+      LOG.log(System.Logger.Level.WARNING, "a reloaded page, or a replay: " + opened);
     }
     // Here the user logs in as opened.redirect().userid() and decides about its srcref. This one accepts; another would be
     // EncodeCallback.rejecting(opened, 1). The answer goes back with the members and the secret of the request.

@@ -91,7 +91,7 @@ class ExamplesTest {
       String request = location(get(HttpClient.newHttpClient(), consent(fiu))).replace("%3D", "");
       assertEquals(List.of(303, 303), List.of(aa.visit(request).statusCode(), aa.visit(request).statusCode()));
       assertTrue(aa.said().contains("tell the FIU: request from 'fiu@sandbox' deviates"), aa.said());
-      assertTrue(aa.said().contains("opened before, first at 20"), aa.said());
+      assertTrue(aa.said().contains("a reloaded page, or a replay: OpenedRedirect["), aa.said());
       assertFalse(aa.said().contains("9999988888"), aa.said());
     }
   }
@@ -138,9 +138,14 @@ class ExamplesTest {
     return response.headers().firstValue("location").orElseThrow();
   }
 
-  private static ConfigurableApplicationContext fiu() {
-    return SpringApplication.run(
-        SpringFiu.class, "--server.port=0", "--AA_REDIRECT_ADDRESS=" + address, "--spring.main.banner-mode=off");
+  /** The FIU's backend, when it has called the service once: the first call may take longer than its time limit. */
+  private static ConfigurableApplicationContext fiu() throws Exception {
+    String[] settings = {"--server.port=0", "--AA_REDIRECT_ADDRESS=" + address, "--spring.main.banner-mode=off"};
+    ConfigurableApplicationContext fiu = SpringApplication.run(SpringFiu.class, settings);
+    while (get(HttpClient.newHttpClient(), consent(fiu)).statusCode() == 503) {
+      Thread.sleep(50);
+    }
+    return fiu;
   }
 
   private static String consent(ConfigurableApplicationContext fiu) {
@@ -152,6 +157,7 @@ class ExamplesTest {
     private final Process process;
     private final Path log = Files.createTempFile("aa", ".log");
     private final String listen;
+    private int before;
 
     WebView() throws Exception {
       try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
@@ -162,23 +168,31 @@ class ExamplesTest {
           new ProcessBuilder(java, "-cp", System.getProperty("java.class.path"), AaBackend.class.getName());
       builder.environment().putAll(Map.of("LISTEN", listen, "AA_REDIRECT_ADDRESS", address, "AA_ID", "beta-aa"));
       process = builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
+      warmUp();
     }
 
     /** What a browser gets that an FIU sent to this URL of the AA. */
     HttpResponse<String> visit(String url) throws Exception {
-      while (true) {
+      String query = URI.create(url).getRawQuery();
+      return get(HttpClient.newHttpClient(), "http://" + listen + "/webview?" + query);
+    }
+
+    /** The first calls of a JVM on a busy machine may take longer than the client's time limit. */
+    private void warmUp() throws Exception {
+      while (!said().contains("URL_MALFORMED: ")) {
+        assertTrue(process.isAlive(), said());
         try {
-          String query = URI.create(url).getRawQuery();
-          return get(HttpClient.newHttpClient(), "http://" + listen + "/webview?" + query);
+          visit("https://beta.example/webview?fi=AAAA");
         } catch (ConnectException notYet) {
-          assertTrue(process.isAlive(), said());
           Thread.sleep(50);
         }
       }
+      before = said().length();
     }
 
+    /** What it has said since it is warm. */
     String said() throws IOException {
-      return Files.readString(log);
+      return Files.readString(log).substring(before);
     }
 
     @Override
