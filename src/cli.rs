@@ -54,7 +54,7 @@ enum Command {
         /// Exit 64 on a warning too
         #[arg(long)]
         strict: bool,
-        /// Where secrets must not be seen: a secret file or variable of the keyring that is not there is no error. Says
+        /// For a machine that must not see the secrets: accept that a secret's file or variable is missing, and say
         /// which secrets were not checked
         #[arg(long)]
         without_secrets: bool,
@@ -78,18 +78,19 @@ enum Command {
         /// The URL or query string. `-` reads it from standard input: an argument is visible in ps
         url: String,
     },
-    /// Rehearse a redirect in a browser: the service, with pages for both sides around it, on this machine only
+    /// Rehearse a redirect in a browser: run the service and pages for both sides, on this machine only
     ///
-    /// Without a keyring it takes the sandbox keyring, whose web views are the pages of its AAs.
+    /// Without a keyring it uses the sandbox keyring. The web views of that keyring are pages of this rehearsal.
     #[command(after_help = rehearsal::help())]
     Rehearse {
         #[command(flatten)]
         settings: RehearsalSettings,
-        /// Run all journeys of the keyring once without serving, and print a table. Exits 0 if all end as they should, else 1
+        /// Run all journeys of the keyring once without serving, and print a table. Exits 0 if all end as expected,
+        /// else 1
         #[arg(long)]
         check: bool,
     },
-    /// Write the descriptor set of the service to standard output, with the messages of google.rpc in its errors
+    /// Write the descriptor set of the service to standard output, with the google.rpc messages that its errors contain
     Descriptor,
     /// Print a new secret: 32 random characters
     Keygen,
@@ -108,10 +109,10 @@ enum Failure {
     Settings(#[from] BadSettings),
     #[error("{0}")]
     Other(String),
-    /// Warnings, for which `check --strict` was asked.
-    #[error("--strict: warnings: {0}")]
+    /// There are warnings, and `check --strict` does not accept them.
+    #[error("--strict accepts no warnings; there are {0}")]
     Warned(usize),
-    /// Already said in full.
+    /// The command has already printed the whole reason.
     #[error("")]
     Reported,
 }

@@ -16,18 +16,18 @@ use tracing::level_filters::LevelFilter;
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 /// Loopback only: the pages show the members of every message.
 const DEFAULT_PAGES: &str = "127.0.0.1:8080";
-/// As long as callers commonly wait. Kubernetes kills after 30 seconds.
+/// Callers commonly wait this long. Kubernetes kills after 30 seconds.
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
 /// If other machines can reach an address: a load balancer that routes by health sends calls for some more seconds, until
 /// it notices. Loopback has no balancer, and a person at a terminal does not want to wait.
 const DEFAULT_DRAIN_DELAY: u64 = 5;
-/// Half an hour: within this time callers spread over the replicas of a rollout.
+/// Half an hour. After a rollout, callers spread over the new replicas within this time.
 const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;
-/// A hundred times what a store nearby takes.
+/// A store nearby answers in a hundredth of this time.
 const DEFAULT_STORE_TIMEOUT: u64 = 50;
-/// A caller has given up by then.
+/// Callers give up earlier than this.
 const MAX_STORE_TIMEOUT: u64 = 10_000;
-/// Longer than anybody waits for a page; a call whose request never ends holds memory for that long.
+/// Longer than anybody waits for a page; a call whose request never ends holds memory for this time.
 const DEFAULT_MAX_DEADLINE: u64 = 60;
 /// A hundred years, so that no sum of times overflows.
 const MAX_SECONDS: u64 = 100 * 365 * 86_400;
@@ -42,7 +42,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// Whether only this machine reaches it.
+    /// Whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().is_loopback(),
@@ -72,12 +72,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// What becomes of decoding while the shared store does not answer.
+/// What happens to decoding while the shared store does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StoreOutage {
     /// Each replica remembers for itself.
     Local,
-    /// It answers STORE_UNAVAILABLE.
+    /// Decoding answers STORE_UNAVAILABLE.
     Closed,
 }
 
@@ -95,11 +95,11 @@ pub enum LogFormat {
 pub enum LogLevel {
     /// Faults of the service, and files that are refused.
     Error,
-    /// What an operator should look at, too.
+    /// Also what an operator should look at.
     Warn,
-    /// One line a call, too.
+    /// Also one line for each call.
     Info,
-    /// Probes and the ends of connections, too.
+    /// Also probes and the ends of connections.
     Debug,
 }
 
@@ -121,12 +121,12 @@ pub struct Settings {
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_LISTEN", value_delimiter = ',', default_value = DEFAULT_LISTEN)]
     pub listen: Vec<Address>,
 
-    /// An address without TLS that only the proxy of a mesh can reach: the identity in its x-forwarded-client-cert
-    /// counts
+    /// An address without TLS that only the proxy of a mesh can reach. The service trusts the identity in the proxy's
+    /// x-forwarded-client-cert
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_TRUSTED_LISTEN", value_delimiter = ',')]
     pub trusted_listen: Vec<Address>,
 
-    /// Who may connect to Unix sockets, as permissions in octal: 0660 lets owner and group
+    /// Who may connect to Unix sockets, as permissions in octal: 0660 allows the owner and the group
     #[arg(long, value_name = "OCTAL", env = "AA_REDIRECT_UNIX_MODE", default_value = "0660", value_parser = octal)]
     pub unix_mode: u32,
 
@@ -154,12 +154,12 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_TLS_CLIENT_CA", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// The Redis or Valkey that all replicas remember together in, redis://HOST:PORT or rediss://HOST:PORT. Given several
-    /// times for the nodes of a cluster, or as redis+sentinel://HOST:PORT/SERVICE for each Sentinel
+    /// The Redis or Valkey store that all replicas share, redis://HOST:PORT or rediss://HOST:PORT. Give it once for
+    /// each node of a cluster. With Sentinel, give redis+sentinel://HOST:PORT/SERVICE once for each Sentinel
     #[arg(long, value_name = "URL", env = "AA_REDIRECT_STORE", value_delimiter = ',')]
     pub store: Vec<String>,
 
-    /// While the store does not answer: each replica remembers for itself, or decoding answers STORE_UNAVAILABLE
+    /// What happens while the store does not answer
     #[arg(long, value_name = "WHAT", env = "AA_REDIRECT_STORE_OUTAGE", default_value = "local")]
     pub store_outage: StoreOutage,
 
@@ -167,7 +167,7 @@ pub struct Settings {
     #[arg(long, value_name = "N", env = "AA_REDIRECT_STORE_TIMEOUT_MILLISECONDS", default_value_t = DEFAULT_STORE_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=MAX_STORE_TIMEOUT))]
     pub store_timeout_milliseconds: u64,
 
-    /// The file of the store's password
+    /// The file that holds the store's password
     #[arg(long, value_name = "FILE", env = "AA_REDIRECT_STORE_PASSWORD_FILE", requires = "store")]
     pub store_password_file: Option<PathBuf>,
 
@@ -183,17 +183,18 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_TIMEOUT", default_value_t = DEFAULT_DRAIN_TIMEOUT, value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
     pub drain_timeout: u64,
 
-    /// At shutdown: how long to serve on, with health NOT_SERVING, before connections are told to go away [default: 5 where
-    /// other machines reach an address, else 0]
+    /// At shutdown: how long to continue to serve, with health NOT_SERVING, before connections are told to go away
+    /// [default: 5 if other machines can reach an address, else 0]
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_DRAIN_DELAY", value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
     pub drain_delay: Option<u64>,
 
-    /// How long a call may take at most, whatever deadline it names, and if it names none
+    /// The longest time that a call may take. It limits a call's own deadline, and holds for a call without one
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_DEADLINE", default_value_t = DEFAULT_MAX_DEADLINE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     pub max_deadline: u64,
 
-    /// The most connections at a time. For one more, another makes room: one that never made a call, else the one that is
-    /// idle for longest [default: 10000, or as many as memory and open files allow]
+    /// The most connections at a time. At the limit, a new connection takes the place of one that never made a call,
+    /// else of the one that has been idle longest [default: 10000, or fewer if memory or open files do not allow so
+    /// many]
     #[arg(long, value_name = "N", env = "AA_REDIRECT_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: Option<u32>,
 
@@ -201,7 +202,7 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS", env = "AA_REDIRECT_MAX_CONNECTION_AGE", default_value_t = DEFAULT_MAX_CONNECTION_AGE, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     pub max_connection_age: u64,
 
-    /// Show all pairings as one in the metrics, with `*` for their ids; for keyrings of thousands
+    /// In the metrics, show all pairings as one, with `*` for their ids. For keyrings with thousands of pairings
     #[arg(long, env = "AA_REDIRECT_NO_PAIRING_METRICS", value_parser = FalseyValueParser::new())]
     pub no_pairing_metrics: bool,
 
@@ -229,7 +230,7 @@ pub struct RehearsalSettings {
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_LISTEN", default_value = DEFAULT_LISTEN, value_parser = local)]
     pub listen: Address,
 
-    /// The address of the pages, host:port of loopback. Port 0 takes a free one
+    /// The address of the pages, host:port of loopback. Port 0 picks a free port
     #[arg(long, value_name = "ADDR", env = "AA_REDIRECT_PAGES", default_value = DEFAULT_PAGES, value_parser = loopback)]
     pub pages: SocketAddr,
 
@@ -242,7 +243,7 @@ pub struct RehearsalSettings {
     pub aa_url: Option<String>,
 }
 
-/// An address that only this machine reaches.
+/// An address that only this machine can reach.
 fn local(text: &str) -> Result<Address, String> {
     let address: Address = text.parse()?;
     if address.is_local() {
@@ -255,7 +256,7 @@ fn local(text: &str) -> Result<Address, String> {
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     match local(text)? {
         Address::Tcp(address) => Ok(address),
-        Address::Unix(_) => Err("must be host:port: a browser opens no Unix socket".into()),
+        Address::Unix(_) => Err("must be host:port: a browser cannot open a Unix socket".into()),
     }
 }
 
@@ -271,13 +272,12 @@ fn web_url(text: &str) -> Result<String, String> {
 /// The permissions of a file, in octal.
 fn octal(text: &str) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| digits && *mode <= 0o777)
-        .ok_or_else(|| "must be three octal digits such as 0660, which lets owner and group connect".into())
+    u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777).ok_or_else(|| {
+        "must be an octal number up to 0777, such as 0660, which lets the owner and the group connect".into()
+    })
 }
 
-/// The number of cores minus one, but at least 1: what calls leave for key derivation.
+/// The number of cores minus one, but at least 1. One core stays free for calls.
 pub fn spare_cores() -> u32 {
     let cores = thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     cores.saturating_sub(1).max(1)
@@ -289,14 +289,15 @@ impl Settings {
         self.keyring.keyring.is_none()
     }
 
-    /// How long to serve on at shutdown, in seconds: as set, else by who reaches the addresses for calls.
+    /// How long to continue to serve at shutdown, in seconds: as set, else 0 if only this machine can reach the
+    /// addresses for calls, else 5.
     pub fn drain_delay(&self) -> u64 {
         let is_local = self.listen.iter().chain(&self.trusted_listen).all(Address::is_local);
         self.drain_delay.unwrap_or(if is_local { 0 } else { DEFAULT_DRAIN_DELAY })
     }
 
-    /// The threads for key derivation: as set, else the number of cores minus one, so that other calls find a free
-    /// core.
+    /// The number of threads for key derivation: as set, else the number of cores minus one, so that other calls find a
+    /// free core.
     pub fn kdf_threads(&self) -> u32 {
         self.kdf_threads.unwrap_or_else(spare_cores)
     }

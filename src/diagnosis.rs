@@ -1,7 +1,7 @@
 //! Says everything about one message: its contents, the answer of the service, and what the sender did wrong.
 //!
-//! For the operator who holds the secrets, offline: it says what the service must not say. `inspect` prints it. What
-//! the service would answer comes from [`Exchange::open`], which the service asks too.
+//! It is for the operator who holds the secrets, and works offline: it says what the service must not say. `inspect`
+//! prints it. The answer that the service would give comes from [`Exchange::open`], which the service uses too.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -61,7 +61,7 @@ impl Asked<'_> {
     }
 }
 
-/// The report on a message. It derives keys, for up to ten seconds if the message does not open: never call it on an
+/// The report on a message. It derives keys, for up to ten seconds if the message does not open. Never call it on an
 /// async thread that others need.
 pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) -> Report {
     let pasted = Pasted::of(asked.text);
@@ -142,7 +142,7 @@ impl Report {
         self.deviation_details = deviations.details().map(detail).collect();
     }
 
-    /// What a caller of the service would read.
+    /// Adds what a caller of the service would read.
     fn refuse(&mut self, refusal: &Refusal) {
         self.answer = reason_name(refusal.reason());
         self.explanation = refusal.message();
@@ -176,7 +176,8 @@ impl Report {
         true
     }
 
-    /// The answer of the pairing that opened the message. If none did, the answer of the pairing that came furthest.
+    /// Keeps the answer of the pairing that opened the message. If no pairing opens it, keeps the answer of the pairing
+    /// that came furthest.
     fn answer(&mut self, refused: Option<Refused>, pairing: &Pairing, opened: bool) {
         let Some(refused) = refused else {
             self.accepted = true;
@@ -192,7 +193,7 @@ impl Report {
         }
     }
 
-    /// Looks for what the sender did wrong.
+    /// Searches for what the sender did wrong.
     fn search(&mut self, material: &Material, keyring: &Keyring, asked: Asked<'_>) {
         let (found, search) = Search::new(material).run(keyring, |pairing| asked.is_about(pairing));
         self.search = Some(search);

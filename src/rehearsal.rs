@@ -1,8 +1,10 @@
-//! Both sides of a redirect in a browser, offline: an FIU desk, an AA desk, faults on purpose, and everything that happened.
+//! Both sides of a redirect in a browser, offline: an FIU desk, an AA desk, faults on purpose, and a record of
+//! everything that happened.
 //!
-//! For developers, on loopback, beside the real service. The pages call the service as every caller does ([`Calls`]) and
-//! show what [`crate::diagnosis`] says. They show secrets of nobody, but every member of every message: `serve` has nothing
-//! of this. HTML is made by maud, which escapes every value, and served by axum, which tonic brings along.
+//! It is for developers, on loopback, beside the real service. The pages call the service as every caller does
+//! ([`Calls`]) and show what [`crate::diagnosis`] says. They show no secret, but they show every member of every
+//! message. So `serve` does not have them. maud makes the HTML and escapes every value. axum, a dependency of tonic,
+//! serves it.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -37,10 +39,10 @@ use pages::router;
 
 use desks::Desks;
 
-/// Searches for the cause of a message that does not open, at a time: each may take seconds of a core.
+/// How many searches for the cause of an unopened message run at a time: each may take seconds of a core.
 const SEARCHES: usize = 1;
 
-/// Where a rehearsal is, and what it stands beside.
+/// The addresses of a rehearsal, and the files and services that it works with.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The origin of the pages, such as `http://127.0.0.1:8080`.
@@ -71,27 +73,27 @@ impl Site {
 
 /// Serves the pages on `socket` until the program ends.
 pub async fn serve(socket: TcpListener, rehearsal: Rehearsal) {
-    // It ends with the runtime only.
+    // It ends only when the runtime ends.
     drop(axum::serve(socket, router(Arc::new(rehearsal))).await);
 }
 
-/// A rehearsal: the desks, and what its pages need besides.
+/// A rehearsal: the desks, and everything else that its pages need.
 pub struct Rehearsal {
     desks: Desks,
     site: Site,
     keys: Arc<KdfPool>,
     searches: Semaphore,
-    /// Whether pages look for the cause of what does not open.
+    /// Whether pages search for the cause if a message does not open.
     explains: bool,
 }
 
 impl Rehearsal {
-    /// The rehearsal of `keyring`, whose service is behind `calls`.
+    /// The rehearsal of `keyring`. `calls` reaches the service.
     pub fn new(calls: Calls, keyring: Arc<Served>, keys: Arc<KdfPool>, site: Site) -> Self {
         Self { desks: Desks::new(calls, keyring), site, keys, searches: Semaphore::new(SEARCHES), explains: true }
     }
 
-    /// Everything about a message that has arrived, unless these pages explain nothing.
+    /// Everything about a message that has arrived; `None` if these pages explain nothing.
     async fn explain(&self, text: String, fiu: Option<String>, aa: Option<String>) -> Option<Report> {
         if !self.explains {
             return None;
@@ -99,14 +101,14 @@ impl Rehearsal {
         Some(self.diagnose(text, fiu, aa).await)
     }
 
-    /// Everything about a message. Nothing of it is kept.
+    /// Everything about a message. Nothing of it is stored.
     #[expect(clippy::expect_used, reason = "the semaphore is never closed, and a panic of the diagnosis is a bug")]
     async fn diagnose(&self, text: String, fiu: Option<String>, aa: Option<String>) -> Report {
         let _one = self.searches.acquire().await.expect("never closed");
         let (keyring, keys) = (self.desks.keyring.current().clone(), Arc::clone(&self.keys));
         let runtime = Handle::current();
         let search = move || {
-            // A memory of its own: looking at a message is not opening it.
+            // A separate memory: a diagnosis must not count as an opening.
             let exchange = Exchange::new(keys, Arc::new(Memory::default()));
             let asked = Asked { text: &text, fiu: fiu.as_deref(), aa: aa.as_deref(), now: Utc::now() };
             runtime.block_on(diagnose(&exchange, &keyring, asked))

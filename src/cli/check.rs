@@ -12,8 +12,8 @@ use super::Failure;
 /// The columns of the table.
 const HEAD: [&str; 6] = ["FIU", "AA", "PROFILE", "SCHEME", "HANDLES", "SECRETS"];
 
-/// Prints the pairings without their secrets, and warnings; if `strict`, a warning is a failure. `without_secrets`, those
-/// that are absent are no failure.
+/// Prints warnings, and the pairings without their secrets. If `strict`, a warning is a failure. If `without_secrets`,
+/// an absent secret is not a failure.
 pub(super) fn check(settings: &Settings, strict: bool, without_secrets: bool) -> Result<(), Failure> {
     let absent = if without_secrets { Absent::StandIn } else { Absent::Refused };
     let loaded = compose::load(settings, absent)?;
@@ -41,7 +41,7 @@ pub(super) fn check(settings: &Settings, strict: bool, without_secrets: bool) ->
     let secrets = keyring.pairings().flat_map(|pairing| &pairing.secrets);
     let verdict = match secrets.filter(|secret| secret.is_stand_in).count() {
         0 => "can be served".to_owned(),
-        absent => format!("can be served if its absent secrets, which were NOT checked ({absent}), are good"),
+        absent => format!("can be served if its absent secrets are good; they were NOT checked ({absent})"),
     };
     println!("\n{source} {verdict}; pairings: {}, fingerprint: {}", rows.len(), keyring.fingerprint());
     Ok(())

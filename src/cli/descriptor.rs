@@ -1,4 +1,4 @@
-//! `descriptor`: the descriptor set of the service for proxies and tools that read no proto files.
+//! `descriptor`: the descriptor set of the service for proxies and tools that do not read proto files.
 //!
 //! It holds `google/rpc/status.proto` and `google/rpc/error_details.proto` too: without them a transcoder cannot write the
 //! details of an error.
@@ -10,13 +10,13 @@ use prost_types::FileDescriptorSet;
 
 use crate::proto::DESCRIPTORS;
 
-/// An encoded `google.protobuf.FileDescriptorSet`: each file once, and behind those that it imports.
+/// An encoded `google.protobuf.FileDescriptorSet`: each file once, after the files that it imports.
 pub(super) fn set() -> Vec<u8> {
     let mut seen = HashSet::new();
     let mut all = FileDescriptorSet::default();
     let mut rpc = decode(tonic_types::pb::FILE_DESCRIPTOR_SET).file;
     for file in rpc.iter_mut().filter(|file| file.package() == "google.rpc" && !file.name().contains('/')) {
-        // The library compiled them in their own folder; everyone else imports them by their whole path.
+        // The library names them without their folder. All other files import them by their whole path.
         file.name = Some(format!("google/rpc/{}", file.name()));
     }
     for files in [rpc, decode(DESCRIPTORS).file] {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_file_is_there_once_and_behind_its_imports() {
+    fn each_file_comes_once_and_after_its_imports() {
         let mut seen = HashSet::new();
         for file in decode(&set()).file {
             for import in &file.dependency {

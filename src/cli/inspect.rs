@@ -18,13 +18,13 @@ use crate::{
 
 use super::Failure;
 
-/// Which pairings a message is looked at with.
+/// The ids that limit the pairings to try with a message.
 pub(super) struct Parties {
     pub(super) fiu: Option<String>,
     pub(super) aa: Option<String>,
 }
 
-/// Prints what `text` holds.
+/// Prints the diagnosis of `text`.
 pub(super) fn run(settings: &KeyringSettings, text: &str, parties: &Parties, json: bool) -> Result<(), Failure> {
     let (keyring, _) = compose::load_keyring(settings, Absent::Refused)?;
     let exchange = Exchange::new(Arc::new(KdfPool::new(1)?), Arc::new(Memory::default()));
@@ -54,7 +54,7 @@ fn table(report: &Report) -> String {
     if let Some(search) = report.search {
         let end = if search.cut_short { ", and gave up there" } else { "" };
         table.row("search", &format!("tried {} keys in {} ms{end}", search.keys, search.milliseconds));
-        let none = "none of the usual mistakes: most likely another secret, or a changed message";
+        let none = "none of the common mistakes: most likely another secret, or a changed message";
         table.row("cause", report.cause.as_deref().unwrap_or(none));
     }
     table.0
@@ -66,7 +66,7 @@ impl Table {
         let _ = writeln!(self.0, "{:<14}{}", name.escape_debug().to_string(), value);
     }
 
-    /// What needs no key to see.
+    /// What can be read without a key.
     fn envelope(&mut self, report: &Report) {
         if !report.removed.is_empty() {
             self.row("removed", &report.removed.join(", "));
@@ -100,7 +100,7 @@ impl Table {
         }
     }
 
-    /// What a key shows.
+    /// What can be read with a key only.
     fn message(&mut self, report: &Report) {
         if let Some(members) = &report.members {
             self.row("members", "");

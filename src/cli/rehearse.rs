@@ -6,7 +6,7 @@ use crate::{compose, config::RehearsalSettings, rehearsal::Checked};
 
 use super::Failure;
 
-/// Prints a row for each pairing, and what did not end as it should.
+/// Prints a row for each pairing, and each journey that did not end as expected.
 pub(super) fn check(settings: &RehearsalSettings) -> Result<(), Failure> {
     let checked = compose::check_journeys(settings)?;
     let ids = |of: fn(&Checked) -> &str, head: &str| {

@@ -49,8 +49,8 @@ pub fn url_safe(bytes: &[u8], padding: bool) -> String {
 /// Reads a parameter that should be in `alphabet`, and reports each repair. `None` if no repair gives Base64 that
 /// `accept` takes.
 ///
-/// The order: decode percent escapes, again while a `%` is left; drop line ends; read each blank as `+`. If that does
-/// not give acceptable Base64, drop outer blanks instead.
+/// The repairs come in this order: decode percent escapes, and again while a `%` is left; drop line ends; read each
+/// blank as `+`. If that does not give acceptable Base64, drop outer blanks instead.
 pub(super) fn read<T>(
     value: Value<'_>,
     alphabet: Alphabet,
@@ -64,7 +64,7 @@ pub(super) fn read<T>(
     if twice {
         repairs.push(Deviation::DoubleEncoded);
     }
-    // The form of a correct sender.
+    // The form that a correct sender writes.
     let strict = match alphabet {
         Alphabet::Standard => STANDARD.decode(&bytes),
         Alphabet::UrlSafe => URL_SAFE.decode(&bytes),
@@ -88,7 +88,7 @@ pub(super) fn read<T>(
 
 /// The characters of `value` without blanks, if all of them are hexadecimal digits.
 pub(super) fn hexadecimal(value: Value<'_>) -> Option<String> {
-    // Escapes consist of such digits too. Nearly all Base64 is decided at its first characters.
+    // An escape is a `%` and hexadecimal digits. For nearly all Base64 one of the first characters already says no.
     let may_be = |byte: u8| byte.is_ascii_hexdigit() || byte == b'%' || byte.is_ascii_whitespace();
     if !value.text.bytes().all(may_be) {
         return None;

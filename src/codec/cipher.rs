@@ -14,8 +14,9 @@ use super::kdf::Key;
 /// The bytes of a block and of an IV.
 pub const BLOCK: usize = 16;
 
-/// `AES-256-CBC-Encrypt(key, iv, PKCS7(text))`, in place: with room for a block behind `text`, no copy of it is left.
-#[expect(clippy::expect_used, reason = "what was not encrypted would be the text itself")]
+/// `AES-256-CBC-Encrypt(key, iv, PKCS7(text))`, in place. If `text` has room for one more block behind it, no copy of
+/// the text is left in memory.
+#[expect(clippy::expect_used, reason = "without encryption the result would be the text itself")]
 pub fn encrypt(key: &Key, iv: &[u8; BLOCK], mut text: Vec<u8>) -> Vec<u8> {
     let length = text.len();
     text.resize((length / BLOCK + 1) * BLOCK, 0);

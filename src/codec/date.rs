@@ -12,7 +12,7 @@ mod clock_fault;
 
 pub use clock_fault::{ClockFault, clock_fault};
 
-/// The years that a date can name: with others the guidelines' 15 digits could be read in more than one way.
+/// The years that a date can name. With other years, the guidelines' 15 digits could be read in more than one way.
 pub const YEARS: RangeInclusive<u32> = 2000..=2999;
 
 /// The last digits that a pairing writes.
@@ -128,7 +128,7 @@ pub enum Freshness {
 
 impl WireDate {
     /// Reads `text` without its outer blanks: 14 to 17 ASCII digits that name a minute of the years 2000 to 2999. If
-    /// they do so only with a `0` in front, the sender has lost it.
+    /// they do so only with a `0` in front, the sender has lost this `0`.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -149,16 +149,17 @@ impl WireDate {
         }
         let number = |from, to| number(&text[from..to]);
         if !YEARS.contains(&number(4, 8)) {
-            return Err("names no year from 2000 to 2999");
+            return Err("has a year outside 2000 to 2999");
         }
-        let day = day(number(4, 8), number(2, 4), number(0, 2)).ok_or("names no day of the calendar")?;
-        let minute = day.and_hms_opt(number(8, 10), number(10, 12), 0).ok_or("names no hour and minute of a day")?;
+        let day = day(number(4, 8), number(2, 4), number(0, 2)).ok_or("has a day that the calendar does not have")?;
+        let minute =
+            day.and_hms_opt(number(8, 10), number(10, 12), 0).ok_or("has an hour over 23 or a minute over 59")?;
         let minute = minute.and_utc();
         let tail = match (text.len(), number(12, 14)) {
             (14, second @ 0..60) => Tail::Second(second),
             (14, _) => Tail::NoSecond,
             (15, _) => Tail::Three(number(12, 15)),
-            (_, 60..) => return Err("names no second of a minute"),
+            (_, 60..) => return Err("has a second over 59"),
             (16, second) => Tail::Sixteen(second),
             (_, second) => Tail::Full(second, number(14, 17)),
         };
@@ -209,7 +210,7 @@ impl WireDate {
     /// The instants that the digits can mean for a pairing that writes `written` and reads `read`.
     ///
     /// # Errors
-    /// If the pairing reads only tenths, and the digits are not tenths.
+    /// If the pairing reads only seconds and tenths, and the digits are not those.
     pub fn instants(&self, written: DateStyle, read: ReadDate) -> Result<Instants, DateProblem> {
         let named = |issue| Instants { issue, first: issue, last: issue };
         let (millis, tenths) = match self.tail {
@@ -219,7 +220,8 @@ impl WireDate {
             Tail::Three(digits) => (self.at(0, digits), self.tenths(digits)),
         };
         if read == ReadDate::Tenths {
-            let issue = tenths.ok_or("has no second of a minute where this pairing reads seconds and tenths")?;
+            let issue =
+                tenths.ok_or("has a second over 59: this pairing reads the last digits as seconds and tenths")?;
             return Ok(Instants { issue, first: issue, last: issue + TimeDelta::milliseconds(100) });
         }
         let issue = match (written, tenths) {

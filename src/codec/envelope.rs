@@ -1,4 +1,4 @@
-//! Reads everything of a received message that needs no key.
+//! Reads everything that can be read of a received message without a key.
 
 use std::fmt;
 
@@ -41,7 +41,8 @@ pub enum Malformed {
         parameter: &'static str,
         /// What is wrong with it.
         problem: ParameterProblem,
-        /// `fi` decoded but not unmasked, if that is text. It is an id of the keyring if the sender forgot the mask.
+        /// `fi` decoded but not unmasked, if the result is text. If the sender forgot the mask, it is an id of the
+        /// keyring.
         unmasked: Option<String>,
     },
 }
@@ -103,7 +104,7 @@ impl ParameterProblem {
     }
 }
 
-/// Everything of a received message that needs no key.
+/// Everything that can be read of a received message without a key.
 pub struct Envelope {
     /// The date.
     pub date: WireDate,
@@ -138,7 +139,7 @@ impl Envelope {
         Reader { leg, deviations: Deviations::default() }.read(parameters)
     }
 
-    /// What `fi` decodes to without the mask, if it is text: an id of the keyring if its sender did not mask it.
+    /// `fi` decoded but not unmasked, if the result is text. If the sender forgot the mask, it is an id of the keyring.
     pub fn unmasked_sender(&self) -> Option<String> {
         String::from_utf8(mask(self.sender.as_bytes(), self.date.text())).ok()
     }
@@ -175,7 +176,7 @@ impl Reader {
         Ok(date)
     }
 
-    /// Unmasks `fi`. If a value can be read as Base64 in two ways, the one that unmasks to an id counts.
+    /// Unmasks `fi`. If a value can be read as Base64 in two ways, the way that unmasks to an id is right.
     fn sender(&mut self, value: Value<'_>, date: &WireDate) -> Result<String, Malformed> {
         let mut problem = None;
         let mut unmasked = None;
@@ -279,7 +280,7 @@ fn is_hexadecimal(value: Value<'_>) -> bool {
     base64::hexadecimal(value).is_some_and(|digits| {
         let has = |kind: fn(&u8) -> bool| digits.bytes().any(|digit| kind(&digit));
         let mixed_case = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-        // Nothing but `A` is Base64 of zero bytes.
+        // A text of `A` only is Base64 of zero bytes.
         digits.len() >= HEXADECIMAL && !mixed_case && has(|&digit| digit != b'A')
     })
 }

@@ -9,7 +9,8 @@ pub const LANGUAGES: [&str; 13] = [
     "en-IN", "hi-IN", "bn-IN", "mr-IN", "te-IN", "ta-IN", "gu-IN", "ur-IN", "kn-IN", "or-IN", "ml-IN", "pa-IN", "as-IN",
 ];
 
-/// The most bytes of a `txnid` or `userid`: a longer one would give room for moved blocks of other messages.
+/// The most bytes of a `txnid` or `userid`: a longer one would leave room for blocks that were moved from other
+/// messages.
 pub const MAX_NAME: usize = 128;
 
 /// Schemes whose URLs run code or open something on the user's machine.
@@ -59,8 +60,8 @@ pub(super) fn split_scheme(url: &str) -> Option<(&str, &str)> {
     split_at_first(url, b':').filter(|(scheme, _)| is_scheme(scheme))
 }
 
-/// Whether `text` is an absolute URL: a scheme, `:` and the rest. `http` and `https` need `//` and a host, other
-/// schemes `//` and anything. A scheme with a dot, which belongs to an app (RFC 8252, 7.1), needs no `//`.
+/// Whether `text` is an absolute URL: a scheme, `:` and the rest. `http` and `https` need `//` and a host; other
+/// schemes need `//`, and anything may follow. A scheme with a dot belongs to an app (RFC 8252, 7.1) and needs no `//`.
 pub fn is_absolute_url(text: &str) -> bool {
     let Some((scheme, rest)) = split_scheme(text) else { return false };
     let after_slashes = rest.strip_prefix("//");
@@ -126,8 +127,8 @@ pub fn is_list_item(item: &str) -> bool {
         && !is_absent_word(item)
 }
 
-/// Whether `name` can name an extra member: `[A-Za-z][A-Za-z0-9_.-]*`, and in no case of its letters a member of either
-/// leg or `mac`. A request with the members of a callback would open as a callback.
+/// Whether `name` can name an extra member: it has the form `[A-Za-z][A-Za-z0-9_.-]*`, and is not `mac` or the name of
+/// a member of either leg, in upper or lower case. A request with the members of a callback would open as a callback.
 pub fn is_extra_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_character_is_found_wherever_it_stands() {
+    fn a_control_character_is_found_at_every_place() {
         for control in (0..=0x1f).chain(0x7f..=0x9f).map(|code| char::from_u32(code).unwrap()) {
             for text in
                 [format!("{control}"), format!("plain {control}"), format!("{control}सत्र"), format!("é{control}~")]
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_id_is_something_at_something() {
+    fn a_user_id_has_something_on_both_sides_of_its_at_sign() {
         for text in ["9999988888@aa", "a@b@c", "@a@b", "a\u{a0}b@aa"] {
             assert!(is_userid(text), "{text}");
         }

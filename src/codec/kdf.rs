@@ -1,4 +1,4 @@
-//! The two key derivations. The salt is the received date, never parsed and written again.
+//! The two key derivations. The salt is the date as received; it is never parsed and written again.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -6,8 +6,8 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// A 256-bit AES key, zeroed when its last owner drops it. It stays where it was derived: a value that moves through
-/// channels, caches and futures leaves a copy in each.
+/// A 256-bit AES key, zeroed when its last owner drops it. It stays in memory where it was derived: a value that moves
+/// through channels, caches and futures leaves a copy in each.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(Arc<Zeroizing<[u8; 32]>>);
 
@@ -18,7 +18,7 @@ impl Key {
     }
 
     /// A key that `write` writes directly to its final place.
-    #[expect(clippy::expect_used, reason = "a key that nobody wrote would be zeros")]
+    #[expect(clippy::expect_used, reason = "an unwritten key would be zeros")]
     pub(crate) fn written_by(write: impl FnOnce(&mut [u8; 32])) -> Self {
         let mut key = Arc::new(Zeroizing::new([0; 32]));
         write(Arc::get_mut(&mut key).expect("a new key has one owner"));
@@ -48,7 +48,7 @@ pub(super) fn mac_key(key: &Key) -> Key {
     expanded(&Hkdf::new(None, &key[..]), b"aa-redirect v1 mac")
 }
 
-#[expect(clippy::expect_used, reason = "a key that nobody wrote would be zeros")]
+#[expect(clippy::expect_used, reason = "an unwritten key would be zeros")]
 fn expanded(hkdf: &Hkdf<Sha256>, info: &[u8]) -> Key {
     Key::written_by(|key| hkdf.expand(info, key).expect("32 bytes are under 255 blocks of SHA-256"))
 }

@@ -1,5 +1,5 @@
-//! The members of `ecreq` and `ecres`: the two kinds of message as data. `write` and `read` turn them into text and
-//! back.
+//! The members of `ecreq` and `ecres`: the two kinds of message as data. `write` turns them into text, `read` turns
+//! text into them.
 
 use std::collections::BTreeMap;
 

@@ -23,18 +23,18 @@ pub struct Opened<T> {
     pub authenticated: bool,
 }
 
-/// Why a key does not open a message. Only for the operator: if anybody else could tell the cases apart, CBC without a
+/// Why a key does not open a message. Only the operator may see it: if others could tell the cases apart, CBC without a
 /// MAC would be a padding oracle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unopened {
-    /// The message has an IV and the scheme has none, or the reverse.
+    /// The message has an IV but the scheme has none, or the reverse.
     #[error("the `iv` does not fit the scheme")]
     Scheme,
     /// The padding is wrong, probably because the secret is wrong.
-    #[error("the padding is wrong: another secret or date, or a changed message")]
+    #[error("the padding is wrong: the sender used another secret or date, or the message was changed")]
     Padding,
     /// The tag is wrong.
-    #[error("decrypted, but the tag `mac` is wrong: a changed message, or other ids than the sender's")]
+    #[error("decrypted, but the tag `mac` is wrong: the message was changed, or the sender has other ids")]
     WrongTag,
     /// The pairing requires a tag, and the text does not end with one.
     #[error("decrypted, but there is no tag `mac` at the end, and the pairing requires one")]

@@ -1,4 +1,4 @@
-//! Profiles as data, and the settings with which a pairing departs from its profile.
+//! Profiles as data, and the settings in which a pairing differs from its profile.
 
 use chrono::TimeDelta;
 
@@ -92,7 +92,7 @@ impl Authentication {
     }
 }
 
-/// How a pairing writes and reads: its profile, and its departures from it.
+/// How a pairing writes and reads: its profile, and where it differs from the profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Conventions {
     /// The profile.
@@ -105,7 +105,7 @@ pub struct Conventions {
     pub lists: ListSyntax,
     /// Whether `ecreq` and `ecres` are written with padding.
     pub padding: bool,
-    /// The window, to both sides of now.
+    /// The window: how far a date may lie before or after now.
     pub max_age: TimeDelta,
     /// Whether the window holds for `resdate` too.
     pub check_resdate: bool,
@@ -114,7 +114,7 @@ pub struct Conventions {
 }
 
 impl Conventions {
-    /// The conventions of `profile` without a departure, with the window of the guidelines: 180 seconds.
+    /// The conventions of `profile` itself, with the window of the guidelines: 180 seconds.
     pub fn of(profile: &'static Profile) -> Self {
         Self {
             profile,

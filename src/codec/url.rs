@@ -15,8 +15,8 @@ pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.
 /// The names of both legs' parameters.
 pub const PARAMETERS: [&str; 7] = ["fi", "reqdate", "ecreq", "iv", "requestorType", "resdate", "ecres"];
 
-/// The most times that one value is percent-decoded, so that escapes of escapes have a limited cost. A value that still
-/// has a `%` then is neither a date nor Base64.
+/// How often one value is percent-decoded at most, so that escapes of escapes have a limited cost. A value that still
+/// has a `%` after that is neither a date nor Base64.
 const MOST_DECODINGS: usize = 8;
 
 /// The direction of a message.
@@ -82,12 +82,12 @@ impl<'a> Value<'a> {
         (!text.is_empty()).then(|| Self::plain(text))
     }
 
-    /// The bytes after percent-decoding, which goes on while a `%` is left, and whether that was more than once.
+    /// The bytes after percent-decoding, repeated while a `%` is left, and whether they were decoded more than once.
     pub(super) fn decoded(self) -> (Cow<'a, [u8]>, bool) {
         let mut bytes = Cow::Borrowed(self.text.as_bytes());
         let mut twice = false;
         for round in 0..MOST_DECODINGS {
-            // The escapes of Base64 are at its end, so most of a value is skipped at once.
+            // Base64 has its escapes at its end, so this skips most of a value in one step.
             let Some(first) = memchr::memchr(b'%', &bytes) else { break };
             twice |= round > 0 || !self.from_url;
             let mut decoded = Vec::with_capacity(bytes.len());
@@ -119,7 +119,7 @@ pub struct Parameters<'a> {
 pub enum UrlProblem {
     /// All missing required parameters, in the order of writing.
     Missing(Vec<&'static str>),
-    /// The same, and the URL has the parameters of the other leg.
+    /// All missing required parameters, if the URL has the parameters of the other leg.
     OtherLeg(Vec<&'static str>),
     /// All parameters that come more than once with different values.
     Repeated(Vec<&'static str>),
@@ -146,7 +146,7 @@ pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> St
     query
 }
 
-/// `url` with `query` appended before its fragment. Everything else of it is unchanged, byte for byte.
+/// `url` with `query` appended before its fragment. The rest of `url` is unchanged, byte for byte.
 pub fn append(url: &str, query: &str) -> String {
     let (base, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
     let joint = match base.split_once('?') {

@@ -1,4 +1,4 @@
-//! Decrypts with one derived key in the ways in which senders commonly encrypt wrongly.
+//! Decrypts with one derived key in several ways: one for each common wrong way to encrypt.
 
 use aes::{
     Aes128, Aes256,
@@ -24,13 +24,13 @@ use crate::codec::{
 
 use super::material::Material;
 
-/// Bytes of a GCM nonce as libraries choose it.
+/// The bytes of a GCM nonce, as most libraries choose it.
 const NONCE: usize = 12;
 
-/// The text of a message under one key, and what was wrong with the way in which it was encrypted.
+/// The text of a message under one key, and what was wrong with its encryption.
 pub(super) struct Decrypted {
     pub(super) text: Zeroizing<Vec<u8>>,
-    /// What was wrong, in words; empty if nothing was.
+    /// What was wrong, in words; empty if nothing was wrong.
     pub(super) wrong: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn open(material: &Material, key: &[u8; 32]) -> Option<Decrypted> {
     None
 }
 
-/// All bytes under the key and the IV that the scheme has, padding included.
+/// All bytes, decrypted with the key and the IV of the scheme. The padding is included.
 pub(super) fn raw(material: &Material, key: &[u8; 32]) -> Option<Zeroizing<Vec<u8>>> {
     cbc::<NoPadding>(key, 256, &material.iv.unwrap_or([0; BLOCK]), &material.ciphertext)
 }
@@ -79,7 +79,7 @@ fn ivs<'a>(material: &'a Material, key: &[u8; 32]) -> Vec<([u8; BLOCK], &'a [u8]
     let whole = &*material.ciphertext;
     let wrong = |what: &str| Some(format!("its IV is {what}"));
     let mut ivs = Vec::with_capacity(6);
-    // The scheme's own first.
+    // The IV of the scheme comes first.
     match material.iv {
         Some(iv) => ivs.extend([(iv, whole, None), ([0; BLOCK], whole, wrong("16 zero bytes, not the one in iv"))]),
         None => ivs.push(([0; BLOCK], whole, None)),

@@ -1,4 +1,4 @@
-//! The parts of a message that recipes need, of any length.
+//! The parts of a message that the search needs, of any length.
 
 use base64::{
     Engine, alphabet,

@@ -15,7 +15,7 @@ pub(super) fn read(bytes: &[u8], leg: Leg) -> Option<String> {
         .map(|what| format!("the secret and the date are right: {what}"))
 }
 
-/// A text whose padding is not PKCS#7's.
+/// What is wrong with the padding of a text, if it is not PKCS#7.
 fn padding(bytes: &[u8], leg: Leg) -> Option<String> {
     let zeros = bytes.iter().rev().take_while(|&&byte| byte == 0).count();
     let what = if zeros > 0 && zeros <= BLOCK && is_message(&bytes[..bytes.len() - zeros], leg) {
@@ -27,7 +27,7 @@ fn padding(bytes: &[u8], leg: Leg) -> Option<String> {
     {
         "the padding is there twice"
     } else if bytes.starts_with(b"txnid=") && unpadded(bytes).is_none() {
-        "the text begins as a message, but its end is cut off or its padding is wrong"
+        "the text begins like a message, but its end is cut off or its padding is wrong"
     } else {
         return None;
     };
@@ -41,19 +41,19 @@ fn unpadded(bytes: &[u8]) -> Option<&[u8]> {
     bytes[text..].iter().all(|&byte| usize::from(byte) == length).then(|| &bytes[..text])
 }
 
-/// A text of which only the first block is garbage.
+/// What is wrong with a text whose first block alone is garbage.
 fn first_block(bytes: &[u8]) -> Option<String> {
     let text = unpadded(bytes).unwrap_or(bytes);
     let (first, rest) = text.split_at_checked(BLOCK)?;
     let readable = |part: &[u8]| std::str::from_utf8(part).is_ok_and(|part| !part.contains(|c: char| c.is_control()));
     let members = std::str::from_utf8(rest).ok()?;
     (!readable(first) && readable(rest) && members.contains('=') && members.contains('&')).then(|| {
-        "the IV is not, since only the first 16 bytes are garbage; use the IV of the scheme, and send it if it is random"
+        "the IV is wrong, since only the first 16 bytes are garbage; use the IV of the scheme, and send it if it is random"
             .to_owned()
     })
 }
 
-/// A message in another form than members joined with `&`.
+/// What is wrong with a message that is not members joined with `&`.
 fn wrapped(bytes: &[u8], leg: Leg) -> Option<String> {
     let text = unpadded(bytes)?;
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(text)
@@ -71,8 +71,8 @@ fn wrapped(bytes: &[u8], leg: Leg) -> Option<String> {
     }
     let digits = std::str::from_utf8(text).ok()?;
     if from_hexadecimal(digits).is_some_and(|inner| is_message(&inner, leg)) {
-        return Some("the text is hexadecimal digits of the message; it must be the message itself".to_owned());
+        return Some("the text is the message in hexadecimal digits; it must be the message itself".to_owned());
     }
     let inner = STANDARD.decode(digits.trim()).ok()?;
-    is_message(&inner, leg).then(|| "the text is Base64 of the message; it must be the message itself".to_owned())
+    is_message(&inner, leg).then(|| "the text is the message in Base64; it must be the message itself".to_owned())
 }

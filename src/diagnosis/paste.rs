@@ -1,8 +1,8 @@
 //! Finds the URL or query string in a pasted text, and notes everything that it removes.
 
-/// Names of which every redirect has at least one.
+/// Every redirect has at least one of these names.
 const NAMES: [&str; 4] = ["reqdate=", "resdate=", "ecreq=", "ecres="];
-/// Characters that no one sees and that chat programs and documents add.
+/// Invisible characters that chat programs and documents add.
 const INVISIBLE: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
 
 /// A pasted text, reduced to the message.
@@ -35,7 +35,7 @@ impl Pasted {
     }
 }
 
-/// `text` without the escapes with which JSON writers hide characters from HTML.
+/// `text` without the escapes that JSON writers use to hide characters from HTML.
 fn json_unescaped(text: &str) -> String {
     let pairs =
         [("\\u0026", "&"), ("\\u003d", "="), ("\\u003D", "="), ("\\u002b", "+"), ("\\u002B", "+"), ("\\/", "/")];
@@ -79,7 +79,7 @@ mod tests {
     const URL: &str = "https://aa.example/w?fi=VA%3D%3D&reqdate=211120261040756&ecreq=ABCD%3D&iv=x";
 
     #[test]
-    fn the_url_is_found_in_what_people_paste() {
+    fn the_url_is_found_in_texts_that_people_paste() {
         let path = URL.strip_prefix("https://aa.example").expect("its host");
         for pasted in [
             URL.to_owned(),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_message_stays() {
+    fn text_that_belongs_to_the_message_stays() {
         for kept in [URL, "fi=a b&reqdate=1&ecreq=c d", "?fi=a&resdate=1&ecres=x+y", "https://x.example/", ""] {
             let pasted = Pasted::of(kept);
             assert_eq!((&*pasted.url, &*pasted.removed), (kept, [].as_slice()));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_is_said() {
+    fn the_removed_parts_are_reported() {
         assert_eq!(Pasted::of(&format!("\u{feff}{URL}\u{a0}")).removed, ["invisible characters", "no-break spaces"]);
     }
 }

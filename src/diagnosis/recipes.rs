@@ -41,7 +41,7 @@ enum Kdf {
 
 /// What the search found.
 pub(super) enum Found {
-    /// A recipe that opens the message.
+    /// A wrong way to seal that opens the message.
     Recipe {
         fiu: String,
         aa: String,
@@ -50,7 +50,7 @@ pub(super) enum Found {
         wrong: Vec<String>,
         text: Zeroizing<Vec<u8>>,
     },
-    /// The message does not open, but this is right.
+    /// The message does not open, but a part of it is right: this one, in words.
     Partly(String),
     /// Nothing.
     Nothing,
@@ -93,7 +93,7 @@ impl<'a> Search<'a> {
         (found.unwrap_or(Found::Nothing), report)
     }
 
-    /// Everything that may be wrong with a message of this pairing.
+    /// Tries everything that may be wrong with a message of this pairing.
     fn pairing(&mut self, pairing: &Pairing) -> Option<Found> {
         let scheme = pairing.conventions.profile.scheme;
         let own = Kdf::of(scheme);
@@ -117,7 +117,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// The dates from which senders wrongly derive a key.
+    /// Tries the dates from which senders wrongly derive a key.
     fn dates(&mut self, pairing: &Pairing, secret: &Secret, kdf: Kdf) -> Option<Found> {
         other_dates(&self.material.date).into_iter().find_map(|(date, what)| {
             let wrong =
@@ -126,7 +126,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The forms in which senders take a secret.
+    /// Tries the forms in which senders wrongly use a secret.
     fn secrets(&mut self, pairing: &Pairing, secret: &Secret, kdf: Kdf) -> Option<Found> {
         let date = self.material.date.clone();
         other_secrets(secret.expose()).into_iter().find_map(|(value, what)| {
@@ -134,7 +134,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// PBKDF2 with the defaults of libraries.
+    /// Tries PBKDF2 with the defaults of libraries.
     fn derivations(&mut self, pairing: &Pairing, secret: &Secret, scheme: Scheme) -> Option<Found> {
         let date = self.material.date.clone();
         let sha256 = [1_000, 10_000, 100_000].map(|rounds| Kdf::Pbkdf2 { rounds });
@@ -145,7 +145,7 @@ impl<'a> Search<'a> {
             .find_map(|kdf| self.attempt(pairing, secret, kdf, secret.expose(), &date, Some(kdf.described(scheme))))
     }
 
-    /// The secrets of a pairing that is not the sender's, and the date with which `fi` would name it.
+    /// Tries the secrets of a pairing that is not the sender's, and the date with which `fi` would name it.
     fn other_pairing(&mut self, pairing: &Pairing, sender: &str, sender_unknown: bool) -> Option<Found> {
         let kdf = Kdf::of(pairing.conventions.profile.scheme);
         let date = self.material.date.clone();
@@ -239,7 +239,7 @@ impl Kdf {
     }
 }
 
-/// Other ways to write the instant of a date, each with what was done to it.
+/// Other ways to write the instant of a date, each with the change in words.
 fn other_dates(date: &str) -> Vec<(String, &'static str)> {
     let mut others = Vec::new();
     let mut add = |text: Option<String>, what| {
@@ -262,7 +262,7 @@ fn other_dates(date: &str) -> Vec<(String, &'static str)> {
     others
 }
 
-/// Other forms of a secret, each with what was done to it.
+/// Other forms of a secret, each with the change in words.
 fn other_secrets(secret: &[u8]) -> Vec<(Zeroizing<Vec<u8>>, &'static str)> {
     let text = std::str::from_utf8(secret).ok();
     let digest = Sha256::digest(secret);
@@ -283,8 +283,8 @@ fn other_secrets(secret: &[u8]) -> Vec<(Zeroizing<Vec<u8>>, &'static str)> {
     .collect()
 }
 
-/// The date with which `sender` is masked in `fi`, if the mask is a date. An id shorter than the date shows only some
-/// of the digits. The others come from `date`.
+/// The date that masks `sender` in `fi`, if the mask is a date. If the id is shorter than the date, it shows only some
+/// of the digits; the others come from `date`.
 fn date_of_fi(fi: &[u8], sender: &str, date: &str) -> Option<String> {
     if fi.len() != sender.len() || date.is_empty() {
         return None;

@@ -1,4 +1,5 @@
-//! Everything that was found about one message, with stable names in JSON. What was not reached is absent.
+//! Everything that was found about one message, with stable names in JSON. The results of steps that were not reached
+//! are absent.
 
 use serde::Serialize;
 
@@ -56,13 +57,13 @@ pub struct Report {
     /// What the sender did wrong, in a sentence to forward, if a common mistake explains the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// The wrong recipe that opens the message, part by part.
+    /// The wrong way to seal that opens the message, part by part.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recipe: Vec<String>,
-    /// How many keys were tried in search of the cause, and how long that took.
+    /// How many keys the search for the cause tried, and how long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchReport>,
-    /// How far the message came with the pairing that the answer is from.
+    /// How far the message came with the pairing that gave the answer.
     #[serde(skip)]
     pub(super) furthest: Option<u8>,
 }
@@ -145,7 +146,7 @@ pub struct Member {
     pub value: String,
 }
 
-/// What the search for the cause took.
+/// The cost of the search for the cause.
 #[derive(Clone, Copy, Serialize)]
 pub struct SearchReport {
     /// Keys that were derived and tried.

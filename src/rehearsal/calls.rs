@@ -1,6 +1,6 @@
-//! Calls of the service, noted in the journeys: those of the pages, in the process, and those over gRPC.
+//! Calls of the service, from the pages and over gRPC. Each is recorded in its journey.
 //!
-//! A page goes the same way as every caller: the same method, the same field checks, the same errors.
+//! A page is served like every other caller: the same method, the same field checks, the same errors.
 
 use std::{
     sync::Arc,
@@ -35,12 +35,12 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// The service with no journeys yet.
+    /// The service, with an empty record of journeys.
     pub fn new(service: Redirects, telemetry: Arc<Telemetry>) -> Self {
         Self { service: Arc::new(service), telemetry, journeys: Arc::default() }
     }
 
-    /// A call's answer, under a record of its own.
+    /// A call's answer. The call has its own telemetry record.
     async fn answer<Q: Message + Clone, A>(
         &self,
         method: &str,
@@ -76,7 +76,7 @@ macro_rules! methods {
                 (self.journeys.note(who, event), answer)
             }
 
-            /// The answer to a call that is no step of a journey.
+            /// The answer to a call that is not a step of a journey.
             pub(super) async fn $quietly(&self, request: &$request) -> Result<$response, Status> {
                 let call = async |request| RedirectService::$method(&*self.service, request).await;
                 self.answer(stringify!($name), request, call).await

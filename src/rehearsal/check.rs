@@ -1,4 +1,4 @@
-//! Every journey of a keyring once, through the pages themselves, without a socket.
+//! Runs every journey of a keyring once, through the pages themselves, without a socket.
 
 use std::{fmt, sync::Arc};
 
@@ -25,7 +25,7 @@ use super::{
     view,
 };
 
-/// What became of the journeys of one pairing.
+/// How the journeys of one pairing ended.
 pub struct Checked {
     /// The FIU's id.
     pub fiu: String,
@@ -33,11 +33,11 @@ pub struct Checked {
     pub aa: String,
     /// The profile of the pairing.
     pub profile: &'static str,
-    /// How many ended as they should.
+    /// How many ended as expected.
     pub good: usize,
-    /// What cannot be shown with this pairing today, and why.
+    /// The journeys that this pairing cannot show today, and why.
     pub skipped: Vec<String>,
-    /// What ended otherwise.
+    /// The journeys that did not end as expected, and how they ended.
     pub failed: Vec<String>,
 }
 
@@ -156,7 +156,7 @@ impl Walk<'_> {
         }
         let (leg, outcome) = match plan {
             Plan::Decides(_) => (Leg::Callback, Outcome::Opened),
-            // Here a whole URL is pasted, with its fragment.
+            // A whole URL with its fragment is pasted here, since a browser does not send the fragment.
             Plan::Faulty(Leg::Request, Fault::Deviates(Deviation::InFragment)) => {
                 (Leg::Request, Outcome::Repaired(Deviation::InFragment))
             }
@@ -165,7 +165,7 @@ impl Walk<'_> {
         self.judge(journey, leg, outcome, plan)
     }
 
-    /// Sends a request from the FIU desk; the number of its journey.
+    /// Sends a request from the FIU desk. Returns the number of its journey.
     async fn send(&self, user: &str, fault: Option<Fault>) -> Result<u64, End> {
         let Pairing { fiu, aa, handles, .. } = self.pairing;
         let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -183,7 +183,7 @@ impl Walk<'_> {
         number.ok_or_else(|| not_done(&sent))
     }
 
-    /// Goes to the AA desk; where the desk sends the browser, if it answers.
+    /// Goes to the AA desk. Returns where the desk sends the browser, if it answers.
     async fn to_aa(&self, journey: u64) -> Result<Option<String>, End> {
         let path = format!("/aa/{}/webview", view::segment(&self.pairing.aa));
         let journey = self.journey(journey).unwrap_or_default();
@@ -204,10 +204,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Comes back to the FIU desk, whatever the host is.
+    /// Comes back to the FIU desk, for any host in the URL.
     async fn to_fiu(&self, back: &str) {
         match back.strip_prefix(&*self.rehearsal.site.pages) {
-            // A browser keeps the fragment.
+            // A browser does not send the fragment.
             Some(path) => drop(self.get(path.split('#').next().unwrap_or_default()).await),
             None => {
                 let sent = back.split('#').next().unwrap_or_default();

@@ -1,15 +1,15 @@
-//! What an AA's user decides: by a button of the AA desk, or by a user id that decides by itself.
+//! What an AA's user decides: with a button of the AA desk, or with a user id that decides by itself.
 
 use crate::codec::url::Leg;
 
 use super::fault::Fault;
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// All consent handles are accepted.
     Accept,
-    /// These consent handles are accepted, by their places.
+    /// The consent handles at these places are accepted.
     AcceptSome(Vec<usize>),
     /// It fails with this code, 1 or more.
     Fail(u32),
@@ -38,7 +38,7 @@ impl Decision {
     }
 }
 
-/// Every user name that decides by itself, with what happens.
+/// Every user name that decides by itself, and its effect.
 pub(super) fn names() -> impl Iterator<Item = (String, String)> {
     let plain = [
         ("accept", "The user accepts all consent handles."),

@@ -27,7 +27,7 @@ use super::{
     journeys::Who,
 };
 
-/// Why a desk does not do what it was asked.
+/// Why a desk cannot do what it was asked to do.
 #[derive(Debug, Error)]
 pub(super) enum Failed {
     /// The service refuses the call.
@@ -59,7 +59,7 @@ impl From<Status> for Failed {
 pub(super) struct Desks {
     pub(super) calls: Calls,
     pub(super) keyring: Arc<Served>,
-    /// Held while a request is answered: the second click waits for the answer to the first.
+    /// Locked while a request is answered: a second click waits for the answer to the first.
     answering: Mutex<()>,
 }
 
@@ -69,8 +69,8 @@ impl Desks {
         Self { calls, keyring, answering: Mutex::default() }
     }
 
-    /// Seals a request, and sends it with `fault` if there is one. `desk` gives the URL of an AA's desk. The number of
-    /// the journey that is sent.
+    /// Seals a request, and sends it with `fault` if there is one. `desk` gives the URL of an AA's desk. Returns the
+    /// number of the journey that is sent.
     pub(super) async fn send(
         &self,
         mut request: EncodeRedirectRequest,
@@ -103,7 +103,7 @@ impl Desks {
         Ok(number)
     }
 
-    /// The URL that sends the user back from the AA desk. A form that comes twice has one answer.
+    /// The URL that sends the user back from the AA desk. A form that comes twice gets the same answer.
     pub(super) async fn answer(&self, number: u64, form: &str, decision: &Decision) -> Result<String, Failed> {
         let _one = self.answering.lock().await;
         if let Some(url) = self.calls.journeys.answered(number, form) {
@@ -146,7 +146,7 @@ impl Desks {
         Ok(url)
     }
 
-    /// A request like this one, of another journey.
+    /// A request like this one, but of another journey.
     async fn other_request(&self, request: &EncodeRedirectRequest) -> Result<String, Failed> {
         let mut other = request.clone();
         if let Some(redirect) = &mut other.redirect {
@@ -155,7 +155,7 @@ impl Desks {
         Ok(self.calls.encode_redirect_quietly(&other).await?.query)
     }
 
-    /// A callback like this one, of another journey.
+    /// A callback like this one, but of another journey.
     async fn other_callback(&self, request: &EncodeCallbackRequest) -> Result<String, Failed> {
         let mut other = request.clone();
         if let Some(callback) = &mut other.callback {

@@ -1,4 +1,4 @@
-//! Faults on purpose: what a sender can do wrong, by name, and what the receiver sees of it.
+//! Faults on purpose: what a sender can do wrong, by name, and what the receiver then sees.
 //!
 //! [`Draft`] writes such messages, which the service would never write.
 
@@ -30,7 +30,7 @@ pub(super) enum Fault {
     Stale,
     /// Its date is ahead of the window.
     Ahead,
-    /// It seals with the scheme that the pairing does not have.
+    /// It seals with a scheme that is not the pairing's.
     OtherScheme,
     /// A character of the ciphertext has changed on the way.
     Changed,
@@ -49,7 +49,7 @@ pub(super) enum Fault {
 /// What the receiver's service answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It opens, as if nothing was wrong.
+    /// It opens, as if nothing were wrong.
     Opened,
     /// It opens, and this deviation is reported.
     Repaired(Deviation),
@@ -59,7 +59,7 @@ pub(super) enum Outcome {
     Refused(&'static str),
 }
 
-/// The faults that are no deviation, in the order of the pages.
+/// The faults that are not deviations, in the order of the pages.
 const FAULTS: [Fault; 15] = [
     Fault::WrongSecret,
     Fault::Stale,
@@ -79,7 +79,7 @@ const FAULTS: [Fault; 15] = [
 ];
 
 impl Fault {
-    /// Every fault of a message of `leg`: those that break it, then the deviations.
+    /// Every fault of a message of `leg`: first the faults that break it, then the deviations.
     pub(super) fn of(leg: Leg) -> impl Iterator<Item = Self> {
         FAULTS.into_iter().chain(Deviation::ALL.map(Self::Deviates)).filter(move |fault| fault.is_of(leg))
     }
@@ -159,7 +159,7 @@ impl Fault {
         text.to_owned()
     }
 
-    /// What a receiver sees who compares callbacks with its own record (`expected`).
+    /// What a receiver sees if it compares callbacks with its own record (`expected`).
     pub(super) fn outcome(self, leg: Leg, pairing: &Pairing) -> Outcome {
         let dated = leg == Leg::Request || pairing.conventions.check_resdate;
         let tagged = pairing.conventions.authentication != Authentication::Off;
@@ -179,42 +179,42 @@ impl Fault {
             Self::WrongSecret | Self::Changed | Self::Spliced | Self::Missing(_) => Outcome::Refused("UNDECIPHERABLE"),
             Self::Replay | Self::Reload if pairing.reopen == Reopen::Refuse => Outcome::Refused("ALREADY_OPENED"),
             Self::Replay | Self::Reload => Outcome::Reopened,
-            // A browser keeps what stands behind `#`.
+            // A browser does not send what stands behind `#`.
             Self::Deviates(Deviation::InFragment) => Outcome::Refused("URL_MALFORMED"),
             Self::Deviates(deviation) => Outcome::Repaired(deviation),
         }
     }
 }
 
-/// What a sender does that deviates, as a sentence.
+/// What the sender does differently, as a sentence.
 fn deviation_text(deviation: Deviation) -> &'static str {
     match deviation {
         Deviation::Base64Alphabet => {
             "The ciphertext is in the standard Base64 alphabet (+ /), not in the URL-safe one (- _)."
         }
         Deviation::Base64Unpadded => "The = at the end of Base64 is stripped.",
-        Deviation::PlusAsSpace => "The + of Base64 stands raw in the URL, where form decoders read a blank.",
+        Deviation::PlusAsSpace => "The + of Base64 is not escaped in the URL, so form decoders read it as a blank.",
         Deviation::DoubleEncoded => "A parameter is percent-encoded twice.",
         Deviation::Whitespace => "A line end stands behind the ciphertext.",
         Deviation::DateDigits => "The date has other digits than the pairing writes.",
-        Deviation::SecondQuestionMark => "The sender appends ? to a URL that has a query already.",
+        Deviation::SecondQuestionMark => "The sender appends ? to a URL that already has a query.",
         Deviation::ListSyntax => "The list srcref is written in another syntax than the pairing's.",
-        Deviation::RedirectUnescaped => "The member redirect has a query of its own, and it is not escaped.",
+        Deviation::RedirectUnescaped => "The member redirect has its own query, and it is not escaped.",
         Deviation::TxnidNotUuid => "The txnid is T1234, which is not a UUID.",
         Deviation::ExtraMember => "The message has a member that the guideline does not have.",
-        Deviation::BlankOptional => "An optional member is there without a value.",
+        Deviation::BlankOptional => "An optional member has no value.",
         Deviation::StatusMismatch => {
             "The status is S, and the errorcode is not 0: the receiver must treat this as a failure."
         }
-        Deviation::StrayCharacters => "Two & stand where one belongs.",
+        Deviation::StrayCharacters => "There are two & in place of one.",
         Deviation::NameCase => "The member srcref is named srcRef.",
-        Deviation::InvalidEscape => "A member has a % that begins no escape.",
+        Deviation::InvalidEscape => "A member has a % that does not begin an escape.",
         Deviation::Repeated => "The member txnid comes twice.",
         Deviation::HtmlEscaped => "The URL was escaped for HTML: &amp; stands between the parameters.",
         Deviation::InFragment => {
-            "The parameters stand behind #, as the routers of single-page apps like it. A browser does not send them."
+            "The parameters stand behind #, where the routers of some single-page apps expect them. A browser does not send them."
         }
-        Deviation::RequestorType => "requestorType is LSP, not masked with the date.",
+        Deviation::RequestorType => "requestorType is LSP, and it is not masked with the date.",
         Deviation::DateZeroLost => "The date was stored as a number and has lost its leading zero.",
         Deviation::RawNonAscii => "A member has letters above ASCII that are not percent-encoded.",
     }

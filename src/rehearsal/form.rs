@@ -13,7 +13,7 @@ use super::desks::new_uuid;
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Those of a body as browsers send it.
+    /// The fields of a body as browsers send it.
     pub(super) fn of(body: &Bytes) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
     }
@@ -34,22 +34,22 @@ impl Fields {
     }
 }
 
-/// What the form of the FIU desk has, as a browser shows it.
+/// The values of the form of the FIU desk, as a browser shows them.
 pub(super) struct Filled {
     pub(super) aa: String,
     pub(super) txnid: String,
     pub(super) sessionid: String,
     pub(super) userid: String,
     pub(super) redirect: String,
-    /// An item a line.
+    /// One item on each line.
     pub(super) srcref: String,
-    /// An item a line.
+    /// One item on each line.
     pub(super) fipid: String,
     pub(super) email: String,
     pub(super) pan: String,
     pub(super) dob: String,
     pub(super) language: String,
-    /// `name=value` a line.
+    /// One `name=value` on each line.
     pub(super) extra: String,
     /// `FIU`, `LSP` or empty.
     pub(super) requestor: String,
@@ -77,7 +77,8 @@ impl Filled {
         }
     }
 
-    /// The form as it was sent. What it leaves out stays as it is: a script sends only what it cares for.
+    /// The form as it was sent. A field that was not sent keeps its value: a script sends only the fields that it
+    /// needs.
     pub(super) fn sent(mut self, fields: &Fields) -> Self {
         for (name, field) in [
             ("aa", &mut self.aa),

@@ -1,7 +1,8 @@
-//! What every request must have, and every answer brings: no other site reads these pages or acts through them.
+//! Checks every request and adds headers to every answer, so that no other site can read these pages or act through
+//! them.
 //!
-//! A page of another site can make a browser send requests here. It cannot choose the `Origin` of a form, and a name of its
-//! own that it lets resolve to this machine (DNS rebinding) shows in `Host`.
+//! A page of another site can make a browser send requests here. It cannot choose the `Origin` of a form. If it makes
+//! its own host name resolve to this machine (DNS rebinding), that name shows in `Host`.
 
 use axum::{
     extract::Request,
@@ -13,7 +14,7 @@ use axum::{
 /// The policy of pages whose forms lead back here.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                                  form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// The policy of pages whose forms end in a redirect to a backend: browsers hold `form-action` against that too.
+/// The policy of pages whose forms end in a redirect to a backend: browsers apply `form-action` to that redirect too.
 pub(super) const LEAVING: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                                   form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'";
 
@@ -26,7 +27,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Refuses what comes from elsewhere, and adds the headers of every answer.
+/// Refuses requests that come from other sites, and adds the headers of every answer.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut answer = match refused(request.method(), request.headers()) {
         Some(why) => (StatusCode::FORBIDDEN, why).into_response(),
@@ -40,24 +41,24 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     answer
 }
 
-/// Why a request is not answered.
+/// Why a request is refused; `None` if it is allowed.
 fn refused(method: &Method, headers: &HeaderMap) -> Option<&'static str> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(host) = text(header::HOST).filter(|host| is_loopback(host)) else {
-        return Some("these pages answer only under the name of this machine: use 127.0.0.1 or localhost\n");
+        return Some("these pages answer only to a local name of this machine: use 127.0.0.1 or localhost\n");
     };
     if matches!(*method, Method::GET | Method::HEAD) {
         return None;
     }
     let own = match headers.get(header::ORIGIN) {
         Some(origin) => origin.to_str().is_ok_and(|origin| origin.strip_prefix("http://") == Some(host)),
-        // No browser leaves it out of a form; a program may.
+        // A browser always sends it with a form. A program may leave it out.
         None => text(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin"),
     };
     (!own).then_some("this form was sent by a page of another site\n")
 }
 
-/// Whether a `Host` names this machine, whatever the port: `127.0.0.1`, `[::1]` or `localhost`.
+/// Whether a `Host` names this machine, with any port: `127.0.0.1`, `[::1]` or `localhost`.
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<axum::http::uri::Authority>() else { return false };
     let name = authority.host();

@@ -1,6 +1,7 @@
-//! The last hundred journeys: what was sealed, sent and opened, by whom, and what the service answered.
+//! The last hundred journeys: what was sealed, sent and opened, who did it, and what the service answered.
 //!
-//! Kept in this process's memory only. Everything here comes from a browser or a caller, so all of it is bounded.
+//! They are kept only in the memory of this process. Everything here comes from a browser or a caller, so everything
+//! has a limit.
 
 use std::{
     collections::VecDeque,
@@ -22,11 +23,11 @@ use crate::{
 
 use super::fault::Fault;
 
-/// Journeys at most.
+/// The most journeys.
 const MOST: usize = 100;
-/// Steps of one journey at most: a page that is reloaded for ever adds one each time.
+/// The most steps of one journey: each reload of a page adds one.
 const MOST_STEPS: usize = 40;
-/// Bytes of all journeys at most.
+/// The most bytes of all journeys together.
 const MOST_BYTES: usize = 32 << 20;
 
 /// Who did a step.
@@ -34,7 +35,7 @@ const MOST_BYTES: usize = 32 << 20;
 pub(super) enum Who {
     FiuDesk,
     AaDesk,
-    /// Somebody who called over gRPC.
+    /// A caller over gRPC.
     Caller,
 }
 
@@ -75,12 +76,12 @@ pub(super) struct Journey {
     /// Empty for a message that did not open.
     pub(super) txnid: String,
     pub(super) steps: Vec<Arc<Step>>,
-    /// What stands in the place of a browser's session with the FIU desk; see [`visit`].
+    /// Stands for a browser's session with the FIU desk; see [`visit`].
     visit: String,
     expected: Option<ExpectedCallback>,
     /// The queries that were sent last, to recognize what arrives.
     sent: Vec<String>,
-    /// What an AA desk answered, by the form that asked for it.
+    /// The answers of an AA desk, each with the form that asked for it.
     answers: Vec<(String, String)>,
     bytes: usize,
 }
@@ -97,7 +98,7 @@ struct Kept {
 }
 
 impl Journeys {
-    /// Adds a step to the journey that it belongs to, and gives the journey's number.
+    /// Adds a step to the journey that it belongs to. Returns the journey's number.
     pub(super) fn note(&self, who: Who, event: Event) -> u64 {
         let mut kept = self.kept();
         let about = About::of(&event);
@@ -129,7 +130,7 @@ impl Journeys {
         self.kept().find(number).cloned()
     }
 
-    /// What the FIU desk has on record for a visit.
+    /// The record of the FIU desk for a visit.
     pub(super) fn expected(&self, fiu: &str, visit: &str) -> Option<ExpectedCallback> {
         let kept = self.kept();
         let mut newest = kept.journeys.iter().rev();
@@ -221,13 +222,13 @@ impl Journey {
     }
 }
 
-/// What a step says of the journey that it belongs to.
+/// What a step says about the journey that it belongs to.
 #[derive(Default)]
 struct About<'a> {
     fiu: &'a str,
     aa: &'a str,
     txnid: &'a str,
-    /// The URL that was received: what was sent stands in it, even if it does not open.
+    /// The URL that was received. It contains the query that was sent, even if it does not open.
     received: &'a str,
     sent: &'a str,
     visit: String,
@@ -326,8 +327,8 @@ impl<'a> About<'a> {
     }
 }
 
-/// The parameter `visit` of a URL: in the place of the cookie by which a backend knows whose browser comes back. Empty
-/// if there is none.
+/// The parameter `visit` of a URL. It stands for the cookie with which a backend recognises the browser that comes
+/// back. Empty if the URL has no such parameter.
 pub(super) fn visit(url: &str) -> String {
     let query = url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
     let found = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "visit");

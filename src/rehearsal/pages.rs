@@ -24,7 +24,7 @@ mod journey;
 mod journeys;
 mod sent;
 
-/// Bytes of a form at most: a request of 64 KiB, with an escape for each byte, and room for names.
+/// The most bytes of a form: a request of 64 KiB, with an escape for each byte, and room for names.
 const MAX_FORM: usize = 256 * 1024;
 
 type App = State<Arc<Rehearsal>>;
@@ -60,7 +60,7 @@ async fn nothing(State(app): App) -> Response {
     problem(&app, StatusCode::NOT_FOUND, "No such page", "Nothing is at this address.")
 }
 
-/// A page that says only what is wrong.
+/// A page that only says what is wrong.
 fn problem(app: &Rehearsal, status: StatusCode, title: &str, text: &str) -> Response {
     let body = html! {
         h1 { (title) }
@@ -70,7 +70,7 @@ fn problem(app: &Rehearsal, status: StatusCode, title: &str, text: &str) -> Resp
     view::page(&app.site, status, title, &body)
 }
 
-/// A party that the keyring does not have.
+/// The page for a party that the keyring does not have.
 fn unknown(app: &Rehearsal, kind: &str) -> Response {
     let text = format!("The keyring has no {kind} with this id.");
     problem(app, StatusCode::NOT_FOUND, &format!("No such {kind}"), &text)

@@ -1,6 +1,6 @@
-//! A call as code that somebody can copy: grpcurl, and the client packages of four languages.
+//! A call as code to copy: for grpcurl, and for the client packages of four languages.
 //!
-//! A JSON string (RFC 8259) is a string of Go, Java, JavaScript and Python too: they share its escapes.
+//! A JSON string (RFC 8259) is also a string of Go, Java, JavaScript and Python: they have the same escapes.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ enum Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// The call of a step; `None` for a step that is no call, or a call with parameters in the place of a URL.
+    /// The call of a step; `None` for a step that is not a call, or for a call with parameters in place of a URL.
     fn of(event: &'a Event) -> Option<Self> {
         match event {
             Event::EncodeRedirect(Called { request, .. }) => Some(Self::EncodeRedirect(request)),
@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// How the package of a language is called. All texts are string literals already.
+/// How to call the package of a language. All texts are already string literals.
 trait Language {
     const STYLE: Style;
 
@@ -88,7 +88,7 @@ trait Language {
     fn encode_redirect(call: &EncodeRedirect) -> String;
     fn decode_redirect(aa: &str, url: &str) -> String;
     fn encode_callback(call: &EncodeCallback) -> String;
-    /// `expected` is `None` for a call that compares with no record.
+    /// `expected` is `None` for a call that does not compare with a record.
     fn decode_callback(fiu: &str, url: &str, expected: Option<&Expected>) -> String;
 }
 
@@ -156,16 +156,17 @@ pub(super) fn of(event: &Event, address: &str) -> Vec<(&'static str, String)> {
     codes.map(|(language, code)| (language, shown(&code))).into()
 }
 
-/// `code` with characters that nobody can see as escapes, which JSON and all four languages read in a string alike. Nothing
-/// but strings has such characters, except for line ends and tabs.
+/// `code` with an escape for each invisible character. JSON and all four languages read such an escape in a string in
+/// the same way. Outside of strings, `code` has no invisible characters except line ends and tabs.
 fn shown(code: &str) -> String {
-    // All of them are of the basic plane.
+    // All of them are in the basic plane of Unicode, so four digits are enough.
     escaped(code, &['\n', '\t'], |character| format!("\\u{:04x}", u32::from(character)))
 }
 
 /// How a language writes the members of a request.
 struct Style {
-    /// What it calls txnid, sessionid, userid, redirect, email, pan, dob, isoLanguageCode, srcref, fipid and the extra members.
+    /// Its names for txnid, sessionid, userid, redirect, email, pan, dob, isoLanguageCode, srcref, fipid and the extra
+    /// members.
     names: [&'static str; 11],
     /// A line with a name and its value.
     line: fn(&str, &str) -> String,

@@ -19,9 +19,9 @@ pub(super) use parts::parts;
 pub(super) use refusal::{reason, refusal, violations};
 pub(super) use report::{envelope, report};
 
-/// What needs an escape in a segment of a path here. `@` needs none (RFC 3986, `pchar`).
+/// The characters that are escaped in a segment of a path here. `@` needs no escape (RFC 3986, `pchar`).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
-/// Characters that turn the direction of text or hide in it.
+/// Characters that change the direction of text or are invisible in it.
 const INVISIBLE: [char; 14] = [
     '\u{200b}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
     '\u{2067}', '\u{2068}', '\u{2069}', '\u{2028}', '\u{feff}',
@@ -32,17 +32,17 @@ pub(super) fn segment(id: &str) -> String {
     utf8_percent_encode(id, SEGMENT).to_string()
 }
 
-/// Whether nobody can see `character`, or what it does to the text around it.
+/// Whether a reader cannot see `character`, or cannot see its effect on the text around it.
 fn is_invisible(character: char) -> bool {
     character.is_control() || INVISIBLE.contains(&character)
 }
 
-/// `text` with characters that nobody can see written as escapes, so that two texts that look the same are the same.
+/// `text` with invisible characters written as escapes, so that two texts that look the same are the same.
 pub(super) fn visible(text: &str) -> String {
     escaped(text, &[], |character| character.escape_unicode().to_string())
 }
 
-/// `text` with an escape for each character that nobody can see, except for those of `kept`.
+/// `text` with an escape for each invisible character that is not in `kept`.
 pub(super) fn escaped(text: &str, kept: &[char], escape: impl Fn(char) -> String) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -60,7 +60,7 @@ fn age(seconds: i64) -> String {
     if seconds < 0 { format!("{} s ahead of this machine's clock", -seconds) } else { format!("{seconds} s old") }
 }
 
-/// A value that came from outside: isolated, so that its direction turns nothing around it.
+/// A value that came from outside. It is isolated, so that its direction does not change the text around it.
 pub(super) fn value(text: &str) -> Markup {
     html! { @if text.is_empty() { span.empty { "empty" } } @else { bdi.value { (visible(text)) } } }
 }
@@ -118,7 +118,7 @@ pub(super) fn leaving(mut response: Response) -> Response {
     response
 }
 
-/// `response` of a page that says what a desk does not do, with the reason for `--check`.
+/// `response` of a page that says why a desk cannot do something, with the reason for `--check`.
 pub(super) fn failing(mut response: Response, failed: &Failed) -> Response {
     if let Some(why) = failed.impossible() {
         response.extensions_mut().insert(why);
@@ -134,7 +134,7 @@ pub(super) fn see_other(url: &str) -> Response {
     }
 }
 
-/// Whether a browser follows a redirect to `url`: it hands other schemes to an app, if the user says so.
+/// Whether a browser follows a redirect to `url`: it hands other schemes to an app, if the user agrees.
 pub(super) fn is_web(url: &str) -> bool {
     url.split_once(':').is_some_and(|(scheme, _)| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)))
 }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_sees_is_shown_and_letters_stay() {
+    fn invisible_characters_are_shown_and_letters_stay() {
         assert_eq!(visible("a\u{202e}b\n\u{7f}"), "a\\u{202e}b\\u{a}\\u{7f}");
         for text in ["सहमति", "क्\u{200d}ष", "👩\u{200d}🌾", "<b>&amp;"] {
             assert_eq!(visible(text), text);

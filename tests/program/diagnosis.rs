@@ -173,7 +173,7 @@ async fn a_wrong_iv_or_mode_is_named() {
     assert_cause(&with_iv(right.key[..16].try_into().unwrap()).query(), "iv", "first half of the key").await;
     let front = [&[7; 16], &*with_iv([7; 16]).sealed()].concat();
     assert_cause(&right.query_of(&front), "iv", "in front of the ciphertext").await;
-    assert_cause(&with_iv([9; 16]).query(), "iv", "the IV is not").await;
+    assert_cause(&with_iv([9; 16]).query(), "iv", "the IV is wrong").await;
     let gcm = aes_gcm::Aes256Gcm::new_from_slice(&right.key).unwrap();
     let nonce: Nonce<aes_gcm::Aes256Gcm> = [0; 12].into();
     let sealed = gcm.encrypt(&nonce, PLAIN.as_bytes()).unwrap();
@@ -212,7 +212,7 @@ async fn a_wrong_padding_or_form_of_the_text_is_named() {
     assert_cause(&of_text("iv", wide), "iv", "UTF-16").await;
     let digits: String = PLAIN.bytes().map(|byte| format!("{byte:02x}")).collect();
     assert_cause(&of_text("iv", digits), "iv", "hexadecimal digits").await;
-    assert_cause(&of_text("iv", STANDARD.encode(PLAIN)), "iv", "Base64 of the message").await;
+    assert_cause(&of_text("iv", STANDARD.encode(PLAIN)), "iv", "the message in Base64").await;
 }
 
 #[tokio::test]

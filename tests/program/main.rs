@@ -208,7 +208,7 @@ fn inspect_names_the_step_that_failed_and_why() {
         (query.clone(), "DATE_EXPIRED", "s old, and the pairing allows 180 s"),
         ("https://iv.example/".to_owned(), "URL_MALFORMED", "fi, reqdate, ecreq are missing from the query"),
         (format!("{query}&iv=x"), "URL_MALFORMED", "iv comes more than once, with different values"),
-        (query.replace(MILLIS, "310220261040756"), "DATE_MALFORMED", "names no day of the calendar"),
+        (query.replace(MILLIS, "310220261040756"), "DATE_MALFORMED", "has a day that the calendar does not have"),
         (query.replace("ecreq=", "ecreq=x"), "PARAMETER_MALFORMED", "its end may have been cut off"),
         (query.replace("fi=V", "fi=U"), "PAIRING_UNKNOWN", "the server has no pairing of the FIU"),
         (

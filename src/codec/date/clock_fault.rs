@@ -1,4 +1,4 @@
-//! The common mistakes of a sender's clock or date format, recognised in the digits of a refused date (wire format,
+//! Recognises the common mistakes of a sender's clock or date format in the digits of a refused date (wire format,
 //! section 2).
 
 use std::fmt;
@@ -125,7 +125,7 @@ impl Digits<'_> {
         number(&self.text[4..8])
     }
 
-    /// Whether the calendar has this minute and the window an instant of it.
+    /// Whether the calendar has this minute, and some instant of it lies in the window.
     fn fits(&self, month: u32, day: u32, hour: u32, minutes: u32) -> bool {
         minute(self.year(), month, day, hour, minutes).is_some_and(|begin| self.window.meets(begin, 1))
     }
@@ -146,7 +146,7 @@ impl Digits<'_> {
     fn has_minutes_as_month(&self) -> bool {
         let (day, hour, third, last) = (self.two(0), self.two(8), self.two(2), self.two(10));
         let twice = third == last;
-        // The minutes twice, the month twice, or both swapped.
+        // Three mistakes: the minutes stand at both places, the month stands at both, or the two are swapped.
         let hour_of = |month| minute(self.year(), month, day, hour, 0);
         let month_twice = || hour_of(third).is_some_and(|begin| self.window.meets(begin, 60));
         twice && ((1..=12).any(|month| self.fits(month, day, hour, last)) || month_twice())
@@ -157,7 +157,7 @@ impl Digits<'_> {
         self.fits(self.two(0), self.two(2), self.two(8), self.two(10))
     }
 
-    /// Two digits fewer: the minute ends at the tenth digit.
+    /// Such a date has two digits fewer: its minute ends at the tenth digit.
     fn has_two_digit_year(&self) -> bool {
         (12..=15).contains(&self.text.len())
             && minute(2000 + self.two(4), self.two(2), self.two(0), self.two(6), self.two(8))
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_told_from_the_digits() {
+    fn each_mistake_is_recognised_from_the_digits() {
         let evening = "2026-11-27T22:05:30Z";
         for (text, now, expected) in [
             ("281120260335345", evening, ClockFault::LocalTime(330)),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_user_another_day_and_a_text_that_is_no_number_are_no_clock_fault() {
+    fn a_late_user_another_day_and_a_text_without_digits_are_not_clock_faults() {
         let evening = "2026-11-27T22:05:30Z";
         for text in ["271120262105345", "261120262205345", "281120261235345", "27-11-2026 22:05", "27112622053", ""] {
             assert_eq!(fault(text, evening), None, "{text}");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_reaches_as_far_as_it_does_for_dates() {
+    fn a_clock_fault_uses_the_window_of_the_date() {
         for (now, expected) in [
             ("2026-11-27T22:01:59.999Z", None),
             ("2026-11-27T22:02:00Z", Some(ClockFault::LocalTime(330))),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_a_sentence_that_can_be_sent_on() {
+    fn the_text_of_a_fault_completes_a_sentence() {
         assert_eq!(ClockFault::LocalTime(330).to_string(), "is 5 h 30 min ahead: local time in place of UTC");
         assert_eq!(ClockFault::LocalTime(120).to_string(), "is 2 h ahead: local time in place of UTC");
         assert_eq!(ClockFault::LocalTime(30).to_string(), "is 30 min ahead: local time in place of UTC");

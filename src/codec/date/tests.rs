@@ -35,7 +35,7 @@ fn a_shared_date_changes_with_each_span_and_not_within_one() {
 }
 
 #[test]
-fn a_shared_date_begins_with_its_span_and_no_span_is_finer_than_a_date() {
+fn a_shared_date_begins_with_its_span_and_a_span_is_never_finer_than_a_date() {
     let now = instant("2026-11-21T10:40:23.756789Z");
     for (style, reuse, expected) in [
         (DateStyle::Full, 1, "2026-11-21T10:40:23.756Z"),
@@ -52,7 +52,7 @@ fn a_shared_date_begins_with_its_span_and_no_span_is_finer_than_a_date() {
 }
 
 #[test]
-fn a_text_that_is_no_date_is_refused() {
+fn a_text_that_is_not_a_date_is_refused() {
     for text in [
         "",
         "010100000000000",
@@ -81,7 +81,7 @@ fn outer_blanks_of_a_date_are_not_part_of_salt_and_mask() {
 }
 
 #[test]
-fn a_zero_that_the_sender_lost_is_put_back_and_belongs_to_salt_and_mask() {
+fn a_leading_zero_that_the_sender_lost_is_restored_in_salt_and_mask() {
     for (text, whole) in [
         ("21020240351040", "021020240351040"),
         ("2102024035104", "02102024035104"),
@@ -93,7 +93,7 @@ fn a_zero_that_the_sender_lost_is_put_back_and_belongs_to_salt_and_mask() {
     }
     let date = WireDate::parse("021020240351040").expect("a whole date");
     assert_eq!((date.text(), date.zero_lost()), ("021020240351040", false));
-    // With a zero in front this would be a date of 2202. It is a date already, so it stays as it is.
+    // With a zero in front this would be a date of 2202. It is a date without it, so it stays as it is.
     let date = WireDate::parse("310320210510756").expect("a whole date");
     assert!(!date.zero_lost());
     for text in ["2102024035104000 0", "12102024035104x", "02102024035104000123", "210202403510"] {
@@ -102,7 +102,7 @@ fn a_zero_that_the_sender_lost_is_put_back_and_belongs_to_salt_and_mask() {
 }
 
 #[test]
-fn sixteen_digits_name_a_second_and_fourteen_one_or_a_minute() {
+fn sixteen_digits_name_a_second_and_fourteen_digits_a_second_or_a_minute() {
     let read = |text| {
         let date = WireDate::parse(text).expect("a date");
         let Instants { issue, first, last } = date.instants(DateStyle::Tenths, ReadDate::Any).expect("any reading");
@@ -115,7 +115,7 @@ fn sixteen_digits_name_a_second_and_fourteen_one_or_a_minute() {
 }
 
 #[test]
-fn the_years_are_those_from_2000_to_2999() {
+fn only_the_years_from_2000_to_2999_are_accepted() {
     for (text, is_date) in
         [("311219992359999", false), ("010120000000000", true), ("311229992359999", true), ("010130000000000", false)]
     {
@@ -127,14 +127,14 @@ fn the_years_are_those_from_2000_to_2999() {
 fn fifteen_digits_name_their_minute() {
     let date = WireDate::parse("020320261557636").expect("a real date of Finvu");
     let read = date.instants(DateStyle::Tenths, ReadDate::Any).expect("any reading");
-    assert_eq!(read.issue, instant("2026-03-02T15:57:00.636Z"), "63 seconds are no tenths");
+    assert_eq!(read.issue, instant("2026-03-02T15:57:00.636Z"), "63 seconds do not exist, so these are milliseconds");
     assert_eq!(read.first, instant("2026-03-02T15:57:00Z"));
     assert_eq!(read.last, instant("2026-03-02T15:58:00Z"));
     assert!(date.instants(DateStyle::Tenths, ReadDate::Tenths).is_err());
 }
 
 #[test]
-fn the_instant_of_fifteen_digits_is_that_of_the_style_which_the_pairing_writes() {
+fn fifteen_digits_are_read_in_the_style_that_the_pairing_writes() {
     let date = WireDate::parse("060420210510237").expect("the example of v1.5");
     for (style, expected) in [
         (DateStyle::Millis, "2021-04-06T05:10:00.237Z"),
@@ -154,7 +154,7 @@ fn a_pairing_that_pins_tenths_narrows_fifteen_digits() {
 }
 
 #[test]
-fn the_window_admits_what_any_reading_puts_inside() {
+fn a_date_is_fresh_if_any_reading_lies_in_the_window() {
     let max_age = TimeDelta::seconds(180);
     let date = WireDate::parse("060420210510756").expect("the specification's example");
     let read = date.instants(DateStyle::Millis, ReadDate::Any).expect("any reading");

@@ -1,5 +1,5 @@
-//! Percent-encoding of members. Writing escapes little, so that readers that decode and readers that do not both
-//! understand most values. Decoding refuses nothing.
+//! Percent-encoding of members. The writer escapes little. So most values are right for readers that decode them and
+//! for readers that do not. The decoder accepts every text with a UTF-8 result.
 
 use std::borrow::Cow;
 

@@ -73,7 +73,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Adds the items of a value that is not an escaped join.
+    /// Adds the items of a value that is not escaped repeated members.
     fn read_part(&mut self, name: &'static str, part: &str, items: &mut Vec<String>) {
         let between = |open, close| part.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         let (syntax, inner, separator) = if let Some(inner) = between('{', '}') {
@@ -102,7 +102,8 @@ impl Reader<'_> {
     }
 }
 
-/// Splits `value` if a sender has escaped the join of repeated members: `a%26srcref%3Db`, with the name in any case.
+/// Splits `value` if a sender joined repeated members and escaped the result: `a%26srcref%3Db`, with the name in any
+/// case.
 fn split_at_joints<'a>(name: &str, value: &'a str) -> Vec<&'a str> {
     let mut parts = Vec::new();
     let mut begin = 0;

@@ -1,7 +1,8 @@
 //! Reads members from text, as real senders write them (wire format, section 6), and notes every repair. The text
 //! itself shows how it was written: no rule depends on the profile of the pairing.
 //!
-//! Only the operator's `inspect` shows what is wrong. The service gives one answer to all of it.
+//! Only the operator's `inspect` shows what is wrong with a text. The service gives the same answer to every unreadable
+//! text.
 
 use std::{
     borrow::Cow,
@@ -86,7 +87,7 @@ pub fn read_callback(text: &[u8], conventions: &Conventions) -> Result<(Callback
 fn error_code(text: &str) -> Result<u32, Unreadable> {
     required(Member::Errorcode, text)?;
     let code = text.parse().ok().filter(|_| text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit()));
-    code.ok_or(Unreadable::Malformed(Member::Errorcode.name(), "is no number of 1 to 10 digits up to 4294967295"))
+    code.ok_or(Unreadable::Malformed(Member::Errorcode.name(), "is not a number of 1 to 10 digits up to 4294967295"))
 }
 
 fn required(member: Member, value: &str) -> Result<(), Unreadable> {
@@ -191,7 +192,7 @@ impl Reader<'_> {
         String::new()
     }
 
-    /// A value, decoded in the way in which the whole text was written.
+    /// A value, decoded in the way that the whole text was written.
     fn value<'t>(&mut self, place: Place, raw: &'t str) -> Result<Cow<'t, str>, Unreadable> {
         let raw = if self.plus_is_space && holds(raw, b'+') { Cow::Owned(raw.replace('+', " ")) } else { raw.into() };
         let once = self.decoded(place, raw)?;
@@ -212,7 +213,7 @@ impl Reader<'_> {
         Ok(Cow::Owned(decoded.text.into_owned()))
     }
 
-    /// The value of `redirect`: unchanged if nobody escaped it, else decoded until it is a URL.
+    /// The value of `redirect`: unchanged if it was not escaped, else decoded until it is a URL.
     fn redirect(&mut self, place: Place, raw: &str) -> Result<String, Unreadable> {
         if is_raw_url(raw) {
             return Ok(raw.to_owned());

@@ -7,8 +7,8 @@ use crate::codec::{Deviations, deviation::Place, profile::Conventions, url::Leg}
 /// Why a decrypted text is not a message. Names members, never values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
-    /// Not UTF-8, or not when percent-decoded as a whole.
-    #[error("the text is no UTF-8")]
+    /// The text is not UTF-8, as it is or when percent-decoded as a whole.
+    #[error("the text is not UTF-8")]
     NotUtf8,
     /// U+0000 to U+001F or U+007F, not percent-encoded.
     #[error("the text has a raw control character")]
@@ -17,10 +17,10 @@ pub enum Unreadable {
     #[error("member {0} (counted from 1) has no name or no `=`")]
     NotAMember(usize),
     /// A name that does not percent-decode to UTF-8.
-    #[error("the name of member {0} (counted from 1) is no UTF-8 when percent-decoded")]
+    #[error("the name of member {0} (counted from 1) is not UTF-8 when percent-decoded")]
     BadEscape(usize),
     /// A value that does not percent-decode to UTF-8.
-    #[error("the member `{0}` is no UTF-8 when percent-decoded")]
+    #[error("the member `{0}` is not UTF-8 when percent-decoded")]
     BadValue(Place),
     /// A member that is not a list, twice with different values.
     #[error("the member `{0}` is there twice with different values")]
@@ -29,7 +29,7 @@ pub enum Unreadable {
     #[error("a member that the guideline does not have is there twice with different values")]
     ExtraRepeated,
     /// A member `mac` that is not the tag at the end of the text.
-    #[error("a member `mac` is not the tag at the text's end, which alone may have that name in this pairing")]
+    #[error("a member `mac` is not the tag at the end of the text; in this pairing only the tag may have that name")]
     MisplacedTag,
     /// Absent or empty.
     #[error("the member `{0}` is missing or empty")]

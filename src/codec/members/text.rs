@@ -32,7 +32,8 @@ impl Reader<'_> {
         Ok(Cow::Owned(self.trimmed(&decoded.text).to_owned()))
     }
 
-    /// `text` without blanks, line ends, a byte order mark and a `?` in front, blanks and line ends at the end.
+    /// `text` without blanks, line ends, a byte order mark and a `?` at its front, and without blanks and line ends at
+    /// its end.
     fn trimmed<'a>(&mut self, text: &'a str) -> &'a str {
         let mut rest = self.without_blanks(text);
         for stray in ['\u{feff}', '?'] {

@@ -19,7 +19,7 @@ pub fn read(url: &str, leg: Leg) -> Result<(Parameters<'_>, Deviations), UrlProb
     let mut deviations = Deviations::default();
     let trimmed = url.trim_ascii_start();
     deviations.note_if(trimmed.len() < url.len(), Deviation::Whitespace, WHOLE);
-    // Pages that route by the fragment have the query there: `https://fiu.example/#/cb?fi=…`. The real query comes
+    // Pages that route by the fragment have the query in it: `https://fiu.example/#/cb?fi=…`. The real query is read
     // first.
     let mut parts = split_at_each(trimmed, b'#').map(query_of);
     let mut finder = Finder::new(leg, deviations);
@@ -152,7 +152,7 @@ pub fn names_parameter(url: &str, leg: Leg) -> bool {
     queries(url).next().is_some_and(|query| names_any(query, leg.names()))
 }
 
-/// Whether the query of `url` names a parameter of either leg, as a tolerant reader finds them: no callback could be
+/// Whether the query of `url` names a parameter of either leg, as a tolerant reader finds them: a callback cannot be
 /// appended to such a `redirect`.
 pub fn names_any_parameter(url: &str) -> bool {
     queries(url).next().is_some_and(|query| names_any(query, &PARAMETERS))
@@ -172,7 +172,7 @@ fn query_of(url: &str) -> &str {
     }
 }
 
-/// Whether `before` leads up to a query: it has no `=`, or a `/` or a scheme before that.
+/// Whether a query follows `before`: it has no `=`, or it has a `/` or a scheme in front of its first `=`.
 fn is_path(before: &str) -> bool {
     before.split_once('=').is_none_or(|(begin, _)| begin.contains('/')) || form::split_scheme(before).is_some()
 }
@@ -206,7 +206,7 @@ fn has_any(query: &str, names: &[&'static str]) -> bool {
     pieces.any(|(name, _)| find(names, name).is_some())
 }
 
-/// The same, and a name without a value counts too.
+/// Whether `query` has such a parameter, even without a value.
 fn names_any(query: &str, names: &[&'static str]) -> bool {
     has_any(query, names) || query.split(['&', '?']).any(|name| find(names, name).is_some())
 }

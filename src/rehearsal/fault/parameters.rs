@@ -7,7 +7,7 @@ use crate::codec::{
 
 use super::{Fault, Impossible};
 
-/// The query of `sealed` with `fault`; without one if the fault is not in the parameters.
+/// The query of `sealed` with `fault`. It has no fault if `fault` is not in the parameters.
 ///
 /// # Errors
 /// If this message cannot show the fault.
@@ -15,7 +15,7 @@ pub(super) fn query(fault: Fault, leg: Leg, mut sealed: Sealed) -> Result<String
     let unchanged = |before: &str, after: &str, why| if before == after { Err(Impossible(why)) } else { Ok(()) };
     match fault {
         Fault::Changed => {
-            // A character of the first block, which has the txnid.
+            // A character of the first block is changed; it holds the txnid.
             let other = if sealed.message.starts_with("AAA") { "BBB" } else { "AAA" };
             sealed.message.replace_range(0..3, other);
         }

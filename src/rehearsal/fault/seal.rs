@@ -1,4 +1,4 @@
-//! Seals a message with a fault: the same steps as the service's, with one of them wrong.
+//! Seals a message with a fault: with the steps of the service, one of them wrong.
 
 use std::sync::Arc;
 
@@ -18,10 +18,11 @@ use crate::{
 
 use super::{Fault, Impossible, parameters, splice, text};
 
-/// How far a wrong date lies outside the window: digits of 15 name a minute only.
+/// How far a wrong date lies outside the window: a date of 15 digits names only a minute.
 const MARGIN: TimeDelta = TimeDelta::seconds(120);
 
-/// Dates that are tried for a ciphertext with certain characters, and how far they lie apart: every style tells them apart.
+/// How many dates are tried for a ciphertext with certain characters, and the time between two of them. In every style
+/// they are different.
 const DATES: i32 = 20;
 const STEP: TimeDelta = TimeDelta::milliseconds(100);
 
@@ -29,7 +30,7 @@ const STEP: TimeDelta = TimeDelta::milliseconds(100);
 pub(in crate::rehearsal) struct Draft {
     pub(in crate::rehearsal) leg: Leg,
     pub(in crate::rehearsal) pairing: Arc<Pairing>,
-    /// The place of the secret among the pairing's.
+    /// The place of the secret in the list of the pairing.
     pub(in crate::rehearsal) secret: usize,
     pub(in crate::rehearsal) requestor_type: Option<RequestorType>,
     /// The date that the right message has.
@@ -51,7 +52,7 @@ impl Draft {
         if !matches!(fault, Fault::Deviates(Deviation::Base64Alphabet | Deviation::PlusAsSpace)) {
             return first;
         }
-        // Whether a ciphertext has the characters is chance, and another date is another chance.
+        // A ciphertext has the characters only by chance. Each other date is another chance.
         (1..=DATES).fold(first, |found, step| {
             found.or_else(|_| self.url_of(fault, self.pairing.conventions.date.write(self.now - STEP * step)))
         })
@@ -81,7 +82,7 @@ impl Draft {
         Parties { fiu: &self.pairing.fiu, aa: &self.pairing.aa }
     }
 
-    /// The pairing's own, or those of a profile with the other scheme.
+    /// The conventions of the pairing, or of a profile with the other scheme.
     fn conventions(&self, fault: Fault) -> Conventions {
         let own = self.pairing.conventions;
         let other = PROFILES.iter().find(|profile| profile.scheme != own.profile.scheme);
@@ -99,7 +100,7 @@ impl Draft {
             Fault::Deviates(Deviation::DateDigits) => {
                 let mut date = DateStyle::Full.write(self.now);
                 if style == DateStyle::Full {
-                    // Up to the seconds.
+                    // The date ends with the seconds.
                     date.truncate(14);
                 }
                 date

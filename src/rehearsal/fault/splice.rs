@@ -1,5 +1,5 @@
-//! Joins the first block of one message with the blocks of another, as somebody without a key can: the sender of the
-//! other message knows its text, and computes offline what stands at the seam.
+//! Joins the first block of one message with the blocks of another. This needs no key: the sender of the other message
+//! knows its text, and computes offline the block at the seam.
 
 use zeroize::Zeroizing;
 
@@ -12,18 +12,18 @@ use crate::codec::{
 
 use super::Impossible;
 
-/// Messages of one's own that an attacker tries at most: about one in thirty fits.
+/// The most messages that an attacker tries to join: about one in thirty fits.
 const TRIES: usize = 100_000;
 const BLOCK: usize = cipher::BLOCK;
-/// What the text of every message begins with.
+/// The beginning of the text of every message.
 const FRONT: &str = "txnid=";
-/// Characters that a `txnid` is made of here: none is escaped.
+/// The characters of a `txnid` here: they need no escape.
 const FILLER: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~:/@?|{}!*";
 
 /// The message that begins with the first block of `sealed` and goes on with the members of `text` behind its `txnid`.
 ///
 /// # Errors
-/// If no seam of many is text.
+/// If no seam is text after many tries.
 pub(super) fn spliced(
     mut sealed: Sealed,
     text: &str,
@@ -48,7 +48,7 @@ pub(super) fn spliced(
         sealed.message = base64::url_safe(&[&first[..BLOCK], &other[BLOCK..]].concat(), conventions.padding);
         return Ok(sealed);
     }
-    Err(Impossible("no seam of many was text: try again"))
+    Err(Impossible("no seam was text after many tries: try again"))
 }
 
 fn codec_seal(text: String, seal: Seal<'_>, conventions: &Conventions) -> Sealed {
@@ -61,11 +61,11 @@ fn decoded(message: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(message.trim_end_matches('=')).expect("the URL-safe alphabet")
 }
 
-/// A block of characters that are text under `mask` too, with letters of two bytes where the mask has its high bit. `None`
-/// if there is none.
+/// A block of characters that is text both before and after XOR with `mask`. If a byte of `mask` has its high bit set,
+/// a letter of two bytes stands there. `None` if there is no such block.
 fn filler(mask: &[u8; BLOCK]) -> Option<[u8; BLOCK]> {
     let pick = |mask: u8, fits: fn(u8) -> bool| FILLER.iter().copied().find(|byte| fits(byte ^ mask));
-    // No separator, no escape, no blank.
+    // Without separators, escapes and blanks.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'/');
     let mut filler = [0; BLOCK];
     let mut at = 0;

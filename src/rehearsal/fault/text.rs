@@ -6,7 +6,7 @@ use crate::codec::{Deviation, members::Member, profile::ListSyntax};
 
 use super::Fault;
 
-/// The members of `text` with `fault`; `None` if the fault is not one of the text.
+/// The members of `text` with `fault`; `None` if the fault is not in the text.
 pub(super) fn with_fault(fault: Fault, text: &str, lists: ListSyntax) -> Option<String> {
     Some(match fault {
         Fault::Missing(member) => pieces_but(text, member.name()).join("&"),
@@ -62,7 +62,7 @@ fn relisted(text: &str, lists: ListSyntax) -> String {
     format!("{rest}&srcref={open}{}{close}", items.join(","))
 }
 
-/// `text` with the URL of `redirect` as it is, with a query.
+/// `text` with a `redirect` that has a query and is not escaped.
 fn unescaped(text: &str) -> String {
     let mut url = percent_decode_str(value(text, Member::Redirect)).decode_utf8_lossy().into_owned();
     if !url.contains(['?', '#']) {

@@ -44,7 +44,7 @@ pub(super) async fn lobby(State(app): App, Path(aa): Path<String>) -> Response {
     view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body)
 }
 
-/// What a browser brings.
+/// Shows the request that a browser brings.
 pub(super) async fn arrive(app: App, Path(aa): Path<String>, uri: Uri) -> Response {
     if uri.query().is_none_or(str::is_empty) {
         return lobby(app, Path(aa)).await;
@@ -53,7 +53,7 @@ pub(super) async fn arrive(app: App, Path(aa): Path<String>, uri: Uri) -> Respon
     open(&app.0, aa, url).await
 }
 
-/// What somebody pastes, such as a URL with its fragment, which a browser does not send.
+/// Shows the request in a pasted text, such as a URL with its fragment, which a browser does not send.
 pub(super) async fn pasted(State(app): App, Path(aa): Path<String>, body: Bytes) -> Response {
     let url = Fields::of(&body).text("url").trim().to_owned();
     open(&app, aa, url).await
@@ -69,7 +69,7 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
     let userid =
         answer.as_ref().ok().and_then(|opened| opened.redirect.as_ref()).map_or("", |redirect| &redirect.userid);
     if let (Ok(opened), Some(decision)) = (&answer, Decision::of_user(userid)) {
-        // The same request has the same answer, however often it comes.
+        // The same request gets the same answer, no matter how often it comes.
         let form = format!("request {}", opened.replay_key);
         return match app.desks.answer(number, &form, &decision).await {
             Ok(url) => view::see_other(&url),
@@ -100,7 +100,7 @@ pub(super) async fn answer(State(app): App, Path(aa): Path<String>, body: Bytes)
         name => Decision::named(name),
     };
     let (Some(decision), Ok(number)) = (decision, fields.text("journey").parse()) else {
-        let text = "The form names no decision that this desk knows. An errorcode is a number from 1 to 4294967295.";
+        let text = "This desk does not know the decision in the form. An errorcode is a number from 1 to 4294967295.";
         return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "No such decision", text);
     };
     let form = format!("{aa} {} {decision:?}", fields.text("form"));
@@ -115,7 +115,7 @@ fn knows(app: &Rehearsal, aa: &str) -> bool {
     app.desks.keyring.current().knows_aa(aa, |_| true)
 }
 
-/// A page in the place of a redirect to an app: a browser leaves nothing to look at.
+/// A page in place of a redirect to an app, since a browser shows nothing after such a redirect.
 fn to_app(app: &Rehearsal, number: u64, url: &str) -> Response {
     let body = html! {
         h1 { "Back to an app" }
@@ -138,7 +138,7 @@ fn unanswered(app: &Rehearsal, failed: &Failed) -> Response {
             }
             other => { p.refused { (other) "." } }
         }
-        p { "Go back and decide otherwise." }
+        p { "Go back and choose another answer." }
     };
     view::failing(view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "No answer", &body), failed)
 }
@@ -186,7 +186,7 @@ fn opened_page(number: u64, opened: &DecodeRedirectResponse, report: Option<&Rep
     }
 }
 
-/// Who, when, how, and whether it came before.
+/// Who sent it, when and how, and whether it came before.
 fn arrived(opened: &DecodeRedirectResponse, report: Option<&Report>) -> Markup {
     html! {
         @if opened.reopened {
@@ -205,7 +205,7 @@ fn arrived(opened: &DecodeRedirectResponse, report: Option<&Report>) -> Markup {
     }
 }
 
-/// A form that ends in one answer. Enter in a field sends the form that the field is in, and no other.
+/// A form that ends in one answer. The Enter key in a field sends only the form of that field.
 fn form(number: u64, opened: &DecodeRedirectResponse, content: &Markup) -> Markup {
     html! {
         form method="post" action=(format!("/aa/{}/answer", view::segment(&opened.aa_id))) {
@@ -227,7 +227,7 @@ fn decision(number: u64, opened: &DecodeRedirectResponse) -> Markup {
     form(number, opened, &buttons)
 }
 
-/// Everything else that can become of a request.
+/// All other answers to a request.
 fn other_decisions(number: u64, opened: &DecodeRedirectResponse, srcref: &[String]) -> Markup {
     html! {
         h2 { "Other answers" }

@@ -25,13 +25,13 @@ use crate::{
 
 use super::{App, faults, unknown, whole};
 
-/// What a browser brings back.
+/// Shows the callback that a browser brings back.
 pub(super) async fn arrive(State(app): App, Path(fiu): Path<String>, uri: Uri) -> Response {
     let url = whole(&app, &uri);
     open(&app, fiu, url).await
 }
 
-/// What somebody pastes, such as a URL with its fragment, which a browser does not send.
+/// Shows the callback in a pasted text, such as a URL with its fragment, which a browser does not send.
 pub(super) async fn pasted(State(app): App, Path(fiu): Path<String>, body: Bytes) -> Response {
     let url = Fields::of(&body).text("url").trim().to_owned();
     open(&app, fiu, url).await
@@ -55,7 +55,7 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
         Err(refused) => {
             let nothing = view::reason(refused) == "URL_MALFORMED";
             let body = html! {
-                p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error. It knows nothing of what the user decided." }
+                p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error. It does not know what the user decided." }
                 (view::refusal(refused))
                 @if let Some(report) = &report { (view::report(report, false)) }
                 @if nothing { (paste_form(&fiu)) }
@@ -75,13 +75,13 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
     view::page(&app.site, status, title, &body)
 }
 
-/// For what a browser does not send.
+/// A form for the fragment, which a browser does not send.
 fn paste_form(fiu: &str) -> Markup {
     html! {
         section {
             h2 { "Are the parameters behind #?" }
             p {
-                "A browser does not send what stands behind #, so a server sees nothing of it. If the address of this page has "
+                "A browser does not send what stands behind #, so a server cannot see it. If the address of this page has "
                 "the parameters there, paste the whole address:"
             }
             form method="post" action=(format!("/fiu/{}/callback", view::segment(fiu))) {
@@ -121,7 +121,7 @@ fn opened_page(
             p.warn {
                 strong { "Not compared. " }
                 "This desk has no record of the request: its URL has no parameter visit of a request from here. A backend always "
-                "compares a callback with its record (" code { "expected" } "): a callback that was made from two others shows nowhere else."
+                "compares a callback with its record (" code { "expected" } "): nothing else shows that a callback was joined from two others."
             }
         }
         section {

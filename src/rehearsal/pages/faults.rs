@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// A button for each fault of `leg`: one that sends the field `name` with the fault's name.
+/// A button for each fault of `leg`. It sends the field `name` with the fault's name.
 pub(super) fn buttons(leg: Leg, name: &str) -> Markup {
     let (broken, repaired): (Vec<Fault>, Vec<Fault>) =
         Fault::of(leg).partition(|fault| !matches!(fault, Fault::Deviates(_)));
@@ -37,14 +37,14 @@ fn group(title: &str, faults: &[Fault], name: &str) -> Markup {
     }
 }
 
-/// The fault with which the message of `leg` was sent that has just arrived, if a desk sent it.
+/// The fault of the message of `leg` that has just arrived, if a desk sent it with one.
 pub(super) fn sent(app: &Rehearsal, number: u64, leg: Leg) -> Markup {
     let journey = app.desks.calls.journeys.get(number);
     let fault = journey.as_ref().and_then(|journey| journey.faulty(leg)).map(|(fault, _)| fault);
     html! { @if let Some(fault) = fault { (note(fault, None)) } }
 }
 
-/// What a message was sent with, and what its receiver should see.
+/// The fault of a message, and what its receiver should see.
 pub(super) fn note(fault: Fault, outcome: Option<Outcome>) -> Markup {
     html! {
         section.fault {

@@ -46,7 +46,7 @@ pub(super) async fn show(State(app): App, Path(fiu): Path<String>) -> Response {
     view::leaving(view::page(&app.site, StatusCode::OK, &format!("FIU desk of {fiu}"), &body))
 }
 
-/// Seals what the form says, and shows it or sends the browser on.
+/// Seals the request of the form, and shows it or sends the browser to the AA.
 pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) -> Response {
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
     let fields = Fields::of(&body);
@@ -97,7 +97,7 @@ fn page(app: &Rehearsal, fiu: &str, filled: &Filled, failed: Option<&Failed>) ->
     }
 }
 
-/// What the service refuses, with links to the fields.
+/// What the service refuses, with a link to each wrong field.
 fn problems(failed: &Failed, wrong: &[(String, String)]) -> Markup {
     html! {
         @match failed {
@@ -116,7 +116,7 @@ fn name_of(field: &str) -> &'static str {
     NAMES.iter().find(|(path, _)| *path == field).map_or("aa", |(_, name)| name)
 }
 
-/// How a field is filled in.
+/// The content of a field.
 struct Field<'a> {
     name: &'static str,
     value: &'a str,
@@ -138,20 +138,20 @@ fn members(filled: &Filled, pairings: &[&Pairing], wrong: &[(String, String)]) -
         }
         fieldset {
             legend { "What" }
-            (field("redirect", &filled.redirect, 0, "The URL to come back to. Its parameter visit stands for your user's session: by it this desk finds its record."))
-            (field("srcref", &filled.srcref, 3, "Consent handles, one a line."))
+            (field("redirect", &filled.redirect, 0, "The URL to come back to. Its parameter visit stands for your user's session: this desk finds its record with it."))
+            (field("srcref", &filled.srcref, 3, "Consent handles, one on each line."))
         }
         details open[has_more(filled) || !wrong.is_empty()] {
             summary { "Optional members" }
             fieldset {
                 legend { "Optional members" }
-                (field("fipid", &filled.fipid, 2, "FIP ids, one a line."))
+                (field("fipid", &filled.fipid, 2, "FIP ids, one on each line."))
                 (field("email", &filled.email, 0, ""))
                 (field("pan", &filled.pan, 0, "Five upper-case letters, four digits, an upper-case letter."))
                 (field("dob", &filled.dob, 0, "YYYY-MM-DD"))
                 (select("isoLanguageCode", "none", &filled.language, &languages))
                 (select("requestorType", "none", &filled.requestor, &[("FIU", "FIU".to_owned()), ("LSP", "LSP".to_owned())]))
-                (field("extra", &filled.extra, 2, "Members that the guideline does not have: name=value, one a line."))
+                (field("extra", &filled.extra, 2, "Members that the guideline does not have: name=value, one on each line."))
             }
         }
     }

@@ -20,7 +20,7 @@ pub(super) async fn show(State(app): App) -> Response {
         h1 { "Rehearse a redirect" }
         p.lead {
             "An FIU sends the user's browser to an Account Aggregator with an encrypted request, and the AA sends it back with "
-            "an encrypted answer. Here are both sides, beside the real service. Take the side that you do not build."
+            "an encrypted answer. Here are both sides, beside the real service. Use the side that you do not build."
         }
         div.cards {
             section.card {
@@ -28,7 +28,7 @@ pub(super) async fn show(State(app): App) -> Response {
                 p {
                     "Let your backend call " code { "EncodeRedirect" } " at " code { (app.site.grpc) }
                     ", and send the browser to the URL of the answer: it leads to an AA desk here. Decide there what the user "
-                    "does, or what goes wrong, and see what your backend makes of the callback."
+                    "does, or what goes wrong, and see how your backend handles the callback."
                 }
                 p { "No backend yet? Use the desk of an FIU:" }
                 ul.links { @for fiu in &fius { li { a href=(path("fiu", fiu)) { (view::value(fiu)) } } } }
@@ -98,7 +98,7 @@ fn deciding() -> Markup {
         section id="users" {
             h2 { "User ids that decide by themselves" }
             p {
-                "For tests without a hand: with " code { "accept@alpha" } " as the user id the AA desk answers at once with a "
+                "For automatic tests: with " code { "accept@alpha" } " as the user id the AA desk answers at once with a "
                 "redirect. Follow it with " code { "curl -L" } " or any HTTP client."
             }
             details {

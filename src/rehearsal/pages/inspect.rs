@@ -1,4 +1,4 @@
-//! Everything about a message that somebody pastes. Nothing of it is kept or logged.
+//! Shows everything about a pasted message. Nothing of it is stored or logged.
 
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use maud::{Markup, html};

@@ -66,7 +66,7 @@ fn of_step(app: &Rehearsal, step: &Step) -> Markup {
     }
 }
 
-/// The members, and what came of them.
+/// The members, and the result.
 fn detail(event: &Event) -> Markup {
     match event {
         Event::EncodeRedirect(Called { request, answer }) => html! {

@@ -15,7 +15,7 @@ pub(super) async fn show(State(app): App) -> Response {
     let journeys = app.desks.calls.journeys.all();
     let body = html! {
         h1 { "Journeys" }
-        p.lead { "The last hundred, the newest first: every call of these pages and of your backends. They are kept until the program ends." }
+        p.lead { "The last hundred journeys, the newest first: every call of these pages and of your backends. They are kept until the program ends." }
         @if journeys.is_empty() { p { "None yet. " a href="/" { "Send a request from a desk." } } }
         @else {
             div.wide tabindex="0" role="region" aria-label="Journeys" {
@@ -47,7 +47,7 @@ pub(super) async fn show(State(app): App) -> Response {
     view::page(&app.site, StatusCode::OK, "Journeys", &body)
 }
 
-/// An instant of today.
+/// The time of day of an instant.
 pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -19,7 +19,7 @@ struct Sent {
     fiu: String,
     aa: String,
     fault: Option<Fault>,
-    /// The web view of the keyring, or the AA desk.
+    /// The web view from the keyring, or the AA desk.
     base: String,
     /// The URL to that web view.
     url: String,
@@ -39,7 +39,7 @@ impl Sent {
         Some(Self { fiu: request.fiu_id.clone(), aa: aa.clone(), fault, base, url })
     }
 
-    /// The same message to another web view, with the same fault.
+    /// The same message for another web view, with the same fault.
     fn to(&self, base: &str) -> String {
         match self.url.strip_prefix(&*self.base) {
             Some(rest) if rest.starts_with('?') && base.contains('?') => format!("{base}&{}", &rest[1..]),
@@ -97,7 +97,7 @@ fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
     }
 }
 
-/// The ways to an AA.
+/// The links to an AA.
 fn links(app: &Rehearsal, sent: &Sent) -> Markup {
     let desk = app.site.desk(&sent.aa);
     html! {

@@ -1,4 +1,4 @@
-//! Calls as a line for a shell.
+//! Calls as one command for a shell.
 
 use serde_json::{Map, Value, json};
 
@@ -56,7 +56,7 @@ pub(super) fn code(call: &Call<'_>, address: &str) -> String {
     format!("grpcurl -plaintext -d '{body}' \\\n  {address} aa.redirect.v1.RedirectService/{method}")
 }
 
-/// Drops what is empty: an absent field of protobuf is its default.
+/// Removes empty fields: an absent field of protobuf has its default.
 fn prune(value: &mut Value) {
     let Value::Object(fields) = value else { return };
     fields.values_mut().for_each(prune);

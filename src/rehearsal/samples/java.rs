@@ -48,7 +48,7 @@ impl Language for Java {
     fn encode_callback(call: &EncodeCallback) -> String {
         let EncodeCallback { fiu, aa, txnid, sessionid, userid, srcref, redirect_url, secret_id, .. } = call;
         let status = if call.success { "SUCCESS" } else { "FAILURE" };
-        // A code above the range of an int is the same 32 bits.
+        // A code above the range of a Java int is written as the int with the same 32 bits.
         let code = i32::try_from(call.errorcode)
             .map_or_else(|_| format!("Integer.parseUnsignedInt(\"{}\")", call.errorcode), |code| code.to_string());
         let extra = call.extra.as_deref().unwrap_or("Map.of()");

@@ -65,7 +65,7 @@ pub(in crate::rehearsal) fn deviation(kind: Deviation) -> &'static str {
     kind.as_str_name().trim_start_matches("DEVIATION_")
 }
 
-/// What the service repaired, with what the sender should change.
+/// What the service repaired, and what the sender should change.
 pub(in crate::rehearsal) fn deviations(details: &[DeviationReport]) -> Markup {
     html! {
         @if !details.is_empty() {

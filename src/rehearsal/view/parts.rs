@@ -10,7 +10,7 @@ use crate::codec::{
 
 use super::{age, value, visible};
 
-/// The parts of the URL of a message, with what each is.
+/// The parts of the URL of a message, each with its meaning.
 pub(in crate::rehearsal) fn parts(url: &str, leg: Leg) -> Markup {
     let start = url.find(['?', '#']).map_or(url.len(), |at| at + 1);
     let (base, query) = url.split_at(start);

@@ -6,18 +6,18 @@ use tonic_types::StatusExt;
 
 use super::value;
 
-/// The reason of an error, such as `DATE_EXPIRED`; empty for one that has none.
+/// The reason of an error, such as `DATE_EXPIRED`; empty for an error without a reason.
 pub(in crate::rehearsal) fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// The fields of a request that are wrong, with what they must be.
+/// The wrong fields of a request, each with the form that it must have.
 pub(in crate::rehearsal) fn violations(status: &Status) -> Vec<(String, String)> {
     let found = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
     found.into_iter().map(|violation| (violation.field, violation.description)).collect()
 }
 
-/// What a caller reads.
+/// The error as a caller reads it.
 pub(in crate::rehearsal) fn refusal(status: &Status) -> Markup {
     let info = status.get_details_error_info();
     let metadata = info.as_ref().map(|info| &info.metadata);

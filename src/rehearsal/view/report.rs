@@ -10,7 +10,7 @@ use super::{
     value,
 };
 
-/// Everything that was found. `answer`: with what the service would answer.
+/// Everything that was found. If `answer`, also the answer that the service would give.
 pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
     html! {
         section.report {
@@ -24,7 +24,7 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
                 p.cause {
                     strong { "Cause: " }
                     @if let Some(cause) = &report.cause { (value(cause)) } @else {
-                        "none of the usual mistakes. Most likely another secret, or a changed message."
+                        "none of the common mistakes. Most likely another secret, or a changed message."
                     }
                 }
                 p.note {
@@ -42,7 +42,7 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
     }
 }
 
-/// What needs no key to see.
+/// What can be read without a key.
 pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
     html! {
         dl {
