@@ -27,7 +27,7 @@ pub(crate) type Render = Arc<dyn Fn(Format) -> String + Send + Sync>;
 pub(super) struct Pages {
     render: Render,
     /// The latest page of each format, and when it was rendered. Locked while a page is rendered.
-    latest: Mutex<[Option<(Instant, Bytes)>; 2]>,
+    latest: Arc<Mutex<[Option<(Instant, Bytes)>; 2]>>,
     /// The pages in memory.
     alive: Arc<AtomicUsize>,
 }
@@ -40,25 +40,29 @@ struct Page {
 
 impl Pages {
     pub(super) fn new(render: Render) -> Self {
-        Self { render, latest: Mutex::default(), alive: Arc::default() }
+        Self { render, latest: Arc::default(), alive: Arc::default() }
     }
 
     /// The metrics in this format, at most one second old unless too many pages are unread.
     #[expect(clippy::expect_used, reason = "a panic while metrics are rendered is a bug, and ends this connection")]
     pub(super) async fn page(&self, format: Format) -> Bytes {
-        let mut latest = self.latest.lock().await;
-        let latest = &mut latest[usize::from(format == Format::OpenMetrics)];
-        if let Some((rendered, page)) = latest
+        let mut latest = Arc::clone(&self.latest).lock_owned().await;
+        let at = usize::from(format == Format::OpenMetrics);
+        if let Some((rendered, page)) = &latest[at]
             && (rendered.elapsed() < SHARED || self.alive.load(Ordering::Relaxed) >= MAX_ALIVE)
         {
             return page.clone();
         }
-        let render = Arc::clone(&self.render);
-        let text = spawn_blocking(move || render(format)).await.expect("metrics can be rendered");
-        self.alive.fetch_add(1, Ordering::Relaxed);
-        let page = Bytes::from_owner(Page { text, alive: Arc::clone(&self.alive) });
-        *latest = Some((Instant::now(), page.clone()));
-        page
+        let (render, alive) = (Arc::clone(&self.render), Arc::clone(&self.alive));
+        // The thread has the lock: rendering goes on if the reader that asked for it goes away.
+        let rendered = spawn_blocking(move || {
+            let text = render(format);
+            alive.fetch_add(1, Ordering::Relaxed);
+            let page = Bytes::from_owner(Page { text, alive });
+            latest[at] = Some((Instant::now(), page.clone()));
+            page
+        });
+        rendered.await.expect("metrics can be rendered")
     }
 }
 
@@ -76,6 +80,8 @@ impl Drop for Page {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn counting() -> (Pages, Arc<AtomicUsize>) {
@@ -100,6 +106,32 @@ mod tests {
         age(&pages).await;
         assert_eq!(pages.page(Format::Plain).await, "page 1", "later ones are rendered anew");
         assert_eq!(pages.page(Format::OpenMetrics).await, "page 2", "each format has its own");
+    }
+
+    #[tokio::test]
+    async fn pages_are_rendered_one_at_a_time_also_for_readers_that_go_away() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let render = move |_: Format| {
+            let before = running.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(50));
+            running.fetch_sub(1, Ordering::Relaxed);
+            format!("page beside {before}")
+        };
+        let pages = Arc::new(Pages::new(Arc::new(render)));
+        for format in [Format::Plain, Format::OpenMetrics].into_iter().cycle().take(20) {
+            let gone = tokio::spawn({
+                let pages = Arc::clone(&pages);
+                async move { pages.page(format).await }
+            });
+            tokio::task::yield_now().await;
+            gone.abort();
+            age(&pages).now_or_never();
+        }
+        for format in [Format::Plain, Format::OpenMetrics] {
+            assert_eq!(pages.page(format).await, "page beside 0");
+            age(&pages).await;
+            assert_eq!(pages.page(format).await, "page beside 0");
+        }
     }
 
     #[tokio::test]
