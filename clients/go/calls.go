@@ -88,7 +88,7 @@ func outlasts(ctx context.Context, wait time.Duration) bool {
 	return time.Until(deadline) <= wait
 }
 
-// attemptID makes one where the caller gave none: a try whose answer was lost is then not taken for a second opening.
+// attemptID makes one if the caller gave none, so that after a lost answer the next try does not count as a second opening.
 func attemptID(given string) string {
 	if given != "" {
 		return given

@@ -19,10 +19,11 @@ const Version = "0.1.0"
 
 // Client calls the service. It is safe for concurrent use; make one for the process, and close it at the end.
 //
-// Each call has one deadline, that of its context, or Options.Timeout where it has none. Inside it up to 3 tries are made:
-// again after ReasonNotReady, ReasonStoreUnavailable and ReasonUnreachable with a wait of 50 ms that doubles up to 500 ms,
-// and after ReasonOverloaded with the wait that the service names; never after any other reason. A decode carries a random
-// attempt id, the same in all its tries, so that a try whose answer was lost does not count as a second opening.
+// Each call has one deadline: that of its context, or Options.Timeout if the context has none. A call has up to 3 tries
+// inside its deadline. It tries again after ReasonNotReady, ReasonStoreUnavailable and ReasonUnreachable, with a wait of 50
+// ms that doubles up to 500 ms, and after ReasonOverloaded, with the wait that the service names. It never tries again
+// after another reason. A decode carries a random attempt id, the same in all its tries, so that after a lost answer the
+// next try does not count as a second opening.
 type Client struct {
 	connection   *grpc.ClientConn // nil where the caller brings the connection
 	service      redirectv1.RedirectServiceClient
@@ -48,8 +49,8 @@ func NewClient(options Options) (*Client, error) {
 	return client, nil
 }
 
-// NewClientOn uses a connection that the caller made and closes, such as one to an in-process server in a test. Of the
-// options only Timeout and OnDeviations count.
+// NewClientOn uses a connection that the caller made and closes, such as one to an in-process server in a test. It uses
+// only the options Timeout and OnDeviations.
 func NewClientOn(connection grpc.ClientConnInterface, options Options) *Client {
 	client := &Client{
 		service: redirectv1.NewRedirectServiceClient(connection), timeout: options.Timeout, onDeviations: options.OnDeviations,
@@ -60,7 +61,7 @@ func NewClientOn(connection grpc.ClientConnInterface, options Options) *Client {
 	return client
 }
 
-// Close ends the connections. Calls under way fail with ReasonCancelled.
+// Close ends the connections. Calls in flight fail with ReasonCancelled.
 func (c *Client) Close() error {
 	if c.connection == nil {
 		return nil
@@ -108,8 +109,8 @@ func (c *Client) EncodeCallback(ctx context.Context, request EncodeCallbackReque
 	return SealedCallback{keep(answer)}, err
 }
 
-// DecodeCallback opens the callback that a browser brought back, and has it compared with what was sent: expectation is an
-// [Expected] or a [NotCompared]. Called by an FIU.
+// DecodeCallback opens the callback that a browser brought back, and the service compares it with what was sent:
+// expectation is an [Expected] or a [NotCompared]. Called by an FIU.
 func (c *Client) DecodeCallback(
 	ctx context.Context, request DecodeCallbackRequest, expectation Expectation,
 ) (OpenedCallback, error) {
@@ -151,7 +152,8 @@ func (c *Client) Pairings(ctx context.Context) iter.Seq2[Pairing, error] {
 	}
 }
 
-// compare does what the service does: one that is older than the field `expected` ignores it and would open anything.
+// compare repeats the comparison of the service: an older service that does not know the field `expected` opens any
+// callback.
 func compare(expected *redirectv1.ExpectedCallback, answer *redirectv1.DecodeCallbackResponse) error {
 	if expected == nil {
 		return nil

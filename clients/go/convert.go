@@ -108,7 +108,7 @@ func oneSource(url string, params bool) error {
 	return nil
 }
 
-// escaped percent-encodes bytes of a browser's URL that are no UTF-8, which protobuf does not carry. It means the same.
+// escaped percent-encodes bytes of a browser's URL that are not UTF-8, which protobuf cannot carry. The URL means the same.
 func escaped(url string) string {
 	if utf8.ValidString(url) {
 		return url

@@ -10,7 +10,7 @@ import (
 // RequestorType says who asks for the data: the URL parameter requestorType.
 type RequestorType string
 
-// Who asks for the data. The zero value leaves the parameter out, and reads so when it is absent.
+// Who asks for the data. The zero value means that the parameter is absent.
 const (
 	RequestorFIU RequestorType = "FIU"
 	RequestorLSP RequestorType = "LSP"
@@ -43,7 +43,7 @@ const (
 	DecodeOnly SecretState = "DECODE_ONLY"
 )
 
-// Reopen is what becomes of a message that was opened before.
+// Reopen is what happens to a message that was opened before.
 type Reopen string
 
 // ReopenReport opens it and says so; ReopenRefuse answers ReasonAlreadyOpened.
@@ -55,14 +55,15 @@ const (
 // Authentication says whether messages of a pairing carry a tag.
 type Authentication string
 
-// Off: no tag. Write: written, and checked where a message has one. Require: a message without a right one is not opened.
+// Off: no tag. Write: a tag is written, and checked if a message has one. Require: a message without a right tag is not
+// opened.
 const (
 	AuthenticationOff     Authentication = "OFF"
 	AuthenticationWrite   Authentication = "WRITE"
 	AuthenticationRequire Authentication = "REQUIRE"
 )
 
-// Deviation is something that a sender did that the format does not have, and that was repaired. Tell the sender.
+// Deviation is something that a sender does differently from the format, and that the service repairs. Tell the sender.
 type Deviation string
 
 // The deviations; proto/aa/redirect/v1/redirect.proto says what arrived with each.
@@ -107,7 +108,7 @@ func (d DeviationDetail) String() string {
 	return string(d.Deviation) + " at " + d.Place
 }
 
-// enum is a value of the generated code: its number, and its name in the proto where it is a known one.
+// enum is a value of the generated code: its number, and its name in the proto if it is known.
 type enum interface {
 	~int32
 	String() string

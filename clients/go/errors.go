@@ -20,7 +20,7 @@ import (
 // domain is that of every ErrorInfo of the service.
 const domain = "aa.redirect.v1"
 
-// Reason says why a call failed. Reasons never change; one that this package does not know yet survives as its text.
+// Reason says why a call failed. Reasons never change. A reason that this package does not know yet is kept as its text.
 type Reason string
 
 // Reasons of the service; proto/aa/redirect/v1/redirect.proto says when each is given and whose side is at fault.
@@ -48,7 +48,7 @@ const (
 	ReasonStoreUnavailable   Reason = "STORE_UNAVAILABLE"
 )
 
-// Reasons of this package, where the service said nothing.
+// Reasons of this package, for failures about which the service said nothing.
 const (
 	// ReasonDeadlineExceeded: no answer within the call's deadline. errors.Is finds context.DeadlineExceeded too.
 	ReasonDeadlineExceeded Reason = "LOCAL_DEADLINE_EXCEEDED"
@@ -56,9 +56,9 @@ const (
 	ReasonUnreachable Reason = "LOCAL_UNREACHABLE"
 	// ReasonCancelled: the context was cancelled, or the client closed. errors.Is finds context.Canceled too.
 	ReasonCancelled Reason = "LOCAL_CANCELLED"
-	// ReasonUnexpectedAnswer: what answered is not aa-redirect.
+	// ReasonUnexpectedAnswer: something other than aa-redirect answered.
 	ReasonUnexpectedAnswer Reason = "LOCAL_UNEXPECTED_ANSWER"
-	// ReasonWebviewMissing: the pairing has no web view, so that there is no URL.
+	// ReasonWebviewMissing: the pairing has no web view, so there is no URL.
 	ReasonWebviewMissing Reason = "LOCAL_WEBVIEW_MISSING"
 )
 
@@ -73,7 +73,7 @@ type Violation struct {
 // Error is why a call failed. Find it with errors.As, decide by Reason, and log the error as it is: its text is one line
 // without any payload, user id or secret.
 type Error struct {
-	// Reason is what to decide by.
+	// Reason is the value to decide by.
 	Reason Reason
 	// Code is the gRPC status.
 	Code codes.Code
@@ -81,17 +81,17 @@ type Error struct {
 	Message string
 	// Method is the RPC: DecodeCallback.
 	Method string
-	// Metadata has the variables of the message.
+	// Metadata has the values that the message names.
 	Metadata map[string]string
 	// Violations are all fields that are wrong, for ReasonFieldInvalid.
 	Violations []Violation
-	// Hint names the likely cause, such as LOCAL_TIME for a date; empty where there is none.
+	// Hint names the likely cause, such as LOCAL_TIME for a date; empty if there is none.
 	Hint string
 	// RequestID finds the call in the service's log.
 	RequestID string
-	// RetryDelay is how long the service asks to wait; 0 where it names no time.
+	// RetryDelay is how long the service asks to wait; 0 if it names no time.
 	RetryDelay time.Duration
-	// Tries is how many were made.
+	// Tries is the number of tries that were made.
 	Tries int
 
 	status   *status.Status
@@ -133,7 +133,7 @@ func (e *Error) Error() string {
 	}, text.String())
 }
 
-// Unwrap gives context.DeadlineExceeded or context.Canceled where that is the cause.
+// Unwrap gives context.DeadlineExceeded or context.Canceled if that is the cause.
 func (e *Error) Unwrap() error { return e.local }
 
 // GRPCStatus is the status as it came, for google.golang.org/grpc/status.
@@ -185,7 +185,7 @@ func (e *Error) read(detail any) {
 	}
 }
 
-// nameLocal gives an error that the service did not make its reason.
+// nameLocal sets the reason of an error that the service did not make.
 func (e *Error) nameLocal() {
 	switch e.Code {
 	case codes.DeadlineExceeded:

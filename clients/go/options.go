@@ -29,27 +29,28 @@ type Options struct {
 
 	// Addresses are host:port or unix:path. Several, or several hosts behind one name, are used in turn. Required.
 	Addresses []string
-	// TLS has the roots, for mutual TLS a certificate, and the expected name; see [TLSFromFiles]. Nil: plain text to
-	// loopback and Unix sockets, and else TLS with the roots of the system.
+	// TLS has the roots, a certificate for mutual TLS, and the expected name; see [TLSFromFiles]. If it is nil, the client
+	// uses plain text to loopback and Unix sockets, and TLS with the roots of the system to other addresses.
 	TLS *tls.Config
-	// Plaintext allows plain text to addresses that are neither loopback nor Unix sockets: behind a mesh that brings TLS.
+	// Plaintext allows plain text to addresses that are neither loopback nor Unix sockets, for use behind a mesh that adds
+	// TLS.
 	Plaintext bool
 	// Token is sent as `authorization: Bearer …`.
 	Token string
-	// TokenSource gives the token of each try in place of Token, where it changes: from a file that is renewed, say. Its error
-	// ends the call, wrapped.
+	// TokenSource replaces Token if the token changes, such as one from a file that is renewed: it gives the token of each
+	// try. An error of it ends the call, wrapped.
 	TokenSource func(context.Context) (string, error)
 	// TokenOverPlaintext allows the token without TLS to addresses that are neither loopback nor Unix sockets.
 	TokenOverPlaintext bool
-	// Timeout is for a call as a whole, where its context has no deadline. 0: 2 seconds.
+	// Timeout is for a call as a whole, if its context has no deadline. 0 means 2 seconds.
 	Timeout time.Duration
-	// OnDeviations is called once for each opened message that had to be repaired, before the call returns.
+	// OnDeviations is called once for each opened message that the service repaired, before the call returns.
 	OnDeviations func(context.Context, DeviationReport)
 	// DialOptions are gRPC's own: interceptors (each try passes through them), stats handlers, keepalive.
 	DialOptions []grpc.DialOption
 }
 
-// DeviationReport says what had to be repaired in a message, to be logged and told to its sender. It holds no secret.
+// DeviationReport says what the service repaired in a message. Log it and tell the sender. It has no secret.
 type DeviationReport struct {
 	// Method is DecodeRedirect or DecodeCallback.
 	Method string
@@ -223,7 +224,7 @@ func (c *Client) withToken(ctx context.Context) (context.Context, error) {
 	return context.WithValue(ctx, tokenKey{}, secretText{&token}), nil
 }
 
-// secretText does not show where a context is printed.
+// secretText does not show if a context is printed.
 type secretText struct{ text *string }
 
 // bearer adds the token below the interceptors, so that none of them sees it. Where it may travel, check has decided.

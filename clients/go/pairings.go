@@ -29,7 +29,7 @@ type Pairing struct {
 	DateStyle, ListSyntax string
 	// CheckResDate is whether the date of a callback is checked.
 	CheckResDate bool
-	// Reopen is what becomes of a message that was opened before.
+	// Reopen is what happens to a message that was opened before.
 	Reopen Reopen
 	// Authentication says whether messages carry a tag.
 	Authentication Authentication

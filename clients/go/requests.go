@@ -14,9 +14,9 @@ type Redirect struct {
 
 	// TxnID is a UUID that names this redirect. Empty on encode: the service makes one.
 	TxnID string
-	// SessionID is state of the FIU's that comes back byte for byte. It may be empty.
+	// SessionID is any text of the FIU. It comes back byte for byte, and may be empty.
 	SessionID string
-	// UserID is name or mobile number, @ and the AA's handle: 9999988888@aa.
+	// UserID is a name or mobile number, @ and the AA's handle: 9999988888@aa.
 	UserID string
 	// Redirect is the absolute URL to return to.
 	Redirect string
@@ -30,13 +30,13 @@ type Redirect struct {
 	Extra map[string]string
 }
 
-// Callback is what became of a request: the members of ecres.
+// Callback is the outcome of a request: the members of ecres.
 type Callback struct {
 	Hidden
 
 	// TxnID, SessionID and UserID are the request's, unchanged.
 	TxnID, SessionID, UserID string
-	// Status goes with ErrorCode: 0 with Success, the guideline's code with Failure.
+	// Status and ErrorCode must fit: 0 with Success, the guideline's code with Failure.
 	Status CallbackStatus
 	// ErrorCode is the guideline's, 0 for Success.
 	ErrorCode uint32
@@ -62,13 +62,13 @@ type CallbackParams struct {
 	FI, ResDate, ECRes, IV string
 }
 
-// EncodeRedirectRequest is what an FIU has sealed.
+// EncodeRedirectRequest is what an FIU wants sealed.
 type EncodeRedirectRequest struct {
 	Hidden
 
 	// FIU is the FIU's id.
 	FIU string
-	// AA is the AA's id. Empty: the handle of Redirect.UserID picks it.
+	// AA is the AA's id. If it is empty, the handle of Redirect.UserID selects the AA.
 	AA string
 	// Redirect has the members.
 	Redirect Redirect
@@ -82,18 +82,18 @@ type EncodeRedirectRequest struct {
 type DecodeRedirectRequest struct {
 	Hidden
 
-	// AA is the AA's id. It may be empty where one pairing of the server fits.
+	// AA is the AA's id. It may be empty if only one pairing of the server fits.
 	AA string
 	// URL is the whole URL or its query, as received: r.URL.String() in an HTTP handler. Give this or Params.
 	URL string
 	// Params are the parameters, already percent-decoded.
 	Params *RedirectParams
-	// AttemptID names this call for the service. Empty: the client makes one, which is right unless you repeat calls
+	// AttemptID names this call for the service. If it is empty, the client makes one. Set it only if you repeat calls
 	// yourself.
 	AttemptID string
 }
 
-// EncodeCallbackRequest is what an AA has sealed.
+// EncodeCallbackRequest is what an AA wants sealed.
 type EncodeCallbackRequest struct {
 	Hidden
 
@@ -101,12 +101,12 @@ type EncodeCallbackRequest struct {
 	FIU, AA string
 	// Callback has the outcome.
 	Callback Callback
-	// RedirectURL is the URL to return to, as Redirect.Redirect brought it.
+	// RedirectURL is the URL to return to: Redirect.Redirect of the request.
 	RedirectURL string
 	// IssueTime is the instant that resdate names. The zero time means now.
 	IssueTime time.Time
-	// SecretID names the secret that opened the request, so that an FIU that still has the old one can read the answer.
-	// Empty: the primary one.
+	// SecretID names the secret that opened the request, so that an FIU that still has the old one can read the answer. If
+	// it is empty, the primary secret seals.
 	SecretID string
 }
 
@@ -114,29 +114,29 @@ type EncodeCallbackRequest struct {
 type DecodeCallbackRequest struct {
 	Hidden
 
-	// FIU is the FIU's id. It may be empty where one pairing of the server fits.
+	// FIU is the FIU's id. It may be empty if only one pairing of the server fits.
 	FIU string
 	// URL is the whole URL or its query, as received: r.URL.String() in an HTTP handler. Give this or Params.
 	URL string
 	// Params are the parameters, already percent-decoded.
 	Params *CallbackParams
-	// AttemptID names this call for the service. Empty: the client makes one, which is right unless you repeat calls
+	// AttemptID names this call for the service. If it is empty, the client makes one. Set it only if you repeat calls
 	// yourself.
 	AttemptID string
 }
 
-// Expectation is what the FIU's record says of a callback: an [Expected], or [NotCompared].
+// Expectation is what the FIU's record says about a callback: an [Expected], or [NotCompared].
 type Expectation interface{ expectation() }
 
 // Expected is the FIU's own record of the redirect that a callback must answer. A callback that differs is refused
-// (ReasonNotExpected); a spliced callback shows nowhere else. It is kept in a session store as the bytes of
-// [Expected.MarshalBinary], which encoding/gob uses by itself; as JSON it would be hidden.
+// (ReasonNotExpected). Nothing else detects a spliced callback. A session store keeps the bytes of
+// [Expected.MarshalBinary], which encoding/gob uses by itself; JSON hides them.
 type Expected struct {
 	Hidden
 
 	// TxnID, SessionID and UserID are what the FIU sent: [SealedRedirect.Expected] has them.
 	TxnID, SessionID, UserID string
-	// AA is the AA that the user was sent to. Empty: any.
+	// AA is the AA to which the user was sent. If it is empty, any AA matches.
 	AA string
 }
 

@@ -17,9 +17,9 @@ type SealedRedirect struct {
 	sent kept[Expected]
 }
 
-// Location is the URL of the AA's web view with the sealed parameters, as exact text for the Location header. It is the
-// user's secret: not for logs. A pairing without a web view has none, and gives an [*Error] with ReasonWebviewMissing: build
-// the URL from [SealedRedirect.Query].
+// Location is the URL of the AA's web view with the sealed parameters, as exact text for the Location header. Keep it out
+// of logs: it leads to the user's data. For a pairing without a web view it gives an [*Error] with ReasonWebviewMissing:
+// build the URL from [SealedRedirect.Query].
 func (r SealedRedirect) Location() (string, error) {
 	if location := r.m.get().GetUrl(); location != "" {
 		return location, nil
@@ -50,10 +50,10 @@ func (r SealedRedirect) Params() RedirectParams {
 	}
 }
 
-// TxnID is the one given or made.
+// TxnID is the txnid that was given or made.
 func (r SealedRedirect) TxnID() string { return r.m.get().GetTxnid() }
 
-// Expected is what the callback must answer: keep it with the user's session for [Client.DecodeCallback]. Its AA is the one
+// Expected is what the callback must match: keep it with the user's session for [Client.DecodeCallback]. Its AA is the one
 // that the request named.
 func (r SealedRedirect) Expected() Expected {
 	if sent := r.sent.get(); sent != nil {
@@ -68,7 +68,7 @@ func (r SealedRedirect) SecretID() string { return r.m.get().GetSecretId() }
 // IssueTime is the instant that reqdate was written from.
 func (r SealedRedirect) IssueTime() time.Time { return timeOf(r.m.get().GetIssueTime()) }
 
-// ExpireTime is the end of the pairing's window: send the browser before.
+// ExpireTime is the end of the pairing's window. Send the browser before it.
 func (r SealedRedirect) ExpireTime() time.Time { return timeOf(r.m.get().GetExpireTime()) }
 
 // Format writes what is no secret of the user's, for every verb.
@@ -92,18 +92,18 @@ func (r OpenedRedirect) FIU() string { return r.m.get().GetFiuId() }
 // AA is the AA's id.
 func (r OpenedRedirect) AA() string { return r.m.get().GetAaId() }
 
-// Redirect has the members. Hand TxnID, SessionID and UserID back unchanged.
+// Redirect has the members. Return TxnID, SessionID and UserID unchanged.
 func (r OpenedRedirect) Redirect() Redirect { return redirectOf(r.m.get().GetRedirect()) }
 
-// Accept is what to seal where the user accepted: ids, members, the URL to return to and the secret are those of the request.
-// Set Callback.SrcRef where the user accepted some handles only.
+// Accept is the callback to seal if the user accepted: it has the ids, members, return URL and secret of the request. Set
+// Callback.SrcRef if the user accepted only some handles.
 func (r OpenedRedirect) Accept() EncodeCallbackRequest {
 	answer := r.Reject(0)
 	answer.Callback.Status, answer.Callback.SrcRef = Success, r.Redirect().SrcRef
 	return answer
 }
 
-// Reject is what to seal where the user did not accept, or could not: the guideline's code says why.
+// Reject is the callback to seal if the user did not accept, or could not: the guideline's code says why.
 func (r OpenedRedirect) Reject(errorCode uint32) EncodeCallbackRequest {
 	members := r.Redirect()
 	return EncodeCallbackRequest{
@@ -116,21 +116,21 @@ func (r OpenedRedirect) Reject(errorCode uint32) EncodeCallbackRequest {
 	}
 }
 
-// RequestorType is empty where the parameter was absent.
+// RequestorType is empty if the parameter was absent.
 func (r OpenedRedirect) RequestorType() RequestorType {
 	return nameOf[RequestorType](r.m.get().GetRequestorType(), "REQUESTOR_TYPE_")
 }
 
-// IssueTime is the instant that the date names; seconds that it does not tell read 0.
+// IssueTime is the instant that the date names; unknown seconds are 0.
 func (r OpenedRedirect) IssueTime() time.Time { return timeOf(r.m.get().GetIssueTime()) }
 
 // Age is now minus IssueTime, negative for a date ahead.
 func (r OpenedRedirect) Age() time.Duration { return r.m.get().GetAge().AsDuration() }
 
-// SecretID names the secret that opened the message. Hand it to EncodeCallback.
+// SecretID names the secret that opened the message. Give it to EncodeCallback.
 func (r OpenedRedirect) SecretID() string { return r.m.get().GetSecretId() }
 
-// PrimarySecret is false where the FIU still seals with an old secret.
+// PrimarySecret is false if the FIU still seals with an old secret.
 func (r OpenedRedirect) PrimarySecret() bool { return r.m.get().GetPrimarySecret() }
 
 // Deviations are the repairs, each with its place; none for a clean message.
@@ -138,14 +138,15 @@ func (r OpenedRedirect) Deviations() []DeviationDetail {
 	return details(r.m.get().GetDeviations(), r.m.get().GetDeviationDetails())
 }
 
-// Reopened says whether this message was opened before, as far as the service remembers. A reloaded page is one, too.
+// Reopened says whether this message was opened before, as far as the service remembers. A reload of the page opens it
+// again, too.
 func (r OpenedRedirect) Reopened() bool { return r.m.get().GetReopened() }
 
 // FirstOpenTime is when this message was first opened, as far as the service remembers.
 func (r OpenedRedirect) FirstOpenTime() time.Time { return timeOf(r.m.get().GetFirstOpenTime()) }
 
-// ReplayKey names every message that could be made from this one. To act only once, store it until ReplayUntil and refuse
-// a second use.
+// ReplayKey is the same for every message that an attacker could make from this one. To act only once, store it until
+// ReplayUntil and refuse a second use.
 func (r OpenedRedirect) ReplayKey() string { return r.m.get().GetReplayKey() }
 
 // ReplayUntil is the last instant at which a message with this date could still be accepted.
@@ -169,8 +170,8 @@ type SealedCallback struct {
 	m kept[redirectv1.EncodeCallbackResponse]
 }
 
-// Location is the FIU's URL with the sealed parameters, as exact text for the Location header. It is the user's secret: not
-// for logs.
+// Location is the FIU's URL with the sealed parameters, as exact text for the Location header. Keep it out of logs: it
+// leads to the user's data.
 func (r SealedCallback) Location() string { return r.m.get().GetUrl() }
 
 // URL is [SealedCallback.Location] parsed.
@@ -204,7 +205,7 @@ func (r SealedCallback) text() string {
 	return fmt.Sprintf("redirect.SealedCallback(secret_id=%s)", r.SecretID())
 }
 
-// OpenedCallback is what became of a request. It does not change and prints without the members.
+// OpenedCallback is the outcome of a request. It does not change and prints without the members.
 type OpenedCallback struct {
 	m kept[redirectv1.DecodeCallbackResponse]
 }
@@ -215,7 +216,7 @@ func (r OpenedCallback) FIU() string { return r.m.get().GetFiuId() }
 // AA is the AA's id.
 func (r OpenedCallback) AA() string { return r.m.get().GetAaId() }
 
-// Callback has the outcome. Ask the AA for the consent before you act: nothing but the secret proves where it is from.
+// Callback has the outcome. Ask the AA for the consent before you act: only the secret shows where the callback comes from.
 func (r OpenedCallback) Callback() Callback { return callbackOf(r.m.get().GetCallback()) }
 
 // Accepted is whether the status is Success and the error code is 0. An AA may contradict itself (StatusMismatch).
@@ -227,7 +228,7 @@ func (r OpenedCallback) Accepted() bool {
 // ErrorMessage is the guideline's text for the error code.
 func (r OpenedCallback) ErrorMessage() string { return r.m.get().GetErrorMessage() }
 
-// IssueTime is the instant that the date names; seconds that it does not tell read 0.
+// IssueTime is the instant that the date names; unknown seconds are 0.
 func (r OpenedCallback) IssueTime() time.Time { return timeOf(r.m.get().GetIssueTime()) }
 
 // Age is now minus IssueTime, negative for a date ahead.
@@ -236,7 +237,7 @@ func (r OpenedCallback) Age() time.Duration { return r.m.get().GetAge().AsDurati
 // SecretID names the secret that opened the message.
 func (r OpenedCallback) SecretID() string { return r.m.get().GetSecretId() }
 
-// PrimarySecret is false where the AA seals with an old secret.
+// PrimarySecret is false if the AA still seals with an old secret.
 func (r OpenedCallback) PrimarySecret() bool { return r.m.get().GetPrimarySecret() }
 
 // Deviations are the repairs, each with its place; none for a clean message.
@@ -244,18 +245,19 @@ func (r OpenedCallback) Deviations() []DeviationDetail {
 	return details(r.m.get().GetDeviations(), r.m.get().GetDeviationDetails())
 }
 
-// Reopened says whether this message was opened before, as far as the service remembers. A reloaded page is one, too.
+// Reopened says whether this message was opened before, as far as the service remembers. A reload of the page opens it
+// again, too.
 func (r OpenedCallback) Reopened() bool { return r.m.get().GetReopened() }
 
 // FirstOpenTime is when this message was first opened, as far as the service remembers.
 func (r OpenedCallback) FirstOpenTime() time.Time { return timeOf(r.m.get().GetFirstOpenTime()) }
 
-// ReplayKey names every message that could be made from this one. To act only once, store it until ReplayUntil and refuse
-// a second use.
+// ReplayKey is the same for every message that an attacker could make from this one. To act only once, store it until
+// ReplayUntil and refuse a second use.
 func (r OpenedCallback) ReplayKey() string { return r.m.get().GetReplayKey() }
 
-// ReplayUntil is the last instant at which a message with this date could still be accepted; the zero time where the
-// pairing does not check resdate: such a message never expires.
+// ReplayUntil is the last instant at which a message with this date could still be accepted; the zero time if the pairing
+// does not check resdate, because then a message never expires.
 func (r OpenedCallback) ReplayUntil() time.Time { return timeOf(r.m.get().GetReplayUntil()) }
 
 // Authenticated says whether the message carried a right tag (the pairing's setting authentication).
@@ -287,7 +289,7 @@ func parse(location string) (*url.URL, error) {
 	return parsed, nil
 }
 
-// details has the places; a server that does not tell them yet gives the kinds alone.
+// details has the places. An older server gives only the kinds.
 func details(kinds []redirectv1.Deviation, places []*redirectv1.DeviationDetail) []DeviationDetail {
 	var all []DeviationDetail
 	for _, detail := range places {

@@ -13,7 +13,7 @@ export class Channels {
     this.#clients = targets.map(({ target, credentials, options }) => new Client(target, credentials, options));
   }
 
-  /** The next one that is not known to be down; the next one where all are. Asking makes idle ones connect. */
+  /** The next one that is not known to be down, or the next one if all are down. Asking makes idle ones connect. */
   pick(): Client {
     const turn = this.#next;
     this.#next = (turn + 1) % this.#clients.length;

@@ -36,10 +36,10 @@ type Unary<I extends Message, O extends Message> = DescMethodUnary<GenMessage<I>
 /**
  * Calls the service. Make one for the process, and close it at the end.
  *
- * Each call has one deadline. Inside it up to 3 tries are made: again after `NOT_READY`, `STORE_UNAVAILABLE` and
- * `LOCAL_UNREACHABLE` with a wait of 50 ms that doubles up to 500 ms, and after `OVERLOADED` with the wait that the service
- * names; never after any other reason. A decode carries a random attempt id, the same in all its tries, so that a try whose
- * answer was lost does not count as a second opening.
+ * Each call has one deadline, and up to 3 tries inside it. It tries again after `NOT_READY`, `STORE_UNAVAILABLE` and
+ * `LOCAL_UNREACHABLE`, with a wait of 50 ms that doubles up to 500 ms, and after `OVERLOADED`, with the wait that the
+ * service names. It never tries again after another reason. A decode carries a random attempt id, the same in all its
+ * tries, so that after a lost answer the next try does not count as a second opening.
  */
 export class RedirectClient {
   readonly #channels: Channels;
@@ -77,8 +77,8 @@ export class RedirectClient {
   }
 
   /**
-   * Seals the outcome of an opened request: `encodeCallback` with its ids, members, URL to return to and secret, so that none
-   * is forgotten. Called by an AA. Rejects with a {@link RedirectError}.
+   * Seals the outcome of an opened request: `encodeCallback` with the ids, members, return URL and secret of the request.
+   * Called by an AA. Rejects with a {@link RedirectError}.
    */
   async answerRedirect(
     opened: OpenedRedirect,
@@ -99,8 +99,8 @@ export class RedirectClient {
   }
 
   /**
-   * Opens the callback that a browser brought back, and has it compared with `expected`. Called by an FIU. Rejects with a
-   * {@link RedirectError}.
+   * Opens the callback that a browser brought back. The service compares it with `expected`. Called by an FIU. Rejects
+   * with a {@link RedirectError}.
    */
   async decodeCallback(request: DecodeCallbackRequest, options?: CallOptions): Promise<OpenedCallback> {
     const opened = new OpenedCallback(await this.#call(RPC.decodeCallback, convert.decodeCallback(request), options));
@@ -120,7 +120,7 @@ export class RedirectClient {
     } while (pageToken !== '');
   }
 
-  /** Ends the connections. Calls under way fail with `LOCAL_CANCELLED`. */
+  /** Ends the connections. Calls in flight fail with `LOCAL_CANCELLED`. */
   close(): void {
     this.#closed = true;
     for (const cancel of this.#closing) cancel();
@@ -174,13 +174,13 @@ export class RedirectClient {
     try {
       this.#onDeviations(Object.freeze({ method, fiuId, aaId, deviations }));
     } catch (error) {
-      // The message is opened: a fault in the caller's logging must not lose it.
+      // The message is already opened: a fault in the caller's logging must not lose it.
       process.emitWarning(`onDeviations threw: ${String(error)}`, 'AaRedirectWarning');
     }
   }
 }
 
-/** Does what the service does: one that is older than the field `expected` ignores it and would open anything. */
+/** Repeats the comparison of the service: an older service that does not know the field `expected` opens any callback. */
 function compare(expected: DecodeCallbackRequest['expected'], { callback, fiuId, aaId }: OpenedCallback): void {
   if (expected === NOT_COMPARED) return;
   const pairs = {

@@ -1,4 +1,4 @@
-// Why a call failed: read from the details of the status, or named here where the service said nothing.
+// Why a call failed: read from the details of the status, or named here if the service said nothing.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import type { Message } from '@bufbuild/protobuf';
@@ -41,13 +41,13 @@ export type ServiceReason =
   | 'STORE_UNAVAILABLE';
 
 /**
- * Reasons of this package, where the service said nothing:
+ * Reasons of this package, for failures about which the service said nothing:
  *
  * - `LOCAL_DEADLINE_EXCEEDED`: no answer within the call's deadline
  * - `LOCAL_UNREACHABLE`: no connection, or it was lost before the answer
  * - `LOCAL_CANCELLED`: the signal aborted the call, or the client closed
- * - `LOCAL_UNEXPECTED_ANSWER`: what answered is not aa-redirect
- * - `LOCAL_WEBVIEW_MISSING`: the pairing has no web view, so that there is no URL
+ * - `LOCAL_UNEXPECTED_ANSWER`: something other than aa-redirect answered
+ * - `LOCAL_WEBVIEW_MISSING`: the pairing has no web view, so there is no URL
  */
 export type LocalReason =
   | 'LOCAL_DEADLINE_EXCEEDED'
@@ -56,7 +56,7 @@ export type LocalReason =
   | 'LOCAL_UNEXPECTED_ANSWER'
   | 'LOCAL_WEBVIEW_MISSING';
 
-/** Why a call failed. Reasons never change; one that this package does not know yet survives as its text. */
+/** Why a call failed. Reasons never change. One that this package does not know yet is kept as its text. */
 export type Reason = ServiceReason | LocalReason | (string & Record<never, never>);
 
 /** A field of the request that is missing or malformed. */
@@ -86,7 +86,7 @@ export interface Failure {
  */
 export class RedirectError extends Error {
   override readonly name = 'RedirectError';
-  /** What to decide by. */
+  /** The value to decide by. */
   readonly reason: Reason;
   /** The gRPC status. */
   readonly code: status;
@@ -94,7 +94,7 @@ export class RedirectError extends Error {
   readonly serviceMessage: string;
   /** The RPC: `DecodeCallback`. */
   readonly method: string;
-  /** The variables of the message. */
+  /** The values that the message names. */
   readonly metadata: Readonly<Record<string, string>>;
   /** All fields that are wrong, for `FIELD_INVALID`. */
   readonly violations: readonly Violation[];
@@ -104,7 +104,7 @@ export class RedirectError extends Error {
   readonly requestId: string | undefined;
   /** How long the service asks to wait. */
   readonly retryDelayMillis: number | undefined;
-  /** How many tries were made. */
+  /** The number of tries that were made. */
   readonly tries: number;
 
   constructor(failure: Failure) {
@@ -227,7 +227,7 @@ function readDetail(told: Details, { typeUrl, value }: Any): void {
   }
 }
 
-/** Undefined for bytes that are no such message: a proxy may send anything. */
+/** Undefined for bytes that are not such a message: a proxy may send anything. */
 function unpack<T extends Message>(schema: GenMessage<T>, bytes: Uint8Array): T | undefined {
   try {
     return fromBinary(schema, bytes);

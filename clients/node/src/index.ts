@@ -1,12 +1,12 @@
 /**
- * Calls aa-redirect, the service that seals and opens the browser redirects between a Financial Information User (FIU) and an
- * Account Aggregator (AA).
+ * The client of aa-redirect, the service that encodes and decodes the browser redirects between a Financial Information
+ * User (FIU) and an Account Aggregator (AA).
  *
  * An FIU calls {@link RedirectClient.encodeRedirect} before the user leaves and {@link RedirectClient.decodeCallback} when
  * the user comes back; an AA calls {@link RedirectClient.decodeRedirect} and {@link RedirectClient.encodeCallback}. A call
  * that fails rejects with a {@link RedirectError}, whose `reason` says what to do.
  *
- * What passes through here is the user's own business: results and the client print without their content.
+ * Messages contain the user's data, so results and the client print without their content.
  *
  * @packageDocumentation
  */

@@ -1,4 +1,4 @@
-// Where the service is and how to talk to it; what does not fit together is refused before anything is sent.
+// Where the service is and how to talk to it. Options that do not fit together are refused before anything is sent.
 
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -10,17 +10,17 @@ import { VERSION } from './version.js';
 
 /** TLS of the service, and for mutual TLS of the client; all in PEM. */
 export interface TlsOptions {
-  /** The roots that sign the server's certificate; those of Node by default. */
+  /** The roots that sign the server's certificate; by default the roots of Node. */
   readonly roots?: string | Buffer;
   /** The client's certificate, with `key`. */
   readonly certificate?: string | Buffer;
   /** The key of `certificate`. */
   readonly key?: string | Buffer;
-  /** The name to expect in the server's certificate; that of the address by default. */
+  /** The name to expect in the server's certificate; by default that of the address. */
   readonly serverName?: string;
 }
 
-/** What had to be repaired in a message, to be logged and told to its sender. It holds no secret. */
+/** What the service repaired in a message. Log it and tell the sender. It has no secret. */
 export interface DeviationReport {
   readonly method: 'DecodeRedirect' | 'DecodeCallback';
   /** The sender of a redirect. */
@@ -30,28 +30,28 @@ export interface DeviationReport {
   readonly deviations: readonly DeviationDetail[];
 }
 
-/** A bearer token, or what gives the one of now. */
+/** A bearer token, or a function that gives the current one. */
 export type Token = string | (() => string | Promise<string>);
 
 /** Where the service is and how to talk to it. */
 export interface ClientOptions {
   /** `host:port` or `unix:path`; several are used in turn. */
   readonly addresses: string | readonly string[];
-  /** Left out: plain text to loopback and Unix sockets, and else TLS with the roots of Node. */
+  /** If it is left out: plain text to loopback and Unix sockets, and TLS with the roots of Node to other addresses. */
   readonly tls?: TlsOptions;
-  /** Plain text to addresses that are neither loopback nor Unix sockets: behind a mesh that brings TLS. */
+  /** Plain text to addresses that are neither loopback nor Unix sockets, for use behind a mesh that adds TLS. */
   readonly plaintext?: boolean;
   /** Sent as `authorization: Bearer …`. A function gives the token of each try; what it throws ends the call as it is. */
   readonly token?: Token;
-  /** The token without TLS to addresses that are neither loopback nor Unix sockets. */
+  /** Sends the token without TLS to addresses that are neither loopback nor Unix sockets. */
   readonly tokenOverPlaintext?: boolean;
   /** For a call as a whole; 2,000 by default. */
   readonly deadlineMillis?: number;
-  /** Called once for each opened message that had to be repaired, before the call returns. What it throws is warned of. */
+  /** Called once for each opened message that the service repaired. An exception in it becomes a process warning. */
   readonly onDeviations?: (report: DeviationReport) => void;
-  /** Of @grpc/grpc-js. Each try passes through them; none of them sees the token. */
+  /** Interceptors of @grpc/grpc-js. Each try passes through them, and they do not see the token. */
   readonly interceptors?: readonly Interceptor[];
-  /** Of @grpc/grpc-js, over those of this package. */
+  /** Channel options of @grpc/grpc-js. They override those of this package. */
   readonly channelOptions?: ChannelOptions;
 }
 
@@ -62,7 +62,7 @@ export interface Target {
   readonly options: ChannelOptions;
 }
 
-/** One target for each address: a list in one channel would be one `:authority`, which no server takes. @internal */
+/** One target for each address: a list in one channel would be one `:authority`, which no server accepts. @internal */
 export function targets(options: ClientOptions): readonly Target[] {
   const addresses = typeof options.addresses === 'string' ? [options.addresses] : [...options.addresses];
   const plain = check(options, addresses);
@@ -84,7 +84,7 @@ export function targets(options: ClientOptions): readonly Target[] {
       'grpc.keepalive_timeout_ms': 5000,
       'grpc.keepalive_permit_without_calls': 1,
       'grpc.use_local_subchannel_pool': 1,
-      // No proxy of the environment gets what is for this machine.
+      // Calls to this machine do not go through a proxy of the environment.
       'grpc.enable_http_proxy': isLocal(address) ? 0 : 1,
       ...(isSocket(address) ? { 'grpc.default_authority': 'localhost' } : {}),
       ...(options.tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': options.tls.serverName }),
@@ -156,7 +156,7 @@ function isLocal(address: string): boolean {
   return isSocket(address) || host === 'localhost' || (isIPv4(host) && host.startsWith('127.')) || host === '::1';
 }
 
-/** Adds the token of now below the caller's interceptors; none where there is no token. @internal */
+/** Adds the current token below the caller's interceptors; adds nothing if there is no token. @internal */
 export async function bearer(token: Token | undefined): Promise<Interceptor[]> {
   if (token === undefined) return [];
   const value = typeof token === 'string' ? token : await token();

@@ -16,13 +16,13 @@ export interface Pairing {
   readonly profile: string;
   /** Comes with the profile. */
   readonly scheme: Scheme | Unknown | undefined;
-  /** Where the AA's web view is; empty where the keyring names none. */
+  /** The URL of the AA's web view; empty if the keyring has none. */
   readonly webviewUrl: string;
   /** The user-id handles that this AA serves. */
   readonly handles: readonly string[];
   /** By name, in the order in which decoding tries them. */
   readonly secrets: readonly { readonly id: string; readonly state: SecretState | Unknown | undefined }[];
-  /** The hosts that redirects may lead to; none: any. */
+  /** The hosts that redirects may lead to; empty: any host. */
   readonly redirectHosts: readonly string[];
   /** The window: how far a date may lie from now, to both sides. Undefined: the server does not tell. */
   readonly maxAgeMillis: number | undefined;

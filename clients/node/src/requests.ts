@@ -4,13 +4,13 @@ import type { CallbackStatus, RequestorType } from './enums.js';
 
 /** What an FIU asks an AA for: the members of `ecreq`. */
 export interface Redirect {
-  /** A UUID that names this redirect. The service makes one where there is none. */
+  /** A UUID that names this redirect. The service makes one if there is none. */
   readonly txnid?: string;
-  /** State of the FIU's that comes back byte for byte. */
+  /** Any text of the FIU. It comes back byte for byte. */
   readonly sessionid?: string;
-  /** Name or mobile number, `@` and the AA's handle: `9999988888@aa`. */
+  /** A name or mobile number, `@` and the AA's handle: `9999988888@aa`. */
   readonly userid: string;
-  /** The absolute URL to return to. A string travels as it is; a URL as its `href`. */
+  /** The absolute URL to return to. A string is sent unchanged, a URL as its `href`. */
   readonly redirect: string | URL;
   /** The consent handles, at least one. */
   readonly srcref: readonly string[];
@@ -28,7 +28,7 @@ export interface Redirect {
   readonly extra?: Readonly<Record<string, string>>;
 }
 
-/** What became of a request: the members of `ecres`. */
+/** The outcome of a request: the members of `ecres`. */
 export interface Callback {
   /** The request's, unchanged. */
   readonly txnid: string;
@@ -63,11 +63,11 @@ export interface CallbackParams {
   readonly iv?: string;
 }
 
-/** What an FIU has sealed. */
+/** What an FIU wants sealed. */
 export interface EncodeRedirectRequest {
   /** The FIU's id. */
   readonly fiuId: string;
-  /** The AA's id. Left out: the handle of `redirect.userid` picks it. */
+  /** The AA's id. If it is left out, the handle of `redirect.userid` selects the AA. */
   readonly aaId?: string;
   /** The members. */
   readonly redirect: Redirect;
@@ -77,7 +77,7 @@ export interface EncodeRedirectRequest {
   readonly issueTime?: Date;
 }
 
-/** What an AA has sealed. */
+/** What an AA wants sealed. */
 export interface EncodeCallbackRequest {
   /** The FIU's id. */
   readonly fiuId: string;
@@ -85,7 +85,7 @@ export interface EncodeCallbackRequest {
   readonly aaId: string;
   /** The outcome. */
   readonly callback: Callback;
-  /** The URL to return to, as `redirect` of the request brought it. A string travels as it is; a URL as its `href`. */
+  /** The URL to return to, as `redirect` of the request brought it. A string is sent unchanged, a URL as its `href`. */
   readonly redirectUrl: string | URL;
   /** The instant that `resdate` names; now by default. */
   readonly issueTime?: Date;
@@ -93,7 +93,7 @@ export interface EncodeCallbackRequest {
   readonly secretId?: string;
 }
 
-/** What became of an opened request. */
+/** The outcome of an opened request. */
 export interface Outcome {
   /** The guideline's code that says why there is no consent; 0, the default: the user accepted. */
   readonly errorcode?: number;
@@ -109,13 +109,13 @@ export type Source<Params> =
 
 /** What a browser brought to an AA. */
 export type DecodeRedirectRequest = Source<RedirectParams> & {
-  /** The AA's id. It may be left out where one pairing of the server fits. */
+  /** The AA's id. It may be left out if only one pairing of the server fits. */
   readonly aaId?: string;
-  /** Names this call for the service. Left out: the client makes one, which is right unless you repeat calls yourself. */
+  /** Names this call for the service. If it is left out, the client makes one. Set it only if you repeat calls yourself. */
   readonly attemptId?: string;
 };
 
-/** What the FIU's record says. A callback that differs is refused (`NOT_EXPECTED`); a spliced one shows nowhere else. */
+/** What the FIU's record says. A callback that differs is refused (`NOT_EXPECTED`). Nothing else detects a spliced one. */
 export interface Expected {
   /** What the FIU sent; `SealedRedirect.expected` has all. */
   readonly txnid: string;
@@ -123,7 +123,7 @@ export interface Expected {
   readonly sessionid?: string;
   /** What the FIU sent. */
   readonly userid: string;
-  /** The AA that the user was sent to; left out: any. */
+  /** The AA to which the user was sent. If it is left out, any AA matches. */
   readonly aaId?: string;
 }
 
@@ -132,15 +132,15 @@ export const NOT_COMPARED: unique symbol = Symbol('NOT_COMPARED');
 
 /** What a browser brought back to an FIU. */
 export type DecodeCallbackRequest = Source<CallbackParams> & {
-  /** The FIU's id. It may be left out where one pairing of the server fits. */
+  /** The FIU's id. It may be left out if only one pairing of the server fits. */
   readonly fiuId?: string;
   /** What the FIU's record says, or {@link NOT_COMPARED}. */
   readonly expected: Expected | typeof NOT_COMPARED;
-  /** Names this call for the service. Left out: the client makes one, which is right unless you repeat calls yourself. */
+  /** Names this call for the service. If it is left out, the client makes one. Set it only if you repeat calls yourself. */
   readonly attemptId?: string;
 };
 
-/** What goes with one call. */
+/** The options of one call. */
 export interface CallOptions {
   /** For this call as a whole, in place of the client's. */
   readonly deadlineMillis?: number;

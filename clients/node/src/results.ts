@@ -20,7 +20,7 @@ export interface DeviationDetail {
   readonly place: string;
 }
 
-/** Prints as its name and what is no secret of the user's. */
+/** Prints its name and what does not belong to the user. */
 abstract class Printed {
   /** What prints. */
   protected abstract shown(): Readonly<Record<string, unknown>>;
@@ -136,15 +136,15 @@ export class SealedRedirect extends Printed {
     super();
     this.#m = message;
     const expected = { txnid: message.txnid, sessionid, userid, ...(aaId === undefined ? {} : { aaId }) };
-    // JSON has it, for session stores. What prints has not.
+    // JSON has it, for session stores. Printing does not show it.
     const value = (): string => 'Expected(members not shown)';
     this.#expected = Object.freeze(Object.defineProperty(expected, inspect.custom, { value }));
     Object.freeze(this);
   }
   /**
-   * The URL of the AA's web view with the sealed parameters, as exact text for the `Location` header. It is the user's
-   * secret: not for logs. Throws a RedirectError (`LOCAL_WEBVIEW_MISSING`) for a pairing without a web view: build the URL
-   * from `query`.
+   * The URL of the AA's web view with the sealed parameters, as exact text for the `Location` header. Keep it out of
+   * logs: it leads to the user's data. Throws a RedirectError (`LOCAL_WEBVIEW_MISSING`) for a pairing without a web view:
+   * build the URL from `query`.
    */
   get location(): string {
     if (this.#m.url !== '') return this.#m.url;
@@ -169,11 +169,11 @@ export class SealedRedirect extends Printed {
     const { fi, reqdate, ecreq, iv, requestorType } = present(this.#m.params);
     return Object.freeze({ fi, reqdate, ecreq, iv, requestorType });
   }
-  /** The one given or made. */
+  /** The `txnid` that was given or made. */
   get txnid(): string {
     return this.#m.txnid;
   }
-  /** What the callback must answer: keep it with the user's session for `decodeCallback`. */
+  /** What the callback must match: keep it with the user's session for `decodeCallback`. */
   get expected(): Expected {
     return this.#expected;
   }
@@ -185,7 +185,7 @@ export class SealedRedirect extends Printed {
   get issueTime(): Date {
     return date(this.#m.issueTime);
   }
-  /** The end of the pairing's window: send the browser before. */
+  /** The end of the pairing's window. Send the browser before it. */
   get expireTime(): Date {
     return date(this.#m.expireTime);
   }
@@ -203,7 +203,7 @@ export class SealedCallback extends Printed {
     this.#m = message;
     Object.freeze(this);
   }
-  /** The FIU's URL with the sealed parameters, as exact text for the `Location` header. It is the user's secret. */
+  /** The FIU's URL with the sealed parameters, as exact text for the `Location` header. Keep it out of logs. */
   get location(): string {
     return this.#m.url;
   }
@@ -253,7 +253,7 @@ abstract class Opened<M extends pb.DecodeRedirectResponse | pb.DecodeCallbackRes
   get aaId(): string {
     return this.#m.aaId;
   }
-  /** The instant that the date names; seconds that it does not tell read 0. */
+  /** The instant that the date names; unknown seconds are 0. */
   get issueTime(): Date {
     return date(this.#m.issueTime);
   }
@@ -261,11 +261,11 @@ abstract class Opened<M extends pb.DecodeRedirectResponse | pb.DecodeCallbackRes
   get ageMillis(): number {
     return durationMs(present<Duration>(this.#m.age));
   }
-  /** Names the secret that opened the message. An AA hands it to `encodeCallback`. */
+  /** Names the secret that opened the message. An AA gives it to `encodeCallback`. */
   get secretId(): string {
     return this.#m.secretId;
   }
-  /** False where the other side still seals with an old secret. */
+  /** False if the other side still seals with an old secret. */
   get primarySecret(): boolean {
     return this.#m.primarySecret;
   }
@@ -273,7 +273,7 @@ abstract class Opened<M extends pb.DecodeRedirectResponse | pb.DecodeCallbackRes
   get deviations(): readonly DeviationDetail[] {
     return details(this.#m);
   }
-  /** Whether this message was opened before, as far as the service remembers. A reloaded page is one, too. */
+  /** Whether this message was opened before, as far as the service remembers. A reload of the page opens it again, too. */
   get reopened(): boolean {
     return this.#m.reopened;
   }
@@ -281,13 +281,13 @@ abstract class Opened<M extends pb.DecodeRedirectResponse | pb.DecodeCallbackRes
   get firstOpenTime(): Date | undefined {
     return this.#m.firstOpenTime && date(this.#m.firstOpenTime);
   }
-  /** Names every message that could be made from this one. To act only once, store it until `replayUntil`. */
+  /** The same for every message that an attacker could make from this one. To act only once, store it until `replayUntil`. */
   get replayKey(): string {
     return this.#m.replayKey;
   }
   /**
-   * The last instant at which a message with this date could still be accepted; undefined where the pairing does not check
-   * `resdate`: such a message never expires.
+   * The last instant at which a message with this date could still be accepted; undefined if the pairing does not check
+   * `resdate`, because then a message never expires.
    */
   get replayUntil(): Date | undefined {
     return this.#m.replayUntil && date(this.#m.replayUntil, Math.ceil);
@@ -303,9 +303,9 @@ abstract class Opened<M extends pb.DecodeRedirectResponse | pb.DecodeCallbackRes
 
 /** What an FIU asks for. */
 export class OpenedRedirect extends Opened<pb.DecodeRedirectResponse> {
-  /** The members. Hand `txnid`, `sessionid` and `userid` back unchanged. */
+  /** The members. Return `txnid`, `sessionid` and `userid` unchanged. */
   readonly redirect: RedirectMembers;
-  /** Undefined where the parameter was absent. */
+  /** Undefined if the parameter was absent. */
   readonly requestorType: RequestorType | Unknown | undefined;
   /** @internal */
   constructor(message: pb.DecodeRedirectResponse) {
@@ -316,9 +316,9 @@ export class OpenedRedirect extends Opened<pb.DecodeRedirectResponse> {
   }
 }
 
-/** What became of a request. */
+/** The outcome of a request. */
 export class OpenedCallback extends Opened<pb.DecodeCallbackResponse> {
-  /** The outcome. Ask the AA for the consent before you act: nothing but the secret proves where it is from. */
+  /** The outcome. Ask the AA for the consent before you act: only the secret shows where the callback comes from. */
   readonly callback: CallbackMembers;
   /** The guideline's text for the error code. */
   readonly errorMessage: string;
@@ -335,7 +335,7 @@ export class OpenedCallback extends Opened<pb.DecodeCallbackResponse> {
   }
 }
 
-/** A message that the server always sets. One that does not is not aa-redirect. */
+/** A message that the server always sets. A server that does not is not aa-redirect. */
 function present<T>(message: T | undefined): T {
   if (message !== undefined) return message;
   throw new RedirectError({
@@ -347,7 +347,7 @@ function present<T>(message: T | undefined): T {
   });
 }
 
-/** A `Date` has milliseconds alone. Those of a date on the wire are cut, not rounded, so these are too. */
+/** A `Date` has only milliseconds. A date on the wire is cut, not rounded, so this is too. */
 function date(timestamp: Timestamp | undefined, toMillis = Math.floor): Date {
   const { seconds, nanos } = present(timestamp);
   return new Date(Number(seconds) * 1000 + toMillis(nanos / 1e6));
@@ -357,7 +357,7 @@ function frozen(map: Record<string, string>): Readonly<Record<string, string>> {
   return Object.freeze(Object.assign(Object.create(null) as Record<string, string>, map));
 }
 
-/** With places; a server that does not tell them yet gives the kinds alone. */
+/** With places. An older server gives only the kinds. */
 function details(message: pb.DecodeRedirectResponse | pb.DecodeCallbackResponse): readonly DeviationDetail[] {
   const placed = message.deviationDetails.map(({ deviation, place }) => ({ deviation, place }));
   const bare = message.deviations
