@@ -26,11 +26,14 @@ pub(crate) type Render = Arc<dyn Fn(Format) -> String + Send + Sync>;
 /// The pages of metrics.
 pub(super) struct Pages {
     render: Render,
-    /// The latest page of each format, and when it was rendered. Locked while a page is rendered.
-    latest: Arc<Mutex<[Option<(Instant, Bytes)>; 2]>>,
+    /// The latest page of each format. Locked while a page is rendered.
+    latest: Arc<Mutex<[Option<Rendered>; 2]>>,
     /// The pages in memory.
     alive: Arc<AtomicUsize>,
 }
+
+/// A page, and when it was rendered.
+type Rendered = (Instant, Bytes);
 
 /// A page. It counts while it is the latest, or a reader holds it.
 struct Page {
