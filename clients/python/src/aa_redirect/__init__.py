@@ -1,7 +1,7 @@
-"""A client for aa-redirect, which writes and reads the browser redirects between FIUs and Account Aggregators.
+"""A client for aa-redirect, the service that encodes and decodes the browser redirects between FIUs and AAs.
 
-`Client` calls and waits, `AsyncClient` is the same for asyncio. Both raise `RedirectError` and nothing else for a call
-that does not succeed. What they take and give is immutable, and prints no member of a message, no URL and no secret.
+`Client` calls and waits, `AsyncClient` is the same for asyncio. If a call does not succeed, both raise `RedirectError`
+and nothing else. Arguments and results are immutable, and print no member of a message, no URL and no secret.
 """
 
 from importlib.metadata import version

@@ -55,7 +55,7 @@ class Call(Generic[Answer]):
 
 
 def _sendable(build: Callable[P, Call[Answer]]) -> Callable[P, Call[Answer]]:
-    """Refuses a text that is no Unicode as the service would, since protobuf cannot send it to be refused there."""
+    """Refuses a text that is not Unicode. The service would refuse it too, but protobuf cannot send it."""
 
     @functools.wraps(build)
     def checked(*args: P.args, **kwargs: P.kwargs) -> Call[Answer]:
@@ -244,7 +244,7 @@ def decode_callback(
 
 
 def _compare(expected: t.Expected, answer: pb.DecodeCallbackResponse, request_id: str) -> None:
-    """The service compares too, but one that is older than the field ignores it and would open anything."""
+    """Repeats the comparison of the service: an older service that does not know the field opens any callback."""
     came = answer.callback
     differs = [name for name in ("txnid", "sessionid", "userid") if getattr(came, name) != getattr(expected, name)]
     if expected.aa_id and answer.aa_id != expected.aa_id:
@@ -285,7 +285,7 @@ def _opened(answer: pb.DecodeRedirectResponse | pb.DecodeCallbackResponse) -> di
 def _deviation_details(
     answer: pb.DecodeRedirectResponse | pb.DecodeCallbackResponse,
 ) -> tuple[t.DeviationDetail, ...]:
-    """Each repair with its place; from a service that knows no places, without."""
+    """Each repair with its place. An older service gives no places."""
     if answer.deviation_details:
         return tuple(t.DeviationDetail(t.Deviation(d.deviation), d.place) for d in answer.deviation_details)
     return tuple(t.DeviationDetail(t.Deviation(d)) for d in answer.deviations)
@@ -294,7 +294,7 @@ def _deviation_details(
 def _report(
     note: Note, leg: t.Leg, answer: pb.DecodeRedirectResponse | pb.DecodeCallbackResponse, request_id: str
 ) -> None:
-    """Hands the deviations of an answer to the callback, or to the log. Neither can fail the call."""
+    """Gives the deviations of an answer to the callback, or to the log. An error there does not fail the call."""
     details = _deviation_details(answer)
     if not details:
         return

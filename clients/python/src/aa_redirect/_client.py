@@ -41,9 +41,9 @@ _NO_OPTIONS = CallOptions()
 class Client:
     """A connection to aa-redirect. Make one for the whole process: it reconnects by itself and serves any thread.
 
-    Every call has one time limit for up to three tries. It is tried again while no server can be reached or one is
-    ending, and where the service is overloaded, after the delay that the service names. A retry of a decode call is
-    safe: all tries carry the same `attempt_id`, under which the service gives its first answer again.
+    Every call has one time limit for up to three tries. The client tries again if no server can be reached or the
+    server is shutting down, and if the service is overloaded, after the delay that the service names. A retry of a
+    decode call is safe: all tries carry the same `attempt_id`, under which the service gives its first answer again.
 
     Raises:
         ValueError: for an option that cannot work.
@@ -68,7 +68,7 @@ class Client:
                 `IP:port`, used in turn.
             tls: what to trust and to show. Without it, loopback and Unix sockets are called in plain text, and other
                 addresses over TLS with the roots that come with gRPC.
-            plaintext: plain text to other addresses too: behind a mesh that brings TLS.
+            plaintext: plain text to other addresses too, for use behind a mesh that adds TLS.
             token: a bearer token, or a function that gives it for each call.
             token_over_plaintext: send the token in plain text to other addresses too.
             timeout: the time limit of a call in seconds, all its tries included.
@@ -108,7 +108,7 @@ class Client:
         Args:
             fiu_id: the FIU's id.
             redirect: the members.
-            aa_id: the AA's id; empty: the handle of `redirect.userid` picks the AA.
+            aa_id: the AA's id; empty: the handle of `redirect.userid` selects the AA.
             requestor_type: who asks for the data.
             issue_time: the date to write, an aware datetime; `None`: now.
             options: of this call.
@@ -123,7 +123,7 @@ class Client:
 
         Args:
             source: the whole URL as it arrived, its query string, or the parameters.
-            aa_id: the AA's own id. Empty: whichever pairing of the service fits alone.
+            aa_id: the AA's own id. It may be empty if only one pairing of the service fits.
             options: of this call.
         """
         call = _calls.decode_redirect(source, aa_id, options.attempt_id, self._connection.on_deviations)
@@ -146,7 +146,7 @@ class Client:
             fiu_id: the FIU's id.
             aa_id: the AA's id.
             callback: the members.
-            redirect_url: the URL to return to, as the request's `redirect` brought it.
+            redirect_url: the URL to return to: `redirect` of the request.
             secret_id: that of the opened request, for an FIU that still has the old secret; empty: the primary one.
             issue_time: the date to write, an aware datetime; `None`: now.
             options: of this call.
@@ -187,9 +187,9 @@ class Client:
 
         Args:
             source: the whole URL as it arrived, its query string, or the parameters.
-            fiu_id: the FIU's own id. Empty: whichever pairing of the service fits alone.
-            expected: what the user's session says, from `SealedRedirect.expected`; or `NOT_COMPARED`, and then the
-                caller compares: nothing else shows a callback that was made from two others.
+            fiu_id: the FIU's own id. It may be empty if only one pairing of the service fits.
+            expected: what the user's session says, from `SealedRedirect.expected`; or `NOT_COMPARED`, if the caller
+                compares by itself. Nothing else detects a callback that was made from two others.
             options: of this call.
         """
         call = _calls.decode_callback(source, fiu_id, expected, options.attempt_id, self._connection.on_deviations)

@@ -1,4 +1,4 @@
-"""The enumerations of the interface. A number that this version does not know survives as `UNKNOWN_<number>`."""
+"""The enumerations of the interface. A number that this version does not know becomes `UNKNOWN_<number>`."""
 
 import enum
 
@@ -62,7 +62,7 @@ class SecretState(_Open):
 
 
 class Reopen(_Open):
-    """What becomes of a message that was opened before."""
+    """What happens to a message that was opened before."""
 
     UNSPECIFIED = 0
     """Not told: the service is older than this setting."""
@@ -80,13 +80,13 @@ class Authentication(_Open):
     OFF = 1
     """No tag is written or looked for."""
     WRITE = 2
-    """A tag is written, and checked where a message has one."""
+    """A tag is written, and checked if a message has one."""
     REQUIRE = 3
-    """A tag is written, and a message without a right one is not opened."""
+    """A tag is written, and a message without a right tag is not opened."""
 
 
 class Deviation(_Open):
-    """What a sender did that the format does not have, and that the service repaired. Tell the sender."""
+    """What a sender does differently from the format, and what the service repairs. Tell the sender."""
 
     UNSPECIFIED = 0
     """Never given."""
@@ -97,19 +97,19 @@ class Deviation(_Open):
     PLUS_AS_SPACE = 3
     """A `+` of Base64 sent raw in a URL, or already turned into a space."""
     DOUBLE_ENCODED = 4
-    """Something percent-encoded twice."""
+    """Something that is percent-encoded more often than the format asks."""
     WHITESPACE = 5
     """Line ends, or blanks around a value."""
     DATE_DIGITS = 6
     """A date of 14, 16 or 17 digits."""
     SECOND_QUESTION_MARK = 7
-    """A second `?` where an `&` belongs."""
+    """A second `?` in place of `&`."""
     LIST_SYNTAX = 8
     """A list in another syntax than the pairing's."""
     REDIRECT_UNESCAPED = 9
     """A `redirect` with a query of its own that was not escaped."""
     TXNID_NOT_UUID = 10
-    """A `txnid` that is no UUID."""
+    """A `txnid` that is not a UUID."""
     EXTRA_MEMBER = 11
     """A member that the guideline does not have."""
     BLANK_OPTIONAL = 12

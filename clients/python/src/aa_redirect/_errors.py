@@ -1,6 +1,6 @@
 """The one error of this package, and how it is read from what gRPC gives.
 
-Decide by `reason`, which never changes; the text is for people, and alone it says what is wrong and what to do.
+Decide by `reason`, which never changes. The text is for people, and says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class Reason(str, enum.Enum):
     FIELD_INVALID = "FIELD_INVALID"
     """Fields of the request are missing or malformed; `violations` has each. The caller fixes them."""
     URL_MALFORMED = "URL_MALFORMED"
-    """The URL cannot be read, or lacks or repeats a parameter. The sender's or the browser's doing."""
+    """The URL cannot be read, lacks a parameter, or repeats one. The sender or the browser caused it."""
     PARAMETER_MALFORMED = "PARAMETER_MALFORMED"
-    """A parameter is no Base64, has an impossible length or unmasks to nothing sensible. The sender's doing."""
+    """A parameter is not Base64, has an impossible length or does not unmask to an id. The sender caused it."""
     DATE_MALFORMED = "DATE_MALFORMED"
-    """The date cannot be read. The sender's doing."""
+    """The date cannot be read. The sender caused it."""
     DATE_EXPIRED = "DATE_EXPIRED"
     """The date is older than the window: a slow user, or a wrong clock."""
     DATE_IN_FUTURE = "DATE_IN_FUTURE"
-    """The date is ahead of the window: a wrong clock, or no UTC."""
+    """The date is ahead of the window: a wrong clock, or not UTC."""
     PAIRING_UNKNOWN = "PAIRING_UNKNOWN"
     """The service has no pairing of these two."""
     PAIRING_AMBIGUOUS = "PAIRING_AMBIGUOUS"
@@ -42,7 +42,7 @@ class Reason(str, enum.Enum):
     REDIRECT_FORBIDDEN = "REDIRECT_FORBIDDEN"
     """The pairing does not allow the host of the URL to return to."""
     UNDECIPHERABLE = "UNDECIPHERABLE"
-    """The message could not be opened; the service tells nobody why."""
+    """The message could not be opened; the service never says why."""
     CALLER_FORBIDDEN = "CALLER_FORBIDDEN"
     """These credentials may not use this method."""
     CALLER_UNKNOWN = "CALLER_UNKNOWN"
@@ -50,7 +50,7 @@ class Reason(str, enum.Enum):
     OVERLOADED = "OVERLOADED"
     """The service has too much to do; `retry_delay` says when to try again."""
     NOT_READY = "NOT_READY"
-    """The server is ending; another one takes the call."""
+    """The server is shutting down; another one takes the call."""
     TIMED_OUT = "TIMED_OUT"
     """The service noticed that the deadline of the call passed, before this client did."""
     INTERNAL_FAULT = "INTERNAL_FAULT"
@@ -62,7 +62,7 @@ class Reason(str, enum.Enum):
     NOT_EXPECTED = "NOT_EXPECTED"
     """The callback opens, but is not the one in `expected`: an attack, or another user's callback."""
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
-    """What the service must remember has no room or no store; nothing was recorded."""
+    """The service cannot remember the message: no room, or the store does not answer. Nothing was recorded."""
 
     LOCAL_DEADLINE_EXCEEDED = "LOCAL_DEADLINE_EXCEEDED"
     """No answer within the time limit of the call."""
@@ -71,13 +71,13 @@ class Reason(str, enum.Enum):
     LOCAL_CANCELLED = "LOCAL_CANCELLED"
     """The call was cancelled, or the client closed, before the answer."""
     LOCAL_UNEXPECTED_ANSWER = "LOCAL_UNEXPECTED_ANSWER"
-    """An answer that is not of aa-redirect: something between answered, or the address is wrong."""
+    """An answer that is not from aa-redirect: a proxy answered, or the address is wrong."""
     LOCAL_WEBVIEW_MISSING = "LOCAL_WEBVIEW_MISSING"
-    """The URL of a pairing without a web view was asked for: build it from `query`."""
+    """The caller asked for the URL of a pairing without a web view: build it from `query`."""
 
     @classmethod
     def _missing_(cls, value: object) -> Reason | None:
-        """A reason that this version does not know is a member all the same, of the same name and value."""
+        """A reason that this version does not know becomes a member too, with its text as name and value."""
         if not isinstance(value, str):
             return None
         member = str.__new__(cls, value)
@@ -105,7 +105,7 @@ class FieldViolation:
 
 
 class RedirectError(Exception):
-    """A call that did not succeed. Its text goes to a log as it is: no member, no URL and no secret is in it."""
+    """A call that did not succeed. Its text is fit for a log: it has no member, no URL and no secret."""
 
     reason: Reason
     """Why. Decide by this."""
@@ -114,13 +114,13 @@ class RedirectError(Exception):
     code: grpc.StatusCode
     """The status of gRPC."""
     metadata: Mapping[str, str]
-    """The variables of the message, such as `fiu_id` or `age_seconds`."""
+    """The values that the message names, such as `fiu_id` or `age_seconds`."""
     violations: tuple[FieldViolation, ...]
     """All fields at fault, for `Reason.FIELD_INVALID`."""
     request_id: str
     """The id under which the service logged the call; empty if none is known."""
     retry_delay: timedelta | None
-    """After how long the service wants to be asked again."""
+    """How long the service asks to wait before the next try."""
     method: str
     """The method that was called, such as `DecodeRedirect`."""
     tries: int
@@ -153,7 +153,7 @@ class RedirectError(Exception):
 
     @property
     def hint(self) -> str:
-        """The usual mistake that would explain this refusal, such as `LOCAL_TIME`; empty if none is known."""
+        """The likely mistake that caused this refusal, such as `LOCAL_TIME`; empty if none is known."""
         return self.metadata.get("hint", "")
 
     def __str__(self) -> str:
@@ -244,7 +244,7 @@ def _pushback(trailers: Iterable[tuple[str, str | bytes]], named: timedelta | No
 
 
 def _foreign(code: grpc.StatusCode, details: str, attempted: Attempted) -> RedirectError:
-    """An error that carries no reason of the service: of this process, the network or a proxy."""
+    """An error without a reason of the service: it comes from this process, the network or a proxy."""
     match code:
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             reason, message = Reason.LOCAL_DEADLINE_EXCEEDED, f"no answer within {attempted.limit:g} s"

@@ -1,10 +1,10 @@
-"""A mapping that nobody changes, which `types.MappingProxyType` does not give: it can be pickled, copied and hashed."""
+"""A mapping that cannot change. Other than `types.MappingProxyType`, it can be pickled, copied and hashed."""
 
 from collections.abc import Iterator, Mapping
 
 
 class FrozenMap(Mapping[str, str]):
-    """Texts by name, in the order of the names. `repr` shows the names alone."""
+    """Texts by name, in the order of the names. `repr` shows only the names."""
 
     __slots__ = ("_items",)
 

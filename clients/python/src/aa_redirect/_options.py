@@ -24,7 +24,7 @@ _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """How the two ends prove who they are, all in PEM. `Tls()` trusts the authorities that gRPC comes with."""
+    """How server and client prove who they are, all in PEM. `Tls()` trusts the authorities that gRPC comes with."""
 
     ca: bytes | None = None
     """The authorities that may have signed the server's certificate; `None`: those that gRPC comes with."""
@@ -58,7 +58,7 @@ class Tls:
 
 @dataclass(frozen=True, kw_only=True)
 class CallOptions:
-    """What one call does otherwise than the client, and what ties it to the request of the browser."""
+    """What one call does differently from its client, and what connects it with the request of the browser."""
 
     timeout: float | None = None
     """The time limit in seconds, for all tries together; `None`: the client's."""
@@ -67,7 +67,7 @@ class CallOptions:
     traceparent: str = ""
     """The W3C trace context. One of another form is not sent."""
     attempt_id: str = ""
-    """The name of a decode call, the same in each repetition; empty: a new one, right unless you repeat it yourself."""
+    """The name of a decode call, the same in each repetition; empty: a new one. Set it only to repeat a call."""
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
@@ -110,7 +110,7 @@ class Connection:
     on_deviations: Callable[[DeviationReport], None] | None
 
     def metadata(self, request_id: str, traceparent: str) -> tuple[tuple[str, str | bytes], ...]:
-        """What goes with each try of a call."""
+        """The metadata of each try of a call."""
         token = self.token if self.token is None or isinstance(self.token, str) else self.token()
         headers = {
             "x-request-id": request_id,
@@ -176,7 +176,7 @@ _CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
 def _authority(
     addresses: Sequence[str], hosts: Sequence[str | None], tls: Tls | None
 ) -> Iterator[tuple[str, str | int]]:
-    """`:authority` and the name that the certificate must have, where the target does not give them."""
+    """`:authority` and the name that the certificate must have, if the target does not give them."""
     if tls is not None and hosts[0] is None:
         raise ValueError("the service speaks no TLS on a Unix socket")
     if tls is not None and tls.server_name:

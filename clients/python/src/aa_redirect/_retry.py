@@ -1,9 +1,9 @@
 """When a call is tried again: the same rules in the clients of all languages.
 
-UNAVAILABLE after 50 ms, doubling up to 500 ms, each times a random 0.8 to 1.2; OVERLOADED after the delay that it names
-and up to a fifth more; nothing else. Up to three tries, all inside one time limit. A wait that would end behind the
-limit is not begun, so that the reason of the last try is what the caller sees. gRPC's own retry is off: it knows codes,
-no reasons.
+UNAVAILABLE after 50 ms, doubling up to 500 ms, each multiplied by a random factor from 0.8 to 1.2; OVERLOADED after the
+delay that it names, plus up to a fifth; nothing else. Up to three tries, all inside one time limit. A wait that would
+end after the limit does not begin, so that the caller sees the reason of the last try. gRPC's own retry is off, because
+it knows only codes, not reasons.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the calls take and give. All of it is immutable and can be pickled.
+"""The arguments and results of calls. All of them are immutable and can be pickled.
 
-`repr` shows ids of the two parties, times and flags. Members of a message (the user id among them), URLs and
-parameters are not in it, so that a result may go to a log.
+`repr` shows ids of the two parties, times and flags. It does not show members of a message (such as the user id), URLs
+and parameters, so a result may go to a log.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _texts(name: str, values: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Redirect:
-    """The members of `ecreq`: what an FIU asks an AA for. Every one comes out as it went in."""
+    """The members of `ecreq`: what an FIU asks an AA for. Decode gives back exactly what encode got."""
 
     userid: str
     """`<name or mobile>@<AA handle>`, such as `9999988888@aa`."""
@@ -74,7 +74,7 @@ class Redirect:
     txnid: str = ""
     """A UUID. Empty on encode: the service makes one."""
     sessionid: str = ""
-    """The FIU's own state; it comes back byte for byte."""
+    """Any text of the FIU; it comes back byte for byte."""
     fipid: Sequence[str] = ()
     """FIP ids."""
     email: str = ""
@@ -99,7 +99,7 @@ class Redirect:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Callback:
-    """The members of `ecres`: what became of a request. Every one comes out as it went in."""
+    """The members of `ecres`: what became of a request. Decode gives back exactly what encode got."""
 
     txnid: str
     """The request's, unchanged."""
@@ -110,7 +110,7 @@ class Callback:
     sessionid: str = ""
     """The request's, unchanged."""
     errorcode: int = 0
-    """The guideline's code; 0 goes with SUCCESS and only with it."""
+    """The guideline's code; 0 if and only if the status is SUCCESS."""
     srcref: Sequence[str] = ()
     """The accepted consent handles."""
     extra: Mapping[str, str] = FrozenMap()
@@ -147,7 +147,7 @@ class CallbackParams:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Expected:
-    """What the FIU's own record says of a callback. Each field is compared, empty ones too, but an empty `aa_id`."""
+    """What the FIU's own record says about a callback. Also empty fields are compared, except an empty `aa_id`."""
 
     txnid: str
     sessionid: str
@@ -181,7 +181,7 @@ class DeviationDetail:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviationReport:
-    """What `on_deviations` gets: who sent what in another form than the format has. Tell the sender."""
+    """What `on_deviations` gets: what the service repaired in a message, and who sent it. Tell the sender."""
 
     leg: Leg
     fiu_id: str
@@ -217,16 +217,16 @@ class SealedRedirect:
     issue_time: datetime
     """The instant that the date was written from."""
     expire_time: datetime
-    """The end of the window: send the browser before."""
+    """The end of the window. Send the browser before it."""
     expected: Expected = field(repr=False)
-    """What to keep with the user's session, and to hand to `decode_callback`. Its `aa_id` is that of the call."""
+    """What to keep with the user's session, and to give to `decode_callback`. Its `aa_id` is that of the call."""
 
     @property
     def location(self) -> str:
         """The whole URL, for the `Location` of a 303 with `Cache-Control: no-store`.
 
         Raises:
-            RedirectError: with `Reason.LOCAL_WEBVIEW_MISSING`, if the pairing has no web view; `query` is there anyway.
+            RedirectError: with `Reason.LOCAL_WEBVIEW_MISSING`, if the pairing has no web view; `query` exists anyway.
         """
         if not self.maybe_location:
             raise RedirectError(
@@ -241,7 +241,7 @@ class SealedRedirect:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedRedirect:
-    """An opened redirect. Unless `authenticated`, nothing in it is proven."""
+    """An opened redirect. Nothing in it is proved unless `authenticated` is true."""
 
     fiu_id: str
     aa_id: str
@@ -263,7 +263,7 @@ class OpenedRedirect:
     replay_until: datetime | None
     """Until when a message with this date can be accepted."""
     replay_key: str
-    """The same for every message that could be made from this one: store it until `replay_until` to act only once."""
+    """The same for every message that can be made from this one. To act once, store it until `replay_until`."""
     reopened: bool
     """Whether this message was opened before. A reload of the page is a reopening too."""
     first_open_time: datetime | None
@@ -287,12 +287,12 @@ class SealedCallback:
     issue_time: datetime
     """The instant that the date was written from."""
     expire_time: datetime
-    """The end of the window: send the browser before."""
+    """The end of the window. Send the browser before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedCallback:
-    """An opened callback. It is a hint to ask the AA, server to server, and no proof of a consent."""
+    """An opened callback. It is a hint to ask the AA, server to server, and not a proof of consent."""
 
     fiu_id: str
     aa_id: str
@@ -315,7 +315,7 @@ class OpenedCallback:
     replay_until: datetime | None
     """Until when a message with this date can be accepted; `None`: for ever."""
     replay_key: str
-    """The same for every message that could be made from this one: store it until `replay_until` to act only once."""
+    """The same for every message that can be made from this one. To act once, store it until `replay_until`."""
     reopened: bool
     """Whether this message was opened before. A reload of the page is a reopening too."""
     first_open_time: datetime | None
@@ -355,7 +355,7 @@ class Pairing:
     redirect_hosts: tuple[str, ...]
     """The hosts that redirects may lead to; empty: any."""
     max_age: timedelta | None
-    """How far a date may lie from now, to both sides; `None` from a service that does not tell."""
+    """How far a date may lie from now, in the past and in the future; `None` from a service that does not tell."""
     date_style: str
     """millis, tenths or full."""
     list_syntax: str

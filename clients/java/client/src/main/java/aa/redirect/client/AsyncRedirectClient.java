@@ -198,8 +198,8 @@ public final class AsyncRedirectClient {
   }
 
   /**
-   * The service compares too, but one that is older than the field ignores it and would open
-   * anything.
+   * Repeats the comparison of the service: an older service that does not know the field opens any
+   * callback.
    */
   private static void compare(
       Expectation expectation, DecodeCallbackResponse answer, String requestId) {

@@ -6,7 +6,7 @@ public enum Authentication {
   UNSPECIFIED,
   /** No tag is written or looked for. */
   OFF,
-  /** A tag is written, and checked where a message has one. */
+  /** A tag is written, and checked if a message has one. */
   WRITE,
   /** A tag is written, and a message without a right one is not opened. */
   REQUIRE,

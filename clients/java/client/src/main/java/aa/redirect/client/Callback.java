@@ -4,14 +4,15 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The members of {@code ecres}: what became of a request. Every one comes out as it went in.
+ * The members of {@code ecres}: what became of a request. Decode gives back exactly what encode
+ * got.
  *
  * @param txnid the request's, unchanged
  * @param sessionid the request's, unchanged
  * @param userid the request's, unchanged
  * @param status whether the user accepted
- * @param errorcode the guideline's code, an unsigned number of 32 bits; 0 goes with SUCCESS and
- *     only with it
+ * @param errorcode the guideline's code, an unsigned number of 32 bits; 0 if and only if the status
+ *     is SUCCESS
  * @param srcref the accepted consent handles
  * @param extra members that the guideline does not have, by name
  */

@@ -7,8 +7,8 @@ import java.util.Optional;
  * What a browser brought back to an FIU: {@code
  * DecodeCallback.at(fiuId).expecting(expected).url(url)}.
  *
- * @param fiuId the FIU's own id; empty: whichever pairing of the service fits alone
- * @param url the whole URL as it arrived, or its query; empty where there are parameters
+ * @param fiuId the FIU's own id; may be empty if only one pairing of the service fits
+ * @param url the whole URL as it arrived, or its query; empty if there are parameters
  * @param params the parameters, if it is not a URL
  * @param expected what the callback is compared with
  */
@@ -45,7 +45,7 @@ public record DecodeCallback(
   public record At(String fiuId) {
 
     /**
-     * Goes on with what the user's session says. Nothing else shows a callback that was made from
+     * Goes on with what the user's session says. Nothing else detects a callback that was made from
      * two others.
      *
      * @param expected from {@link SealedRedirect#expected}, or {@link Expectation#NOT_COMPARED}

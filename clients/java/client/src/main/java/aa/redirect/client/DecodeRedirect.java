@@ -6,8 +6,8 @@ import java.util.Optional;
 /**
  * What a browser brought to an AA: {@code DecodeRedirect.at(aaId).url(url)}.
  *
- * @param aaId the AA's own id; empty: whichever pairing of the service fits alone
- * @param url the whole URL as it arrived, or its query; empty where there are parameters
+ * @param aaId the AA's own id; may be empty if only one pairing of the service fits
+ * @param url the whole URL as it arrived, or its query; empty if there are parameters
  * @param params the parameters, if it is not a URL
  */
 public record DecodeRedirect(String aaId, String url, Optional<RedirectParams> params) {

@@ -18,13 +18,13 @@ public enum Deviation {
   WHITESPACE,
   /** A date of 14, 16 or 17 digits. */
   DATE_DIGITS,
-  /** A second {@code ?} where an {@code &} belongs. */
+  /** A second {@code ?} in place of {@code &}. */
   SECOND_QUESTION_MARK,
   /** A list in another syntax than the pairing's. */
   LIST_SYNTAX,
   /** A {@code redirect} with a query of its own that was not escaped. */
   REDIRECT_UNESCAPED,
-  /** A {@code txnid} that is no UUID. */
+  /** A {@code txnid} that is not a UUID. */
   TXNID_NOT_UUID,
   /** A member that the guideline does not have. */
   EXTRA_MEMBER,

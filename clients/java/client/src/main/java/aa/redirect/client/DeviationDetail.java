@@ -9,7 +9,7 @@ package aa.redirect.client;
  */
 public record DeviationDetail(Deviation deviation, int number, String place) {
 
-  /** The repair, and the place where it has one. */
+  /** The repair, and its place if it has one. */
   @Override
   public String toString() {
     String name = deviation == Deviation.UNRECOGNIZED ? "UNKNOWN_" + number : deviation.name();

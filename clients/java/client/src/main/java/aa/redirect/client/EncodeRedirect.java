@@ -7,7 +7,7 @@ import java.util.Optional;
  * What an FIU has sealed.
  *
  * @param fiuId the FIU's id
- * @param aaId the AA's id; empty: the handle of the user id picks the AA
+ * @param aaId the AA's id; empty: the handle of the user id selects the AA
  * @param redirect the members
  * @param requestorType who asks for the data
  * @param issueTime the date to write; empty: now
@@ -25,7 +25,7 @@ public record EncodeRedirect(
   }
 
   /**
-   * The members for an AA that the handle of the user id picks.
+   * The members for the AA that the handle of the user id selects.
    *
    * @param fiuId the FIU's id
    * @param redirect the members

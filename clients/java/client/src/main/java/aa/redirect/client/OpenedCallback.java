@@ -1,7 +1,7 @@
 package aa.redirect.client;
 
 /**
- * An opened callback. It is a hint to ask the AA, server to server, and no proof of a consent.
+ * An opened callback. It is a hint to ask the AA, server to server, and not a proof of consent.
  *
  * @param callback the members
  * @param errorMessage the guideline's text for the error code

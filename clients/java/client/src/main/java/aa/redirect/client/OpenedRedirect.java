@@ -1,7 +1,7 @@
 package aa.redirect.client;
 
 /**
- * An opened redirect. Unless {@link Opening#authenticated}, nothing in it is proven.
+ * An opened redirect. Nothing in it is proved unless {@link Opening#authenticated} is true.
  *
  * @param redirect the members
  * @param requestorType who asks

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What is told of every opened message.
+ * What every opened message has.
  *
  * @param fiuId the FIU's id
  * @param aaId the AA's id
@@ -16,8 +16,8 @@ import java.util.Optional;
  * @param primarySecret false: the sender still seals with an old secret
  * @param deviations each repair with its place; none for a clean message
  * @param replayUntil until when a message with this date can be accepted; empty: for ever
- * @param replayKey the same for every message that could be made from this one: store it until
- *     {@code replayUntil} to act only once
+ * @param replayKey the same for every message that an attacker could make from this one: store it
+ *     until {@code replayUntil} to act only once
  * @param reopened whether this message was opened before; a reload of the page is a reopening too
  * @param firstOpenTime when it was opened first; empty from a service that does not remember
  * @param authenticated whether the message carried a right tag

@@ -11,19 +11,19 @@ public enum Reason {
    */
   FIELD_INVALID,
   /**
-   * The URL cannot be read, or lacks or repeats a parameter. The sender's or the browser's doing.
+   * The URL cannot be read, lacks a parameter, or repeats one. The sender or the browser caused it.
    */
   URL_MALFORMED,
   /**
-   * A parameter is no Base64, has an impossible length or unmasks to nothing sensible. The sender's
-   * doing.
+   * A parameter is not Base64, has an impossible length or does not unmask to an id. The sender
+   * caused it.
    */
   PARAMETER_MALFORMED,
-  /** The date cannot be read. The sender's doing. */
+  /** The date cannot be read. The sender caused it. */
   DATE_MALFORMED,
   /** The date is older than the window: a slow user, or a wrong clock. */
   DATE_EXPIRED,
-  /** The date is ahead of the window: a wrong clock, or no UTC. */
+  /** The date is ahead of the window: a wrong clock, or not UTC. */
   DATE_IN_FUTURE,
   /** The service has no pairing of these two. */
   PAIRING_UNKNOWN,
@@ -33,7 +33,7 @@ public enum Reason {
   SCHEME_MISMATCH,
   /** The pairing does not allow the host of the URL to return to. */
   REDIRECT_FORBIDDEN,
-  /** The message could not be opened; the service tells nobody why. */
+  /** The message could not be opened; the service never says why. */
   UNDECIPHERABLE,
   /** These credentials may not use this method. */
   CALLER_FORBIDDEN,
@@ -41,7 +41,7 @@ public enum Reason {
   CALLER_UNKNOWN,
   /** The service has too much to do; {@code retryDelay} says when to try again. */
   OVERLOADED,
-  /** The server is ending; another one takes the call. */
+  /** The server is shutting down; another one takes the call. */
   NOT_READY,
   /** The service noticed that the deadline of the call passed, before this client did. */
   TIMED_OUT,
@@ -55,7 +55,7 @@ public enum Reason {
    * The callback opens, but is not the expected one: an attack, or the callback of another user.
    */
   NOT_EXPECTED,
-  /** What the service must remember has no room or no store; nothing was recorded. */
+  /** The service has no room or no store to remember the message. Nothing was recorded. */
   STORE_UNAVAILABLE,
   /** No answer within the time limit of the call. */
   LOCAL_DEADLINE_EXCEEDED,
@@ -63,9 +63,9 @@ public enum Reason {
   LOCAL_UNREACHABLE,
   /** The call was cancelled, or the client closed, before the answer. */
   LOCAL_CANCELLED,
-  /** An answer that is not of aa-redirect: something between answered, or the address is wrong. */
+  /** An answer that is not from aa-redirect: a proxy answered, or the address is wrong. */
   LOCAL_UNEXPECTED_ANSWER,
-  /** The URL of a pairing without a web view was asked for: build it from {@code query}. */
+  /** The pairing has no web view, so there is no URL: build it from {@code query}. */
   LOCAL_WEBVIEW_MISSING,
   /** A reason of a newer service; {@link RedirectException#reasonName} has it. */
   UNRECOGNIZED;

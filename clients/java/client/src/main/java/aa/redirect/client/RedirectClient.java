@@ -20,10 +20,10 @@ import java.util.function.Supplier;
  * A connection to aa-redirect. Make one for the whole process: it reconnects by itself and serves
  * any thread.
  *
- * <p>Every call has one time limit for up to three tries. It is tried again while no server can be
- * reached or one is ending, and where the service is overloaded, after the delay that the service
- * names. A retry of a decode call is safe: all tries carry the same attempt id, under which the
- * service gives its first answer again.
+ * <p>Every call has one time limit for up to three tries. The client tries again if no server can
+ * be reached or the server is shutting down, and if the service is overloaded, after the delay that
+ * the service names. A retry of a decode call is safe: all tries carry the same attempt id, under
+ * which the service gives its first answer again.
  */
 public final class RedirectClient implements AutoCloseable {
   static final String VERSION = "0.1.0";
@@ -51,7 +51,7 @@ public final class RedirectClient implements AutoCloseable {
   }
 
   /**
-   * A client with all options as they are by default.
+   * A client with the default options.
    *
    * @param addresses as for {@link #builder}
    * @return the client
@@ -195,8 +195,8 @@ public final class RedirectClient implements AutoCloseable {
   }
 
   /**
-   * Takes no new calls, lets those in flight end within the time limit of a call, and cancels what
-   * is left.
+   * Accepts no new calls, lets calls in flight end within the time limit of a call, and cancels the
+   * rest.
    */
   @Override
   public void close() {
@@ -239,7 +239,7 @@ public final class RedirectClient implements AutoCloseable {
     }
 
     /**
-     * Plain text to other addresses too: behind a mesh that brings TLS.
+     * Plain text to other addresses too, for use behind a mesh that adds TLS.
      *
      * @return this
      */
@@ -304,8 +304,8 @@ public final class RedirectClient implements AutoCloseable {
     }
 
     /**
-     * Interceptors of gRPC, such as those of OpenTelemetry. Each try passes through them; none sees
-     * the token.
+     * Interceptors of gRPC, such as those of OpenTelemetry. Each try passes through them, and they
+     * do not see the token.
      *
      * @param interceptors the interceptors
      * @return this

@@ -17,9 +17,9 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
- * A call that did not succeed. Decide by {@link #reason}, which never changes. The message goes to
- * a log as it is: one line with reason, what is wrong, violations, and in brackets method,
- * metadata, request id and tries. No member, no URL and no secret is in it.
+ * A call that did not succeed. Decide by {@link #reason}, which never changes. The message is fit
+ * for a log: one line with the reason, what is wrong, the violations, and in brackets the method,
+ * metadata, request id and tries. It has no member, no URL and no secret.
  *
  * @serial exclude
  */
@@ -131,7 +131,7 @@ public final class RedirectException extends RuntimeException {
     return header.matches("[0-9]{1,9}") ? Duration.ofMillis(Long.parseLong(header)) : null;
   }
 
-  /** An error that carries no reason of the service: of this process, the network or a proxy. */
+  /** An error without a reason of the service: from this process, the network or a proxy. */
   private static RedirectException foreign(Status status, Attempted attempted) {
     // gRPC's own exceptions cannot be serialized; what caused them can.
     Throwable cause = status.getCause();
@@ -170,7 +170,7 @@ public final class RedirectException extends RuntimeException {
   }
 
   /**
-   * The code of gRPC, but where it hides that an answer is no protobuf or that the connection was
+   * The code of gRPC, except if it hides that an answer is not protobuf or that the connection was
    * lost.
    */
   private static Status.Code codeOf(Status status, String detail) {
@@ -270,7 +270,7 @@ public final class RedirectException extends RuntimeException {
   }
 
   /**
-   * The variables of the description, such as {@code fiu_id} or {@code age_seconds}.
+   * The values that the description names, such as {@code fiu_id} or {@code age_seconds}.
    *
    * @return values by name
    */
@@ -288,7 +288,7 @@ public final class RedirectException extends RuntimeException {
   }
 
   /**
-   * The usual mistake that would explain this refusal, such as {@code LOCAL_TIME}.
+   * The likely mistake that caused this refusal, such as {@code LOCAL_TIME}.
    *
    * @return its name, if one is known
    */
@@ -306,7 +306,7 @@ public final class RedirectException extends RuntimeException {
   }
 
   /**
-   * After how long the service wants to be asked again.
+   * How long the service asks to wait before the next try.
    *
    * @return the delay, if there is one
    */

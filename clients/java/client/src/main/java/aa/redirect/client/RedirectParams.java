@@ -7,7 +7,7 @@ package aa.redirect.client;
  * @param reqdate the date
  * @param ecreq the ciphertext
  * @param iv the IV; empty in a pairing of PBKDF2
- * @param requestorType who asks, masked; empty where it is absent
+ * @param requestorType who asks, masked; empty if it is absent
  */
 public record RedirectParams(
     String fi, String reqdate, String ecreq, String iv, String requestorType) {

@@ -12,7 +12,7 @@ import java.time.Instant;
  * @param params the parameters before percent-encoding
  * @param secretId the id of the secret that sealed
  * @param issueTime the instant that the date was written from
- * @param expireTime the end of the window: send the browser before
+ * @param expireTime the end of the window; send the browser before it
  */
 public record SealedCallback(
     String location,
@@ -23,7 +23,7 @@ public record SealedCallback(
     Instant expireTime) {
 
   /**
-   * {@link #location} as a URI; what a URI does not take is percent-encoded.
+   * {@link #location} as a URI; characters that a URI does not allow are percent-encoded.
    *
    * @return the URL
    */

@@ -12,10 +12,10 @@ import java.util.Map;
  * @param maybeLocation {@link #location}, but empty for a pairing without a web view
  * @param query the parameters as a query string without {@code ?}
  * @param params the parameters before percent-encoding
- * @param txnid the one given or made
+ * @param txnid the one that was given or made
  * @param secretId the id of the secret that sealed
  * @param issueTime the instant that the date was written from
- * @param expireTime the end of the window: send the browser before
+ * @param expireTime the end of the window; send the browser before it
  * @param expected what to keep with the user's session and to compare the callback with; its {@code
  *     aaId} is that of the call
  */
@@ -35,7 +35,7 @@ public record SealedRedirect(
    *
    * @return the URL
    * @throws RedirectException with {@link Reason#LOCAL_WEBVIEW_MISSING} for a pairing without a web
-   *     view, whose {@link #query} is there all the same
+   *     view; {@link #query} exists anyway
    */
   public String location() {
     if (maybeLocation.isEmpty()) {
@@ -51,7 +51,7 @@ public record SealedRedirect(
   }
 
   /**
-   * {@link #location} as a URI; what a URI does not take is percent-encoded.
+   * {@link #location} as a URI; characters that a URI does not allow are percent-encoded.
    *
    * @return the URL
    * @throws RedirectException as {@link #location} does

@@ -34,7 +34,7 @@ public final class Tls {
   }
 
   /**
-   * Trusts the authorities of a file alone.
+   * Trusts only the authorities of a file.
    *
    * @param ca their certificates
    * @return the settings
