@@ -20,8 +20,9 @@ from aa_redirect import AsyncClient, CallOptions, DeviationReport, Expected, Rea
 FIU_ID = "fiu@sandbox"
 # Of this process, for the example: yours are where your sessions are.
 sessions: dict[str, Expected] = {}
-NOT_OURS = {Reason.URL_MALFORMED, Reason.PARAMETER_MALFORMED, Reason.DATE_MALFORMED, Reason.DATE_EXPIRED}
-NOT_OURS |= {Reason.DATE_IN_FUTURE, Reason.UNDECIPHERABLE, Reason.NOT_EXPECTED, Reason.ALREADY_OPENED}
+# Worth another try of the user's. Every other reason means that this URL does not work, or our own request is wrong.
+LATER = {Reason.OVERLOADED, Reason.NOT_READY, Reason.STORE_UNAVAILABLE, Reason.TIMED_OUT}
+LATER |= {Reason.LOCAL_UNREACHABLE, Reason.LOCAL_DEADLINE_EXCEEDED}
 
 
 def tell_sender(report: DeviationReport) -> None:
@@ -41,7 +42,9 @@ app = FastAPI(lifespan=lifespan)
 @app.exception_handler(RedirectError)
 async def refused(_: Request, error: RedirectError) -> Response:
     logging.warning("%s", error)
-    return PlainTextResponse("This link does not work.", 400 if error.reason in NOT_OURS else 503)
+    if error.reason in LATER:
+        return PlainTextResponse("Try again in a moment.", 503)
+    return PlainTextResponse("This link does not work: start again.", 400)
 
 
 @app.get("/consent")

@@ -97,11 +97,15 @@ def go_to_aa(browser: TestClient, server: Server) -> OpenedRedirect:
         return aa.decode_redirect(away.headers["location"], aa_id="beta-aa")
 
 
-def come_back(browser: TestClient, server: Server, opened: OpenedRedirect, errorcode: int) -> Any:
+def come_back_to(opened: OpenedRedirect, server: Server, errorcode: int) -> str:
     with Client(server.address) as aa:
         url = urlsplit(aa.answer_redirect(opened, errorcode=errorcode).location)
     assert (url.netloc, url.path) == ("fiu.example", "/aa/return")
-    return browser.get(f"{url.path}?{url.query}")
+    return f"{url.path}?{url.query}"
+
+
+def come_back(browser: TestClient, server: Server, opened: OpenedRedirect, errorcode: int) -> Any:
+    return browser.get(come_back_to(opened, server, errorcode))
 
 
 def test_the_backend_sends_a_browser_and_takes_it_back(browser: TestClient, server: Server) -> None:
@@ -120,10 +124,12 @@ def test_the_backend_takes_no_callback_of_another_browser(browser: TestClient, s
 
 
 def test_the_backend_tells_a_broken_link_from_a_service_that_is_away(
-    browser: TestClient, monkeypatch: pytest.MonkeyPatch
+    browser: TestClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser.get("/consent")
     assert browser.get("/aa/return?fi=x").status_code == 400
+    callback = come_back_to(go_to_aa(browser, server), server, 0)
+    assert browser.get(f"{callback}&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D").status_code == 400  # of another scheme
     monkeypatch.setenv("AA_REDIRECT_ADDRESS", f"127.0.0.1:{free_port()}")
     example: Any = importlib.import_module("fastapi_fiu")
     with TestClient(example.app) as cut_off:

@@ -46,10 +46,12 @@ public class SpringFiu {
   @RestController
   static class Consent {
     private static final String FIU = "fiu@sandbox";
-    private static final Set<Reason> NOT_OURS =
+    /** Worth another try of the user's. Every other reason means that this URL does not work, or our own request is wrong. */
+    private static final Set<Reason> LATER =
         EnumSet.of(
-            Reason.URL_MALFORMED, Reason.PARAMETER_MALFORMED, Reason.DATE_MALFORMED, Reason.DATE_EXPIRED,
-            Reason.DATE_IN_FUTURE, Reason.UNDECIPHERABLE, Reason.NOT_EXPECTED, Reason.ALREADY_OPENED);
+            Reason.OVERLOADED, Reason.NOT_READY, Reason.STORE_UNAVAILABLE, Reason.TIMED_OUT,
+            Reason.LOCAL_UNREACHABLE, Reason.LOCAL_DEADLINE_EXCEEDED);
+
     private final RedirectClient client;
 
     Consent(RedirectClient client) {
@@ -88,7 +90,9 @@ public class SpringFiu {
     @ExceptionHandler
     ResponseEntity<String> refused(RedirectException error) {
       LOG.log(System.Logger.Level.WARNING, error.getMessage());
-      return ResponseEntity.status(NOT_OURS.contains(error.reason()) ? 400 : 503).body("This link does not work.");
+      return LATER.contains(error.reason())
+          ? ResponseEntity.status(503).body("Try again in a moment.")
+          : ResponseEntity.badRequest().body("This link does not work: start again.");
     }
   }
 }

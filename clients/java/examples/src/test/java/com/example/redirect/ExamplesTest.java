@@ -126,6 +126,7 @@ class ExamplesTest {
       assertEquals(400, get(HttpClient.newHttpClient(), accepted).statusCode());
       get(browser, consent(fiu));
       assertEquals(400, get(browser, accepted).statusCode());
+      assertEquals(400, get(browser, accepted + "&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D").statusCode()); // of another scheme
       assertEquals(400, get(browser, consent(fiu).replace("/consent", "/aa/return?fi=x")).statusCode());
     }
   }
