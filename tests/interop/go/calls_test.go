@@ -1,5 +1,6 @@
-// Calls go through the Go package, so that its types carry whatever these tests seal and open: into its requests, out of
-// its results. Their assertions are on the proto's messages. What its types cannot express goes out as it is.
+// Calls go through the Go package, so that its types carry whatever these tests seal and open: into its requests, out
+// of its results. Their assertions are on the proto's messages. What its types cannot express is sent as a proto
+// message.
 package interop
 
 import (

@@ -163,7 +163,7 @@ func grpcFrame(t *testing.T, message proto.Message) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(encoded))), encoded...)
 }
 
-// expectClosed fails the test where the server does not close the connection in time.
+// expectClosed fails the test if the server does not close the connection in time.
 func expectClosed(t *testing.T, connection net.Conn, within time.Duration) {
 	t.Helper()
 	connection.SetReadDeadline(time.Now().Add(within))

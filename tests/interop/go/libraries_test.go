@@ -56,7 +56,7 @@ func present(extra map[string]string, all ...member) []member {
 	return all
 }
 
-// isList: a list is written as one even where it has one item.
+// isList: a list is written in its syntax even if it has one item.
 func (m member) isList() bool { return m.name == "srcref" || m.name == "fipid" }
 
 // A libraryWriter is a habit of writing members.

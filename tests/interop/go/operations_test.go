@@ -117,7 +117,7 @@ func (l *load) roundTrip(service redirectv1.RedirectServiceClient, n int, p *pai
 	return nil
 }
 
-// end stops the load and fails the test where a call failed, or where there were none to speak of.
+// end stops the load and fails the test if a call failed, or if there were too few calls.
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.cancel()

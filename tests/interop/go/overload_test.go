@@ -1,5 +1,5 @@
-// What a server says that has more to do than it can: OVERLOADED with a delay, and TIMED_OUT where the caller's deadline
-// passes. Each test has a server of its own, so that no other waits behind its queue.
+// The answers of a server with too much work: OVERLOADED with a delay, and TIMED_OUT if the caller's deadline passes.
+// Each test has a server of its own, so that no other waits behind its queue.
 package interop
 
 import (

@@ -38,7 +38,7 @@ type refusal struct {
 	retry    *errdetails.RetryInfo
 }
 
-// refusalOf fails the test where err is no error of the service with exactly one ErrorInfo of its domain.
+// refusalOf fails the test if err is not an error of the service with exactly one ErrorInfo of its domain.
 func refusalOf(t *testing.T, err error) refusal {
 	t.Helper()
 	s := status.Convert(err)
@@ -110,7 +110,7 @@ func expectParameter(t *testing.T, metadata map[string]string, parameter, hint s
 	}
 }
 
-// of is metadata with the ids of the pairing, which are there as soon as it is known.
+// of is metadata with the ids of the pairing, which an error has if the pairing is known.
 func of(p *pairing, names ...string) map[string]string {
 	metadata := map[string]string{"fiu_id": p.fiu, "aa_id": p.aa}
 	for pair := range slices.Chunk(names, 2) {

@@ -1,5 +1,5 @@
-// Random messages between the service and the codec of this folder, over both legs and in both directions. The opening side
-// is strict: a service that writes anything but the format fails here, even where a tolerant reader would not notice.
+// Random messages between the service and the codec of this folder, over both legs and in both directions. The opening
+// side is strict: a service that writes anything but the format fails here, even if a tolerant reader would not notice.
 package interop
 
 import (
@@ -317,7 +317,7 @@ const clockGrain = 10 * time.Millisecond
 // A date of this side's making and what the service must make of it.
 type date struct {
 	text string
-	// issue is the issue_time to expect; zero where the documents leave it open.
+	// issue is the issue_time to expect; zero if the documents do not say.
 	issue time.Time
 	// firstEnd and lastEnd enclose the latest instant that the digits can name.
 	firstEnd, lastEnd time.Time

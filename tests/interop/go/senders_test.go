@@ -52,7 +52,7 @@ type sentRequest struct {
 	plain string
 	// fits: messages are sealed until one is as the case needs it.
 	fits func(wire.Envelope) bool
-	// url is how the parameters travel; params, where given, instead of a URL.
+	// url has the parameters; params, if given, replaces it.
 	url    func(wire.Envelope) string
 	params func(wire.Envelope) *redirectv1.RedirectParams
 
@@ -437,7 +437,8 @@ func TestRequestsOfRealSenders(t *testing.T) {
 			},
 		},
 	}
-	// A raw `+` in a value is itself, but a blank where the `@` of the user id shows a form encoder. The profile says nothing.
+	// A raw `+` in a value is a plus, but a blank if the `@` of the user id shows a form encoder. The profile does not
+	// matter.
 	for _, p := range []*pairing{iv, v10, v11, v12, v13, v14, v15} {
 		raw := strings.Replace(sentPlain, "sessionid=s", "sessionid=a+b%2Bc", 1)
 		session := func(session string) func(*redirectv1.Redirect) {

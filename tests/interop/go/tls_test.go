@@ -142,7 +142,7 @@ func withCertificate(t *testing.T, ca *authority, shown *issued) grpc.DialOption
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Shown even where the server did not name its issuer.
+		// The client presents it even if the server did not name its issuer.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return grpc.WithTransportCredentials(credentials.NewTLS(config))
@@ -175,7 +175,7 @@ func TestOnlyAValidCertificateOfTheClientsCAMayCall(t *testing.T) {
 			_, err = redirectv1.NewRedirectServiceClient(connection).EncodeRedirect(patient(t), &redirectv1.EncodeRedirectRequest{
 				FiuId: iv.fiu, AaId: iv.aa, Redirect: cleanRedirect(),
 			})
-			// Which alert TLS sent, Go says only where it reads before it writes.
+			// Go names the alert of TLS only if it reads before it writes.
 			if status.Code(err) != c.want {
 				t.Errorf("answered %v, want %v", err, c.want)
 			}

@@ -123,7 +123,7 @@ function urlSafe(bytes) {
   return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
-/** Node reads any Base64 and drops what is none, so the only strict reading is to write it again and compare. */
+/** Node reads any Base64 and drops other characters, so the only strict reading is to write it again and compare. */
 function readBase64(text, alphabet, name) {
   const bytes = Buffer.from(text ?? '', alphabet);
   const again = alphabet === 'base64url' ? urlSafe(bytes) : bytes.toString('base64');

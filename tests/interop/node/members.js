@@ -1,5 +1,5 @@
 // The members of `ecreq` and `ecres`: written in the format's order and with its escapes, read back strictly. A message
-// that is not exactly as it would be written here throws a WireError; `parseRedirect` asks for no more than the grammar.
+// that differs from what this codec would write throws a WireError; `parseRedirect` requires only the grammar.
 
 import { WireError, percentEncode } from './codec.js';
 
@@ -70,7 +70,7 @@ function escape(value) {
   return value.replace(/[%&=+# \u0000-\u001f\u007f-\u{10ffff}]/gu, encodeURIComponent);
 }
 
-/** Raw where nothing needs an escape, else escaped as a whole, so that a raw scheme in front is a URL that nobody escaped. */
+/** Raw if nothing needs an escape, else escaped as a whole, so that a raw scheme in front means a URL that was not escaped. */
 function escapeRedirect(url) {
   return /^[A-Za-z0-9._~:/@-]*$/.test(url) ? url : percentEncode(url);
 }

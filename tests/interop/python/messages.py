@@ -12,7 +12,7 @@ AWKWARD = [
     "%2B", "%25", "%", "\r\n", "\n", "\t", "\x00", "\x7f", "é", "e\u0301", "सहमति", "हिन्दी", "🔑", "👨‍👩‍👧", "क्ष",
     "\u2028", "txnid=", "&srcref=x", "redirect=https://x/?",
 ]  # fmt: skip
-# The parts of those that the contract allows where it refuses blanks, list marks or control characters.
+# The parts of these texts that the contract allows in fields that refuse blanks, list marks or control characters.
 AWKWARD_IN_USER = [part for part in AWKWARD if part.isprintable() and not any(c in part for c in "@ \\")]
 AWKWARD_IN_URL = ["é", "सहमति", "🔑", "%2F", "%20", "+", "~", "'", "(", "|", "%E0%A4%95", "%253D"]
 AWKWARD_IN_ITEM = ["%", "=", "+", "#", "?", "|", "%2C", "a b", "हैंडल", "🔑", "é", "/", ":", "@"]

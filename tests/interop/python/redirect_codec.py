@@ -156,7 +156,7 @@ LIST_MEMBERS = frozenset({"srcref", "fipid"})
 
 Members = Mapping[str, str | Sequence[str]]
 
-# What neither kind of reader, the one that decodes and the one that does not, could mistake stays as it is.
+# Characters stay raw if both kinds of readers, with and without percent-decoding, read them in the same way.
 _RAW = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "%&=+#")
 _ESCAPED = re.compile(f"(?:[{re.escape(_RAW)}]|%[0-9A-F]{{2}})*")
 _LIST_FORMS = {"comma": ("", ",", ""), "braces": ("{", ",", "}"), "json": ('["', '","', '"]')}

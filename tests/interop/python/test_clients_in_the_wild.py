@@ -109,7 +109,7 @@ def test_date_of_a_client(client, pairings, leg, name, form, expected):
 
 
 def test_a_date_that_is_no_tenths_value_is_read_as_milliseconds(client, pairings):
-    # 63 seconds do not exist, so 636 are milliseconds even where the pairing writes tenths.
+    # 63 seconds do not exist, so 636 are milliseconds even if the pairing writes tenths.
     pairing = pairings["v1.5"]
     sent = now().replace(second=0, microsecond=636_000)
     params = pairing.seal("request", write_members(REQUEST, REQUEST_ORDER), date=sent.strftime("%d%m%Y%H%M") + "636")

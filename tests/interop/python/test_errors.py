@@ -110,7 +110,7 @@ SAME_ID = CallOptions(request_id="interop")
 
 
 def decode(client, leg, source, pairing=None):
-    """Decodes a source, naming the pairing's own side where one is given."""
+    """Decodes a source, with the id of the pairing's own side if one is given."""
     if leg == "request":
         return client.decode_redirect(source, aa_id=pairing.aa if pairing else "", options=SAME_ID)
     fiu_id = pairing.fiu if pairing else ""

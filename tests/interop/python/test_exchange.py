@@ -73,7 +73,7 @@ def window_of(pairing):
 
 
 def strict_params(query):
-    """The query as it is read by someone who forgives nothing: one of each, every character escaped that must be."""
+    """The query as a strict reader reads it: each parameter once, and every character escaped that must be."""
     params = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")

@@ -200,7 +200,7 @@ func parse(source string) (wire.Envelope, error) {
 	return envelope, nil
 }
 
-// parseDate reads the minute that 15 digits name, and the instant where the last three are milliseconds.
+// parseDate reads the minute that 15 digits name, and the instant if the last three are milliseconds.
 func parseDate(text string) (minute, issue time.Time, err error) {
 	if len(text) != 15 {
 		return minute, issue, fmt.Errorf("reqdate: 15 digits")

@@ -28,7 +28,7 @@ const (
 	pbkdf2Rounds = 65_536
 )
 
-// errUndecipherable is all that Open tells: which step failed would be a padding oracle in the hands of whoever asks.
+// errUndecipherable is the only error of Open: to tell which step failed would make it a padding oracle.
 var errUndecipherable = errors.New("undecipherable")
 
 // DeriveKey is HKDF(secret, salt = date, no info) or PBKDF2(secret, salt = date, 65,536 rounds). The date is salt as it was

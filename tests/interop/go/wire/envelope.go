@@ -81,7 +81,7 @@ func (e Envelope) Open(scheme Scheme, secret string) (string, error) {
 // Sender unmasks `fi`.
 func (e Envelope) Sender() (string, error) { return unmask(e.FI, e.Date) }
 
-// Requestor unmasks `requestorType`; empty where it was not sent.
+// Requestor unmasks `requestorType`; empty if it was not sent.
 func (e Envelope) Requestor() (string, error) { return unmask(e.RequestorType, e.Date) }
 
 // Query is the query string, every value percent-encoded.

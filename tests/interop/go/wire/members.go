@@ -125,7 +125,8 @@ func (w *writer) optional(name, value string) {
 	}
 }
 
-// redirect escapes a URL as a whole where anything of it needs an escape, or a reader would take it for a raw one.
+// redirect escapes a URL as a whole if any part needs an escape, because a reader would take it for a raw one
+// otherwise.
 func (w *writer) redirect(value string) {
 	needs := func(b byte) bool { return reserved(rune(b)) || b == '%' }
 	raw := func(b byte) bool { return !needs(b) || strings.IndexByte(":/@", b) >= 0 }

@@ -3,8 +3,8 @@
 //
 //   node rival/server.js --listen 127.0.0.1:PORT --keyring FILE.json
 //
-// The keyring is [{ fiu, aa, scheme, secret, webview, max_age_seconds }, …]; `serving` on standard output says that it is
-// ready. One secret a pairing, dates of 15 digits in milliseconds, repeated lists. What is not as the format has it is
+// The keyring is [{ fiu, aa, scheme, secret, webview, max_age_seconds }, …]; `serving` on standard output says that it
+// is ready. One secret a pairing, dates of 15 digits in milliseconds, repeated lists. What differs from the format is
 // refused, not repaired.
 
 import { randomUUID } from 'node:crypto';
@@ -67,7 +67,7 @@ async function encodeRedirect({ fiuId, aaId, redirect, requestorType, issueTime 
   };
 }
 
-/** Never says why it refuses: whoever can tell bad padding from bad members can decrypt by asking often enough. */
+/** Never says why it refuses: a caller that can distinguish bad padding from bad members can decrypt a message with enough questions. */
 async function decodeRedirect(request) {
   try {
     return await openRedirect(request);
@@ -108,7 +108,7 @@ async function openRedirect({ aaId, url }) {
   };
 }
 
-/** The format's parameters of a URL, or of a query alone, percent-decoded; others are ignored. */
+/** The format's parameters of a URL or of a query, percent-decoded; other parameters are ignored. */
 function readParameters(url) {
   const [beforeFragment] = url.split('#', 1);
   const query = new URLSearchParams(beforeFragment.slice(beforeFragment.indexOf('?') + 1));

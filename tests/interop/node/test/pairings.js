@@ -57,7 +57,7 @@ export function makePairings() {
       redirect_hosts: ['fiu.example', '*.fiu.example'],
       secrets: secret(),
     },
-    // A second FIU of an AA, so that neither names its pairing alone; and one whose masked id can hold a `+`.
+    // A second FIU of an AA, so that the AA's id alone does not name a pairing; and one whose masked id can have a `+`.
     { fiu: 'other-fiu@interop', aa: 'iv-aa', profile: 'iv', secrets: secret() },
     { fiu: 'interop-plus-fO', aa: 'plus-aa', profile: 'iv', webview: 'https://plus.example/w', secrets: secret() },
     { fiu: 'एफआईयू@interop', aa: 'एए', profile: 'v1.5', webview: 'https://deva.example/w', secrets: secret() },
@@ -66,7 +66,7 @@ export function makePairings() {
   return { list: pairings, ...byName };
 }
 
-/** What the profile brings with it, unless the pairing departs from it. */
+/** The defaults of the profile, which the pairing may override. */
 export function conventions({ profile, date, lists }) {
   return {
     scheme: profile === 'iv' ? 'hkdf-iv' : 'pbkdf2',

@@ -68,7 +68,7 @@ const PIECES = [
 const VISIBLE = PIECES.filter((piece) => !/[\s\\\u0000-\u001f\u007f\ufeff]/.test(piece));
 /** For what stands before the `@` of a user id. */
 const NAME = VISIBLE.filter((piece) => piece !== '@');
-/** For list items, which hold none of `, { } [ ] " ' &` either. */
+/** For list items, which also have none of `, { } [ ] " ' &`. */
 const ITEM = VISIBLE.filter((piece) => !/[,{}[\]"'&]/.test(piece));
 const LANGUAGES = 'en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN'.split(' ');
 const EXTRA_NAMES = ['account', 'chid', 'fi', 'mobile', 'Alpha', 'zeta', 'x.y-z_1', 'constructor', 'toString'];

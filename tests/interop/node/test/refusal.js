@@ -9,7 +9,7 @@ import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
 export class Refusal extends Error {
   /** The gRPC status code. */
   code;
-  /** A name of ErrorReason without its prefix; undefined where the stack refused the call, as with UNAVAILABLE. */
+  /** A name of ErrorReason without its prefix; undefined if the gRPC library refused the call, as with UNAVAILABLE. */
   reason;
   domain;
   /** The variables of the message, such as `age_seconds`. */
@@ -24,7 +24,7 @@ export class Refusal extends Error {
     this.code = cause.code;
   }
 
-  /** For a log: holds no payload, user id or secret, since the service puts none into its errors. */
+  /** For a log: it has no payload, user id or secret, because the errors of the service have none. */
   toString() {
     const lines = [`${this.reason ?? grpc.status[this.code]}: ${this.message}`];
     for (const [name, value] of Object.entries(this.metadata)) lines.push(`  ${name} = ${value}`);

@@ -49,7 +49,7 @@ async function refusal(code, reason, method, request, { at = client, ...options 
   return refused;
 }
 
-/** A message of `pairing` sealed here, of now and clean unless told otherwise; as URL parameters. */
+/** A message of `pairing` that this test seals, by default with the date of now and without deviations; as URL parameters. */
 async function sealed({ leg = REQUEST, name = 'iv-aa', date = writeDate(new Date(), 'millis'), ...others } = {}) {
   const pairing = pairings[name];
   return seal(leg, {

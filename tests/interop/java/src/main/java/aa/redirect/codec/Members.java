@@ -147,7 +147,7 @@ public final class Members {
         || character >= 'a' && character <= 'z';
   }
 
-  /** Percent-decodes; a bad escape or bytes that are no UTF-8 are refused. A {@code +} stays one. */
+  /** Percent-decodes; it refuses a bad escape and bytes that are not UTF-8. A {@code +} stays a {@code +}. */
   public static String unescape(String text) {
     byte[] in = text.getBytes(StandardCharsets.UTF_8);
     byte[] out = new byte[in.length];

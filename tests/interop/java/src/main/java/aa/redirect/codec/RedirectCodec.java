@@ -68,7 +68,7 @@ public final class RedirectCodec {
     }
   }
 
-  /** The IV of a new message: fresh random bytes where the scheme sends one, else zeros. */
+  /** The IV of a new message: new random bytes if the scheme sends an IV, else zeros. */
   public static byte[] newIv(Scheme scheme) {
     if (scheme == Scheme.PBKDF2) {
       return ZERO_IV.clone();

@@ -44,7 +44,7 @@ record Pairing(String fiu, String aa, Scheme scheme, String secret, String webvi
     return pairings;
   }
 
-  /** The web view with {@code query} appended; empty where there is no web view. */
+  /** The web view with {@code query} appended; empty if there is no web view. */
   String url(String query) {
     return webview.isEmpty() ? "" : webview + (webview.contains("?") ? '&' : '?') + query;
   }

@@ -201,7 +201,7 @@ public final class RivalServer extends RedirectServiceImplBase {
     }
   }
 
-  /** {@code aa} may be empty where the FIU has one AA only. */
+  /** {@code aa} may be empty if the FIU has only one AA. */
   private Pairing find(String fiu, String aa) {
     Map<String, Pairing> ofFiu = pairings.getOrDefault(fiu, Map.of());
     Pairing pairing = aa.isEmpty() && ofFiu.size() == 1 ? ofFiu.values().iterator().next() : ofFiu.get(aa);

@@ -328,7 +328,7 @@ class RoundTripTest extends WithServer {
     return type.name().replace("REQUESTOR_TYPE_", "");
   }
 
-  /** {@code query} appended to {@code url} before its fragment; nothing where there is no URL. */
+  /** {@code query} appended to {@code url} before its fragment; nothing if there is no URL. */
   private static String address(String url, String query) {
     if (url.isEmpty()) {
       return "";

@@ -46,7 +46,7 @@ record Sealed(Scheme scheme, String id, String date, byte[] ciphertext, byte[] i
     return Base64.getUrlEncoder().encodeToString(ciphertext);
   }
 
-  /** Empty where the scheme has no such parameter. */
+  /** Empty if the scheme has no such parameter. */
   String ivText() {
     return scheme == Scheme.HKDF_IV ? Base64.getEncoder().encodeToString(iv) : "";
   }

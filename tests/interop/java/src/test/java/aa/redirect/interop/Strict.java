@@ -44,7 +44,7 @@ final class Strict {
     return RedirectCodec.unmask(masked, date);
   }
 
-  /** Opens `ecreq` or `ecres` of a new message; {@code iv} is null where the URL has none. */
+  /** Opens `ecreq` or `ecres` of a new message; {@code iv} is null if the URL has none. */
   static byte[] open(Scheme scheme, Pairing.Secret secret, String date, String message, String iv)
       throws GeneralSecurityException {
     if (iv != null) {
