@@ -73,7 +73,7 @@ func TestEveryDeviationOfTheProtoHasAConstant(t *testing.T) {
 	}
 }
 
-func TestAnErrorHasAllThatTheServiceSays(t *testing.T) {
+func TestAnErrorHasEverythingThatTheServiceSends(t *testing.T) {
 	f := fakeService(t, refuse(codes.InvalidArgument, "FIELD_INVALID",
 		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: "redirect.userid", Description: "is required"}, {Field: "redirect.pan", Description: "must be a PAN"},
@@ -97,7 +97,7 @@ func TestAnErrorHasAllThatTheServiceSays(t *testing.T) {
 	}
 }
 
-func TestAReasonThatThePackageDoesNotKnowSurvives(t *testing.T) {
+func TestAReasonThatThePackageDoesNotKnowIsKept(t *testing.T) {
 	e := failure(t, encode(t, fakeService(t, refuse(codes.FailedPrecondition, "MOON_TOO_FULL"))), "MOON_TOO_FULL")
 	if !strings.HasPrefix(e.Error(), "MOON_TOO_FULL: ") {
 		t.Errorf("reads %q", e)
@@ -163,7 +163,7 @@ func TestAClosedClientHasItsReason(t *testing.T) {
 	failure(t, err, redirect.ReasonCancelled)
 }
 
-func TestWhereNothingListensTheReasonIsUnreachable(t *testing.T) {
+func TestIfNothingListensTheReasonIsUnreachable(t *testing.T) {
 	f := fakeService(t)
 	f.server.Stop()
 	e := failure(t, encode(t, f), redirect.ReasonUnreachable)

@@ -49,7 +49,7 @@ func TestACallbackThatIsNotTheExpectedOneIsRefused(t *testing.T) {
 	}
 }
 
-func TestASecondOpeningIsTold(t *testing.T) {
+func TestASecondOpeningIsReported(t *testing.T) {
 	client := connect(t, to(serve(t).address))
 	request := redirect.DecodeRedirectRequest{AA: aa, URL: location(t, seal(t, client))}
 	first, err := client.DecodeRedirect(t.Context(), request)
@@ -68,7 +68,7 @@ func TestASecondOpeningIsTold(t *testing.T) {
 	}
 }
 
-func TestASecondOpeningIsRefusedWhereThePairingSaysSo(t *testing.T) {
+func TestASecondOpeningIsRefusedIfThePairingSaysSo(t *testing.T) {
 	client := connect(t, to(serve(t, "--keyring", keyring(t, `reopen = "refuse"`)).address))
 	request := redirect.DecodeRedirectRequest{AA: aa, URL: location(t, seal(t, client)), AttemptID: "job-1"}
 	for range 2 { // the same attempt gets the first answer again
@@ -108,7 +108,7 @@ func TestAMessageWithATagIsAuthenticated(t *testing.T) {
 	}
 }
 
-func TestAStoreThatDoesNotAnswerIsTriedAgainAndTold(t *testing.T) {
+func TestAStoreThatDoesNotAnswerIsTriedAgainAndReported(t *testing.T) {
 	s := serve(t, "--keyring", keyring(t, ""), "--store", "redis://127.0.0.1:1", "--store-outage", "closed")
 	client := connect(t, to(s.address))
 	_, err := client.DecodeRedirect(t.Context(), redirect.DecodeRedirectRequest{AA: aa, URL: location(t, seal(t, client))})

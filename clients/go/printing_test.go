@@ -93,7 +93,7 @@ func TestRequestsMembersAndOptionsPrintWithoutTheirContent(t *testing.T) {
 	}
 }
 
-func TestResultsPrintWithoutMembersAndURLsWhereverTheyStand(t *testing.T) {
+func TestResultsPrintWithoutMembersAndURLsInEveryPlace(t *testing.T) {
 	client := connect(t, to(serve(t).address))
 	sealed := seal(t, client)
 	opened, err := client.DecodeRedirect(t.Context(), redirect.DecodeRedirectRequest{AA: aa, URL: location(t, sealed)})

@@ -68,7 +68,7 @@ func TestReasonsOfTheService(t *testing.T) {
 	}
 }
 
-func TestAllFieldsThatAreWrongAreTold(t *testing.T) {
+func TestAllWrongFieldsAreReported(t *testing.T) {
 	client := connect(t, to(serve(t).address))
 	_, err := client.EncodeRedirect(t.Context(), redirect.EncodeRedirectRequest{})
 	var fields []string
@@ -262,7 +262,7 @@ func TestEveryDeviationIsHandedOverWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestAnUnknownDeviationSurvivesAndIsToldOnce(t *testing.T) {
+func TestAnUnknownDeviationIsKeptAndReportedOnce(t *testing.T) {
 	client := connect(t, to(fakeService(t).address))
 	opened, err := client.DecodeCallback(t.Context(), redirect.DecodeCallbackRequest{URL: "/"}, redirect.NotCompared{})
 	if want := "[BASE64_ALPHABET at ecres UNKNOWN_99]"; err != nil || fmt.Sprint(opened.Deviations()) != want {

@@ -105,7 +105,7 @@ func TestAnAAThatContradictsItselfAcceptedNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsExpectedSurvivesASessionStore(t *testing.T) {
+func TestASessionStoreKeepsWhatIsExpected(t *testing.T) {
 	client := connect(t, to(serve(t).address))
 	sealed := seal(t, client)
 	kept := map[string]redirect.Expected{"aa": sealed.Expected()}

@@ -102,7 +102,7 @@ def test_a_killed_replica_fails_no_call_that_may_be_repeated(front: Front) -> No
     print(f"kill -9 while encoding: {result.calls} calls, none failed")
 
 
-def test_a_killed_replica_fails_no_more_decodes_than_it_had_in_flight(front: Front) -> None:
+def test_a_killed_replica_fails_at_most_the_decodes_that_it_had_in_flight(front: Front) -> None:
     backend = front.credentials("backend", BACKEND)
     with channel(front.target, backend) as opened:
         url = RedirectServiceStub(opened).EncodeRedirect(redirect_request()).url
@@ -146,7 +146,7 @@ def test_without_a_certificate_of_the_ca_nobody_connects(front: Front, tmp_path:
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_an_overload_is_told_to_callers_and_never_retried_by_envoy(tmp_path: Path) -> None:
+def test_an_overload_reaches_callers_and_envoy_never_retries_it(tmp_path: Path) -> None:
     ca = Authority(tmp_path)
     replica = Replica(tmp_path, "--kdf-threads", "1")
     sheds: list[error_details_pb2.RetryInfo | None] = []

@@ -225,7 +225,7 @@ def test_the_reasons_of_who_calls_and_what_for(shop: Shop) -> None:
     assert shop.refused("EncodeRedirect", elsewhere)["reason"] == "REDIRECT_FORBIDDEN"
 
 
-def test_a_request_over_the_limit_is_told_so(shop: Shop) -> None:
+def test_a_request_over_the_limit_has_its_own_reason(shop: Shop) -> None:
     url = "https://one.example/webview?fi=" + "x" * 70_000
     assert shop.refused("DecodeRedirect", {"aa_id": "aa@one", "url": url})["reason"] == "REQUEST_TOO_LARGE"
 
@@ -235,7 +235,7 @@ def test_a_deadline_is_kept(shop: Shop) -> None:
     assert shop.refused("EncodeRedirect", request, "grpc-timeout: 1u")["reason"] == "TIMED_OUT"
 
 
-def test_a_callback_that_is_not_the_expected_one_is_told_by_its_fields(shop: Shop) -> None:
+def test_the_fields_in_which_a_callback_is_not_the_expected_one_are_named(shop: Shop) -> None:
     opened, answer = answered(shop)
     expected = {name: opened["redirect"][name] for name in ("txnid", "sessionid", "userid")}
     decode = {"fiu_id": "fiu@shop", "url": answer["url"], "expected": {**expected, "txnid": "another", "aa_id": "aa@one"}}
@@ -255,7 +255,7 @@ def test_a_message_that_may_be_opened_once_is_not_opened_again(shop: Shop) -> No
     assert error["metadata"]["first_open_time"][:19] == opened["first_open_time"][:19]
 
 
-def test_a_store_that_does_not_answer_is_told(tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_reported(tmp_path: Path) -> None:
     nobody = f"redis://127.0.0.1:{free_port()}"
     with served(tmp_path, "--store", nobody, "--store-outage", "closed") as (shop, _):
         request = {"aa_id": "aa@one", "url": sealed(shop)["url"]}
@@ -286,7 +286,7 @@ def test_a_server_with_too_much_work_says_when_to_come_back(shop: Shop) -> None:
         assert float(retry["retry_delay"].removesuffix("s")) > 0
 
 
-def test_a_server_that_ends_says_so_to_the_calls_that_it_cannot_finish(tmp_path: Path) -> None:
+def test_a_server_that_shuts_down_answers_not_ready_to_calls_that_it_cannot_finish(tmp_path: Path) -> None:
     begun = 'grpc_server_started_total{grpc_type="unary",grpc_service="aa.redirect.v1.RedirectService",grpc_method="DecodeRedirect"} 1'
     with socket.create_server(("127.0.0.1", 0)) as deaf, ThreadPoolExecutor() as callers:
         # A decoding waits for a store that never answers.

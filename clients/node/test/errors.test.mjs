@@ -31,7 +31,7 @@ async function encode(t, answer, reason) {
   return failure(connect(t, address).encodeRedirect(REQUEST), reason);
 }
 
-test('an error has all that the service says', async (t) => {
+test('an error has everything that the service sends', async (t) => {
   const violations = [
     { field: 'redirect.userid', description: 'is required' },
     { field: 'redirect.pan', description: 'must be a PAN' },
@@ -94,7 +94,7 @@ test('the call’s own deadline has its reason: the client’s, and the call’s
   await failure(patient.encodeRedirect(REQUEST, { deadlineMillis: 50 }), 'LOCAL_DEADLINE_EXCEEDED');
 });
 
-test('a server that takes connections and says nothing ends at the deadline', async (t) => {
+test('a call to a server that accepts connections and stays silent ends at the deadline', async (t) => {
   const server = createServer((socket) => t.after(() => socket.destroy())).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
@@ -124,7 +124,7 @@ test('a closed client has its reason, for calls under way and later ones', async
   await failure(client.encodeRedirect(REQUEST), 'LOCAL_CANCELLED');
 });
 
-test('where nothing listens the reason is LOCAL_UNREACHABLE', async (t) => {
+test('if nothing listens the reason is LOCAL_UNREACHABLE', async (t) => {
   const { address, stop } = await fake(t);
   stop();
   const error = await failure(connect(t, address).encodeRedirect(REQUEST), 'LOCAL_UNREACHABLE');
@@ -252,7 +252,7 @@ test('interceptors see each try, and not the token', async (t) => {
   assert.deepEqual(seen, [undefined, undefined]);
 });
 
-test('an unknown deviation survives, and each is told once', async (t) => {
+test('an unknown deviation is kept, and each is reported once', async (t) => {
   const reports = [];
   const { address } = await fake(t);
   const client = connect(t, { addresses: address, onDeviations: (report) => reports.push(report) });

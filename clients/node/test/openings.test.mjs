@@ -56,7 +56,7 @@ test('an answer is to the opened request', async (t) => {
   }
 });
 
-test('a second opening is told', async (t) => {
+test('a second opening is reported', async (t) => {
   const client = connect(t, (await serve(t)).address);
   const { location } = await client.encodeRedirect(REQUEST);
   const first = await client.decodeRedirect({ aaId: AA, url: location });
@@ -68,7 +68,7 @@ test('a second opening is told', async (t) => {
   assert.equal(second.replayKey, first.replayKey);
 });
 
-test('a second opening is refused where the pairing says so; the same attempt is none', async (t) => {
+test('a second opening is refused if the pairing says so, but a retry of the same attempt is not', async (t) => {
   const client = connect(t, (await serve(t, '--keyring', keyring(t, 'reopen = "refuse"'))).address);
   const { location: url } = await client.encodeRedirect(REQUEST);
   for (let n = 0; n < 2; n += 1) {
@@ -93,7 +93,7 @@ test('a message with a tag is authenticated', async (t) => {
   assert.deepEqual([authenticated, deviations], [true, []]);
 });
 
-test('a store that does not answer is tried again and told', async (t) => {
+test('a store that does not answer is tried again and reported', async (t) => {
   const settings = ['--store', 'redis://127.0.0.1:1', '--store-outage', 'closed'];
   const client = connect(t, (await serve(t, '--keyring', keyring(t, ''), ...settings)).address);
   const { location: url } = await client.encodeRedirect(REQUEST);

@@ -63,7 +63,7 @@ test('reasons of the service', async (t) => {
   }
 });
 
-test('all fields that are wrong are told', async (t) => {
+test('all wrong fields are reported', async (t) => {
   const { address } = await serve(t);
   const call = connect(t, address).encodeRedirect({ fiuId: '', redirect: { userid: '', redirect: '', srcref: [] } });
   const { violations } = await failure(call, 'FIELD_INVALID');

@@ -274,7 +274,7 @@ def test_a_callback_that_fails_is_logged_and_fails_no_call(
     assert "on_deviations failed" in caplog.text
 
 
-def test_deviations_are_logged_where_no_callback_takes_them(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_deviations_are_logged_if_no_callback_takes_them(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     sealed = client.encode_redirect(fiu_id=FIU, redirect=EVERY_MEMBER)
     client.decode_redirect(sealed.location, aa_id=AA)
     [record] = [record for record in caplog.records if record.name == "aa_redirect"]
@@ -282,7 +282,7 @@ def test_deviations_are_logged_where_no_callback_takes_them(client: Client, capl
     assert "EXTRA_MEMBER" in record.getMessage()
 
 
-def test_what_a_newer_service_adds_to_enumerations_survives(make: Make) -> None:
+def test_values_that_a_newer_service_adds_to_enumerations_are_kept(make: Make) -> None:
     answer = pb.DecodeRedirectResponse(
         redirect=pb.Redirect(srcref=["a"]),
         requestor_type=7,  # type: ignore[arg-type]

@@ -129,7 +129,7 @@ def test_metadata_and_hint_are_in_the_error(client: Client) -> None:
     assert error.hint == "LOCAL_TIME"
 
 
-def test_unknown_and_forbidden_callers_are_told_so(make: Make, tmp_path: Path) -> None:
+def test_unknown_and_forbidden_callers_have_their_own_reasons(make: Make, tmp_path: Path) -> None:
     callers = tmp_path / "callers.toml"
     digest = sha256(b"right-token").hexdigest()
     callers.write_text(f'[[caller]]\nname = "aa"\ntoken_sha256 = "{digest}"\nmethods = ["DecodeRedirect"]\n')
@@ -176,7 +176,7 @@ def test_a_deadline_that_the_service_notices_first_is_timed_out(make: Make) -> N
     assert (error.reason, error.code) == (Reason.TIMED_OUT, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-def test_a_second_opening_is_refused_where_the_pairing_says_so(make: Make, tmp_path: Path) -> None:
+def test_a_second_opening_is_refused_if_the_pairing_says_so(make: Make, tmp_path: Path) -> None:
     with Server("--keyring", refusing_keyring(tmp_path)) as server:
         client = make(server.address)
         sealed = client.encode_redirect(fiu_id="fiu", redirect=dataclasses.replace(REDIRECT, userid="u@aa"))
@@ -187,7 +187,7 @@ def test_a_second_opening_is_refused_where_the_pairing_says_so(make: Make, tmp_p
     assert error.metadata["first_open_time"].startswith(opened.first_open_time.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
-def test_a_store_that_is_away_is_tried_again_and_told(make: Make, tmp_path: Path) -> None:
+def test_a_store_that_is_away_is_tried_again_and_reported(make: Make, tmp_path: Path) -> None:
     with Server("--keyring", refusing_keyring(tmp_path), "--store", "redis://127.0.0.1:1") as server:
         client = make(server.address)
         sealed = client.encode_redirect(fiu_id="fiu", redirect=dataclasses.replace(REDIRECT, userid="u@aa"))
@@ -227,7 +227,7 @@ def test_every_reason_of_the_service_is_read_and_pickled(make: Make, reason: Rea
         assert str(other) == str(error)
 
 
-def test_a_reason_of_a_newer_service_survives(make: Make) -> None:
+def test_a_reason_of_a_newer_service_is_kept(make: Make) -> None:
     error = scripted(make, Refusal(INVALID, grpc_status_details_bin=detailed("MOON_FULL")))
     assert (error.reason.value, error.reason.name, error.reason.is_local) == ("MOON_FULL", "MOON_FULL", False)
     assert error.reason not in list(Reason)
@@ -297,7 +297,7 @@ def test_no_server_is_a_local_error_after_all_tries(make: Make) -> None:
     assert "refused" in error.message
 
 
-def test_a_closed_client_says_so(make: Make, server: Server) -> None:
+def test_a_closed_client_reports_that_it_is_closed(make: Make, server: Server) -> None:
     client = make(server.address)
     encode()(client)
     client.close()

@@ -74,7 +74,7 @@ def test_the_aa_tells_deviations_and_a_reload_without_the_user(browser: TestClie
     assert "9999988888" not in web_view.said()
 
 
-def test_the_aa_redirects_nowhere_when_a_request_does_not_open(web_view: WebView) -> None:
+def test_the_aa_does_not_redirect_if_a_request_does_not_open(web_view: WebView) -> None:
     answer = web_view.visit("https://beta.example/webview?fi=AAAA&ecreq=BBBB")
     assert (answer.status_code, "location" in answer.headers) == (400, False)
     assert "URL_MALFORMED: " in web_view.said()

@@ -174,7 +174,7 @@ def test_a_connection_that_breaks_between_calls_is_made_anew(make: Make, server:
         assert cable.connections > 1
 
 
-def test_a_server_that_goes_away_in_the_middle_is_told(make: Make) -> None:
+def test_a_server_that_goes_away_during_a_call_is_reported(make: Make) -> None:
     with Server() as server:
         client = make(server.address, timeout=20)
         encode(client)

@@ -265,7 +265,7 @@ def test_foreign_parameters_and_a_fragment_are_ignored(client, pairings, leg):
 
 
 @both_legs
-def test_a_second_question_mark_where_an_ampersand_belongs(client, pairings, leg):
+def test_a_second_question_mark_in_place_of_an_ampersand(client, pairings, leg):
     pairing = pairings["iv-alone"]
     members, params = sealed_such_that(pairing, leg, lambda params: True)
     url = f"{BASE[leg]}?x=1&y=2?{to_query(params)}"

@@ -396,7 +396,7 @@ def test_several_pairings_that_fit_are_ambiguous(client, pairings):
 
 
 @both_legs
-def test_an_iv_must_be_there_exactly_where_the_scheme_has_one(client, pairings, leg):
+def test_an_iv_must_be_there_exactly_if_the_scheme_has_one(client, pairings, leg):
     params = seal(pairings["iv"], leg)
     for changed in [params | {"iv": ""}, {key: value for key, value in params.items() if key != "iv"}]:
         refusal = decode_refused(client, leg, pairings["iv"], changed)

@@ -334,7 +334,7 @@ def test_the_handle_of_the_user_picks_the_aa(client, pairings, handle, aa):
     assert opened["userid"] == f"9999988888@{handle}"
 
 
-def test_the_other_party_may_stay_unnamed_where_one_pairing_fits(client, pairings):
+def test_the_other_party_may_stay_unnamed_if_one_pairing_fits(client, pairings):
     pairing = pairings["iv-alone"]
     request = to_query(pairing.seal("request", write_members(PLAIN, REQUEST_ORDER, "braces")))
     assert client.decode_redirect(request, aa_id="").aa_id == pairing.aa

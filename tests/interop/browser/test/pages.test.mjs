@@ -80,7 +80,7 @@ describe('the pages', () => {
     }
   }
 
-  it('can be walked with the keyboard alone', async () => {
+  it('can be used with only the keyboard', async () => {
     const { page, context } = await open(browser);
     await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
     await page.keyboard.press('Tab');

@@ -239,7 +239,7 @@ test('URL_MALFORMED: a callback is no request', async () => {
   assert.ok(metadata.parameter && metadata.problem);
 });
 
-test('a bad date is told before a bad parameter', async () => {
+test('a bad date is reported before a bad parameter', async () => {
   const url = await urlWith(() => ({ reqdate: 'never', iv: 'AA==' }))();
   await refusal('INVALID_ARGUMENT', 'DATE_MALFORMED', 'decodeRedirect', { aaId: 'iv-aa', url });
 });
@@ -298,7 +298,7 @@ test('PAIRING_AMBIGUOUS: an AA of several FIUs, a callback that names none', asy
   assert.deepEqual(metadata, { aa_id: 'iv-aa' });
 });
 
-test('the other party may stay unnamed where one pairing fits', async () => {
+test('the other party may stay unnamed if one pairing fits', async () => {
   const request = await call(client, 'decodeRedirect', { params: await sealed({ name: 'plus-aa' }) });
   const callback = await call(client, 'decodeCallback', { params: await sealed({ name: 'plus-aa', leg: CALLBACK }) });
   assert.deepEqual([request.aaId, callback.fiuId], ['plus-aa', 'interop-plus-fO']);
@@ -425,7 +425,7 @@ test('REQUEST_TOO_LARGE: a request of over 64 KiB', async () => {
   await refusal('RESOURCE_EXHAUSTED', 'REQUEST_TOO_LARGE', 'encodeRedirect', request);
 });
 
-test('OVERLOADED: a full queue sheds, says when to come back, and serves those who do', async (t) => {
+test('OVERLOADED: a full queue refuses, says when to try again, and serves the retry', async (t) => {
   const slow = await startService({ pairings: pairings.list, args: ['--kdf-threads', '1'] });
   // The service takes 200 calls at a time of one connection, and its queue holds 1,024 derivations.
   const clients = Array.from({ length: 10 }, () => connect(slow.address, { ownConnection: true }));

@@ -227,7 +227,7 @@ test('every error code of the released guidelines has its text', async () => {
 });
 
 for (const name of ['iv-rotated-aa', 'v1.2-rotated-aa']) {
-  test(`an FIU on the old secret of ${name} is read, told apart, and answered under the old one`, async () => {
+  test(`an FIU on the old secret of ${name} is read, recognised, and answered under the old one`, async () => {
     const pairing = pairings[name];
     const { scheme } = conventions(pairing);
     const [, old] = pairing.secrets;

@@ -347,7 +347,7 @@ class CallsTest {
   }
 
   @Test
-  void whatANewerServiceAddsToEnumerationsSurvives() {
+  void valuesThatANewerServiceAddsToEnumerationsAreKept() {
     DecodeRedirectResponse.Builder answer =
         DecodeRedirectResponse.newBuilder().setRequestorTypeValue(7).addDeviationsValue(99);
     answer.addDeviationDetailsBuilder().setDeviationValue(99).setPlace("fi");

@@ -182,7 +182,7 @@ class ErrorsTest {
   }
 
   @Test
-  void unknownAndForbiddenCallersAreToldSo() throws Exception {
+  void unknownAndForbiddenCallersHaveTheirOwnReasons() throws Exception {
     Path callers = folder.resolve("callers.toml");
     byte[] digest =
         MessageDigest.getInstance("SHA-256").digest("right-token".getBytes(StandardCharsets.UTF_8));
@@ -304,7 +304,7 @@ class ErrorsTest {
   }
 
   @Test
-  void aSecondOpeningIsRefusedWhereThePairingSaysSo() throws Exception {
+  void aSecondOpeningIsRefusedIfThePairingSaysSo() throws Exception {
     try (Server refusing = Server.start("--keyring", refusingKeyring());
         RedirectClient caller = RedirectClient.to(refusing.address)) {
       String url =
@@ -323,7 +323,7 @@ class ErrorsTest {
   }
 
   @Test
-  void aStoreThatIsAwayIsTriedAgainAndTold() throws Exception {
+  void aStoreThatIsAwayIsTriedAgainAndReported() throws Exception {
     try (Server refusing =
             Server.start("--keyring", refusingKeyring(), "--store", "redis://127.0.0.1:1");
         RedirectClient caller = RedirectClient.to(refusing.address)) {
@@ -400,7 +400,7 @@ class ErrorsTest {
   }
 
   @Test
-  void aReasonOfANewerServiceSurvives() {
+  void aReasonOfANewerServiceIsKept() {
     RedirectException error = scripted(Script.refusal(Status.Code.INVALID_ARGUMENT, "MOON_FULL"));
     assertSame(Reason.UNRECOGNIZED, error.reason());
     assertEquals("MOON_FULL", error.reasonName());
@@ -491,7 +491,7 @@ class ErrorsTest {
   }
 
   @Test
-  void aClosedClientSaysSo() {
+  void aClosedClientReportsThatItIsClosed() {
     RedirectClient caller = RedirectClient.to(server.address);
     caller.close();
     assertSame(Reason.LOCAL_CANCELLED, refusal(() -> encode(caller, REDIRECT)).reason());

@@ -275,7 +275,7 @@ class OptionsTest {
   }
 
   @Test
-  void aTokenDoesNotLeaveThisMachineInPlainTextUnlessInsistedOn() {
+  void aTokenDoesNotLeaveThisMachineInPlainTextUnlessItIsAllowed() {
     for (String addresses :
         List.of("10.0.0.1:1", "127.0.0.1:1,10.0.0.1:1", "[2001:db8::1]:1", "loopback.example:1")) {
       RedirectClient.Builder builder =

@@ -235,7 +235,7 @@ class RetriesTest {
   }
 
   @Test
-  void aServerThatGoesAwayInTheMiddleIsTold() {
+  void aServerThatGoesAwayDuringACallIsReported() {
     try (Server server = Server.start();
         RedirectClient client =
             RedirectClient.builder(server.address).timeout(Duration.ofSeconds(20)).build()) {
@@ -300,7 +300,7 @@ class RetriesTest {
   }
 
   @Test
-  void theReasonOfTheLastTryIsTheOneThatIsTold() {
+  void theReasonOfTheLastTryIsReported() {
     try (Script script =
             new Script(
                 NOT_READY,

@@ -149,7 +149,7 @@ class KnownSendersTest extends WithServer {
   }
 
   @Test
-  void seventeenDigitsAreCleanWhereThePairingWritesThem() {
+  void seventeenDigitsAreCleanIfThePairingWritesThem() {
     String date = WireDate.FULL.write(Instant.now());
     read(decodeUrl(Keyring.IV_FULL, Sealed.request(Keyring.IV_FULL, date, MEMBERS).requestQuery()), members());
   }

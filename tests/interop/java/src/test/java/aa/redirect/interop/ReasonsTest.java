@@ -331,7 +331,7 @@ class ReasonsTest extends WithServer {
   // UNDECIPHERABLE: an attacker who can tell one cause from another can decrypt a message by asking often enough.
 
   @Test
-  void everythingBehindTheKeyFailsAlike() throws Exception {
+  void everythingBehindTheKeyFailsInTheSameWay() throws Exception {
     Map<String, Refused> first = new HashMap<>();
     List<String> different = new ArrayList<>();
     for (Map.Entry<String, Refused> answer : undecipherables().entrySet()) {
