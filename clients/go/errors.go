@@ -194,8 +194,9 @@ func (e *Error) nameLocal() {
 		e.Reason, e.local = ReasonCancelled, context.Canceled
 	case codes.Unavailable:
 		e.Reason = ReasonUnreachable
+		e.Message = "no connection to the service, or it was lost: " + e.Message
 	default:
 		e.Reason = ReasonUnexpectedAnswer
-		e.Message = fmt.Sprintf("not an error of aa-redirect: %s: %s", e.Code, e.Message)
+		e.Message = fmt.Sprintf("not an answer of aa-redirect, so look at what is between: %s: %s", e.Code, e.Message)
 	}
 }

@@ -107,7 +107,7 @@ func TestAReasonThatThePackageDoesNotKnowIsKept(t *testing.T) {
 func TestAnErrorOfAnotherDomainIsNotTheServices(t *testing.T) {
 	e := failure(t, encode(t, fakeService(t, refuseAs("proxy.example", codes.PermissionDenied, "FIELD_INVALID"))),
 		redirect.ReasonUnexpectedAnswer)
-	if e.Metadata != nil || e.Code != codes.PermissionDenied || !strings.Contains(e.Error(), "not an error of aa-redirect") {
+	if e.Metadata != nil || e.Code != codes.PermissionDenied || !strings.Contains(e.Error(), "not an answer of aa-redirect") {
 		t.Errorf("reads %q", e)
 	}
 }
@@ -167,7 +167,7 @@ func TestIfNothingListensTheReasonIsUnreachable(t *testing.T) {
 	f := fakeService(t)
 	f.server.Stop()
 	e := failure(t, encode(t, f), redirect.ReasonUnreachable)
-	if e.Code != codes.Unavailable || e.Tries != 3 {
+	if e.Code != codes.Unavailable || e.Tries != 3 || !strings.HasPrefix(e.Message, "no connection to the service, or it was lost: ") {
 		t.Errorf("is %#v", *e)
 	}
 }

@@ -171,9 +171,18 @@ export function readFailure(method: string, error: GrpcFailure, header: Metadata
   const lost = error.code === status.INTERNAL && error.details.startsWith(LOST);
   const code = lost ? status.UNAVAILABLE : error.code;
   const reason = LOCAL[code] ?? 'LOCAL_UNEXPECTED_ANSWER';
-  const unexpected = `not an error of aa-redirect: ${status[error.code]}: ${error.details}`;
-  const serviceMessage = reason === 'LOCAL_UNEXPECTED_ANSWER' ? unexpected : error.details;
-  return { failure: { ...common, code, reason, serviceMessage }, pushback };
+  return { failure: { ...common, code, reason, serviceMessage: explain(reason, error) }, pushback };
+}
+
+function explain(reason: LocalReason, { code, details }: GrpcFailure): string {
+  switch (reason) {
+    case 'LOCAL_UNREACHABLE':
+      return `no connection to the service, or it was lost: ${details}`;
+    case 'LOCAL_UNEXPECTED_ANSWER':
+      return `not an answer of aa-redirect, so look at what is between: ${status[code]}: ${details}`;
+    default:
+      return details;
+  }
 }
 
 /** What grpc-js says if the connection closes between the request and its answer. It does not say UNAVAILABLE then. */

@@ -74,7 +74,7 @@ test('an error of another domain is not the service’s', async (t) => {
 
 test('an error without details is not the service’s, and its text stays one line', async (t) => {
   const error = await encode(t, fail('RESOURCE_EXHAUSTED', 'quota\nof the proxy'), 'LOCAL_UNEXPECTED_ANSWER');
-  assert.match(error.message, /not an error of aa-redirect: RESOURCE_EXHAUSTED: quota/);
+  assert.match(error.message, /not an answer of aa-redirect, so look at what is between: RESOURCE_EXHAUSTED: quota/);
   assert.doesNotMatch(error.message, /\n/);
   assert.equal(error.tries, 1);
 });
@@ -129,6 +129,7 @@ test('if nothing listens the reason is LOCAL_UNREACHABLE', async (t) => {
   stop();
   const error = await failure(connect(t, address).encodeRedirect(REQUEST), 'LOCAL_UNREACHABLE');
   assert.deepEqual([error.code, error.tries], [grpc.status.UNAVAILABLE, 3]);
+  assert.match(error.message, /^LOCAL_UNREACHABLE: no connection to the service, or it was lost: /);
 });
 
 test('what cannot be sent is an invalid field, and is not sent', async (t) => {
