@@ -147,7 +147,11 @@ class CallbackParams:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Expected:
-    """What the FIU's own record says about a callback. Also empty fields are compared, except an empty `aa_id`."""
+    """What the FIU's own record says about a callback. Also empty fields are compared, except an empty `aa_id`.
+
+    A session keeps it as JSON: `dataclasses.asdict(expected)`, and `Expected(**record)` when the browser is back.
+    The user id is in it.
+    """
 
     txnid: str
     sessionid: str
