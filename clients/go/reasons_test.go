@@ -114,7 +114,7 @@ func slow(n int) redirect.EncodeRedirectRequest {
 	return request
 }
 
-// watched counts the reasons that each try brings, before the client decides about another one.
+// watched counts the reason of each try, before the client decides about another try.
 func watched(options redirect.Options, counts *sync.Map) redirect.Options {
 	options.DialOptions = append(options.DialOptions, grpc.WithUnaryInterceptor(func(
 		ctx context.Context, method string, request, reply any, connection *grpc.ClientConn, invoke grpc.UnaryInvoker,
@@ -226,7 +226,7 @@ func reasonIn(err error) redirect.Reason {
 	return redirect.ReasonOf(err)
 }
 
-// failing is a connection whose every call fails alike.
+// failing is a connection on which every call fails with the same error.
 type failing struct{ err error }
 
 func (f failing) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { return f.err }

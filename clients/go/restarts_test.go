@@ -47,7 +47,8 @@ func TestADecodeWhoseAnswerIsLostIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Whether the server has the request at all, the client cannot know; where it goes away for good, the call says so.
+// The client cannot know whether the server received the request. If the server never comes back, the call reports
+// that.
 func TestAServerThatGoesAwayInTheMiddle(t *testing.T) {
 	s := serve(t, "--kdf-threads", "1")
 	client := connect(t, to(s.address))

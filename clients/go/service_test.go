@@ -119,7 +119,7 @@ func files(t *testing.T, contents map[string]string) string {
 	return folder
 }
 
-// sandbox is the keyring that the binary serves by itself where it has no settings.
+// sandbox is the keyring that the binary serves without settings.
 func sandbox(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(repository + "/sandbox/keyring.toml")

@@ -1057,8 +1057,8 @@ type EncodeRedirectRequest struct {
 	Redirect *Redirect `protobuf:"bytes,3,opt,name=redirect,proto3" json:"redirect,omitempty"`
 	// Optional. UNSPECIFIED leaves the parameter out of the URL.
 	RequestorType RequestorType `protobuf:"varint,4,opt,name=requestor_type,json=requestorType,proto3,enum=aa.redirect.v1.RequestorType" json:"requestor_type,omitempty"`
-	// Optional. The instant that `reqdate` names. If it is absent, it is now. An instant outside the window of the
-	// pairing is FIELD_INVALID.
+	// Optional. The instant that `reqdate` names. The default is now. An instant outside the window of the pairing is
+	// FIELD_INVALID.
 	IssueTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1327,7 +1327,7 @@ type isDecodeRedirectRequest_Source interface {
 
 type DecodeRedirectRequest_Url struct {
 	// A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
-	// none of the parameters. A URL without the parameters is URL_MALFORMED.
+	// none of the parameters. A URL from which they cannot be read is URL_MALFORMED.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3,oneof"`
 }
 
@@ -1533,8 +1533,8 @@ type EncodeCallbackRequest struct {
 	// Required. The URL to return to: `Redirect.redirect` of the decoded request, in its form. Its query must not name
 	// `fi`, `resdate`, `ecres` or `iv` (FIELD_INVALID).
 	RedirectUrl string `protobuf:"bytes,4,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
-	// Optional. The instant that `resdate` names. If it is absent, it is now. An instant outside the window of the
-	// pairing is FIELD_INVALID.
+	// Optional. The instant that `resdate` names. The default is now. An instant outside the window of the pairing is
+	// FIELD_INVALID.
 	IssueTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
 	// Optional. The id of the secret that opened the request, which may be a decode-only secret. If it is empty, the
 	// primary secret encrypts. An id that the pairing does not have is FIELD_INVALID.
@@ -1795,7 +1795,8 @@ type DecodeCallbackRequest struct {
 	//	*DecodeCallbackRequest_Params
 	Source isDecodeCallbackRequest_Source `protobuf_oneof:"source"`
 	// Optional, but every FIU should set it: what the FIU's own record says. A callback that opens but differs is refused
-	// (NOT_EXPECTED). Nothing else can show that an attacker joined parts of several callbacks into one.
+	// (NOT_EXPECTED). Without Authentication, nothing else can show that an attacker joined parts of several callbacks
+	// into one.
 	Expected *ExpectedCallback `protobuf:"bytes,4,opt,name=expected,proto3" json:"expected,omitempty"`
 	// Optional. The same as `DecodeRedirectRequest.attempt_id`.
 	AttemptId     string `protobuf:"bytes,5,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
@@ -1885,7 +1886,7 @@ type isDecodeCallbackRequest_Source interface {
 
 type DecodeCallbackRequest_Url struct {
 	// A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
-	// none of the parameters. A URL without the parameters is URL_MALFORMED.
+	// none of the parameters. A URL from which they cannot be read is URL_MALFORMED.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3,oneof"`
 }
 

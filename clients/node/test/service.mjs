@@ -12,7 +12,7 @@ import { RedirectClient } from 'aa-redirect';
 
 const inRepository = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
-/** The keyring that the binary serves by itself where it has no settings. */
+/** The keyring that the binary serves without settings. */
 export const SANDBOX = inRepository('sandbox/keyring.toml');
 
 function program() {

@@ -55,7 +55,7 @@ export async function wrong(): Promise<void> {
   opened.redirect.srcref.push('x');
 }
 
-/** True where two unions have the same members. */
+/** True if two unions have the same members. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 type Names<E> = Exclude<keyof E, 'UNSPECIFIED'>;
 

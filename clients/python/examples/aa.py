@@ -11,7 +11,7 @@ AA_ID = os.environ.get("AA_ID", "beta-aa")
 
 
 def tell_sender(report: DeviationReport) -> None:
-    # The service repaired what the FIU did wrong; another reader may not. Who, what and where, but nothing of the user.
+    # The service repaired what the FIU did wrong; other software may not. Log nothing about the user.
     logging.warning("tell the FIU: %s", report)
 
 
@@ -22,7 +22,7 @@ client = Client(os.environ.get("AA_REDIRECT_ADDRESS", "127.0.0.1:50051"), on_dev
 def webview(url: str) -> str:
     opened = client.decode_redirect(url, aa_id=AA_ID)
     if opened.reopened:
-        # A reload of the page, or a copy of the URL: go on with the user's session, or begin anew.
+        # A reload of the page, or a copy of the URL: go on with the user's session, or begin again.
         logging.warning("opened before, first at %s", opened.first_open_time)
     # Here the user logs in as opened.redirect.userid and decides about its srcref. This one accepts; another would be
     # answer_redirect(opened, errorcode=1). The answer goes back with the members and the secret of the request.

@@ -18,7 +18,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from aa_redirect import AsyncClient, CallOptions, DeviationReport, Expected, Reason, Redirect, RedirectError
 
 FIU_ID = "fiu@sandbox"
-# Of this process, for the example: yours are where your sessions are.
+# In the memory of this process, only for the example. Keep yours with your sessions.
 sessions: dict[str, Expected] = {}
 # Worth another try of the user's. Every other reason means that this URL does not work, or our own request is wrong.
 LATER = {Reason.OVERLOADED, Reason.NOT_READY, Reason.STORE_UNAVAILABLE, Reason.TIMED_OUT}

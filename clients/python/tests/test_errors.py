@@ -1,4 +1,4 @@
-"""Every reason, provoked on the service where that is possible, and what an error holds and shows."""
+"""Every reason, provoked on the service if that is possible, and what an error has and shows."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_unknown_and_forbidden_callers_have_their_own_reasons(make: Make, tmp_pa
         client = make(server.address, token="right-token")
         error = refusal(lambda: encode()(client))
         assert (error.reason, error.code) == (Reason.CALLER_FORBIDDEN, grpc.StatusCode.PERMISSION_DENIED)
-        # A function is asked anew for each call.
+        # A function is called for each call.
         tokens = iter(["wrong-token", "right-token"])
         client = make(server.address, token=lambda: next(tokens))
         reasons = [refusal(lambda: decode("fi=x")(client)).reason for _ in range(2)]

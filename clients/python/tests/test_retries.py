@@ -91,7 +91,7 @@ def test_one_time_limit_holds_for_all_tries(make: Make) -> None:
 
 
 class Clock:
-    """A time that passes only by being told."""
+    """A clock that moves only when a test moves it."""
 
     now = 1000.0
 

@@ -42,7 +42,7 @@ def credentials(ca: Path, certificate: Path, key: Path) -> grpc.ChannelCredentia
 
 
 def channel(target: str, secure: grpc.ChannelCredentials | None = None) -> grpc.Channel:
-    # For a Unix socket gRPC sends the path as `:authority`, which is no authority.
+    # For a Unix socket gRPC sends the path as `:authority`, which is not a valid authority.
     options = [("grpc.default_authority", "localhost")] if target.startswith("unix:") else None
     return grpc.secure_channel(target, secure, options) if secure else grpc.insecure_channel(target, options)
 

@@ -110,7 +110,7 @@ def test_callbacks_of_these_libraries_open_to_the_same_members(client, pairings,
 
 @pytest.mark.parametrize("leg", ["request", "callback"])
 def test_parameters_that_parse_qsl_took_apart_open_too(client, pairings, leg):
-    # A receiver's framework: the percent-encoding is undone, and the parameters are written anew.
+    # A receiver's framework: it decodes the percent-encoding, and writes the parameters again.
     rng = seeded(f"parse_qsl {leg}")
     pairing = pairings["iv-alone"]
     draw, order = (request_members, REQUEST_ORDER) if leg == "request" else (callback_members, CALLBACK_ORDER)

@@ -43,7 +43,7 @@ function members(random) {
   return { txnid, sessionid, userid, redirect, srcref, ...(fipid.length > 0 && { fipid }), ...Object.fromEntries(optional) };
 }
 
-/** What a form encoder makes of any text is read; a list in another syntax than repeated names is told. */
+/** What a form encoder makes of any text is read; a list in another syntax than repeated names is reported. */
 const lists = ({ srcref, fipid = [] }) => srcref.length + fipid.length > 0;
 const several = ({ srcref, fipid = [] }) => srcref.length > 1 || fipid.length > 1;
 

@@ -325,8 +325,8 @@ export type EncodeRedirectRequest = Message<"aa.redirect.v1.EncodeRedirectReques
   requestorType: RequestorType;
 
   /**
-   * Optional. The instant that `reqdate` names. If it is absent, it is now. An instant outside the window of the
-   * pairing is FIELD_INVALID.
+   * Optional. The instant that `reqdate` names. The default is now. An instant outside the window of the pairing is
+   * FIELD_INVALID.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 5;
    */
@@ -426,7 +426,7 @@ export type DecodeRedirectRequest = Message<"aa.redirect.v1.DecodeRedirectReques
   source: {
     /**
      * A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
-     * none of the parameters. A URL without the parameters is URL_MALFORMED.
+     * none of the parameters. A URL from which they cannot be read is URL_MALFORMED.
      *
      * @generated from field: string url = 2;
      */
@@ -624,8 +624,8 @@ export type EncodeCallbackRequest = Message<"aa.redirect.v1.EncodeCallbackReques
   redirectUrl: string;
 
   /**
-   * Optional. The instant that `resdate` names. If it is absent, it is now. An instant outside the window of the
-   * pairing is FIELD_INVALID.
+   * Optional. The instant that `resdate` names. The default is now. An instant outside the window of the pairing is
+   * FIELD_INVALID.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 5;
    */
@@ -769,7 +769,7 @@ export type DecodeCallbackRequest = Message<"aa.redirect.v1.DecodeCallbackReques
   source: {
     /**
      * A whole URL, or a query string with or without `?`, at most 48 KiB. The fragment is read only if the query has
-     * none of the parameters. A URL without the parameters is URL_MALFORMED.
+     * none of the parameters. A URL from which they cannot be read is URL_MALFORMED.
      *
      * @generated from field: string url = 2;
      */
@@ -787,7 +787,8 @@ export type DecodeCallbackRequest = Message<"aa.redirect.v1.DecodeCallbackReques
 
   /**
    * Optional, but every FIU should set it: what the FIU's own record says. A callback that opens but differs is refused
-   * (NOT_EXPECTED). Nothing else can show that an attacker joined parts of several callbacks into one.
+   * (NOT_EXPECTED). Without Authentication, nothing else can show that an attacker joined parts of several callbacks
+   * into one.
    *
    * @generated from field: aa.redirect.v1.ExpectedCallback expected = 4;
    */

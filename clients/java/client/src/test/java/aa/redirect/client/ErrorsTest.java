@@ -54,9 +54,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/**
- * Every reason, provoked on the service where that is possible, and what an error holds and shows.
- */
+/** Every reason, provoked on the service if that is possible, and what an error has and shows. */
 @Timeout(120)
 class ErrorsTest {
   private static final Object[] BUSY = {"--sandbox", "--kdf-threads", 1};

@@ -163,7 +163,7 @@ final class Script implements AutoCloseable {
     }
   }
 
-  /** Writes messages, and bytes that are none. */
+  /** Writes messages, and bytes that are not messages. */
   private static final class AnyBytes implements MethodDescriptor.Marshaller<Object> {
     @Override
     public InputStream stream(Object value) {

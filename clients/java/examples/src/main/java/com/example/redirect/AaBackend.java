@@ -53,7 +53,7 @@ public final class AaBackend {
   private static String webview(RedirectClient client, String url) {
     OpenedRedirect opened = client.decodeRedirect(DecodeRedirect.at(AA).url(url));
     if (opened.reopened()) {
-      // A reload of the page, or a copy of the URL: go on with the user's session, or begin anew.
+      // A reload of the page, or a copy of the URL: go on with the user's session, or begin again.
       LOG.log(System.Logger.Level.WARNING, "a reloaded page, or a replay: " + opened);
     }
     // Here the user logs in as opened.redirect().userid() and decides about its srcref. This one accepts; another would be

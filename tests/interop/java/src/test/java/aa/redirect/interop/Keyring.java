@@ -11,7 +11,7 @@ import java.util.Locale;
 import java.util.Random;
 import java.util.stream.Stream;
 
-/** The tests' pairings, with secrets drawn anew for each run, and the files from which a server reads them. */
+/** The tests' pairings, with new secrets for each run, and the files from which a server reads them. */
 final class Keyring {
   private static final String SECRET_ALPHABET =
       "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_!#$%&*?@^~";

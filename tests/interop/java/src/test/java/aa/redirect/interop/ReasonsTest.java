@@ -396,7 +396,7 @@ class ReasonsTest extends WithServer {
     return decodeRequest(pairing, sealed.requestQuery());
   }
 
-  /** Members that fill whole blocks, encrypted as they are: their last byte, `1`, is no padding. */
+  /** Members that fill whole blocks, encrypted as they are: their last byte, `1`, is not a padding. */
   private static Sealed unpadded(Pairing pairing) throws Exception {
     ByteArrayOutputStream blocks = new ByteArrayOutputStream();
     blocks.writeBytes(MEMBERS.getBytes(StandardCharsets.UTF_8));
