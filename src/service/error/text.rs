@@ -216,7 +216,13 @@ fn pairing_unknown(missing: Missing, fiu: &str, aa: &str) -> String {
         Missing::Pair => {
             format!("the server has no pairing of the FIU {fiu} with the AA {aa}, although each has others")
         }
-        Missing::Handle => format!("no AA of the FIU {fiu} lists the handle of redirect.userid: name the AA in aa_id"),
+        // Only an encode asks by the handle, so there is no date that could have changed.
+        Missing::Handle => {
+            return format!(
+                "no AA of the FIU {fiu} lists the handle of redirect.userid: name the AA in aa_id, or add the handle to \
+                 its pairing in the keyring; ListPairings shows what there is"
+            );
+        }
     };
     format!(
         "{message}: check the ids, or add the pairing to the keyring; ListPairings shows what there is. If an id looks \
