@@ -137,6 +137,7 @@ async fn reflected<S: RedirectService>(
     holder: &Holder,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Refusal> {
+    holder.room().await;
     // Its requests wait in the stream's window while nobody takes the answers.
     let place = holder.stream(framing::STREAM_WINDOW as usize).ok_or(Refusal::Full(FULL))?;
     let response = Box::pin(shared.others.clone().oneshot(request)).await.unwrap_or_else(|never| match never {});
