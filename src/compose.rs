@@ -52,7 +52,7 @@ pub enum Failure {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If the settings cannot be used, or the system refuses something that a server needs.
+/// If the settings cannot be used, or if the system refuses something that a server needs.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let loaded = load(settings, Absent::Refused)?;
     let tracer = Tracer::from_environment().map_err(BadSettings::from)?;
@@ -69,18 +69,18 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     telemetry.metrics.observe(Reading::LogLinesDropped, log.dropped());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve_loaded(settings, loaded, &telemetry))?;
-    // Does not wait for calls that outlast the drain.
+    // It does not wait for calls that take longer than the drain.
     runtime.shutdown_background();
     telemetry.shutdown(LAST_SPANS);
     Ok(())
 }
 
-/// Protects the secrets in memory: the system writes no core file, whatever `core_pattern` says, and other processes of
-/// the same user cannot read the memory or the environment. If the system refuses, the old setting stays.
+/// Protects the secrets in memory: the system writes no core file, with any `core_pattern`, and other processes of the
+/// same user cannot read the memory or the environment. If the system refuses, the old setting stays.
 fn keep_memory_private() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    // The limit does not stop a program behind a pipe in `core_pattern`: it gets the memory of any process that is
-    // dumpable.
+    // The limit does not stop a program behind a pipe in `core_pattern`: such a program gets the memory of every
+    // dumpable process.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
@@ -162,8 +162,8 @@ fn bind_one(address: &Address, unix_mode: u32) -> io::Result<Listener> {
     };
     bound.map_err(|error| {
         let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "; another process listens there: stop it, or name another address",
-            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: name a higher port",
+            io::ErrorKind::AddrInUse => "; another process listens there: stop it, or choose another address",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher port",
             _ => "",
         };
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))

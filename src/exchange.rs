@@ -64,7 +64,7 @@ impl Exchange {
 /// Why a message is not opened or sealed. Holds no payload and no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refused {
-    /// The keyring has no such pairing, or none that may be used.
+    /// The keyring has no such pairing, or the caller may not use it.
     #[error("the keyring has no pairing for this sender and receiver")]
     PairingUnknown(Missing),
     /// Several pairings fit.
@@ -73,14 +73,14 @@ pub enum Refused {
     /// The message has an `iv` and the pairing's scheme has none, or the other way round.
     #[error("the message does not fit the pairing's scheme, {}", .0.name())]
     SchemeMismatch(Scheme),
-    /// The date has no reading that the pairing admits.
+    /// The pairing accepts no reading of the date.
     #[error("{} {problem}", .leg.date_name())]
     DateMalformed {
         /// The leg, which names the date's parameter.
         leg: Leg,
         /// What is wrong with the date.
         problem: DateProblem,
-        /// The usual mistake that writes such a date, if one does.
+        /// The common mistake that writes such a date, if there is one.
         fault: Option<ClockFault>,
     },
     /// The date is older than the window; both in seconds.
@@ -92,7 +92,7 @@ pub enum Refused {
         age: i64,
         /// The window.
         max_age: i64,
-        /// The usual mistake that writes such a date, if one does.
+        /// The common mistake that writes such a date, if there is one.
         fault: Option<ClockFault>,
     },
     /// The date is ahead of the window; both in seconds.
@@ -104,7 +104,7 @@ pub enum Refused {
         age: i64,
         /// The window.
         max_age: i64,
-        /// The usual mistake that writes such a date, if one does.
+        /// The common mistake that writes such a date, if there is one.
         fault: Option<ClockFault>,
     },
     /// Too many keys wait to be derived; try again after this time.
@@ -119,9 +119,9 @@ pub enum Refused {
     /// The pairing refuses reopenings, and the message was opened before, first at this instant.
     #[error("the message was opened before, and the pairing refuses reopenings")]
     AlreadyOpened(DateTime<Utc>),
-    /// The memory cannot note the message now: the shared store does not answer, or the memory of first openings is
-    /// full. Nothing was noted.
-    #[error("what must be remembered of the message cannot be now")]
+    /// The memory cannot record the message now: the shared store does not answer, or the memory of first openings is
+    /// full. Nothing was recorded.
+    #[error("the message cannot be recorded now, and it must be")]
     StoreUnavailable,
     /// The sealed message would not fit into a URL.
     #[error("the message is too long for a URL")]

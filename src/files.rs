@@ -1,7 +1,7 @@
-//! Files are read whole and through one door, so that it can be told later whether what was read has changed.
+//! Reads whole files, all through one function, so that a later check can find out whether their content has changed.
 //!
-//! Only regular files up to a size are read, and opening one never waits: a named pipe, a device or a huge file in place of a
-//! secret is an error like any other.
+//! Only regular files up to a size are read, and opening a file never waits: a named pipe, a device or a huge file in
+//! place of a secret is an ordinary error.
 
 use std::{
     cell::RefCell,
@@ -19,14 +19,14 @@ use zeroize::Zeroizing;
 pub mod problem;
 pub mod reload;
 
-/// Bytes of a secret, a key or certificates at most.
+/// The most bytes of a secret, a key or certificates.
 pub const MAX_FILE: usize = 1 << 20;
-/// Bytes of a keyring or callers file at most: more than 100,000 pairings take.
+/// The most bytes of a keyring or callers file: 100,000 pairings need fewer.
 pub const MAX_LIST: usize = 64 << 20;
-/// Room behind a file's bytes, so that reading to its end does not move them: a copy would be left behind.
+/// Room behind a file's bytes, so that reading to the end does not move them. A move would leave a copy in memory.
 const SPARE: usize = 64;
 
-/// Reads a file of this many bytes at most whole; the bytes are zeroed when dropped.
+/// Reads a whole file of at most this many bytes. The bytes are zeroed when dropped.
 pub type ReadFile<'a> = dyn Fn(&Path, usize) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
 
 /// The [`ReadFile`] of the file system.
@@ -44,12 +44,13 @@ pub fn read_file(path: &Path, max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {max} bytes"));
     let length = usize::try_from(metadata.len()).ok().filter(|length| *length <= max).ok_or_else(too_large)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(length + SPARE));
-    // It may have grown since, or be one whose length the system does not know.
+    // The file may have grown since, or the system may not know its length.
     file.take(max as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > max { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Which files were read, each up to which size, in which order, and the SHA-256 of what came of it. No byte of them is kept.
+/// The files that were read, in order, each with its size limit, and the SHA-256 of all results. No byte of a file is
+/// kept.
 pub(crate) struct Reading {
     files: Vec<(PathBuf, usize)>,
     sha256: [u8; 32],
@@ -69,7 +70,7 @@ impl Reading {
                     sha256.update(length(bytes));
                     sha256.update(bytes);
                 }
-                // No file has this length.
+                // A file cannot have this length, so an error differs from every content.
                 Err(error) => {
                     sha256.update(u64::MAX.to_le_bytes());
                     sha256.update(error.raw_os_error().unwrap_or_default().to_le_bytes());
@@ -82,9 +83,9 @@ impl Reading {
         (loaded, Self { files, sha256: sha256.finalize().into() })
     }
 
-    /// Whether the files, read again, give the same.
+    /// Whether the files still have the same content.
     pub(crate) fn is_current(&self) -> bool {
-        // What each reading gives is in the sum, errors too.
+        // The result of each read is in the sum, errors too.
         let again = Self::of(|read| self.files.iter().for_each(|(file, max)| drop(read(file, *max)))).1;
         self.is_same(&again)
     }
@@ -94,7 +95,7 @@ impl Reading {
         self.files.iter().map(|(file, _)| file.as_path())
     }
 
-    /// Whether both found the same in the same files.
+    /// Whether both readings found the same content in the same files.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.sha256 == other.sha256
     }
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_regular_file_is_refused_at_once() {
+    fn a_file_that_is_not_regular_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_over_the_limit_is_refused_and_one_at_it_is_read() {
+    fn a_file_at_the_limit_is_read_and_a_larger_one_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, vec![7; 100]).unwrap();

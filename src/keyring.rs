@@ -61,7 +61,7 @@ pub struct Pairing {
     pub date_reuse: TimeDelta,
 }
 
-/// What becomes of a message that was opened before.
+/// What happens to a message that was opened before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reopen {
     /// It opens again, and the answer says so.
@@ -128,9 +128,9 @@ impl Pairing {
 /// Why no single pairing fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpicked {
-    /// None fits.
+    /// No pairing fits.
     Unknown,
-    /// Several fit.
+    /// Several pairings fit.
     Ambiguous,
 }
 

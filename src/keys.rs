@@ -40,9 +40,9 @@ const MAX_REMEMBERED: Duration = Duration::from_mins(10);
 const SWEEP: Duration = Duration::from_secs(10);
 /// The lowest priority: calls of the other scheme find a core at once.
 const NICENESS: i32 = 10;
-/// The time that a call needs after its key is derived: to decrypt, wait for a tick of 5 ms, and answer.
+/// The time that a call still needs after its key is derived: to decrypt, to wait for a tick of 5 ms, and to answer.
 const REST: Duration = Duration::from_millis(10);
-/// The least time after which to try again.
+/// The shortest time after which a caller should try again.
 const LEAST_RETRY: Duration = Duration::from_millis(5);
 
 /// A fixed set of threads that derive keys, and the cache of those keys.
@@ -196,12 +196,12 @@ impl KdfPool {
     }
 
     /// The PBKDF2 key of one of the pairing's secrets for `date`, for a call that ends at `deadline`. Simultaneous and
-    /// later requests share one derivation. If every caller has gone before its turn, it is not derived at all.
+    /// later requests share one derivation. If every caller has gone before its turn, the key is not derived.
     ///
     /// # Errors
     /// At once if the queue has no room or the key would come too late; later if the job had to make room for another
-    /// pairing, or its turn came too late. With a thread free and nothing ahead of it, a derivation is never refused: its time
-    /// is measured anew.
+    /// pairing, or its turn came too late. If a thread is free and no job is ahead, a derivation is never refused, and
+    /// its time is measured again.
     pub async fn derive(
         &self,
         pairing: &Arc<Pairing>,
@@ -324,8 +324,8 @@ impl Shared {
         self.refuse(Duration::ZERO)
     }
 
-    /// Refuses a derivation that would come too late by this time. Since many are refused at a time, they come back
-    /// when half of the waiting work is done, if that is later.
+    /// Refuses a derivation that would come too late by this time. Many callers may be refused at the same time, so
+    /// they are told to come back when half of the waiting work is done, if that is later.
     fn refuse(&self, late: Duration) -> Overloaded {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();

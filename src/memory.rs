@@ -30,7 +30,7 @@ pub use store::{Answer, BOUNDS, BadStore, Counts, Operation, StoreSettings};
 use own::Own;
 use store::{Reservation, Store, Unreserved};
 
-/// For how long a retry of a call gets the first answer again.
+/// How long a retry of a call gets the first answer again.
 const RETRY: TimeDelta = TimeDelta::seconds(60);
 
 /// The memory of one server, its own or shared with other servers.
@@ -49,7 +49,7 @@ pub struct Subject<'a> {
     pub envelope: &'a Envelope,
     /// The instants that its date may name.
     pub instants: &'a Instants,
-    /// The last instant at which its date can be accepted; `None` if the date never ends.
+    /// The last instant at which its date can be accepted; `None` if the date never expires.
     pub end: Option<DateTime<Utc>>,
     /// Now.
     pub now: DateTime<Utc>,
@@ -71,8 +71,8 @@ pub struct CallName<'a> {
 pub enum Outcome {
     /// The message does not open.
     Failed,
-    /// It opens, but is not what the caller expects. It then is the only message that may open with its last block, but
-    /// it does not count as opened.
+    /// It opens, but is not what the caller expects. From then on it is the only message that may open with its last
+    /// block, but it does not count as opened.
     NotExpected,
     /// It opens.
     Opened,
@@ -189,8 +189,8 @@ impl Account<'_> {
         }
     }
 
-    /// Reserves a failure for the decryption. Waits while running decryptions hold the rest of the budget, so that they
-    /// do not keep a sound message out.
+    /// Reserves a failure for the decryption. If running decryptions hold the rest of the budget, waits for them, so
+    /// that a sound message is not refused because of them.
     ///
     /// # Errors
     /// If the message must not be decrypted.
@@ -243,7 +243,11 @@ fn tell_spent(pairing: &Pairing, of: &'static str) {
 
 fn tell_changed(pairing: &Pairing) {
     let Pairing { fiu, aa, .. } = pairing;
-    tracing::warn!(fiu, aa, "a message ends as another that opened: one was made from the other, and this one fails");
+    tracing::warn!(
+        fiu,
+        aa,
+        "a message ends in the same block as another that opened: one was made from the other, and this one fails"
+    );
 }
 
 /// The name of this message and of every message that somebody could make from it, for a caller that keeps its own

@@ -53,7 +53,7 @@ enum Identity {
 pub(super) fn load(path: &Path, read: &ReadFile<'_>) -> Result<(Callers, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
     let unreadable = |error: &dyn fmt::Display| {
-        let text = format!("cannot be read: {error}; fix that, or name another file with --callers");
+        let text = format!("cannot be read: {error}; fix that, or choose another file with --callers");
         refused(vec![Problem { line: None, text }])
     };
     let bytes = read(path, MAX_LIST).map_err(|error| unreadable(&error))?;
@@ -61,7 +61,7 @@ pub(super) fn load(path: &Path, read: &ReadFile<'_>) -> Result<(Callers, Vec<Pro
     parse(text).map_err(refused)
 }
 
-/// What the check of one file has found.
+/// The findings of the check of one file.
 struct Check<'a> {
     lines: Lines,
     problems: Vec<Problem>,

@@ -1,7 +1,8 @@
 //! Reads `x-forwarded-client-cert`: the client certificate that the proxy of a mesh has verified (Envoy, "HTTP header
 //! manipulation").
 //!
-//! Everybody who reaches a listener can write this header, so it counts only on addresses that only the proxy reaches.
+//! Everybody who reaches a listener can write this header, so the server trusts it only on addresses that only the
+//! proxy can reach.
 
 use http::HeaderMap;
 
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_those_of_the_last_element() {
+    fn the_names_come_from_the_last_element() {
         for (line, expected) in [
             ("By=spiffe://m/us;Hash=00ff;Subject=\"\";URI=spiffe://m/a", vec!["spiffe://m/a"]),
             ("By=spiffe://m/us;Hash=00ff;URI=spiffe://m/a,By=spiffe://m/us;URI=spiffe://m/b", vec!["spiffe://m/b"]),
@@ -102,7 +103,7 @@ mod tests {
             ("URI=;DNS=", vec![]),
             ("URI=\"spiffe://m/a\";DNS=\"a.example\"", vec!["spiffe://m/a", "a.example"]),
             ("Cert=\"-----BEGIN%20CERTIFICATE-----%0AMII=,;\";Chain=\"x\";URI=spiffe://m/a", vec!["spiffe://m/a"]),
-            // A separator in quotes does not separate, and neither does one behind a backslash.
+            // A separator in quotes or behind a backslash does not separate.
             (r#"URI=spiffe://m/a;Subject="O=x,URI=spiffe://m/b;DNS=b.example""#, vec!["spiffe://m/a"]),
             (r#"Subject="CN=\",URI=spiffe://m/b,\"";URI=spiffe://m/a"#, vec!["spiffe://m/a"]),
             (r#"Subject="CN=x\\";URI=spiffe://m/a"#, vec!["spiffe://m/a"]),

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rpcs_are_those_of_the_interface() {
+    fn every_rpc_of_the_interface_is_known() {
         let files = prost_types::FileDescriptorSet::decode(crate::proto::DESCRIPTORS).unwrap();
         let service = files.file.iter().find_map(|file| file.service.first()).unwrap();
         let names: Vec<&str> = service.method.iter().map(prost_types::MethodDescriptorProto::name).collect();

@@ -114,7 +114,7 @@ mod tests {
             SanType::IpAddress([127, 0, 0, 1].into()),
             dns("Lending.example"),
             dns("*.example"),
-            // Each is the text of the other kind.
+            // Each has the text of the other kind of name.
             uri("admin.example"),
             dns("spiffe://mesh/ns/admin"),
             SanType::Rfc822Name("admin@example".try_into().unwrap()),

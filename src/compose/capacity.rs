@@ -1,7 +1,8 @@
-//! How many connections a server takes, and how much it holds for their calls, from the memory that the process may have.
+//! Computes how many connections a server takes, and how many bytes it holds for their calls, from the memory that the
+//! process may have.
 //!
-//! Instead of the crate `sysinfo`, which knows the limits of cgroups too and brings processes, disks and networks with it:
-//! three files and one system call.
+//! It replaces the crate `sysinfo`, which also reads the limits of cgroups, but adds code for processes, disks and
+//! networks. This file reads three files and makes one system call.
 
 use std::{fs, path::Path};
 
@@ -10,17 +11,18 @@ use rustix::process::{Resource, getrlimit};
 use crate::server::excess;
 
 const MIB: u64 = 1 << 20;
-/// What a server takes without a connection: the program, the counters of failures and first openings, derived keys, the
-/// admin port. `docs/operations.md` has the sum.
+/// The memory of a server without connections: the program, the counters of failures and first openings, derived keys,
+/// the admin port. `docs/operations.md` has the sum.
 const FIXED: u64 = 88 * MIB;
-/// What a connection takes at most beside what is held for its calls: idle 37 KiB, and an unfinished frame, block of headers
-/// and handshake.
+/// The most memory of a connection beside the bytes that are held for its calls: 37 KiB when idle, and an unfinished
+/// frame, block of headers and handshake.
 const CONNECTION: u64 = 96 * 1024;
-/// Connections by default where memory allows them: more than a mesh opens.
+/// The default number of connections if memory allows it: more than a mesh opens.
 const MOST_CONNECTIONS: u64 = 10_000;
-/// Connections by default where memory allows none: what a few callers and probes need.
+/// The smallest default number of connections, even if memory allows fewer: enough for a few callers and probes.
 const FEWEST_CONNECTIONS: u64 = 64;
-/// Bytes of calls that are held at most, and at least: some requests of the largest size.
+/// The lowest and highest limit on the bytes that are held for calls. Even the lowest one holds some requests of the
+/// largest size.
 const HELD: [u64; 2] = [4 * MIB, 128 * MIB];
 
 /// How much a server takes.
@@ -37,10 +39,10 @@ impl Capacity {
     pub(super) fn of(memory: Option<u64>) -> Self {
         let [least, most] = HELD;
         let room = memory.map_or(u64::MAX, |memory| memory.saturating_sub(FIXED));
-        // Buffers are up to twice as large as what is in them.
+        // Buffers are up to twice as large as their content.
         let held = (room / 8).clamp(least, most);
         let all = room.saturating_sub(2 * held) / CONNECTION;
-        // An eighth more, or 256, may be closing.
+        // An eighth more connections, or 256, may still be closing.
         let connections = (all * 8 / 9).min(all.saturating_sub(256)).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
         Self { connections, held }
     }
@@ -52,14 +54,14 @@ pub(super) fn total(connections: usize, held: usize) -> u64 {
     FIXED + 2 * held as u64 + (connections + excess(connections)) as u64 * CONNECTION
 }
 
-/// The memory that the process may have: the least that a cgroup (of either version) or `RLIMIT_AS` allows.
+/// The memory that the process may have: the lowest limit of its cgroups (of either version) and of `RLIMIT_AS`.
 pub(super) fn memory_limit() -> Option<u64> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let groups = cgroup_limits(Path::new("/sys/fs/cgroup"), &own);
     [groups, getrlimit(Resource::As).current].into_iter().flatten().min()
 }
 
-/// The least limit of the groups that `own` (`/proc/self/cgroup`) names below `root`, and of those around them.
+/// The lowest limit of the groups that `own` (`/proc/self/cgroup`) names below `root`, and of the groups around them.
 fn cgroup_limits(root: &Path, own: &str) -> Option<u64> {
     let limits = own.lines().flat_map(|line| {
         // `0::/path` of version 2, `4:memory:/path` of version 1.
@@ -70,7 +72,7 @@ fn cgroup_limits(root: &Path, own: &str) -> Option<u64> {
             named if named.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
             _ => return Vec::new(),
         };
-        // Inside a container the path may be that of the host, and its own group is the root.
+        // Inside a container, the path may be the path on the host, and the container's own group is the root.
         let group = root.join(path.trim_start_matches('/'));
         let around = group.ancestors().filter(|folder| folder.starts_with(&root)).map(|folder| folder.join(file));
         around.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).collect()
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_takes_stays_within_the_memory_that_it_may_have() {
+    fn a_server_stays_within_the_memory_that_it_may_have() {
         for memory in [128, 192, 256, 512, 1024, 4096].map(|mib| mib * MIB) {
             let capacity = Capacity::of(Some(memory));
             let [connections, held] =
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_limit_of_a_cgroup_and_those_around_it_counts() {
+    fn the_lowest_limit_of_a_cgroup_and_the_groups_around_it_counts() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);

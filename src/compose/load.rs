@@ -28,13 +28,13 @@ pub enum BadSettings {
     Keyring(#[from] Refused),
     /// The sandbox keyring would be reachable from other machines.
     #[error(
-        "other machines reach {0}, and the sandbox keyring's secrets are public: name a keyring with --keyring, listen on \
-         a loopback address, or say --sandbox to serve it all the same"
+        "other machines can reach {0}, and the sandbox keyring's secrets are public: name a keyring with --keyring, listen on \
+         a loopback address, or add --sandbox to serve it anyway"
     )]
     SandboxExposed(Address),
-    /// The sandbox keyring would be served in what looks like production.
+    /// The sandbox keyring would be served with settings that look like production.
     #[error(
-        "{0} is given without --keyring, and the sandbox keyring's secrets are public: name a keyring, or say --sandbox \
+        "{0} is given without --keyring, and the sandbox keyring's secrets are public: name a keyring, or add --sandbox \
          to serve it all the same"
     )]
     SandboxInProduction(&'static str),
@@ -125,7 +125,7 @@ pub fn load_keyring(
     Reloaded::load("keyring", move |read| sandbox(read).map_err(BadSettings::Sandbox))
 }
 
-/// The sandbox keyring serves only if nothing looks like production, or if the operator insists.
+/// Allows the sandbox keyring only if nothing looks like production, or if the operator insists with --sandbox.
 fn check_sandbox(settings: &Settings) -> Result<(), BadSettings> {
     if !settings.is_sandbox() || settings.sandbox {
         return Ok(());
@@ -145,7 +145,7 @@ fn check_sandbox(settings: &Settings) -> Result<(), BadSettings> {
     }
 }
 
-/// The memory of this process, or the one that it shares with other replicas.
+/// The memory of this process, or the memory that it shares with other replicas.
 fn memory(settings: &Settings) -> Result<Memory, BadStore> {
     if settings.store.is_empty() {
         return Ok(Memory::default());

@@ -43,7 +43,7 @@ pub(super) fn readings(telemetry: &Arc<Telemetry>, exchange: &Arc<Exchange>, tls
         telemetry.metrics.observe_store(move || store(&memory));
     }
     if let Some(tls) = tls.cloned() {
-        // A certificate that ended before 1970 is expired, which 0 says as well.
+        // A certificate that ended before 1970 is expired, and 0 says so too.
         let seconds = |end: DateTime<Utc>| u64::try_from(end.timestamp()).unwrap_or(0);
         // A setting says whether there are client CAs. A reload does not change it.
         if tls.current().client_ca_not_after.is_some() {

@@ -1,4 +1,4 @@
-//! A rehearsal from start to end: the service as `serve` runs it, and pages around it, on loopback only.
+//! Runs a rehearsal from start to end: the service as `serve` runs it, and the pages, on loopback only.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 
 use super::{BadSettings, Failure, bind_one, keep_memory_private, load_keyring, observe, signals};
 
-/// A developer's machine: a few callers, and no waiting at the end.
+/// The limits on a developer's machine: a few callers, and no wait at the end.
 const LIMITS: Limits = Limits {
     max_connections: 1000,
     max_held: 64 << 20,
@@ -40,7 +40,7 @@ struct Parts {
 /// Serves calls and pages until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If the settings cannot be used, or the system does not give what a server needs.
+/// If the settings cannot be used, or if the system refuses something that a server needs.
 pub fn rehearse(settings: &RehearsalSettings) -> Result<(), Failure> {
     let _log = logs::start(logs::Format::Text, tracing::level_filters::LevelFilter::INFO)?;
     panics::install();
@@ -117,7 +117,7 @@ fn sandbox(pages: &str) -> Result<keyring::Served, BadSettings> {
 async fn bind_pages(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let text =
-            format!("cannot serve pages on {}: {error}; name another address with --pages", Address::Tcp(address));
+            format!("cannot serve pages on {}: {error}; choose another address with --pages", Address::Tcp(address));
         std::io::Error::new(error.kind(), text)
     })
 }

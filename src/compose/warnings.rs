@@ -1,5 +1,5 @@
-//! The warnings of a server at its start, and of `check`: what may be open by accident, secrets that others can read,
-//! and variables of the environment that look like misspelt settings.
+//! The warnings of a server at its start, and of `check`: access that may be open by accident, secrets that others can
+//! read, and variables of the environment that look like misspelt settings.
 
 use std::{
     env, fmt,
@@ -64,7 +64,7 @@ pub(super) fn exposed(settings: &Settings) -> Vec<Warning> {
     if let Some(address) = beyond {
         if settings.callers.is_none() && settings.tls_client_ca.is_none() {
             found.push(format!(
-                "everybody who reaches {address} may call: name who may with --callers, or the CAs of clients' certificates \
+                "everybody who can reach {address} may call: list the callers with --callers, or name the CAs of clients' certificates \
                  with --tls-client-ca"
             ));
         }
@@ -80,13 +80,13 @@ pub(super) fn exposed(settings: &Settings) -> Vec<Warning> {
         && let Some(address) = all.find(|address| !address.is_local())
     {
         found.push(format!(
-            "other machines reach {address}, and the sandbox keyring's secrets are public: name a keyring with --keyring"
+            "other machines can reach {address}, and the sandbox keyring's secrets are public: name a keyring with --keyring"
         ));
     }
     let everywhere = |address: &&Address| matches!(address, Address::Tcp(address) if address.ip().is_unspecified());
     if let Some(address) = settings.trusted_listen.iter().find(everywhere) {
         found.push(format!(
-            "--trusted-listen {address} is on all addresses, and who reaches it can pretend to be any caller: name the \
+            "--trusted-listen {address} is on all addresses, and everybody who can reach it can pretend to be any caller: name the \
              loopback address on which the mesh's proxy connects"
         ));
     }
@@ -116,7 +116,7 @@ pub(super) fn misspelt() -> Vec<Warning> {
             return None;
         }
         let meant = known.iter().find(|known| strsim::osa_distance(known, &name) <= MISSPELT)?;
-        Some(Warning::settings(format!("{name} is no setting and has no effect: did you mean {meant}?")))
+        Some(Warning::settings(format!("{name} is not a setting and has no effect: did you mean {meant}?")))
     };
     let mut found: Vec<_> = names.filter_map(near).collect();
     found.sort_by(|one, other| one.text.cmp(&other.text));

@@ -24,7 +24,7 @@ impl Message for Redirect {
         Some(&self.redirect)
     }
 
-    /// Nobody expects a request: it begins a redirect.
+    /// A request begins a redirect, so no record of it exists to compare with.
     fn differences(&self, _: &Pairing, _: &Expected<'_>) -> Option<Differences> {
         None
     }

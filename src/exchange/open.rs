@@ -1,4 +1,4 @@
-//! Opening a message with whichever secret of its pairing fits.
+//! Opens a message with the secret of its pairing that fits.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,7 +17,7 @@ use super::{Differences, Exchange, Expected, Message, Refused, Window, pick};
 
 /// A received message that a caller wants opened.
 pub struct Question<'a> {
-    /// The pairings to look among.
+    /// The pairings to choose from.
     pub keyring: &'a Keyring,
     /// The message.
     pub envelope: &'a Envelope,
@@ -53,7 +53,7 @@ pub trait Witness: Sync {
     /// The date was read.
     fn window(&self, _window: &Window) {}
 
-    /// Whether to open a message although its date is refused: for an operator's diagnosis, never for a caller.
+    /// Whether to open a message even if its date is refused: for an operator's diagnosis, never for a caller.
     fn goes_on(&self) -> bool {
         false
     }
@@ -80,7 +80,7 @@ pub struct Verdict<M> {
 pub struct Tried {
     /// Its place among the pairing's secrets.
     pub secret: usize,
-    /// Why; for operators alone.
+    /// Why; only for operators.
     pub why: Failure,
 }
 
@@ -99,7 +99,7 @@ pub enum Failure {
 pub struct Opened<M> {
     /// The members.
     pub message: M,
-    /// What had to be repaired.
+    /// The repairs.
     pub deviations: Deviations,
     /// Whether it carried a right tag.
     pub authenticated: bool,
@@ -160,7 +160,7 @@ impl Exchange {
         let account = self.memory.account(subject);
         let attempt = match account.check() {
             Ok(()) => {
-                // Side by side, since derivations are batched: two cost little more than one.
+                // All keys are derived together: derivations are batched, so two cost little more than one.
                 let date = envelope.date.text();
                 let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, date, deadline));
                 let keys = match try_join_all(keys).await {
@@ -235,7 +235,7 @@ fn outcome<M>(opened: Option<&Opened<M>>, differences: Option<Differences>) -> O
     }
 }
 
-/// The message that the first fitting key opens. A forbidden host is a failure like any other.
+/// The message that the first fitting key opens. A forbidden host is treated like every other failure.
 fn try_keys<M: Message>(
     pairing: &Pairing,
     envelope: &Envelope,

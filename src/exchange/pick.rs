@@ -1,4 +1,4 @@
-//! Which pairing a message belongs to.
+//! Picks the pairing of a message.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::{
 
 use super::Refused;
 
-/// What the keyring lacks, among the pairings that may be used.
+/// What is missing among the pairings that the caller may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// Any pairing of the FIU.
     Fiu,
     /// Any pairing of the AA.
     Aa,
-    /// A pairing of the two, each of which has others.
+    /// A pairing of the two; each of them has other pairings.
     Pair,
     /// An AA of the FIU that lists the handle of the user id.
     Handle,

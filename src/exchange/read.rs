@@ -1,4 +1,4 @@
-//! Why a message cannot be read, without a key, and the common mistake that explains it.
+//! Reads a message without a key, or says why it cannot be read and which common mistake explains it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -1,4 +1,4 @@
-//! Sealing a message, and the dates and keys for it.
+//! Seals a message, and chooses its date and key.
 
 use std::{sync::Arc, time::Instant};
 
@@ -46,8 +46,8 @@ impl Exchange {
         let date = pairing.conventions.date.write(issue_time);
         let key = self.key(pairing, secret, &date, deadline).await?;
         let parties = Parties { fiu: &pairing.fiu, aa: &pairing.aa };
-        // A cryptographic generator of each thread, seeded by the system again and again: two calls to the system for
-        // each message cost a twentieth of its time.
+        // This is a cryptographic generator for each thread, which takes new seeds from the system from time to time.
+        // Two system calls for each message would cost a twentieth of its time.
         let seal = Seal { leg, parties, requestor_type, date, key: &key, random_iv: rand::random() };
         Ok(codec::seal(plaintext, seal, &pairing.conventions))
     }

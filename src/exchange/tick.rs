@@ -2,9 +2,9 @@
 //!
 //! Replaces `tokio::time::sleep_until`: that timer sleeps for whole milliseconds from the instant at which the runtime
 //! has nothing else to do, so it wakes later by the time of the work, and its answers tell causes apart (|t| 4.4 to 4.8
-//! over 3,000 calls of 8 KB, `cargo bench --bench timing`; at most 3.2 with this thread). A thread of its own waits for
-//! instants, and a new alarm wakes it only if it comes before all others: a flood of failures costs little more than
-//! its work.
+//! over 3,000 calls of 8 KB, `cargo bench --bench timing`; at most 3.2 with this thread). A separate thread waits for
+//! instants, and a new alarm wakes it only if it is earlier than all others: many failures at once cost little more
+//! than their work.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 /// More than the difference in work between any two kinds of failure.
 const TICK: Duration = Duration::from_millis(5);
-/// Ticks are delayed to a multiple of this, so that those of a flood come together.
+/// Ticks are delayed to a multiple of this time, so that many failures share one wake-up.
 const GRID: Duration = Duration::from_millis(1);
 /// The longest sleep of the thread, so that it ends soon after its owner.
 const NAP: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub(super) struct Ticks {
 
 #[derive(Default)]
 struct Alarms {
-    /// The alarms: who is woken, and when.
+    /// The alarms: the waiters to wake at each instant.
     waiting: Mutex<BTreeMap<Instant, Vec<oneshot::Sender<()>>>>,
     /// Notified of an alarm that is earlier than all others.
     sooner: Condvar,
@@ -74,7 +74,8 @@ impl Alarms {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes those whose time has come. Else sleeps until the first alarm, or until an earlier one is set.
+    /// Wakes the waiters whose time has come. If there are none, sleeps until the first alarm, or until an earlier one
+    /// is set.
     fn turn(&self) {
         let mut waiting = self.lock();
         let now = Instant::now();
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_that_began_in_any_order_each_leave_at_ticks_of_their_own() {
+    async fn failures_that_began_in_any_order_each_leave_at_their_own_tick() {
         let clock = Ticks::default();
         let now = Instant::now();
         let began = (0..100_u64).map(|number| now + Duration::from_micros(number * 7_919 % 5_000));

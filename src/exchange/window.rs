@@ -20,7 +20,7 @@ pub struct Window {
     pub instants: Instants,
     /// Now minus the instant that the pairing's date style gives.
     pub age: TimeDelta,
-    /// The pairing's window, to both sides of now.
+    /// The pairing's window, before and after now.
     pub max_age: TimeDelta,
     /// Whether the date lies inside; `None` if the pairing does not check it.
     pub freshness: Option<Freshness>,
@@ -49,7 +49,7 @@ impl Window {
     /// Whether the date, written as `text`, may be accepted at `now`.
     ///
     /// # Errors
-    /// [`Refused::DateExpired`] and [`Refused::DateInFuture`], with the usual mistake that explains it.
+    /// [`Refused::DateExpired`] and [`Refused::DateInFuture`], with the common mistake that explains it.
     pub fn check(&self, leg: Leg, text: &str, now: DateTime<Utc>) -> Result<(), Refused> {
         let (age, max_age) = (self.age.num_seconds(), self.max_age.num_seconds());
         let fault = || clock_fault(text, now, self.max_age);
@@ -60,7 +60,7 @@ impl Window {
         }
     }
 
-    /// The last instant at which a message with this date can still be accepted; `None` if the date never ends.
+    /// The last instant at which a message with this date can still be accepted; `None` if the date never expires.
     pub fn end(&self) -> Option<DateTime<Utc>> {
         self.freshness.map(|_| self.instants.last + self.max_age)
     }

@@ -1,5 +1,5 @@
-//! What checked files (keyring, callers) have in common: a file with any problem is refused as a whole, all problems at
-//! once, each with its line and what to fix.
+//! Problems of checked files (keyring, callers): a file with any problem is refused as a whole, and all problems are
+//! reported at once, each with its line and what to fix.
 //!
 //! No message repeats a value of the file that could be a secret in the wrong place.
 
@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// A reason to refuse a file, or a warning about one that is accepted.
+/// A reason to refuse a file, or a warning about an accepted file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The line, counted from 1. `None` if the problem is the file itself.
@@ -65,7 +65,7 @@ impl Lines {
 /// The problem that the TOML library reports, without the keys and values that its message may quote.
 fn describe(error: &toml::de::Error) -> String {
     let message = error.message();
-    // The last occurrence: a quoted value may contain the word too.
+    // The last place is the right one: a quoted value may contain the word too.
     match message.rsplit_once("expected ") {
         Some((before, expected)) if before.contains("invalid") => format!("the value here should be {expected}"),
         Some((before, expected)) if before.contains("unknown field") => {

@@ -1,6 +1,8 @@
-//! Reloads what is served from files: read, checked and replaced as a whole. A broken file changes nothing.
+//! Reloads everything that is served from files. Each source is read, checked and replaced as a whole. A broken file
+//! changes nothing.
 //!
-//! Content counts, not the time or name of a file: it sees swapped symlinks of mounted volumes, and ignores `touch`.
+//! Only the content of a file counts, not its time or name. So a swapped symlink of a mounted volume is noticed, and
+//! `touch` is ignored.
 
 use std::{
     fmt,
@@ -33,9 +35,9 @@ use super::{ReadFile, Reading, problem::Problem};
 pub const POLL: Duration = Duration::from_secs(5);
 /// How long changed files must stay unchanged: a file may be half written, or a key may come before its certificate.
 const SETTLE: Duration = Duration::from_millis(200);
-/// How long a check of one source may take before it is reported: a network mount that hangs answers never.
+/// How long a check of one source may take before it is reported: a network mount that hangs never answers.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// The most such waits. Files that change for longer count as they were read last.
+/// The most such waits. If files change for longer, their last read content counts.
 const SETTLE_ROUNDS: usize = 5;
 
 /// What a check of the files of one source found.
@@ -45,11 +47,11 @@ pub enum Outcome {
     Unchanged,
     /// The new content is served from now on, with these warnings.
     Applied(Vec<Problem>),
-    /// The files have changed and cannot be used, for this reason. The old content is served on.
+    /// The files have changed and cannot be used, for this reason. The old content is still served.
     Refused(String),
     /// The files are still refused, for this reason, which was reported before.
     StillRefused(String),
-    /// The check goes on for longer than the time limit; another outcome follows if it ever ends.
+    /// The check takes longer than the time limit. Another outcome follows if it ever ends.
     Late,
 }
 
@@ -138,7 +140,7 @@ impl<T: Send + Sync> Source for Reloaded<T> {
         let same = reading.is_same(&last.reading);
         let before = std::mem::replace(&mut *last, Last { reading, refused: loaded.as_ref().err().cloned() });
         match loaded {
-            // The files changed, and changed back.
+            // The files changed, and then changed back.
             Ok(_) if same && before.refused.is_none() => Outcome::Unchanged,
             Ok((value, warnings)) => {
                 self.served.store(Arc::new(value));
@@ -159,9 +161,9 @@ pub fn hangups() -> io::Result<impl Stream<Item = ()>> {
     Ok(stream::poll_fn(move |context| hangups.poll_recv(context)))
 }
 
-/// Checks each of `sources` each time that `every` has passed and at each of `hangups`, logs what is new, and hands each
-/// outcome with its source's name to `report`; a check that takes longer than `limit` is [`Outcome::Late`]. No source waits
-/// for another. Never ends.
+/// Checks each of `sources` after every `every` and at each of `hangups`, and logs what is new. It gives each outcome
+/// with its source's name to `report`. A check that takes longer than `limit` is [`Outcome::Late`]. No source waits for
+/// another. Never ends.
 pub async fn watch(
     sources: Vec<Arc<dyn Source>>,
     hangups: impl Stream<Item = ()>,
@@ -200,7 +202,7 @@ async fn watch_one(
             Ok(checked) => checked,
             Err(_) => {
                 tell(&Outcome::Late);
-                // A second one would only wait beside it.
+                // A second check would only wait too.
                 check.await
             }
         };
@@ -208,7 +210,7 @@ async fn watch_one(
     }
 }
 
-/// Logs what is new. If somebody `asked` by a signal, logs what is unchanged too.
+/// Logs what is new. If an operator `asked` with a signal, also logs what is unchanged.
 fn log(source: &'static str, outcome: &Outcome, asked: bool) {
     match outcome {
         Outcome::Unchanged if asked => tracing::info!(source, "files unchanged"),
@@ -221,9 +223,11 @@ fn log(source: &'static str, outcome: &Outcome, asked: bool) {
             }
         }
         Outcome::Refused(problem) | Outcome::StillRefused(problem) => {
-            tracing::error!(source, "not reloaded, the old content is served on: {problem}");
+            tracing::error!(source, "not reloaded, the old content is still served: {problem}");
         }
-        Outcome::Late => tracing::error!(source, "not checked, the old content is served on: the files do not answer"),
+        Outcome::Late => {
+            tracing::error!(source, "not checked, the old content is still served: the files do not answer")
+        }
     }
 }
 

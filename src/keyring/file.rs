@@ -33,7 +33,7 @@ const MAX_AGE: i64 = 1_000_000_000;
 const MAX_DATE_REUSE: i64 = 1000;
 /// The default of `failure_budget`.
 const DEFAULT_FAILURE_BUDGET: u32 = 32;
-/// The most `failure_budget`: the budget of a date limits failures beyond it.
+/// The most `failure_budget`: failures above it are limited by the budget of the date.
 const MAX_FAILURE_BUDGET: i64 = 4096;
 
 /// Reads the keyring file at `path` and the secrets that it names. Returns the keyring and warnings.
@@ -52,14 +52,14 @@ pub fn load_with(path: &Path, read: &ReadFile<'_>) -> Result<(Keyring, Vec<Probl
     load_as(path, read, Absent::Refused)
 }
 
-/// [`load_with`], where absent secrets may be replaced.
+/// [`load_with`], but random bytes may replace absent secrets.
 ///
 /// # Errors
 /// As for [`load`]; with [`Absent::StandIn`] an absent secret file or variable is not a problem.
 pub fn load_as(path: &Path, read: &ReadFile<'_>, absent: Absent) -> Result<(Keyring, Vec<Problem>), Refused> {
     let refused = |problems| Refused { file: path.to_owned(), problems };
     let unreadable = |error: &dyn fmt::Display| {
-        let text = format!("cannot be read: {error}; fix that, or name another file with --keyring");
+        let text = format!("cannot be read: {error}; fix that, or choose another file with --keyring");
         refused(vec![Problem { line: None, text }])
     };
     let bytes = read(path, MAX_LIST).map_err(|error| unreadable(&error))?;
@@ -80,7 +80,7 @@ pub enum Absent {
     StandIn,
 }
 
-/// What the check of one file has found.
+/// The findings of the check of one file.
 struct Check<'a> {
     lines: Lines,
     read: &'a ReadSecret<'a>,
@@ -238,13 +238,13 @@ impl Check<'_> {
     }
 
     /// What happens to a message that was opened before. A pairing that refuses it must remember it until its date
-    /// ends.
+    /// expires.
     fn reopen(&mut self, raw: &RawPairing) -> Reopen {
         let choices = [("report", Reopen::Report), ("refuse", Reopen::Refuse)];
         let Some(at) = &raw.reopen else { return Reopen::Report };
         let reopen = self.choice(at, "reopen", &choices).unwrap_or(Reopen::Report);
         if reopen == Reopen::Refuse && raw.check_resdate == Some(false) {
-            let text = "`reopen = \"refuse\"` needs dates that end, so that a message need not be remembered for ever; \
+            let text = "`reopen = \"refuse\"` needs dates that expire, since the server cannot remember a message for ever; \
                         drop `check_resdate = false`, or write `reopen = \"report\"`";
             self.refuse(at, text);
         }

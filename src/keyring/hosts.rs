@@ -55,8 +55,8 @@ impl HostRules {
         self.0.iter().flatten().map(entry).collect()
     }
 
-    /// Whether a browser that is sent to `url` goes to an allowed host. The host of a scheme other than `http` and
-    /// `https` means what the app of that scheme makes of it.
+    /// Whether a browser that is sent to `url` goes to an allowed host. For a scheme other than `http` and `https`, the
+    /// app of that scheme decides what the host means.
     pub fn allow(&self, url: &str) -> bool {
         let Some(rules) = &self.0 else { return true };
         let (_, rest) = url.split_once("://").unwrap_or_default();

@@ -14,14 +14,14 @@ use crate::codec::kdf::PBKDF2_ROUNDS;
 
 /// What part of a derivation is timed at the start.
 const SAMPLE: u32 = 64;
-/// How often it is timed. The least time counts, since other work on the machine only adds time.
+/// How often it is timed. The shortest time counts, since other work on the machine only adds time.
 const SAMPLES: usize = 3;
 /// A factor of 1.
 const UNIT: u32 = 1024;
 /// The least and the most by which the machine is taken to be slower than at the start.
 const FACTORS: [u32; 2] = [UNIT / 16, UNIT * 1024];
-/// One new time counts for a half of the factor if it is slower, so that too many are not let in for long, else for a
-/// quarter.
+/// A new time counts for half of the factor if it is slower, else for a quarter. So a slower machine does not accept
+/// too many jobs for long.
 const WEIGHTS: [u32; 2] = [2, 4];
 /// Such a time counts as at most this many times the factor, so that one pause of the machine has little effect.
 const SLOWER: u32 = 4;
@@ -62,7 +62,7 @@ impl Pace {
     }
 
     /// How long it takes until the derivation at `place` of the queue, counted from 1, is done with this many threads:
-    /// first the keys in work (`is_busy`), then those ahead of it, then itself.
+    /// first the running derivations (`is_busy`), then the ones ahead of it, then itself.
     pub(super) fn wait(&self, place: usize, threads: u32, is_busy: bool) -> Duration {
         let share = place.div_ceil(usize::try_from(threads).unwrap_or(usize::MAX));
         let in_work = if is_busy { self.of(share.min(self.kernels.batch(share))) } else { Duration::ZERO };
@@ -98,13 +98,13 @@ mod tests {
 
     const RUN: Duration = Duration::from_millis(8);
 
-    /// One key a run, 8 ms each.
+    /// One key in each run, 8 ms for each.
     fn pace() -> Pace {
         Pace { kernels: Kernels::only(Kernel::library()), runs: [(1, RUN); 2], factor: AtomicU32::new(UNIT) }
     }
 
     #[test]
-    fn a_derivation_waits_for_those_in_work_and_those_ahead_of_it_on_all_threads() {
+    fn a_derivation_waits_for_running_and_earlier_derivations_on_all_threads() {
         let pace = pace();
         assert_eq!(pace.wait(1, 1, false), RUN);
         assert_eq!(pace.wait(1, 1, true), 2 * RUN);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pause_of_the_machine_is_no_pace() {
+    fn one_pause_of_the_machine_changes_the_estimate_little() {
         let pace = pace();
         pace.took(1, Duration::from_hours(1));
         assert!(pace.of(1) <= RUN * 5 / 2, "{:?}", pace.of(1));

@@ -31,7 +31,8 @@ impl<T> Queue<T> {
         self.closed
     }
 
-    /// Drops the jobs for which `keep` is false, which also hears how many jobs come before each at most.
+    /// Drops the jobs for which `keep` is false. `keep` also gets the largest number of jobs that can come before the
+    /// job.
     pub(super) fn retain(&mut self, keep: impl Fn(&T, usize) -> bool) {
         let (owners, all) = (self.jobs.len(), self.length);
         self.jobs.retain(|_, jobs| {
@@ -47,8 +48,9 @@ impl<T> Queue<T> {
         self.length = jobs.values().map(VecDeque::len).sum();
     }
 
-    /// Adds a job if there is room, and gives back the job that has no room. That is this job; or, in a full queue, the
-    /// newest job of the owner with the most jobs, if that owner then still has at least as many as `owner`.
+    /// Adds a job if there is room, and gives back the job that has no room. In a full queue, the newest job of the
+    /// owner with the most jobs has no room if that owner then still has at least as many jobs as `owner`. Else this
+    /// job has no room.
     pub(super) fn push(&mut self, owner: usize, job: T) -> Result<(), T> {
         let half = self.capacity / 2;
         let own = self.jobs.get(&owner).map_or(0, VecDeque::len);
@@ -71,7 +73,7 @@ impl<T> Queue<T> {
         displaced.map_or(Ok(()), Err)
     }
 
-    /// How many jobs come at most before one that `owner` would add now.
+    /// The largest number of jobs that can come before a job that `owner` adds now.
     pub(super) fn ahead(&self, owner: usize) -> usize {
         let own = self.jobs.get(&owner).map_or(0, VecDeque::len);
         let others = self.jobs.iter().filter(|(other, _)| **other != owner);
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_comes_behind_its_owners_jobs_and_as_many_of_each_other_owner() {
+    fn a_job_waits_for_its_owners_jobs_and_as_many_jobs_of_each_other_owner() {
         let mut queue = Queue::new(100);
         for (owner, jobs) in [(1, 40), (2, 3)] {
             for job in 0..jobs {
@@ -131,10 +133,10 @@ mod tests {
         assert_eq!(queue.push(1, 4), Err(4), "full");
         assert_eq!(queue.push(2, 20), Err(3), "the greedy owner's newest job gives way");
         assert_eq!(queue.push(3, 30), Err(2));
-        assert_eq!(queue.push(2, 21), Err(21), "nobody has more than it would have then");
+        assert_eq!(queue.push(2, 21), Err(21), "no owner has more jobs than owner 2 would then have");
         assert_eq!(queue.pop(), Some(0));
         assert_eq!(queue.push(1, 5), Ok(()));
-        assert_eq!(queue.push(1, 6), Err(6), "half of it while others wait");
+        assert_eq!(queue.push(1, 6), Err(6), "an owner keeps half of the queue while others wait");
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [20, 30, 1, 5]);
     }
@@ -149,13 +151,13 @@ mod tests {
             assert_eq!(queue.push(2, job), Err(displaced));
         }
         let mut others = |owner| (0..9).find(|job| queue.push(owner, owner * 10 + job) == Err(owner * 10 + job));
-        assert_eq!(others(3), Some(2), "two, where the others then have three");
-        assert_eq!(others(4), Some(2), "two, as all others");
-        assert_eq!(others(5), Some(1), "one, where nobody has more than two");
+        assert_eq!(others(3), Some(2), "two jobs, since the others then have three");
+        assert_eq!(others(4), Some(2), "two jobs, like all others");
+        assert_eq!(others(5), Some(1), "one job, since nobody has more than two");
     }
 
     #[test]
-    fn jobs_that_no_caller_waits_for_make_room() {
+    fn jobs_without_a_waiting_caller_make_room() {
         let mut queue = Queue::new(4);
         for (owner, job) in [(1, 10), (1, 11), (2, 20), (3, 30)] {
             assert_eq!(queue.push(owner, job), Ok(()));
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_queue_gives_out_what_it_has() {
+    fn a_closed_queue_still_gives_out_its_jobs() {
         let mut queue = Queue::new(4);
         assert_eq!(queue.push(1, 1), Ok(()));
         queue.close();

@@ -46,7 +46,7 @@ use super::{
     tell_spent,
 };
 
-/// The failures of one (pairing, date), unless the keyring turns the budget of the pairing off.
+/// The most failures of one (pairing, date), unless the keyring turns off the budget of the pairing.
 pub const DATE_BUDGET: u32 = 4096;
 
 /// Up to this distance from now a date is near: the window of the guidelines.
@@ -65,7 +65,7 @@ pub(super) struct Budget {
     near: [Table; 2],
     /// Counters of dates that are accepted while they are not near.
     pub(super) lasting: OnceLock<Table>,
-    /// Held while a failure is noted, so that exactly one finds that it was the last.
+    /// Locked while a failure is recorded, so that exactly one failure finds that it was the last.
     noting: Mutex<()>,
     spent: AtomicU64,
     refused: AtomicU64,
@@ -232,7 +232,7 @@ impl Account<'_> {
 }
 
 impl Attempt<'_> {
-    /// The attempt has not failed.
+    /// Ends the attempt without a failure.
     pub(super) fn give_back(mut self) {
         self.given_back = true;
     }

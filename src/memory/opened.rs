@@ -50,7 +50,7 @@ struct Cell {
     block: u64,
     /// The upper half of its hash.
     message: u32,
-    /// When it ends, in seconds of the Unix epoch. 0 in a free cell, the largest value for a date that never ends.
+    /// When it ends, in seconds of the Unix epoch. 0 in a free cell, the largest value for a date that never expires.
     end: u32,
     /// The hash of the call that opened it; 0 if the call has no name.
     call: u64,
@@ -79,11 +79,11 @@ pub(super) struct Note {
     pub(super) keep: bool,
     /// Now.
     pub(super) now: DateTime<Utc>,
-    /// When its date can no longer be accepted; `None` if the date never ends.
+    /// When its date can no longer be accepted; `None` if the date never expires.
     pub(super) end: Option<DateTime<Utc>>,
 }
 
-/// Why a message that opens has failed.
+/// Why a message that opens still fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Barred {
     /// Another message with the same last block was opened before: one of the two was made from the other.
@@ -254,7 +254,7 @@ mod tests {
         "2026-11-21T10:40:23.756Z".parse().unwrap()
     }
 
-    /// A message with its own last block and a hash like any other.
+    /// A message with its own last block and its own hash.
     fn note(number: u64, keep: bool) -> Note {
         let block = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let end = Some(now() + TimeDelta::seconds(180));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_forgets_what_was_noted_longest_ago() {
+    fn a_full_table_forgets_the_oldest_message() {
         let table = Opened::new(1, 1);
         let at =
             |number: i64| Note { now: now() + TimeDelta::milliseconds(number), ..note(number.unsigned_abs(), false) };
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_never_forgotten_and_what_finds_no_cell_is_refused() {
+    fn a_kept_message_is_never_forgotten_and_one_without_a_free_cell_is_refused() {
         let table = Opened::new(1, 64);
         let kept: Vec<Note> = (0..200).map(|number| note(number, true)).collect();
         let (mut fits, mut full) = (Vec::new(), 0);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_never_ends_is_remembered_while_there_is_room() {
+    fn a_message_whose_date_never_expires_is_remembered_while_there_is_room() {
         let table = Opened::new(1, 4);
         let lasting = Note { end: None, ..note(1, false) };
         assert!(!is_reopened(&table, &lasting));

@@ -88,15 +88,15 @@ impl Counter<'_> {
         }
     }
 
-    /// Notes that an attempt runs no longer and has not failed.
+    /// Records that an attempt has ended and has not failed.
     pub(super) fn give_back(&self) {
         for cell in self.cells {
             cell.fetch_sub(1, SeqCst);
         }
     }
 
-    /// Notes that an attempt runs no longer and has failed. One lock guards the whole table: without it, two
-    /// simultaneous failures could raise the same cells to the same count.
+    /// Records that an attempt has ended and has failed. One lock guards the whole table: without it, two simultaneous
+    /// failures could raise the same cells to the same count.
     pub(super) fn fail(&self, _one_at_a_time: &MutexGuard<'_, ()>) {
         let raised = (self.least(|cell| self.failed_in(cell)) + 1).min(MOST);
         for cell in self.cells {
@@ -151,15 +151,15 @@ mod tests {
         assert!(!counter.is_spent());
         counter.begin();
         counter.give_back();
-        assert!(!counter.is_spent(), "a success spends nothing");
+        assert!(!counter.is_spent(), "a success does not use up the budget");
         fail(&counter, 1);
         assert!(counter.is_spent());
         fail(&counter, 100_000);
-        assert!(counter.is_spent() && !sketch.counter(1, 7, 32).is_spent(), "a count that is full does not run over");
+        assert!(counter.is_spent() && !sketch.counter(1, 7, 32).is_spent(), "a full count does not overflow");
     }
 
     #[test]
-    fn what_runs_is_part_of_what_is_overdrawn_but_spends_nothing() {
+    fn a_running_attempt_can_overdraw_a_budget_but_does_not_use_it_up() {
         let sketch = Sketch::new(1 << 10);
         let counter = sketch.counter(5, 7, 32);
         fail(&counter, 30);
@@ -176,14 +176,14 @@ mod tests {
         let sketch = Sketch::new(1 << 10);
         fail(&sketch.counter(5, 7, 32), 32);
         assert!(!sketch.counter(5, 9, 32).is_spent());
-        assert!(sketch.counter(5, 7, 32).is_spent(), "looking does not clear");
+        assert!(sketch.counter(5, 7, 32).is_spent(), "a read does not clear the cells");
         fail(&sketch.counter(5, 9, 32), 32);
         assert!(sketch.counter(5, 9, 32).is_spent());
-        assert!(sketch.counter(5, 7, 32).is_spent(), "a clock that was set back finds what the cells have");
+        assert!(sketch.counter(5, 7, 32).is_spent(), "a clock that was set back still finds the counts");
     }
 
     #[test]
-    fn a_table_that_is_too_small_shares_counters_and_forgets_none() {
+    fn a_table_that_is_too_small_shares_counters_and_forgets_no_failure() {
         let sketch = Sketch::new(64);
         let counter = |number: u64| sketch.counter(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), 7, 4);
         for number in 0..200 {
@@ -192,7 +192,7 @@ mod tests {
             }
         }
         assert!((0..200).all(|number| counter(number).is_spent()));
-        assert!((200..1000).all(|number| counter(number).is_spent()), "shared with all others by now");
+        assert!((200..1000).all(|number| counter(number).is_spent()), "every counter shares its cells with others");
     }
 
     #[test]

@@ -10,9 +10,9 @@
 //!
 //! **Outage.** A step has a time limit. If a step exceeds it, fails or gets an answer of the wrong form, the connection
 //! is closed. A task makes a new one, and proves with a write that the store serves before calls use it. Calls that
-//! need the store wait for that within their limit. The others go on at once with the memory of the process. If the
-//! answer to the end of a decryption was lost, the server sends that end again in the background. So the store neither
-//! counts a failure that did not happen nor remembers an opening that the caller did not see.
+//! need the store wait for it within their time limit. Other calls use the memory of the process at once. If the answer
+//! to the end of a decryption was lost, the server sends that end again in the background. So the store neither counts
+//! a failure that did not happen nor remembers an opening that the caller did not see.
 
 use std::{
     path::PathBuf,
@@ -50,7 +50,7 @@ const AFTERMATH: Duration = Duration::from_secs(5);
 /// Where the shared store is, and what to do if it does not answer.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// `redis://…`; several name nodes of a cluster or Sentinels.
+    /// `redis://…`. Several URLs name the nodes of a cluster, or the Sentinels.
     pub urls: Vec<String>,
     /// The file of its password.
     pub password: Option<PathBuf>,
@@ -74,15 +74,14 @@ pub(super) struct Store {
 /// The store did not answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Silent {
-    /// Whether the store may have run the script all the same.
+    /// Whether the store may still have run the script.
     asked: bool,
 }
 
 impl Store {
     pub(super) fn new(settings: StoreSettings) -> Result<Self, BadStore> {
         let StoreSettings { urls, password, limit, closed } = settings;
-        let meanwhile =
-            if closed { "decoding answers STORE_UNAVAILABLE" } else { "this replica goes on with its own memory" };
+        let meanwhile = if closed { "decoding answers STORE_UNAVAILABLE" } else { "this replica uses its own memory" };
         let shared = Shared::new(Address::parse(&urls, password)?, limit, meanwhile);
         // One for each thread that serves calls, and one for the thread that starts the server.
         let links = thread::available_parallelism().map_or(1, usize::from) + 1;
@@ -123,7 +122,7 @@ impl Store {
         self.closed || subject.is_kept()
     }
 
-    /// Whether calls that can do without the store need not ask it now.
+    /// Whether the store is down, so that calls that do not need it skip it.
     pub(super) fn is_down(&self) -> bool {
         matches!(self.link().state(), State::Down)
     }
@@ -157,7 +156,7 @@ impl Store {
                     self.counts.note(operation, Answer::Ok, begin.elapsed());
                     return Ok(value);
                 }
-                Ok(Ok(_)) => link.lose(generation, names.tag(), "an answer that no store gives", false),
+                Ok(Ok(_)) => link.lose(generation, names.tag(), "an answer that a correct store never gives", false),
                 Ok(Err(error)) => link.lose(generation, names.tag(), &error.to_string(), false),
                 Err(_) => {
                     link.lose(generation, names.tag(), "no answer in time", true);

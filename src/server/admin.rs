@@ -1,6 +1,6 @@
 //! The admin port: `/livez`, `/readyz`, `/metrics` over HTTP/1.1 and HTTP/2, and gRPC health, all without TLS or
-//! credentials. It answers from the start of the process to its end, also during a drain. It has a thread of its own,
-//! so that its work takes no time from calls.
+//! credentials. It answers from the start of the process to its end, also during a drain. It has its own thread, so
+//! that its work takes no time from calls.
 
 use std::{
     collections::VecDeque,
@@ -62,11 +62,11 @@ pub(crate) struct Admin {
 /// The time limits of a connection.
 #[derive(Clone, Copy)]
 struct Times {
-    /// Until its first request is read.
+    /// The time until its first request is read.
     first_request: Duration,
-    /// Until the server accepts no further request on it. Probes use many short connections.
+    /// The time until the server accepts no further request on it. Probes use many short connections.
     life: Duration,
-    /// From then on, until the server closes it.
+    /// The time from then until the server closes it.
     grace: Duration,
 }
 
@@ -81,8 +81,8 @@ impl Admin {
         Self { readiness, health, metrics: Arc::new(Pages::new(metrics)), times }
     }
 
-    /// Serves the connections that `accept` brings, until it is dropped; its connections end with it. One more than 256
-    /// ends the oldest, so that no client can lock out the others.
+    /// Serves the connections that `accept` brings, until it is dropped; its connections end with it. A connection
+    /// above the limit of 256 ends the oldest one, so that no client can lock out the others.
     pub(crate) async fn serve<Io>(self, mut accept: impl AsyncFnMut() -> io::Result<Io>)
     where
         Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -107,13 +107,13 @@ impl Admin {
                 oldest.abort();
             }
             oldest_first.push_back(tasks.spawn(self.clone().serve_connection(io)));
-            // In a flood of connections, each gets a turn before the next is accepted.
+            // If many connections come at once, each gets a turn before the next is accepted.
             yield_now().await;
         }
     }
 
-    /// Serves one connection. HTTP/1.1 gets one answer. HTTP/2, which the preface shows, gets answers for about a
-    /// minute, also from a watch.
+    /// Serves one connection. HTTP/1.1 gets one answer. HTTP/2 is recognised by its preface, and gets answers for about
+    /// a minute, also from a watch.
     async fn serve_connection(self, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let times = self.times;
         let asked = Arc::new(AtomicBool::new(false));
@@ -212,7 +212,7 @@ mod tests {
     /// Time limits too long for a test to reach.
     const LONG: [u64; 3] = [600_000, 600_000, 600_000];
 
-    /// All that the port answers to `request` before it closes, or before it resets the connection.
+    /// Everything that the port answers to `request` before it closes or resets the connection.
     async fn answer(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_sends_headers_slowly_delays_nobody_and_is_disconnected() {
+    async fn a_client_that_sends_headers_slowly_delays_no_one_and_is_disconnected() {
         let (_admin, address, _) = admin([2_000, 600_000, 600_000]).await;
         let mut slow = Vec::new();
         for part in ["", "PRI * HTTP/2.0", "GET /livez HTTP/1.1\r\nHost:"] {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_connection_too_many_ends_the_oldest() {
+    async fn a_connection_above_the_limit_ends_the_oldest() {
         let (_admin, address, _) = admin(LONG).await;
         let mut streams = Vec::new();
         for _ in 0..MAX_CONNECTIONS {
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_speaks_no_http_is_disconnected() {
+    async fn a_peer_that_does_not_speak_http_is_disconnected() {
         let (_admin, address, _) = admin(LONG).await;
         for garbage in [
             "\u{16}\u{3}\u{1}\0\u{5}\u{1}\0\0\r\n\r\n",

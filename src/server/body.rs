@@ -21,8 +21,8 @@ use super::connections::{Held, Holder};
 /// The most bytes of a DATA frame that h2 copies beside the frames of other streams, so that all leave in one write. If
 /// the transport is not vectored, h2 sends a longer frame in its own write (`CHAIN_THRESHOLD_WITHOUT_VECTORED_IO`).
 const GATHERED: usize = 1023;
-/// The most bytes of an answer that is cut into such frames. For longer answers the copies and frame heads cost more
-/// than the writes.
+/// The most bytes of an answer that is cut into such frames. For longer answers, the copies and frame heads cost more
+/// than the writes that they save.
 const MAX_CUT: usize = 8 * 1024;
 
 /// The body of an answer.
@@ -87,7 +87,7 @@ pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder
 /// dropped.
 ///
 /// # Errors
-/// If the body is longer, or if the peer breaks it off. In the second case nobody receives the answer.
+/// If the body is longer, or if the peer does not finish it. In the second case nobody receives the answer.
 pub(super) async fn arrived(mut body: Incoming, limit: usize, holder: &Holder) -> Result<(Bytes, Held), Refusal> {
     let (mut gathered, mut held) = (Gathered::default(), holder.take(0));
     while let Some(frame) = body.frame().await {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_gathered_in_their_order_and_a_single_one_is_not_copied() {
+    fn pieces_are_gathered_in_their_order_and_a_single_piece_is_not_copied() {
         let only = Bytes::from(vec![1; 100]);
         let mut gathered = Gathered::default();
         gathered.add(Bytes::new());

@@ -1,4 +1,4 @@
-//! One call: who makes it, its deadline, what it may cost, an answer whatever happens inside, and a record of it.
+//! Serves one call: finds the caller, keeps the deadline and the limits, always gives an answer, and records the call.
 
 use std::{
     convert::Infallible,
@@ -38,12 +38,12 @@ use super::{
     panics,
 };
 
-/// Calls at work at most; each may hold a request of 64 KiB.
+/// The most calls in flight; each may hold a request of 64 KiB.
 pub(super) const MAX_CALLS: usize = 4096;
-/// When a caller that found the server full may come back.
+/// How long a caller should wait if the server is full.
 const FULL: Duration = Duration::from_secs(1);
 
-/// The answer to `request`, in whatever way it ends; it is refused at once for what its headers are.
+/// The answer to `request`, also if it fails. A request whose headers are not acceptable is refused at once.
 pub(super) async fn answer<S: RedirectService>(
     shared: Arc<Shared<S>>,
     peer: Arc<Peer>,
@@ -67,13 +67,13 @@ pub(super) async fn answer<S: RedirectService>(
         response
     };
     let code = if response.status().is_success() { Code::Ok } else { Code::InvalidArgument };
-    // A stream's status comes behind it: it counts by how it begins.
+    // The status of a stream comes at its end, so a stream is counted by the status at its beginning.
     call.end(Status::from_header_map(response.headers()).map_or(code, |status| status.code()));
     response.headers_mut().insert(REQUEST_ID.clone(), call.request_id().clone());
     Ok(response)
 }
 
-/// A call of the redirect service, within its bounds.
+/// A call of the redirect service, within its limits.
 async fn guarded<S: RedirectService>(
     shared: &Shared<S>,
     peer: &Peer,
@@ -102,7 +102,7 @@ async fn guarded<S: RedirectService>(
     let response = within(shared, call, deadline, async {
         let (request, _held) = whole_request(request, holder).await?;
         holder.room().await;
-        // Not before: requests that do not arrive would keep others out.
+        // Not earlier: requests that never arrive would keep others out.
         let _room = Room::take(&shared.calls).ok_or(Refusal::Full(FULL))?;
         let response = shared.redirects.clone().call(request).await.unwrap_or_else(|never| match never {});
         Ok(whole(response, holder).await)
@@ -110,7 +110,7 @@ async fn guarded<S: RedirectService>(
     response.await.and_then(readable)
 }
 
-/// A call of health, or of a method that is not there. These answer when all else is refused.
+/// A call of health, or of an unknown method. These get an answer even if all other calls are refused.
 async fn told<S: RedirectService>(
     shared: &Shared<S>,
     call: &Call,
@@ -131,14 +131,14 @@ async fn told<S: RedirectService>(
     response.await.and_then(readable)
 }
 
-/// A call of reflection, whose requests come while it answers.
+/// A call of reflection. More requests can come while it answers.
 async fn reflected<S: RedirectService>(
     shared: &Shared<S>,
     holder: &Holder,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Refusal> {
     holder.room().await;
-    // Its requests wait in the stream's window while nobody takes the answers.
+    // While the peer does not take the answers, its requests wait in the stream's window.
     let place = holder.stream(framing::STREAM_WINDOW as usize).ok_or(Refusal::Full(FULL))?;
     let response = Box::pin(shared.others.clone().oneshot(request)).await.unwrap_or_else(|never| match never {});
     Ok(streamed(response, holder, place))
@@ -162,7 +162,7 @@ async fn within<S>(
         () = sleep_until(deadline) => return Err(Refusal::TimedOut),
         () = shared.cut.cancelled() => return Err(Refusal::NotReady),
     };
-    // The timer counts whole milliseconds, so it can miss that the deadline has passed. A late answer is not sent.
+    // The timer counts whole milliseconds, so it can be late. An answer after the deadline is not sent.
     if deadline <= Instant::now() {
         return Err(Refusal::TimedOut);
     }
@@ -215,7 +215,7 @@ struct Room<'a>(&'a AtomicUsize);
 
 impl<'a> Room<'a> {
     fn take(calls: &'a AtomicUsize) -> Option<Self> {
-        // Counted first. If there is no room, the drop of `room` gives the place back.
+        // The call is counted first. If there is no room, the drop of `room` gives the place back.
         let room = Self(calls);
         (calls.fetch_add(1, Ordering::Relaxed) < MAX_CALLS).then_some(room)
     }

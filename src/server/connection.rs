@@ -1,5 +1,5 @@
-//! One connection, from its first byte to its end: handshakes within bounds, HTTP/2 within pinned limits, an age, and
-//! an end that lets the calls in flight finish.
+//! One connection, from its first byte to its end: handshakes with time limits, HTTP/2 with fixed limits, a maximum
+//! age, and an end that lets the calls in flight finish.
 
 use std::{
     future::poll_fn,
@@ -31,30 +31,31 @@ use super::{
     tls::{self, negotiated_h2},
 };
 
-/// How long TLS and HTTP/2 may take to begin: what a phone network's worst round trips need. A silent peer is closed
-/// then.
+/// How long TLS and HTTP/2 may take to begin: enough for the slowest round trips of a phone network. Then the
+/// connection of a silent peer is closed.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Calls at a time of one connection: hyper's default, which tonic's own server takes away.
+/// The most calls at a time on one connection: hyper's default, which tonic's own server removes.
 const MAX_STREAMS: u32 = 200;
-/// Bytes of a request's headers at most, with 32 for each as HTTP/2 counts them (RFC 9113, 6.5.2): room for those that
-/// [`framing::refuse`] lets through, and no more to decode.
+/// The most bytes of a request's headers, with 32 for each header as HTTP/2 counts them (RFC 9113, 6.5.2): enough for
+/// all headers that [`framing::refuse`] accepts. Nothing above it is decoded.
 const MAX_HEADERS: u32 = 10 * 1024 + 512;
-/// Bytes of a frame at most: the least that RFC 9113 allows.
+/// The most bytes of a frame: the smallest limit that RFC 9113 allows.
 const MAX_FRAME: u32 = 16 * 1024;
-/// Bytes of a connection that may wait to be read: four of the largest requests.
+/// The most bytes of a connection that may wait to be read: four of the largest requests.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
-/// Bytes of answers of one stream that may wait for a slow reader.
+/// The most bytes of answers of one stream that may wait for a slow reader.
 const SEND_BUFFER: usize = 128 * 1024;
-/// Streams that a peer opened and reset before they were looked at: h2's default against rapid resets (CVE-2023-44487).
+/// The most streams that a peer may open and reset before they are read: h2's default against rapid resets
+/// (CVE-2023-44487).
 const MAX_RESETS: usize = 20;
-/// Streams that had to be reset for the peer's errors: h2's default.
+/// The most streams that are reset because of errors of the peer: h2's default.
 const MAX_ERRORS: usize = 1024;
 /// How often a quiet peer gets a ping, and how long its answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
 /// How long a closing connection without a call stays open. A caller may pause for a second (garbage collection, no
-/// free processor), and its next call then crosses GOAWAY on the way.
+/// free processor). The call that it then sends can cross the GOAWAY on the network.
 const QUIET: Duration = Duration::from_secs(2);
-/// How long the calls in flight at the end of a connection's age, or at the cap, may take.
+/// How long calls in flight may still take if their connection has reached its age or must make room for another.
 const GRACE: Duration = Duration::from_mins(1);
 
 /// What an HTTP/2 client sends first (RFC 9113, 3.4).
@@ -97,7 +98,8 @@ async fn serve_until<S: RedirectService>(
         service_fn(move |mut request| {
             let refused = framing::refuse(&mut request);
             let in_call = place.call(framing::cost(&request));
-            // Boxed here, since hyper and the runtime move it several times before they poll it, and it has kilobytes.
+            // It is boxed here, since hyper and the runtime move it several times before they poll it, and its size is
+            // kilobytes.
             Box::pin(call::answer(Arc::clone(&shared), Arc::clone(&peer), in_call, request, refused))
         })
     };
@@ -114,7 +116,7 @@ async fn serve_until<S: RedirectService>(
         () = place.cut() => return Cause::Cap,
         () = shared.draining.cancelled() => Cause::Drain,
     };
-    // GOAWAY in two phases: calls that crossed it on the way are still taken.
+    // GOAWAY in two phases: calls that cross the first one on the network are still served.
     connection.as_mut().graceful_shutdown();
     finish(connection, &place).await;
     cause
@@ -130,12 +132,12 @@ async fn served<T>(mut connection: Pin<&mut impl Future<Output = T>>, place: &Pl
     .await
 }
 
-/// Lets the calls in flight of a connection end that was told to close.
+/// Lets the calls in flight finish on a connection that was told to close.
 async fn finish(mut connection: Pin<&mut impl Future>, place: &Place) {
     let told = Instant::now();
     let end = told + GRACE;
     loop {
-        // A peer that has no call in flight has nothing to lose, whether it answers or not.
+        // A peer without a call in flight loses nothing if its connection is closed.
         let quiet = place.idle().map_or(QUIET, |idle| QUIET.saturating_sub(idle.min(told.elapsed())));
         if quiet.is_zero() || Instant::now() >= end {
             return;
@@ -148,11 +150,11 @@ async fn finish(mut connection: Pin<&mut impl Future>, place: &Place) {
     }
 }
 
-/// HTTP/2 within pinned limits.
+/// HTTP/2 with fixed limits.
 fn protocol() -> http2::Builder<TokioExecutor> {
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
-        // gRPC needs no date.
+        // gRPC does not need the header `date`.
         .auto_date_header(false)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADERS)
@@ -167,15 +169,15 @@ fn protocol() -> http2::Builder<TokioExecutor> {
     http
 }
 
-/// The age at which a connection ends: `usual`, plus or minus up to a tenth, so that connections that opened together
-/// do not close together.
+/// The age at which a connection ends: `usual`, plus or minus up to a tenth, so that connections that were opened
+/// together are not closed together.
 fn age(usual: Duration) -> Duration {
     usual.mul_f64(0.9 + rand::random::<f64>() / 5.0)
 }
 
 /// The handshakes. A connection that does not speak HTTP/2, or does not speak TLS if it must, is closed at once.
 async fn begin(accepted: Accepted, trusted: bool, tls: Option<&tls::Served>) -> io::Result<(Prefaced, Peer)> {
-    // The permissions of a Unix socket protect it, and on a trusted listener the mesh's proxy does the TLS.
+    // A Unix socket is protected by its permissions. On a trusted listener the proxy of the mesh handles TLS.
     let tls = tls.filter(|_| accepted.is_tcp() && !trusted);
     let mut peer = Peer { private: accepted.is_local() || tls.is_some(), trusted, certified: false, sans: Vec::new() };
     let mut io = accepted.adopt()?;
@@ -205,10 +207,10 @@ async fn begin(accepted: Accepted, trusted: bool, tls: Option<&tls::Served>) -> 
     Ok((Prefaced { io: Timed::new(io), given: 0 }, peer))
 }
 
-/// A connection whose preface was read, for a reader that wants to read it too.
+/// A connection whose preface was already read; a reader gets the preface again.
 struct Prefaced {
     io: Timed<Box<dyn Stream>>,
-    /// How much of the preface has been given.
+    /// How many bytes of the preface the reader already has.
     given: usize,
 }
 
@@ -252,7 +254,7 @@ mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, Request, Response};
 
-    /// Counts the writes of what it wraps; vectored, as a socket is.
+    /// Counts the writes of the transport that it wraps. It takes vectored writes, as a socket does.
     struct Counting<T>(T, Arc<AtomicUsize>);
 
     impl<T: AsyncRead + Unpin> AsyncRead for Counting<T> {
@@ -284,7 +286,7 @@ mod tests {
         }
     }
 
-    /// Writes of a server for `calls` calls at a time that are each answered with `length` bytes.
+    /// The number of writes of a server that answers `calls` calls at a time, each with `length` bytes.
     async fn writes(calls: usize, length: usize) -> usize {
         let (near, far) = tokio::io::duplex(1 << 20);
         let count = Arc::new(AtomicUsize::new(0));

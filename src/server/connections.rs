@@ -1,4 +1,4 @@
-//! Which connections are open, which of them is idle, what each makes the server hold, and which is told to close.
+//! Knows which connections are open, which are idle and how much memory each takes, and chooses which is told to close.
 
 use std::{
     cmp::Reverse,
@@ -14,11 +14,12 @@ use bytes::Bytes;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Bytes that a call takes beside its request and answer, about.
+/// About how many bytes a call takes beside its request and answer.
 const CALL: usize = 8 * 1024;
-/// Bytes that an answer takes beside its message while its peer does not take it, about: its stream, its task, its trailers.
+/// About how many bytes an answer takes beside its message while its peer does not take it: its stream, its task, its
+/// trailers.
 const ANSWER: usize = 4 * 1024;
-/// Streams (watches of health, reflection) of one connection at a time, and of all.
+/// The most streams (watches of health, reflection) of one connection at a time, and of all connections together.
 const MAX_OWN_STREAMS: usize = 16;
 const MAX_STREAMS: usize = 4096;
 
@@ -26,7 +27,7 @@ const MAX_STREAMS: usize = 4096;
 /// gone after about as long.
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
-/// Connections over a cap that may be closing while new ones are taken.
+/// How many connections above the cap may still be closing while new ones are accepted.
 pub(crate) fn excess(cap: usize) -> usize {
     (cap / 8).clamp(256, 1024)
 }
@@ -35,14 +36,14 @@ pub(crate) fn excess(cap: usize) -> usize {
 pub(super) struct Connections {
     cap: usize,
     begin: Instant,
-    /// Bytes that may be held for all of them.
+    /// The most bytes that may be held for all of them together.
     max_held: usize,
-    /// Bytes held for all of them, those that are cut and have not gone too.
+    /// The bytes held for all of them, also for connections that are cut and still open.
     held: Arc<AtomicUsize>,
-    /// Open streams of all of them.
+    /// The open streams of all of them.
     streams: AtomicUsize,
     open: Mutex<Open>,
-    /// Notified when one has closed.
+    /// Notified when a connection has closed.
     closed: Notify,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct Connections {
 struct Open {
     next: u64,
     connections: HashMap<u64, Arc<Activity>>,
-    /// Those that have made no call yet and were not told to close, by their numbers: the oldest first.
+    /// The numbers of the connections that have made no call yet and were not told to close, the oldest first.
     fresh: BTreeSet<u64>,
 }
 
@@ -58,22 +59,22 @@ struct Open {
 struct Activity {
     /// The bytes held for it: 0 if no call is open and every answer has left.
     held: AtomicUsize,
-    /// Those of them that are held only until what is written to the peer has left.
+    /// The part of `held` that is freed as soon as the written bytes have left for the peer.
     leaving: AtomicUsize,
-    /// Whether the peer takes nothing at the moment.
+    /// Whether the peer takes no bytes at the moment.
     blocked: AtomicBool,
     /// Bytes held for all connections.
     all: Arc<AtomicUsize>,
-    /// When that was last so, or it was opened, in microseconds since the server's start.
+    /// When `held` last became 0, or else when the connection was opened, in microseconds since the server's start.
     idle_since: AtomicU64,
     /// Whether it has made a call.
     called: AtomicBool,
     /// Open streams.
     streams: AtomicUsize,
     closing: Notify,
-    /// Told to close.
+    /// Whether it was told to close.
     told: AtomicBool,
-    /// It ends at once.
+    /// Cancelled to end it at once.
     cut: CancellationToken,
 }
 
@@ -91,7 +92,7 @@ pub(super) struct Holder {
     activity: Arc<Activity>,
 }
 
-/// A call of a connection, which is not idle for as long as this lives.
+/// A call of a connection. While this value lives, the connection is not idle.
 pub(super) struct InCall {
     pub(super) holder: Holder,
     _call: Held,
@@ -109,7 +110,7 @@ pub(super) struct Held {
     count: usize,
 }
 
-/// Bytes that know that they are held.
+/// Bytes that count as held until they are dropped.
 struct HeldBytes {
     bytes: Bytes,
     _held: Held,
@@ -145,7 +146,7 @@ impl Open {
             .connections
             .values()
             .filter(|activity| !activity.told.load(Ordering::Relaxed))
-            // Calls first: a connection in use is the last to go.
+            // The calls are compared first: a connection in use is the last one to be told to close.
             .min_by_key(|activity| {
                 (activity.held.load(Ordering::Relaxed) > 0, activity.idle_since.load(Ordering::Relaxed))
             });
@@ -157,7 +158,7 @@ impl Open {
 }
 
 impl Connections {
-    /// For `cap` connections, for which `max_held` bytes may be held.
+    /// Connections with a limit of `cap`, for which together `max_held` bytes may be held.
     pub(super) fn new(cap: usize, max_held: usize) -> Arc<Self> {
         Arc::new(Self {
             cap,
@@ -170,9 +171,9 @@ impl Connections {
         })
     }
 
-    /// A place for a new connection; `None` if too many that were told to close have not done so yet. At the cap another one
-    /// goes: at once, the oldest of those that never made a call; if there is none, the one that has been idle for longest
-    /// is told to close.
+    /// A place for a new connection; `None` if too many connections that were told to close are still open. At the cap,
+    /// another connection makes room. The oldest one that never made a call ends at once. If there is no such
+    /// connection, the one that has been idle longest is told to close.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let (idle_since, all) = (AtomicU64::new(self.now()), Arc::clone(&self.held));
         let activity = Arc::new(Activity::new(idle_since, all));
@@ -196,7 +197,7 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).connections.len()
     }
 
-    /// Resolves when none is open.
+    /// Resolves when no connection is open.
     pub(super) async fn all_closed(&self) {
         loop {
             let closed = self.closed.notified();
@@ -207,8 +208,8 @@ impl Connections {
         }
     }
 
-    /// Cuts the connections that hold the most, where those that are not cut yet hold too much, until an eighth is free: a
-    /// peer that takes its answers holds little.
+    /// If the connections that are not cut yet hold too much, cuts the ones that hold the most, until an eighth of the
+    /// limit is free. A peer that takes its answers holds little, so it stays.
     fn relieve(&self) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let lasting = open.connections.values().filter(|activity| !activity.cut.is_cancelled());
@@ -222,7 +223,10 @@ impl Connections {
             if all <= self.max_held - self.max_held / 8 {
                 return;
             }
-            tracing::warn!(bytes = held, "a connection is cut: it holds the most of what all calls together may hold");
+            tracing::warn!(
+                bytes = held,
+                "a connection is cut: all calls together hold too much memory, and this one holds the most"
+            );
             activity.cut.cancel();
             all -= held;
         }
@@ -234,7 +238,7 @@ impl Connections {
 }
 
 impl Place {
-    /// Resolves when the connection must make room for another.
+    /// Resolves when the connection must make room for another one.
     pub(super) async fn closing(&self) {
         self.activity.closing.notified().await;
     }
@@ -244,7 +248,7 @@ impl Place {
         self.activity.cut.cancelled().await;
     }
 
-    /// For how long no call has been open and no answer has been waiting; `None` if a call is open or an answer waits.
+    /// How long the connection has had no open call and no waiting answer; `None` if a call is open or an answer waits.
     pub(super) fn idle(&self) -> Option<Duration> {
         let idle = self.connections.now().saturating_sub(self.activity.idle_since.load(Ordering::Relaxed));
         (self.activity.held.load(Ordering::Relaxed) == 0).then(|| Duration::from_micros(idle))
@@ -260,13 +264,13 @@ impl Place {
         InCall { _call: holder.take(CALL + headers), holder }
     }
 
-    /// This connection, for what is held for it.
+    /// This connection, as the holder of bytes.
     pub(super) fn holder(&self) -> Holder {
         Holder { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) }
     }
 
-    /// Gives back what was held until answers have left, unless the peer takes nothing. Right after the connection has
-    /// written what it could.
+    /// Gives back the bytes that were held until answers leave, unless the peer takes no bytes. Call it right after the
+    /// connection has written everything that it could.
     pub(super) fn settle(&self) {
         let activity = &self.activity;
         if activity.leaving.load(Ordering::Relaxed) == 0 || activity.blocked.load(Ordering::Relaxed) {
@@ -280,30 +284,30 @@ impl Place {
 }
 
 impl Holder {
-    /// `bytes` of an answer, which count as held until the last of their clones and slices has gone and the socket has taken
-    /// them.
+    /// `bytes` of an answer. They count as held until the last of their clones and slices is dropped and the socket has
+    /// taken them.
     pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
         let held = self.take(ANSWER + bytes.len());
         Bytes::from_owner(HeldBytes { bytes, _held: held })
     }
 
-    /// A place among the streams, for which up to `waiting` bytes of requests may wait; `None` if this connection, or all
-    /// together, have as many as they may.
+    /// A place among the streams, for which up to `waiting` bytes of requests may wait; `None` if this connection, or
+    /// all connections together, already have the most streams.
     pub(super) fn stream(&self, waiting: usize) -> Option<StreamPlace> {
-        // Counted first, so that the place is given back if there is none.
+        // The stream is counted first. If there is no place, the drop of `place` takes it off the count.
         let place = StreamPlace { holder: self.clone(), _held: self.take(CALL + waiting) };
         let own = self.activity.streams.fetch_add(1, Ordering::Relaxed);
         let all = self.connections.streams.fetch_add(1, Ordering::Relaxed);
         (own < MAX_OWN_STREAMS && all < MAX_STREAMS).then_some(place)
     }
 
-    /// Whether all connections hold more than they may: those that are cut have not gone yet.
+    /// Whether all connections together hold more than they may. Connections that are cut count until they have closed.
     pub(super) fn is_full(&self) -> bool {
         self.connections.held.load(Ordering::Relaxed) > self.connections.max_held
     }
 
-    /// Resolves when an answer may be made: when the server holds no more than it may. Never for a connection that is cut: its
-    /// calls end with it.
+    /// Resolves when an answer may be made, that is, when the server does not hold too much. For a connection that is
+    /// cut it never resolves: its calls end with it.
     ///
     /// Many requests arrive in one read. Without this, all of their answers would be made before any connection is closed.
     pub(super) async fn room(&self) {
@@ -312,7 +316,7 @@ impl Holder {
         }
     }
 
-    /// Notes whether the peer took what was written last.
+    /// Notes whether the peer took the last written bytes.
     pub(super) fn note_blocked(&self, blocked: bool) {
         self.activity.blocked.store(blocked, Ordering::Relaxed);
     }
@@ -350,7 +354,7 @@ impl Drop for Held {
 }
 
 impl Drop for Activity {
-    /// The connection and all its calls have gone.
+    /// The connection and all its calls have ended.
     fn drop(&mut self) {
         self.all.fetch_sub(*self.held.get_mut(), Ordering::Relaxed);
     }

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_up_to_eight_digits_and_a_unit() {
+    fn a_timeout_has_up_to_eight_digits_and_a_unit() {
         for (text, expected) in [
             ("1H", Some(Duration::from_hours(1))),
             ("2M", Some(Duration::from_mins(2))),

@@ -1,8 +1,8 @@
 //! A transport that ends with an error if a frame of HTTP/2, or a header block of several frames, stays unfinished.
 //!
-//! Neither hyper nor h2 has such a limit: a peer that sends HEADERS without END_HEADERS and then nothing holds buffers
-//! until its connection reaches its age. This file reads the nine bytes in front of each frame (RFC 9113, 4.1) as they
-//! pass.
+//! Neither hyper nor h2 has such a limit: a peer that sends HEADERS without END_HEADERS, and then sends nothing, keeps
+//! buffers in use until its connection reaches its age. This file reads the nine bytes in front of each frame (RFC
+//! 9113, 4.1) when they arrive.
 
 use std::{
     io,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_and_blocks_of_headers_are_whole_wherever_reads_cut_them() {
+    fn frames_and_header_blocks_are_recognised_wherever_reads_cut_them() {
         let (data, settings) = (frame(0, 0, 7), frame(4, 0, 0));
         let begun = frame(HEADERS, 0, 3);
         let more = frame(CONTINUATION, 0, 2);

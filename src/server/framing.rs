@@ -7,17 +7,17 @@ use crate::{
     telemetry::call::REQUEST_ID,
 };
 
-/// Bytes of a stream that may wait to be read: HTTP/2's initial window, which a request of the largest size fills once.
+/// The most bytes of a stream that may wait to be read: HTTP/2's initial window. The largest request fills it once.
 pub(super) const STREAM_WINDOW: u32 = 65_535;
-/// Bytes in front of a message of gRPC: whether it is compressed, and its length.
+/// The bytes in front of a message of gRPC: whether it is compressed, and its length.
 pub(super) const MESSAGE_HEAD: usize = 5;
-/// Headers of a request at most: more than twice those that gRPC, tracing, a mesh and credentials bring.
+/// The most headers of a request: gRPC, tracing, a mesh and credentials together bring fewer than half as many.
 const MAX_FIELDS: usize = 64;
-/// Bytes of their names and values, and of the path, at most.
+/// The most bytes of their names and values and of the path together.
 pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
-/// Bytes of a path, content type or request id at most that are still known of a request with too large headers.
+/// The most bytes of a path, content type or request id that are kept of a request whose headers are too large.
 const MAX_TOLD: usize = 128;
-/// Bytes that a header takes in memory beside its name and value, about.
+/// About how many bytes a header takes in memory beside its name and value.
 const FIELD: usize = 128;
 
 /// The compression of a call's messages.
@@ -28,20 +28,20 @@ pub(super) fn cost<B>(request: &Request<B>) -> usize {
     bytes(request) + FIELD * request.headers().len()
 }
 
-/// Names, values and path.
+/// The bytes of names, values and path.
 fn bytes<B>(request: &Request<B>) -> usize {
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
     headers + request.uri().path_and_query().map_or(0, |path| path.as_str().len())
 }
 
-/// Refuses `request` if its headers are too many or too large, and drops them at once: as many as HTTP/2 admits take
-/// 40 KiB.
+/// Refuses `request` if its headers are too many or too large, and drops them at once: as many as HTTP/2 allows take 40
+/// KiB.
 pub(super) fn refuse<B>(request: &mut Request<B>) -> Option<Refusal> {
     if request.headers().len() <= MAX_FIELDS && bytes(request) <= MAX_HEADER_BYTES {
         return None;
     }
     let all = std::mem::take(request.headers_mut());
-    // Copied, since each value shares the bytes of all.
+    // The value is copied, since each value shares the bytes of all headers.
     let copy = |name| HeaderValue::from_bytes(all.get(&name)?.as_bytes()).ok().map(|value| (name, value));
     let told = [CONTENT_TYPE, REQUEST_ID.clone()].into_iter().filter_map(copy);
     *request.headers_mut() = told.filter(|(_, value)| value.len() <= MAX_TOLD).collect();
@@ -51,7 +51,7 @@ pub(super) fn refuse<B>(request: &mut Request<B>) -> Option<Refusal> {
     Some(Refusal::HeadersTooLarge { max_fields: MAX_FIELDS, max_bytes: MAX_HEADER_BYTES })
 }
 
-/// Whether the content type is that of gRPC with protobuf; for all others gRPC asks for HTTP 415.
+/// Whether the content type is that of gRPC with protobuf; for all others gRPC requires HTTP 415.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let media_type = text.split_once(';').map_or(text, |(media_type, _)| media_type).trim();
@@ -59,7 +59,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// Checks that `body` is one whole message that is not compressed. If the headers name a compression, the library
-/// refuses the request, and its answer names the known ones.
+/// refuses the request, and its answer names the supported compressions.
 ///
 /// # Errors
 /// If `body` is anything else.
@@ -83,7 +83,9 @@ pub(super) fn check_message(headers: &HeaderMap, body: &[u8]) -> Result<(), Refu
     }
     match message.len() {
         there if there < length => Err(Refusal::NotProtobuf("ends before its message does")),
-        there if there > length => Err(Refusal::NotProtobuf("goes on behind its message, and a call takes only one")),
+        there if there > length => {
+            Err(Refusal::NotProtobuf("has more bytes behind its message, and a call takes only one message"))
+        }
         _ => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ const MAX_REQUEST: usize = 1024;
 pub(crate) struct Readiness(Arc<watch::Sender<State>>);
 
 impl Readiness {
-    /// Not serving, since no keyring is loaded yet.
+    /// A state that is not serving, since no keyring is loaded yet.
     pub(crate) fn new() -> Self {
         Self(Arc::new(watch::Sender::new(State::Starting)))
     }
@@ -63,8 +63,8 @@ impl Readiness {
         }
     }
 
-    /// Ends every watch: each sends its last status if that is new, and closes with `OK`. From this call on the server
-    /// counts as draining.
+    /// Ends every watch: each sends the final status if it has not sent it yet, and closes with `OK`. From this call on
+    /// the server counts as draining.
     pub(crate) fn end_watches(&self) {
         self.0.send_replace(State::Ended);
     }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_beyond_the_limit_is_not_read() {
+    async fn a_name_above_the_limit_is_not_read() {
         let mut client = client(&Readiness::new()).await;
         assert_eq!(check(&mut client, &"x".repeat(MAX_REQUEST)).await, Err(Code::OutOfRange));
     }
@@ -274,7 +274,7 @@ mod tests {
             assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing), "{name}");
             readiness.set_serving(true);
             assert_eq!(next(&mut watch).await, Some(ServingStatus::Serving), "{name}");
-            // This one sends no message: the next message is the change after it.
+            // This change sends no message. The next message is the change after it.
             readiness.set_serving(true);
             readiness.set_serving(false);
             assert_eq!(next(&mut watch).await, Some(ServingStatus::NotServing), "{name}");

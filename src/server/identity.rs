@@ -1,4 +1,4 @@
-//! The caller of a call, as its credentials prove it.
+//! Finds the caller of a call by its credentials.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -15,7 +15,7 @@ const MAX_NAMES: usize = 4;
 
 /// The other end of a connection.
 pub(super) struct Peer {
-    /// Whether nobody on the network can read its bytes: TLS, a Unix socket, or a peer on this machine.
+    /// Whether nobody on the network can read its bytes: it uses TLS or a Unix socket, or is on this machine.
     pub(super) private: bool,
     /// Whether it is the proxy of a mesh, which may name the caller.
     pub(super) trusted: bool,

@@ -33,7 +33,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A bound socket.
 pub struct Listener {
     socket: Bound,
-    /// Whether only the proxy of a mesh can reach it. Then the identity that the proxy forwards counts.
+    /// Whether only the proxy of a mesh can reach it. Then the server trusts the identity that the proxy forwards.
     pub(super) trusted: bool,
 }
 
@@ -65,7 +65,8 @@ impl Listener {
     pub fn bind_unix(path: &Path, mode: u32) -> io::Result<Self> {
         if let Ok(there) = fs::symlink_metadata(path) {
             if !there.file_type().is_socket() {
-                let text = "a file that is no socket is there and stays; name another path, or remove the file";
+                let text =
+                    "another file, not a socket, has this path and is kept; choose another path, or remove the file";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
             if refuses_connections(path)? {
@@ -84,8 +85,8 @@ impl Listener {
         self.trusted
     }
 
-    /// Marks the listener as one that only a mesh's proxy can reach: `x-forwarded-client-cert` counts on it, and the
-    /// proxy does the TLS.
+    /// Marks the listener as one that only a mesh's proxy can reach: the server trusts `x-forwarded-client-cert` on it,
+    /// and the proxy handles TLS.
     #[must_use]
     pub fn trusted(self) -> Self {
         Self { trusted: true, ..self }
@@ -141,7 +142,7 @@ fn refuses_connections(path: &Path) -> io::Result<bool> {
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     use tokio::net::TcpSocket;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // As the standard library does: a restart must not wait for the connections of the previous server.
+    // The standard library does this too: a restart must not wait for the connections of the previous server.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -185,7 +186,7 @@ mod tests {
         let path = folder.path().join("socket");
         fs::write(&path, "keep").unwrap();
         let refused = Listener::bind_unix(&path, 0o660).err().unwrap();
-        assert!(refused.to_string().contains("no socket"), "{refused}");
+        assert!(refused.to_string().contains("not a socket"), "{refused}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "keep");
         fs::remove_file(&path).unwrap();
         let first = Listener::bind_unix(&path, 0o660).unwrap();
@@ -195,11 +196,11 @@ mod tests {
         Listener::bind_unix(&path, 0o660).unwrap();
         let elsewhere = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path().join("nothing"), &elsewhere).unwrap();
-        assert!(Listener::bind_unix(&elsewhere, 0o660).is_err(), "a link is no socket");
+        assert!(Listener::bind_unix(&elsewhere, 0o660).is_err(), "a link is not a socket");
     }
 
     #[tokio::test]
-    async fn a_socket_has_the_permissions_that_were_asked_for_whatever_the_umask() {
+    async fn a_socket_has_the_permissions_that_were_asked_for_with_any_umask() {
         let folder = tempfile::tempdir().unwrap();
         for wanted in [0o600, 0o660, 0o666] {
             let path = folder.path().join(format!("{wanted:o}"));

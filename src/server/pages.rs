@@ -1,5 +1,5 @@
-//! `/metrics` of the admin port. A thread of its own renders one page at a time, and all scrapers of one second share
-//! it. So many scrapers, or scrapers that do not read their answer, cost no more than a few copies.
+//! `/metrics` of the admin port. A separate thread renders one page at a time, and all scrapers of one second share it.
+//! So many scrapers, or scrapers that do not read their answer, cost no more than a few copies.
 
 use std::{
     sync::{
@@ -108,7 +108,7 @@ mod tests {
         assert!(all.iter().all(|page| page.as_ptr() == all[0].as_ptr()), "the same bytes");
         age(&pages).await;
         assert_eq!(pages.page(Format::Plain).await, "page 1", "later ones are rendered anew");
-        assert_eq!(pages.page(Format::OpenMetrics).await, "page 2", "each format has its own");
+        assert_eq!(pages.page(Format::OpenMetrics).await, "page 2", "each format has its own pages");
     }
 
     #[tokio::test]
@@ -147,6 +147,6 @@ mod tests {
         }
         assert_eq!(count.load(Ordering::Relaxed), MAX_ALIVE);
         drop(unread);
-        assert_eq!(pages.page(Format::Plain).await, format!("page {MAX_ALIVE}"), "and then it goes on");
+        assert_eq!(pages.page(Format::Plain).await, format!("page {MAX_ALIVE}"), "new pages are rendered again");
     }
 }

@@ -1,7 +1,8 @@
-//! A transport that reads nothing while the server holds too much, and notes whether its peer takes what is written.
+//! A transport that reads nothing while the server holds too much memory, and notes whether its peer takes the written
+//! bytes.
 //!
-//! Neither hyper nor h2 knows what other connections hold: each would read as much as its windows allow, and the sum of
-//! that for thousands of connections is more than a process may have.
+//! Neither hyper nor h2 knows what other connections hold: each would read as much as its windows allow. For thousands
+//! of connections the sum is more memory than a process may have.
 
 use std::{
     io,
@@ -29,7 +30,7 @@ impl<Io> Pressed<Io> {
         Self { io, holder, pause: None }
     }
 
-    /// Resolves when the server holds no more than it may.
+    /// Resolves when the server no longer holds too much.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.holder.is_full() {
             let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE)));
@@ -58,8 +59,9 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Pressed<Io> {
         self.noted(written)
     }
 
-    /// Not even where the bytes below are: h2 would send each answer of 256 bytes or more in a write of its own, and
-    /// another one for its trailers. So it copies those of up to 1,023 bytes together first.
+    /// Always false, even if the transport below is vectored. Otherwise h2 would send each answer of 256 bytes or more
+    /// in its own write, and its trailers in another write. With false, it first copies answers of up to 1,023 bytes
+    /// together.
     fn is_write_vectored(&self) -> bool {
         false
     }
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_not_left_is_held_until_the_peer_takes_it() {
+    async fn written_bytes_are_held_until_the_peer_takes_them() {
         let connections = Connections::new(1, 100_000);
         let place = connections.enter().unwrap();
         let (mut peer, io) = duplex(4);

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::files::{MAX_FILE, ReadFile, reload::Reloaded};
 
-/// HTTP/2 in ALPN (RFC 9113, 3.1): the only protocol of gRPC.
+/// HTTP/2 in ALPN (RFC 9113, 3.1): gRPC uses only this protocol.
 const H2: &[u8] = b"h2";
 
 /// The files of certificates and key, all in PEM.
@@ -95,7 +95,7 @@ impl Tls {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => refused(
                 &files.key,
                 format!(
-                    "is not the key of the first certificate in {}; give the two that belong together",
+                    "is not the key of the first certificate in {}; give a certificate and key that belong together",
                     files.cert.display()
                 ),
             ),
@@ -121,8 +121,7 @@ pub fn negotiated_h2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(H2)
 }
 
-const UNREADABLE: &str =
-    "its first certificate cannot be read as an X.509 v3 one of a server; put the server's own certificate first";
+const UNREADABLE: &str = "its first certificate cannot be read as the X.509 v3 certificate of a server; put the server's own certificate first";
 
 /// The certificates of `file`, and the expiry of the first one.
 fn chain(file: &Path, read: &ReadFile<'_>) -> Result<(Vec<CertificateDer<'static>>, DateTime<Utc>), String> {
@@ -176,7 +175,9 @@ fn clients(file: &Path, read: &ReadFile<'_>, provider: &Arc<CryptoProvider>) -> 
     let cas = certificates(file, read, "the CAs of clients' certificates")?;
     let first_to_expire = cas.iter().filter_map(validity).map(|(_, not_after)| not_after).min();
     for (at, ca) in cas.into_iter().enumerate() {
-        roots.add(ca).map_err(|_| format!("certificate {} of it cannot be read as that of a CA; drop it", at + 1))?;
+        roots
+            .add(ca)
+            .map_err(|_| format!("its certificate {} cannot be read as the certificate of a CA; remove it", at + 1))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()

@@ -1,9 +1,9 @@
 //! The threads that serve connections: a single-threaded runtime for each core. Each connection stays on one of them
 //! until it ends.
 //!
-//! Replaces one multi-threaded runtime of tokio, with which a call costs 7 to 44 % more processor time on two cores.
-//! Over four connections or more the threads serve 1.7 to 1.9 times the calls, over one connection as many (`cargo
-//! bench --bench load -- --against PATH`, with a program on one runtime).
+//! Replaces one multi-threaded runtime of tokio. With that runtime a call costs 7 to 44 % more processor time on two
+//! cores. Over four connections or more the threads serve 1.7 to 1.9 times the calls, over one connection as many
+//! (`cargo bench --bench load -- --against PATH`, with a program on one runtime).
 
 use std::{
     future::Future,
@@ -17,23 +17,23 @@ use std::{
 
 use tokio::{runtime, sync::oneshot};
 
-/// Connections that may read before their calls look at what was read: it counts as held only then, and each connection may
-/// bring as much as its window.
+/// How many connections may read before their calls process the read bytes. Only then do these bytes count as held, and
+/// each connection may bring as many as its window.
 const CONNECTIONS_PER_TURN: usize = 64;
 
-/// The threads; they end with this.
+/// The threads. They end when this value is dropped.
 pub(super) struct Workers(Vec<Worker>);
 
 struct Worker {
     runtime: runtime::Handle,
     /// Connections that it serves.
     connections: Arc<AtomicUsize>,
-    /// Dropped, it ends the thread and what runs on it.
+    /// The drop of this value ends the thread and everything that runs on it.
     _stop: oneshot::Sender<()>,
 }
 
 impl Workers {
-    /// As many threads as the process may use cores.
+    /// Starts one thread for each core that the process may use.
     ///
     /// # Errors
     /// If the system cannot start a thread.
@@ -42,7 +42,7 @@ impl Workers {
         (0..count).map(|number| Worker::start(&format!("worker-{number}"))).collect::<io::Result<_>>().map(Self)
     }
 
-    /// One thread of this name.
+    /// Starts one thread of this name.
     ///
     /// # Errors
     /// If the system cannot start the thread.
@@ -50,7 +50,7 @@ impl Workers {
         Ok(Self(vec![Worker::start(name)?]))
     }
 
-    /// Runs `connection` on the thread that has the fewest.
+    /// Runs `connection` on the thread that has the fewest connections.
     pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let Some(worker) = self.0.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed)) else {
             return;
@@ -76,7 +76,7 @@ impl Worker {
     }
 }
 
-/// Counts one connection more while this value lives.
+/// Counts one connection while this value lives.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {

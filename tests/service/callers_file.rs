@@ -137,7 +137,7 @@ fn a_file_without_caller_or_no_file_is_refused() {
     assert!(refusal("empty", "").contains("callers.toml: has no [[caller]]"));
     let refused = Callers::load("no/such/callers.toml".as_ref()).unwrap_err().to_string();
     assert!(refused.starts_with("no/such/callers.toml: cannot be read"), "{refused}");
-    assert!(refused.ends_with("; fix that, or name another file with --callers"), "{refused}");
+    assert!(refused.ends_with("; fix that, or choose another file with --callers"), "{refused}");
 }
 
 #[test]

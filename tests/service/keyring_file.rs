@@ -111,7 +111,7 @@ fn every_problem_is_reported_with_its_line_and_the_fix() {
         (
             "check_resdate = true",
             "check_resdate = false\nreopen = \"refuse\"",
-            "keyring.toml:18: `reopen = \"refuse\"` needs dates that end",
+            "keyring.toml:18: `reopen = \"refuse\"` needs dates that expire",
         ),
         ("padding =", "pading =", "keyring.toml:15: the key here is unknown; expected one of"),
         ("[[pairing]]", "[[pairings]]", "keyring.toml:1: the key here is unknown; expected `pairing`"),

@@ -49,7 +49,7 @@ fn a_refused_file_ends_check_and_serve_with_what_to_fix() {
         (&["--tls-cert", text(&cert)], "--tls-key"),
         (&["--tls-key", text(&key)], "--tls-cert"),
         (&["--tls-client-ca", text(&cert)], "--tls-cert"),
-        (&["--tls-cert", text(&cert), "--tls-key", text(&key)], "give the two that belong together"),
+        (&["--tls-cert", text(&cert), "--tls-key", text(&key)], "give a certificate and key that belong together"),
         (&["--tls-cert", text(&old), "--tls-key", text(&key)], "expired at 2021-01-01T00:00:00Z"),
         (&["--tls-cert", text(&cert), "--tls-key", text(&cert)], "holds no private key"),
     ] {
@@ -141,7 +141,7 @@ fn what_is_open_by_accident_is_a_warning_and_strict_ends_with_64() {
     let (said, codes) = warned(&[&with_keyring[..], &beyond, &tls].concat(), &[]);
     assert_eq!((&*said, codes), ("", [Some(0), Some(0)]), "nothing is open");
     for (arguments, environment, expected) in [
-        ([&with_keyring[..], &beyond].concat(), &[][..], "everybody who reaches 0.0.0.0:1 may call"),
+        ([&with_keyring[..], &beyond].concat(), &[][..], "everybody who can reach 0.0.0.0:1 may call"),
         ([&with_keyring[..], &beyond].concat(), &[], "cross the network in plain text"),
         ([&["--sandbox"][..], &beyond, &tls].concat(), &[], "the sandbox keyring's secrets are public"),
         ([&with_keyring[..], &["--trusted-listen", "[::]:1"]].concat(), &[], "can pretend to be any caller"),
@@ -189,7 +189,7 @@ async fn a_key_or_password_that_every_user_can_read_is_a_warning_of_check_and_of
 #[tokio::test]
 async fn a_server_starts_with_its_warnings_in_the_log() {
     let program = Program::start_with(&["--sandbox", "--trusted-listen", "0.0.0.0:0"], &[("AA_REDIRECT_LOGS", "x")]);
-    for expected in ["AA_REDIRECT_LOGS is no setting", "--trusted-listen 0.0.0.0:0 is on all addresses"] {
+    for expected in ["AA_REDIRECT_LOGS is not a setting", "--trusted-listen 0.0.0.0:0 is on all addresses"] {
         let warning = program.message(1, expected).await;
         assert_eq!(warning["level"], "WARN");
     }
@@ -214,6 +214,6 @@ fn a_file_in_place_of_a_unix_socket_is_kept() {
     let path = files.write("precious", "keep");
     let output = command(&[]).args(["--listen", &format!("unix:{}", text(&path))]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("no socket"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("not a socket"));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "keep");
 }

@@ -18,7 +18,7 @@ use tracing::subscriber::DefaultGuard;
 use super::*;
 use crate::keyring::{self, Keyring};
 
-/// A source whose value is the text of the file; what begins with `bad` is refused.
+/// A source whose value is the text of the file. A text that begins with `bad` is refused.
 fn text(file: PathBuf) -> Reloaded<String> {
     Reloaded::load("text", move |read| one_text(&file, read)).unwrap().0
 }
@@ -39,7 +39,7 @@ fn folder_with(content: &str) -> (TempDir, PathBuf) {
 const APPLIED: Outcome = Outcome::Applied(Vec::new());
 
 #[test]
-fn changed_content_is_served_and_a_call_in_flight_keeps_what_it_began_with() {
+fn changed_content_is_served_and_a_call_in_flight_keeps_the_old_content() {
     let (_folder, file) = folder_with("one");
     let source = text(file.clone());
     let in_flight = Arc::clone(&source.current());
@@ -110,13 +110,13 @@ fn refused_content_is_served_as_soon_as_it_becomes_valid() {
 }
 
 #[test]
-fn a_file_that_is_written_while_it_is_read_counts_once_it_is_whole() {
+fn a_file_that_is_written_while_it_is_read_counts_when_it_is_complete() {
     for torn in ["bad half of two", "half of two"] {
         let (_folder, file) = folder_with("one");
         let path = file.clone();
         let load = move |read: &ReadFile<'_>| {
             let loaded = one_text(&path, read);
-            // The writer comes to the end of its work behind this reading.
+            // The writer finishes its work after this read.
             if fs::read_to_string(&path).unwrap() == torn {
                 fs::write(&path, "two").unwrap();
             }
@@ -131,7 +131,7 @@ fn a_file_that_is_written_while_it_is_read_counts_once_it_is_whole() {
 
 #[test]
 fn a_mounted_volume_whose_symlink_is_swapped_is_reloaded_whole() {
-    // As Kubernetes lays a volume out: the files are links through `..data` into a folder with a date for a name.
+    // Kubernetes builds a volume like this: the files are links through `..data` into a folder whose name is a date.
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for (generation, secret) in [("..2026_01", "a"), ("..2026_02", "b")] {
@@ -302,7 +302,7 @@ impl Source for Hung {
 }
 
 #[tokio::test]
-async fn files_that_do_not_answer_hold_up_no_other_source_and_are_told() {
+async fn files_that_do_not_answer_delay_no_other_source_and_are_reported() {
     let (lines, _log) = Lines::collect();
     let (_folder, file) = folder_with("one");
     let (answer, answers) = std::sync::mpsc::channel();
@@ -320,10 +320,10 @@ async fn files_that_do_not_answer_hold_up_no_other_source_and_are_told() {
                 (name, other) => assert_eq!((name, other), ("text", Outcome::Unchanged)),
             }
         }
-        assert_eq!((late, lines.count("not checked")), (1, 1), "told once for each check");
+        assert_eq!((late, lines.count("not checked")), (1, 1), "reported once for each check");
         answer.send(()).unwrap();
         while told.recv().await.unwrap() != ("hung", Outcome::Unchanged) {}
-        // The check that has begun since ends with the test.
+        // The check that has begun in the meantime ends with the test.
         drop(answer);
     };
     select! {

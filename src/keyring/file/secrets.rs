@@ -1,4 +1,4 @@
-//! The secrets of a pairing: where their bytes come from, and what is wrong or doubtful about them.
+//! Reads the secrets of a pairing from files and variables, and finds what is wrong or doubtful about them.
 
 use std::{collections::HashSet, env, io};
 
@@ -12,7 +12,7 @@ use super::{Absent, Check, shape::RawSecret};
 
 /// The most secrets of a pairing: each may cost a key derivation on decode.
 const MAX_SECRETS: usize = 4;
-/// The least characters of a secret in the specification. A shorter secret gives a warning.
+/// The fewest characters of a secret in the specification. A shorter secret gives a warning.
 const USUAL_SECRET: usize = 32;
 
 /// The bytes of a secret, or the fact that they are absent.
@@ -100,7 +100,7 @@ impl Check<'_> {
             self.warn(&entry.id, text);
         }
         if value.trim_ascii().len() < value.len() || value.starts_with("\u{feff}".as_bytes()) {
-            let text = "the secret begins or ends with a blank, line end or byte order mark, which is part of it: is that meant?";
+            let text = "the secret begins or ends with a blank, line end or byte order mark, which is part of it: check that this is intended";
             self.warn(&entry.id, text);
         }
         let first = *self.secrets.entry(Sha256::digest(value).into()).or_insert(pairing);

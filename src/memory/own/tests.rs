@@ -1,4 +1,4 @@
-//! What one process counts and remembers, for how long, and whom that shuts out.
+//! Tests what one process counts and remembers, for how long, and which messages that locks out.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ fn account<'a>(own: &'a Own, pairing: &'a Arc<Pairing>, date: &str, block: u32, 
     own.account(subject(pairing, date, [[0; 28].as_slice(), &block.to_be_bytes()].concat(), now))
 }
 
-/// A message with `date`. What it borrows is never freed.
+/// A message with `date`. The borrowed values are never freed.
 fn subject<'a>(pairing: &'a Arc<Pairing>, date: &str, ciphertext: Vec<u8>, now: DateTime<Utc>) -> Subject<'a> {
     let date = WireDate::parse(date).unwrap();
     let conventions = &pairing.conventions;
@@ -76,7 +76,7 @@ fn opened(ended: Ended) -> Opening {
 }
 
 #[test]
-fn a_spent_budget_shuts_out_its_own_last_block_date_and_pairing_only() {
+fn a_used_up_budget_locks_out_only_its_own_last_block_date_and_pairing() {
     let (own, pairing, other) = (Own::default(), pairing(""), pairing_of("other", ""));
     assert_eq!(fail(&account(&own, &pairing, DATE, 1, now()), 31), 31);
     assert_eq!((own.budget.spent(), own.budget.refused()), (0, 0));
@@ -109,7 +109,7 @@ fn a_date_is_locked_after_4096_failures_with_any_last_block() {
 }
 
 #[test]
-fn successes_spend_nothing() {
+fn successes_do_not_use_up_the_budget() {
     let (own, pairing) = (Own::default(), pairing(""));
     let account = account(&own, &pairing, DATE, 1, now());
     for _ in 0..10_000 {
@@ -132,9 +132,9 @@ fn a_message_that_opens_with_the_last_block_of_another_counts_as_failed() {
     for first in 3..35 {
         assert_eq!(succeed(&of(&usual, DATE, first, 9)), Ended::Failed);
         opened(succeed(&of(&usual, "211120261040757", 1, first)));
-        assert_eq!(succeed(&of(&unbounded, DATE, first, 9)), Ended::Failed, "whatever the budget is");
+        assert_eq!(succeed(&of(&unbounded, DATE, first, 9)), Ended::Failed, "with every budget");
     }
-    assert_eq!(of(&usual, DATE, 1, 9).check(), Err(Spent), "each was charged");
+    assert_eq!(of(&usual, DATE, 1, 9).check(), Err(Spent), "each was counted as a failure");
     assert_eq!(of(&usual, DATE, 2, 8).check(), Ok(()));
 }
 
@@ -146,14 +146,14 @@ fn a_reload_of_the_keyring_forgets_nothing() {
 }
 
 #[test]
-fn a_spent_counter_is_remembered_while_its_date_can_be_accepted_whatever_else_fails() {
+fn a_used_up_counter_is_remembered_while_its_date_can_be_accepted() {
     for start in ["2026-11-21T10:37:00Z", "2026-11-21T10:39:59Z", "2026-11-21T10:44:00Z"] {
         let (own, pairing, other) = (Own::default(), pairing(""), pairing_of("other", ""));
         let (mut now, last) = (instant(start), instant("2026-11-21T10:44:00Z"));
         assert_eq!(fail(&account(&own, &pairing, DATE, 1, now), 100), 32);
         let mut block = 0;
         while now <= last {
-            // Others fail with every date that is near then, so that all their epochs are at work.
+            // Others fail with every date that is near then, so that all their epochs are in use.
             for seconds in (-180..=180).step_by(20) {
                 let date = (now + TimeDelta::seconds(seconds)).format("%d%m%Y%H%M%S").to_string();
                 block += 1;
@@ -166,7 +166,7 @@ fn a_spent_counter_is_remembered_while_its_date_can_be_accepted_whatever_else_fa
 }
 
 #[test]
-fn the_cells_of_a_date_that_has_gone_count_from_nothing() {
+fn the_cells_of_an_old_date_count_from_zero_again() {
     let (own, pairing) = (Own::default(), pairing(""));
     // The same date text, so the same cells, as long after as makes its epoch another of the same table.
     let later = |epochs: i64| {
@@ -177,7 +177,7 @@ fn the_cells_of_a_date_that_has_gone_count_from_nothing() {
         own.account(Subject { instants, ..subject })
     };
     assert_eq!(fail(&later(0), 100), 32);
-    assert_eq!(fail(&later(2), 100), 32, "nothing is left of the earlier epoch");
+    assert_eq!(fail(&later(2), 100), 32, "no count is left of the earlier epoch");
     assert_eq!(later(2).check(), Err(Spent));
 }
 
@@ -201,7 +201,7 @@ fn a_pairing_with_the_guidelines_window_needs_no_table_of_lasting_dates() {
 }
 
 #[test]
-fn a_date_tried_while_it_is_far_has_one_more_budget_when_it_is_near_and_no_third() {
+fn a_date_that_is_tried_far_away_and_then_near_has_two_budgets_and_no_third() {
     let (own, pairing) = (Own::default(), pairing("check_resdate = false"));
     let at = |now| account(&own, &pairing, DATE, 1, instant(now));
     assert_eq!(fail(&at("2026-11-20T00:00:00Z"), 100), 32);
@@ -210,12 +210,12 @@ fn a_date_tried_while_it_is_far_has_one_more_budget_when_it_is_near_and_no_third
 }
 
 #[test]
-fn simultaneous_attempts_wait_for_each_other_and_successes_block_nobody() {
+fn simultaneous_attempts_wait_for_each_other_and_successes_block_no_message() {
     let (own, pairing) = (Own::default(), pairing(""));
     let account = account(&own, &pairing, DATE, 1, now());
     let mut running: Vec<_> = (0..32).map(|_| account.begin().now_or_never().unwrap().unwrap()).collect();
     let mut next = Box::pin(account.begin());
-    assert!((&mut next).now_or_never().is_none(), "32 may fail yet");
+    assert!((&mut next).now_or_never().is_none(), "32 attempts may still fail");
     opened(running.pop().unwrap().end(Outcome::Opened));
     opened((&mut next).now_or_never().unwrap().unwrap().end(Outcome::Opened));
     // The others fail: 31 of 32.

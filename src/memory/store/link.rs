@@ -178,7 +178,7 @@ impl Link {
         let probe = probe.arg(1).arg(format!("{}{{{tag}}}:probe", super::script::PREFIX));
         match timeout(shared.limit, connection.query(probe)).await {
             Ok(Ok(Value::Int(1))) => Ok(connection),
-            Ok(Ok(_)) => Err("an answer that no store gives".to_owned()),
+            Ok(Ok(_)) => Err("an answer that a correct store never gives".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer in time".to_owned()),
         }

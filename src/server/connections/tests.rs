@@ -1,4 +1,4 @@
-//! Which connection makes room, and what counts as held.
+//! Tests which connection makes room, and what counts as held.
 
 use futures_util::FutureExt;
 
@@ -32,7 +32,7 @@ fn at_the_limit_the_longest_idle_connection_makes_room() {
 }
 
 #[test]
-fn connections_that_do_not_close_are_bounded() {
+fn the_number_of_connections_that_do_not_close_is_limited() {
     let connections = Connections::new(1, MAX_HELD);
     let places: Vec<_> = std::iter::from_fn(|| connections.enter()).collect();
     assert_eq!(places.len(), 1 + excess(1));
@@ -49,22 +49,22 @@ fn above_the_memory_limit_the_connection_that_holds_the_most_is_closed() {
     let hold = |place: &Place, bytes: usize| place.call(0).holder.take(bytes);
     let cut = |place: &Place| place.cut().now_or_never().is_some();
     let first = hold(&large, MAX_HELD - 20_000);
-    assert!(!cut(&large), "within the bound");
+    assert!(!cut(&large), "within the limit");
     let _second = hold(&small, 20_001);
-    assert!(cut(&large) && !cut(&small), "the one that goes over it is not the one that holds the most");
+    assert!(cut(&large) && !cut(&small), "the connection that goes over the limit is not the one that holds the most");
     let third = hold(&other, MAX_HELD / 2);
-    assert!(!cut(&other), "what a connection that is cut holds comes back soon");
+    assert!(!cut(&other), "the bytes of a connection that is cut are freed soon");
     assert!(other.idle().is_none());
     drop(third);
     other.settle();
     assert!(other.idle().is_some());
-    assert!(small.holder().is_full(), "what is cut counts until it has gone");
+    assert!(small.holder().is_full(), "a connection that is cut counts until it has closed");
     drop((first, large));
     assert!(!small.holder().is_full());
 }
 
 #[test]
-fn bytes_count_until_the_last_slice_of_them_has_gone() {
+fn bytes_count_until_their_last_slice_is_dropped() {
     let connections = Connections::new(1, MAX_HELD);
     let place = connections.enter().unwrap();
     let held = place.call(0).holder.hold(Bytes::from_static(b"answer"));

@@ -1,4 +1,4 @@
-//! Certificates and keys that fit or do not, and handshakes over them.
+//! Certificates and keys that belong together or do not, and handshakes with them.
 
 use std::fs;
 
@@ -57,18 +57,18 @@ fn loaded(cert: &str, key: &str, client_ca: Option<&str>) -> Result<Tls, String>
 }
 
 fn refusal(cert: &str, key: &str, client_ca: Option<&str>) -> String {
-    loaded(cert, key, client_ca).err().expect("the files are to be refused")
+    loaded(cert, key, client_ca).err().expect("the files must be refused")
 }
 
 #[test]
-fn a_pair_of_each_kind_is_taken_with_the_date_of_its_end() {
+fn a_certificate_and_key_of_each_kind_are_accepted_with_their_expiry() {
     for kind in [&PKCS_ECDSA_P256_SHA256, &PKCS_ED25519] {
         let ca = ca();
         let (cert, key) = issued(&ca, kind, 2020, 2999);
         let tls = loaded(&format!("{cert}{}", ca.pem()), &key, None).unwrap();
         assert_eq!(tls.not_after.to_rfc3339(), "2999-01-01T00:00:00+00:00");
         assert_eq!(tls.config.alpn_protocols, [b"h2"]);
-        // Both in one file, as some tools write them.
+        // Certificate and key in one file, as some tools write them.
         assert!(loaded(&format!("{key}{cert}"), &format!("{cert}{key}"), None).is_ok());
     }
 }
@@ -96,7 +96,7 @@ fn a_certificate_that_is_not_valid_now_is_refused_with_its_date() {
 }
 
 #[test]
-fn every_unfit_file_is_named_at_once_and_nothing_of_it_is_shown() {
+fn every_bad_file_is_named_at_once_and_its_content_is_not_shown() {
     let (cert, key) = good(&ca());
     let refused = refusal("garbage", &cert, Some(""));
     let lines: Vec<&str> = refused.lines().collect();
@@ -121,7 +121,7 @@ fn every_unfit_file_is_named_at_once_and_nothing_of_it_is_shown() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let (folder, files) = files("", "", None);
     fs::remove_file(&files.key).unwrap();
     let refused = Tls::load(&files, &read_file).err().unwrap().to_string();
@@ -148,12 +148,12 @@ fn client(ca: &Ca, identity: Option<&(String, String)>, version: &'static Suppor
     config
 }
 
-/// What the server makes of a connection of `client`: whether HTTP/2 was agreed on, and how hands were shaken.
+/// The result of a connection of `client`: whether HTTP/2 was agreed on, and the kind of the handshake.
 async fn handshake(tls: &Tls, client: Arc<ClientConfig>) -> Result<(bool, Option<HandshakeKind>), Error> {
     let (near, far) = tokio::io::duplex(64 * 1024);
     let connecting = async {
         let mut stream = TlsConnector::from(client).connect("localhost".try_into().unwrap(), near).await?;
-        // Reading takes in what the server would send for a later connection.
+        // The read also processes the session tickets that the server could send for a later connection.
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
     };
     let accepting = async {
@@ -175,7 +175,7 @@ async fn a_client_must_show_a_valid_certificate_of_the_client_ca() {
         handshake(&tls, client(&server_ca, identity.as_ref(), &version::TLS13).into()).await
     };
     assert_eq!(try_with(None).await, Err(Error::NoCertificatesPresented));
-    // The other CA bears the same name.
+    // The other CA has the same name.
     let unknown = try_with(Some(good(&other_ca))).await;
     assert_eq!(unknown, Err(Error::InvalidCertificate(CertificateError::BadSignature)));
     let expired = try_with(Some(issued(&client_ca, &PKCS_ED25519, 2019, 2020))).await;
@@ -203,7 +203,7 @@ async fn no_session_is_resumed_in_either_version() {
 }
 
 #[tokio::test]
-async fn without_a_client_ca_a_client_needs_no_certificate_but_http2() {
+async fn without_a_client_ca_a_client_needs_http2_but_no_certificate() {
     let ca = ca();
     let (cert, key) = good(&ca);
     let tls = loaded(&cert, &key, None).unwrap();
