@@ -226,7 +226,7 @@ fn log(source: &'static str, outcome: &Outcome, asked: bool) {
             tracing::error!(source, "not reloaded, the old content is still served: {problem}");
         }
         Outcome::Late => {
-            tracing::error!(source, "not checked, the old content is still served: the files do not answer")
+            tracing::error!(source, "not checked, the old content is still served: the files do not answer");
         }
     }
 }

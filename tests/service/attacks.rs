@@ -1,5 +1,5 @@
-//! Attacks on a running server: what an answer gives away, what a padding attack reads within the failure budget, and
-//! whom a flood can shut out.
+//! Attacks on a running server: what an answer gives away, what a padding attack can read within the failure budget,
+//! and which messages a flood of failures can lock out.
 
 use std::{
     collections::BTreeSet,
@@ -49,7 +49,7 @@ use tonic_reflection::pb::v1::{
 const PLAIN: &str =
     "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=u@iv&redirect=https://fiu.example/cb&srcref=a";
 const OUTCOME: &str = "txnid=T1234&sessionid=s&userid=u@iv&status=S&errorcode=0";
-/// A date beside [`MILLIS`].
+/// Another date than [`MILLIS`].
 const OTHER: &str = "211120261040757";
 
 /// A server whose pairings `iv` and `v1.2` of `fiu@test` have these failure budgets.
@@ -89,14 +89,14 @@ async fn decode(server: &Server, aa: &str, message: &sender::Message) -> Result<
     server.client.clone().decode_redirect(request).await.map(drop)
 }
 
-/// Sends messages, many at a time, that must all fail.
+/// Sends messages, many at a time. All of them must fail.
 async fn flood(server: &Server, aa: &str, messages: impl IntoIterator<Item = sender::Message>) {
     let calls = messages.into_iter().map(async |message| decode(server, aa, &message).await.unwrap_err());
     let answers = stream::iter(calls).buffer_unordered(150);
     answers.for_each(async |refused| assert!(is_undecipherable(&refused), "{refused:?}")).await;
 }
 
-/// Messages that nobody has seen, `count` of them from the `first` on: garbage, each with a last block of its own.
+/// `count` messages that nobody has seen, from number `first` on: garbage, each with its own last block.
 fn garbage(aa: &str, date: &str, first: u32, count: u32) -> impl Iterator<Item = sender::Message> {
     let message = sender::request(aa, date, "");
     (first..first + count).map(move |number| {
@@ -106,7 +106,7 @@ fn garbage(aa: &str, date: &str, first: u32, count: u32) -> impl Iterator<Item =
     })
 }
 
-/// A whole answer as it comes over HTTP/2: headers, body and trailers, less the date.
+/// A whole answer as it comes over HTTP/2: headers, body and trailers, without the date.
 async fn raw_answer(server: &Server, method: &str, request: &impl prost::Message) -> String {
     let stream = tokio::net::TcpStream::connect(&server.address).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
@@ -186,7 +186,7 @@ async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers(
     use aa_redirect::proto::{DecodeCallbackRequest, decode_callback_request};
     let server = start().await;
     let mut kinds = 0;
-    // `hosts` allows fiu.example alone and has the scheme hkdf-iv; `v1.2` and `v1.5` have pbkdf2, the latter two
+    // `hosts` allows only fiu.example and has the scheme hkdf-iv. `v1.2` and `v1.5` have pbkdf2, and `v1.5` has two
     // secrets.
     for aa in ["iv", "hosts", "v1.2", "v1.5"] {
         let mut answers = BTreeSet::new();
@@ -232,32 +232,32 @@ async fn every_failure_answers_with_the_same_bytes_in_headers_body_and_trailers(
 }
 
 #[tokio::test]
-async fn every_failure_waits_for_a_tick_of_its_own() {
+async fn every_failure_waits_for_its_own_tick() {
     let server = start().await;
     let mut kinds: Vec<_> = failing_requests("hosts").into_iter().map(|(_, message)| ("hosts", message)).collect();
     kinds.extend(failing_requests("v1.2").into_iter().take(2).map(|(_, message)| ("v1.2", message)));
-    // Some 50 failures: from the 33rd on it is the spent budget that answers.
+    // About 50 failures. From the 33rd on, the answer comes from the used-up budget.
     kinds.extend(std::iter::repeat_n(("hosts", sender::request("hosts", MILLIS, "txnid")), 50));
     let begin = std::time::Instant::now();
     let count = u32::try_from(kinds.len()).unwrap();
     for (aa, message) in kinds {
         assert!(is_undecipherable(&decode(&server, aa, &message).await.unwrap_err()));
     }
-    // One behind the other: each leaves at a later tick than the one before it.
+    // The calls come one after another, so each answer leaves at a later tick than the one before it.
     assert!(begin.elapsed() >= Duration::from_millis(5) * (count - 1));
     assert!(server.memory.refused() >= 18);
 }
 
-/// Vaudenay's attack on a block of a message that was seen, with the best that could be left to the attacker: an oracle
-/// that says for each query that the service has decrypted whether its padding was valid.
+/// Vaudenay's attack on a block of a message that the attacker has seen. It has the best possible oracle: for each
+/// query that the service decrypts, the oracle says whether the padding was valid.
 struct PaddingAttack<'a> {
     server: &'a Server,
     seen: &'a sender::Message,
     target: [u8; 16],
     key: [u8; 32],
-    /// Queries that were decrypted until the block was read.
+    /// How many queries were decrypted until the block was read.
     decrypted: usize,
-    /// What the service said, whether it decrypted or not.
+    /// All answers of the service, for decrypted and for refused queries.
     answers: BTreeSet<(i32, String, Vec<u8>)>,
 }
 
@@ -283,8 +283,9 @@ impl<'a> PaddingAttack<'a> {
         (self.server.memory.refused() == refused).then(|| befores.iter().map(valid).collect())
     }
 
-    /// The block before the cipher's last step, last byte first: whole, or what was read until the service decrypted no
-    /// more. Asks so many queries at once; counts those up to the one that told the byte.
+    /// The block before the cipher's last step, last byte first: the whole block, or the bytes that were read until the
+    /// service decrypted no more queries. Sends many queries at once, and counts them up to the query that showed the
+    /// byte.
     async fn read(&mut self, at_once: usize) -> Vec<u8> {
         let mut known: Vec<u8> = Vec::new();
         while known.len() < 16 {
@@ -309,7 +310,7 @@ impl<'a> PaddingAttack<'a> {
                     }
                     let mut again = *guess;
                     if at == 15 {
-                        // The padding may have been longer than one byte: then it is spoiled now.
+                        // The padding may have been longer than one byte. If so, it is broken now.
                         again[14] ^= 1;
                         let Some(valid) = self.ask(&[again]).await else { return known };
                         self.decrypted += 1;
@@ -327,7 +328,7 @@ impl<'a> PaddingAttack<'a> {
     }
 }
 
-/// What stood in a block before it was sealed, from what an attack has read of it.
+/// The text of a block before it was sealed, computed from the bytes that an attack has read.
 fn plaintext(read: &[u8], before: [u8; 16]) -> Vec<u8> {
     read.iter().rev().zip(&before[16 - read.len()..]).map(|(byte, before)| byte ^ before).collect()
 }
@@ -363,8 +364,9 @@ async fn a_padding_attack_within_the_budget_reads_under_one_byte_of_a_block() {
     assert!(attacked > 20 && bytes < attacked / 2, "{bytes} bytes of {attacked} blocks");
 }
 
-/// What a caller learns of the ten characters of the `txnid` in the first block, who flips them through `iv` and sees
-/// whether that opens: which `guess` for each, turned into an `&`, made the message unreadable. And how many opened.
+/// What a caller learns about the ten characters of the `txnid` in the first block if it flips their bits through `iv`
+/// and sees whether the message opens: for each character, the `guess` that became an `&` and made the message
+/// unreadable. And how many messages opened.
 async fn read_by_form(seen: &sender::Message, opens: impl AsyncFn(&sender::Message) -> bool) -> (Vec<Vec<u8>>, usize) {
     let (mut unreadable, mut opened) = (Vec::new(), 0);
     for at in 6..16 {
@@ -412,7 +414,7 @@ async fn a_format_attack_without_a_memory_reads_characters() {
 }
 
 #[tokio::test]
-async fn of_a_message_and_its_changed_copies_only_the_first_that_opens_is_opened() {
+async fn only_the_first_that_opens_of_a_message_and_its_changed_copies_is_opened() {
     let server = start_with_budgets("form-limited", 32, 32).await;
     let seen = sender::request("iv", MILLIS, PLAIN);
     assert!(decode(&server, "iv", &seen).await.is_ok());
@@ -424,7 +426,7 @@ async fn of_a_message_and_its_changed_copies_only_the_first_that_opens_is_opened
     assert_eq!((opened, server.memory.spent()), (1, 2), "who comes first learns of one that it opened");
     assert!(is_undecipherable(&decode(&server, "iv", &seen).await.unwrap_err()));
 
-    // With its first blocks dropped, another member stands where `iv` reaches it.
+    // Without its first blocks, another member stands where `iv` can change it.
     let seen = sender::request("iv", "211120261040758", PLAIN);
     assert!(decode(&server, "iv", &seen).await.is_ok());
     let blocks = blocks(&seen);
@@ -444,7 +446,7 @@ async fn of_a_message_and_its_changed_copies_only_the_first_that_opens_is_opened
 }
 
 #[tokio::test]
-async fn a_failure_of_every_kind_is_charged() {
+async fn every_kind_of_failure_is_counted() {
     let mut server = start_with_budgets("kinds", 1, 1).await;
     for aa in ["iv", "v1.2"] {
         for (kind, message) in failing_requests(aa) {
@@ -465,7 +467,7 @@ async fn a_failure_of_every_kind_is_charged() {
 }
 
 #[tokio::test]
-async fn a_message_in_another_form_or_on_the_other_leg_has_no_budget_of_its_own() {
+async fn a_message_in_another_form_or_on_the_other_leg_has_no_separate_budget() {
     let mut server = start_with_budgets("forms", 32, 32).await;
     let sound = sender::request("iv", MILLIS, PLAIN);
     let mut changed = blocks(&sound);
@@ -497,7 +499,7 @@ async fn a_message_in_another_form_or_on_the_other_leg_has_no_budget_of_its_own(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_simultaneous_failures_only_the_budget_is_decrypted() {
+async fn a_thousand_simultaneous_failures_are_decrypted_only_up_to_the_budget() {
     for aa in ["iv", "v1.2"] {
         let server = start_with_budgets("at-once", 32, 32).await;
         let failing = sender::request(aa, MILLIS, "txnid");
@@ -545,12 +547,12 @@ async fn an_attacker_who_has_seen_nothing_can_lock_out_one_date_after_4096_failu
 }
 
 #[tokio::test]
-async fn a_call_that_is_cancelled_before_decryption_spends_nothing() {
+async fn a_call_that_is_cancelled_before_decryption_does_not_use_the_budget() {
     let server = start_with_budgets("given-up", 32, 1).await;
     let sound = sender::request("v1.2", MILLIS, PLAIN);
     for _ in 0..50 {
         let call = decode(&server, "v1.2", &sound);
-        // The key takes longer than that, mostly; where not, the message has opened.
+        // The key usually takes longer than that. If it does not, the message has opened.
         let _ = tokio::time::timeout(Duration::from_millis(1), call).await;
     }
     assert!(decode(&server, "v1.2", &sound).await.is_ok());
@@ -566,14 +568,14 @@ async fn a_failure_whose_answer_nobody_awaits_is_counted() {
         if server.memory.spent() == 1 {
             break;
         }
-        // The answer waits for its tick, and the caller is mostly gone by then.
+        // The answer waits for its tick, and usually the caller has gone before.
         let _ = tokio::time::timeout(Duration::from_millis(2), decode(&server, "iv", &failing)).await;
     }
     assert!(is_undecipherable(&decode(&server, "iv", &sound).await.unwrap_err()));
 }
 
 #[tokio::test]
-async fn refusals_that_need_no_key_derive_none() {
+async fn refusals_that_need_no_key_derive_no_key() {
     let mut server = start().await;
     let fresh = sender::request("v1.5", MILLIS, PLAIN);
     let query = fresh.request_query();
@@ -605,7 +607,7 @@ async fn refusals_that_need_no_key_derive_none() {
     assert_eq!(reason(&refused), "PAIRING_AMBIGUOUS");
     assert_eq!(server.pool.derivations(), 0);
 
-    // The budget is spent behind the service's back, so that no call has derived the key.
+    // The test uses up the budget directly, without calls, so that no call has derived the key.
     let (keyring, _) = keyring::load("tests/support/keyring.toml".as_ref()).unwrap();
     let pairing = keyring.of_fiu("fiu@test", "v1.5", |_| true).unwrap();
     let envelope = Envelope::from_url(&query, Leg::Request).unwrap();
@@ -627,18 +629,18 @@ async fn refusals_that_need_no_key_derive_none() {
 }
 
 #[tokio::test]
-async fn a_changed_iv_reaches_the_first_ten_characters_of_the_txnid_and_nothing_else() {
+async fn a_changed_iv_changes_only_the_first_ten_characters_of_the_txnid() {
     let mut server = start().await;
     let sound = sender::request("iv", MILLIS, PLAIN).request_query();
     let sound = server.decode_redirect_for("iv", &sound).await.unwrap().redirect.unwrap();
     for at in 0..16 {
-        // A date for each, since only one of those with the same last block opens.
+        // Each has its own date, since only one of the messages with the same last block opens.
         let seen = sender::request("iv", &format!("2111202610402{at:02}"), PLAIN);
         let mut iv = sender::IV;
         iv[at] ^= 1;
         let changed = sender::Message { iv: STANDARD.encode(iv), ..seen.clone() };
         let answer = server.decode_redirect_for("iv", &changed.request_query()).await;
-        // `txnid=` is 6 bytes long: another name is no txnid.
+        // `txnid=` is 6 bytes long. A message whose first name is changed has no txnid.
         if at < 6 {
             assert!(is_undecipherable(&answer.unwrap_err()), "{at}");
             continue;
@@ -671,7 +673,7 @@ async fn a_message_that_gains_or_loses_its_iv_is_refused_on_both_legs_before_any
 }
 
 #[tokio::test]
-async fn a_pairing_that_the_caller_may_not_use_answers_as_an_unknown_one() {
+async fn a_pairing_that_the_caller_may_not_use_answers_like_an_unknown_pairing() {
     let token = "0123456789abcdefghijABCDEFGHIJ-_";
     let hash = Sha256::digest(token).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("attacks-callers.toml");
@@ -692,7 +694,8 @@ async fn a_pairing_that_the_caller_may_not_use_answers_as_an_unknown_one() {
     let mut client = RedirectServiceClient::new(channel);
     let sound = sender::request("iv", MILLIS, PLAIN);
     let mut answers = BTreeSet::new();
-    // `iv` is held and not this caller's; `hh` is not held, and as long.
+    // The keyring has a pairing with `iv`, but not for this caller. It has no pairing with `hh`, an id of the same
+    // length.
     for aa in ["iv", "hh"] {
         let source = Some(Source::Url(sound.request_query()));
         let mut request = Request::new(DecodeRedirectRequest { aa_id: aa.to_owned(), source, ..Default::default() });
@@ -725,7 +728,7 @@ async fn no_message_or_header_can_write_a_line_of_the_log() {
         "x\u{2028}forged",
         "\u{1b}[2Kforged",
     ];
-    // With a sound `aa_id` it is the sender's id that is read.
+    // With a correct `aa_id`, the sender's id is read.
     for (forged, aa_id) in forged.into_iter().flat_map(|forged| [(forged, forged), (forged, "iv")]) {
         let sound = sender::request("iv", MILLIS, PLAIN);
         let fi = STANDARD.encode(sender::mask(forged.as_bytes(), MILLIS));

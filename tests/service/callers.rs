@@ -1,4 +1,4 @@
-//! Callers: how each is known, what each may do, and that it learns of nothing else.
+//! Callers: how the server identifies them, what each may do, and that a caller learns nothing about other pairings.
 
 use aa_redirect::proto::{
     Callback, CallbackStatus, DecodeCallbackRequest, EncodeCallbackRequest, EncodeRedirectRequest, ListPairingsRequest,
@@ -95,7 +95,7 @@ fn refusal<T>(answer: Result<T, Status>) -> Option<(Code, String)> {
     answer.err().map(|status| (status.code(), reason(&status)))
 }
 
-/// What an unknown caller is answered.
+/// The answer to an unknown caller.
 fn assert_unknown<T>(answer: Result<T, Status>, who: impl std::fmt::Debug) {
     assert_eq!(refusal(answer), Some((Code::Unauthenticated, "CALLER_UNKNOWN".to_owned())), "{who:?}");
 }
@@ -109,7 +109,7 @@ async fn hinted(program: &Program, number: usize, message: Request<ListPairingsR
 }
 
 #[tokio::test]
-async fn an_unknown_caller_hears_the_likely_mistake_and_the_log_has_what_would_admit_it() {
+async fn an_unknown_caller_learns_the_likely_mistake_and_the_log_shows_how_to_admit_it() {
     let guarded = start(&[]);
     let program = &guarded.program;
     let sha256: String = Sha256::digest("abc").iter().map(|byte| format!("{byte:02x}")).collect();
@@ -125,7 +125,7 @@ async fn an_unknown_caller_hears_the_likely_mistake_and_the_log_has_what_would_a
         assert_eq!(hinted(program, number + 1, message).await, (hint.to_owned(), presented));
     }
     assert!(!program.log().contains("Bearer abc"), "the token itself stays out of the log");
-    // What is in the log admits the caller.
+    // The line in the log is enough to admit the caller.
     let added = format!("{}\n[[caller]]\nname = \"added\"\ntoken_sha256 = \"{sha256}\"\n", callers());
     guarded.files.write("callers.toml", &added);
     program.signal("HUP");
@@ -134,7 +134,7 @@ async fn an_unknown_caller_hears_the_likely_mistake_and_the_log_has_what_would_a
 }
 
 #[tokio::test]
-async fn a_certificate_that_no_caller_has_is_told_by_its_name() {
+async fn the_log_names_a_certificate_that_no_caller_has() {
     let guarded = start(&[]);
     let mut client = Client::new(program::channel(&guarded.program.trusted).await);
     let forwarded = "By=spiffe://mesh/a;URI=spiffe://mesh/ns/other/sa/else";
@@ -145,7 +145,7 @@ async fn a_certificate_that_no_caller_has_is_told_by_its_name() {
 }
 
 #[tokio::test]
-async fn over_loopback_a_token_identifies_a_caller() {
+async fn a_token_over_loopback_identifies_a_caller() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     client.list_pairings(of(OPERATOR, list(0, ""))).await.unwrap();
@@ -183,15 +183,15 @@ async fn a_caller_is_identified_by_a_name_of_its_client_certificate() {
     guarded.program.event(1, |event| event["message"] == "call" && event["caller"] == "meshed").await;
     let mut stranger = client("spiffe://mesh/ns/lending/sa/backend2").await;
     assert_unknown(stranger.list_pairings(list(0, "")).await, "");
-    // What TLS carries nobody has read.
+    // Nobody can read a token that TLS carries.
     stranger.list_pairings(of(OPERATOR, list(0, ""))).await.unwrap();
-    // The certificate of the connection, and not what it forwards.
+    // The certificate of the connection counts, not the forwarded one.
     let header = [("x-forwarded-client-cert", "URI=spiffe://mesh/ns/lending/sa/backend")];
     assert_unknown(stranger.list_pairings(with(list(0, ""), &header)).await, "");
 }
 
 #[tokio::test]
-async fn a_forwarded_certificate_counts_on_a_trusted_address_only() {
+async fn a_forwarded_certificate_counts_only_on_a_trusted_address() {
     let guarded = start(&[]);
     let mut trusted: Client = RedirectServiceClient::new(program::channel(&guarded.program.trusted).await);
     let mut open = guarded.program.client().await;
@@ -205,7 +205,7 @@ async fn a_forwarded_certificate_counts_on_a_trusted_address_only() {
         &[(HEADER, "URI=spiffe://mesh/other")],
         &[(HEADER, &*earlier)],
         &[(HEADER, good), (HEADER, good)],
-        // A malformed one is not forgiven for a good token.
+        // A malformed header is refused even with a good token.
         &[(HEADER, "URI=\"spiffe://mesh"), ("authorization", &*token)],
         &[(HEADER, ""), ("authorization", &*token)],
         &[(HEADER, good), (HEADER, good), ("authorization", &*token)],
@@ -269,12 +269,12 @@ fn seen(status: &Status, from: &str, to: &str) -> (Code, String, Vec<(String, St
 }
 
 #[tokio::test]
-async fn a_pairing_that_is_not_the_callers_answers_as_one_that_does_not_exist() {
+async fn a_pairing_of_another_caller_answers_like_a_pairing_that_does_not_exist() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     let own = client.encode_redirect(of(OPERATOR, encode("fiu@test", "hosts"))).await.unwrap().into_inner();
     let answer = client.encode_callback(of(OPERATOR, callback("fiu@test", "hosts"))).await.unwrap().into_inner();
-    // `hosts` is a pairing, `hostz` is none; the ids are as long as each other.
+    // `hosts` is in a pairing, `hostz` is not. The ids have the same length.
     let long_ago = Some(prost_types::Timestamp { seconds: 1_000_000_000, nanos: 0 });
     let mut refused = Vec::new();
     for aa in ["hosts", "hostz"] {
@@ -298,14 +298,14 @@ async fn a_pairing_that_is_not_the_callers_answers_as_one_that_does_not_exist() 
         for request in [decode(aa, &own.query), decode(aa, without_iv)] {
             answers.push(client.decode_redirect(of(LENDER, request)).await.unwrap_err());
         }
-        // The callback names its AA itself.
+        // The callback itself names its AA.
         let forged = crate::support::sender::callback_of(&answer.query, "hosts", aa);
         answers.push(client.decode_callback(of(LENDER, source(&forged))).await.unwrap_err());
         refused.push(answers.iter().map(|status| seen(status, aa, "hosts")).collect::<Vec<_>>());
     }
     assert_eq!(refused[0], refused[1]);
     assert!(refused[0].iter().all(|(code, ..)| *code == Code::NotFound), "{refused:?}");
-    // The operator, who may use it, is told more.
+    // The operator may use the pairing and is told more.
     let dated = EncodeRedirectRequest { issue_time: long_ago, ..encode("fiu@test", "hosts") };
     assert_eq!(refusal(client.encode_redirect(of(OPERATOR, dated)).await).unwrap().1, "FIELD_INVALID");
 }
@@ -336,7 +336,7 @@ async fn every_page_lists_only_the_callers_pairings() {
 }
 
 #[tokio::test]
-async fn a_party_that_is_not_named_is_chosen_among_the_callers_pairings() {
+async fn an_unnamed_party_is_chosen_among_the_callers_pairings() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     let files = &guarded.files;
@@ -350,7 +350,7 @@ async fn a_party_that_is_not_named_is_chosen_among_the_callers_pairings() {
     guarded.program.message(1, "reloaded").await;
     let opened = client.decode_redirect(of(PAYER, decode("", &sealed.query))).await.unwrap().into_inner();
     assert_eq!(opened.aa_id, "iv");
-    // A handle leads to none but its own either.
+    // A handle also leads only to the caller's own pairings.
     let mut handled = encode("fiu@test", "");
     handled.redirect.as_mut().unwrap().userid = "9999988888@comma".into();
     client.encode_redirect(of(OPERATOR, handled.clone())).await.unwrap();
@@ -370,7 +370,7 @@ async fn health_reflection_and_the_admin_port_need_no_credentials() {
 }
 
 #[tokio::test]
-async fn a_changed_callers_file_counts_from_the_next_call_on_and_a_broken_one_does_not() {
+async fn a_changed_callers_file_counts_from_the_next_call_and_a_broken_one_is_not_used() {
     let guarded = start(&[]);
     let mut client = guarded.program.client().await;
     guarded.files.write("callers.toml", "[[caller]]\nname = \"nobody\"\n");

@@ -1,5 +1,5 @@
-//! The callers file: refused as a whole, with line and what to fix, and never with a token in the message; and who is
-//! known by what is in it.
+//! The callers file: it is refused as a whole, with the line and what to fix, and never with a token in the message.
+//! And how the callers in it are identified.
 
 use std::{fs, path::PathBuf};
 
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-/// Two callers that are fine; tests break one thing of them.
+/// Two correct callers; each test breaks one thing.
 const GOOD: &str = r#"[[caller]]
 name = "lending-backend"
 san = "spiffe://mesh/ns/lending/sa/backend"
@@ -133,7 +133,7 @@ fn all_problems_of_the_callers_file_are_reported_at_once() {
 }
 
 #[test]
-fn a_file_without_caller_or_no_file_is_refused() {
+fn a_missing_file_and_a_file_without_callers_are_refused() {
     assert!(refusal("empty", "").contains("callers.toml: has no [[caller]]"));
     let refused = Callers::load("no/such/callers.toml".as_ref()).unwrap_err().to_string();
     assert!(refused.starts_with("no/such/callers.toml: cannot be read"), "{refused}");
@@ -197,7 +197,7 @@ fn a_caller_is_identified_by_any_name_of_its_certificate() {
 }
 
 #[test]
-fn a_caller_is_identified_by_its_whole_token_only() {
+fn a_caller_is_identified_only_by_its_whole_token() {
     let callers = good("token");
     assert_eq!(callers.by_token(TOKEN.as_bytes()).unwrap().name.as_ref(), "operator");
     for length in 0..TOKEN.len() {
@@ -211,7 +211,7 @@ fn a_caller_is_identified_by_its_whole_token_only() {
 #[test]
 fn each_of_several_tokens_leads_to_its_own_caller() {
     let tokens = ["first", "second", "third"];
-    // Either case of the digits counts.
+    // Digits in upper and lower case are accepted.
     let sha256 = |token| sha256(token).to_uppercase();
     let text = tokens.map(|token| format!("[[caller]]\nname = \"{token}\"\ntoken_sha256 = \"{}\"\n", sha256(token)));
     let (callers, _) = load("tokens", &text.concat()).unwrap();

@@ -18,7 +18,7 @@ fn timestamp(text: &str) -> prost_types::Timestamp {
     text.parse().unwrap()
 }
 
-/// A request that every pairing takes.
+/// A request that every pairing accepts.
 fn redirect() -> Redirect {
     Redirect {
         txnid: TXNID.into(),
@@ -30,7 +30,7 @@ fn redirect() -> Redirect {
     }
 }
 
-/// Members whose every character wants care.
+/// Members full of characters that need care.
 fn difficult() -> Redirect {
     Redirect {
         sessionid: "&=%+# \r\n\tसत्र-१🏦\u{0}é".into(),
@@ -124,7 +124,7 @@ async fn a_callback_gives_back_every_member_in_every_pairing() {
     }
 }
 
-/// Seals for `aa` and opens with code that shares nothing with the service.
+/// Seals for `aa`, and opens with code that shares nothing with the service.
 async fn plaintext(server: &mut Server, aa: &str, redirect: Redirect) -> String {
     let sealed = server.client.encode_redirect(encode_redirect(aa, redirect)).await.unwrap().into_inner();
     let params = sealed.params.unwrap();
@@ -171,7 +171,7 @@ async fn the_specifications_example_date_is_written() {
         ("v1.5", "2021-04-06T05:10:23.756Z", "060420210510237"),
         ("full", "2021-04-06T05:10:23.756Z", "06042021051023756"),
     ] {
-        // Two minutes off, inside the window: the date is that of `issue_time`, not of now.
+        // Two minutes from now, inside the window: the date comes from `issue_time`, not from now.
         server.set_now("2021-04-06T05:12:00Z");
         let request = EncodeRedirectRequest { issue_time: Some(timestamp(now)), ..encode_redirect(aa, redirect()) };
         let sealed = server.client.encode_redirect(request).await.unwrap().into_inner();
@@ -249,7 +249,7 @@ async fn the_answer_has_issue_time_age_and_replay_until() {
         ("tenths", TENTHS, "2026-11-21T10:40:23.700Z", (0, 56_000_000), "2026-11-21T10:43:23.800Z"),
         ("full", FULL, NOW, (0, 0), "2026-11-21T10:43:23.756Z"),
         ("iv", "21112026104030", "2026-11-21T10:40:30Z", (-6, -244_000_000), "2026-11-21T10:43:30Z"),
-        // No tenths: the pairing's style does not fit, the other reading does.
+        // The digits are not tenths: the pairing's style does not fit, and the other reading does.
         ("v1.5", "211120261040631", "2026-11-21T10:40:00.631Z", (23, 125_000_000), "2026-11-21T10:44:00Z"),
     ] {
         let query = sender::request(aa, date, PLAIN).request_query();
@@ -262,7 +262,7 @@ async fn the_answer_has_issue_time_age_and_replay_until() {
 }
 
 #[tokio::test]
-async fn a_date_is_refused_only_where_every_reading_lies_outside_the_window() {
+async fn a_date_is_refused_only_if_every_reading_lies_outside_the_window() {
     let mut server = start().await;
     let query = sender::request("iv", MILLIS, PLAIN).request_query();
     for (now, expected) in [
@@ -354,7 +354,7 @@ async fn limits_are_exact() {
         ("s".repeat(8193), 1, Some("redirect.sessionid")),
         (String::new(), 200, None),
         (String::new(), 201, Some("redirect.srcref")),
-        // Each byte becomes three, and 48 KiB are passed without any member being too long.
+        // Each byte becomes three, so the URL has over 48 KiB although no member is too long.
         ("%".repeat(8192), 1, None),
         ("%".repeat(8192), 199, Some("redirect")),
     ] {
@@ -381,7 +381,7 @@ async fn a_decode_without_a_source_or_with_missing_parameters_names_the_fields()
     assert_eq!(fields(&refused), ["url"]);
 }
 
-/// What a changed URL is refused with: reason, code and the parameter that is to blame.
+/// The refusal of a changed URL: reason, code and the wrong parameter.
 async fn refusal(server: &mut Server, url: &str) -> (String, Code, Option<String>) {
     let refused = server.decode_redirect_for("iv", url).await.unwrap_err();
     (reason(&refused), refused.code(), metadata(&refused, "parameter"))
@@ -465,7 +465,7 @@ async fn a_message_of_the_other_scheme_is_refused_before_any_key_is_derived() {
 }
 
 #[tokio::test]
-async fn a_pairing_with_read_date_tenths_refuses_digits_that_are_no_tenths() {
+async fn a_pairing_with_read_date_tenths_refuses_digits_that_are_not_tenths() {
     let query = sender::request("tenths", "211120261040631", PLAIN).request_query();
     let refused = start().await.decode_redirect_for("tenths", &query).await.unwrap_err();
     assert_eq!(reason(&refused), "DATE_MALFORMED");
@@ -502,7 +502,7 @@ async fn a_forbidden_host_is_refused_on_encode() {
 }
 
 #[tokio::test]
-async fn every_failure_of_decryption_answers_alike() {
+async fn every_failure_of_decryption_gets_the_same_answer() {
     let mut server = start().await;
     let good = sender::request("iv", MILLIS, PLAIN);
     let plaintexts: [&[u8]; 6] = [b"", b"txnid", b"\xff\xff", b"txnid=%zz", b"txnid=a&txnid=b", b"txnid=a&&b=c"];
@@ -538,10 +538,10 @@ async fn a_request_over_64_kib_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_is_answered_as_such() {
+async fn a_passed_deadline_is_answered_with_deadline_exceeded() {
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
     let server = start().await;
-    // tonic's own channel would obey the header itself and never ask.
+    // tonic's own channel would keep the deadline of the header itself, and never send the call.
     let http = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     let origin = format!("http://{}", server.address).parse().unwrap();
     let mut client = RedirectServiceClient::with_origin(http, origin);
@@ -601,6 +601,6 @@ async fn messages_of_a_span_share_a_date_if_the_pairing_reuses_dates() {
     assert_eq!(first, date("2026-11-21T10:40:23.999Z").await);
     let second = date("2026-11-21T10:40:24.000Z").await;
     assert_ne!(first, second);
-    // The seconds are dropped in this style, so that the digits must tell the spans of a minute apart.
+    // This style drops the seconds, so the digits must distinguish the spans of a minute.
     assert_ne!(first, date("2026-11-21T10:40:25.000Z").await);
 }

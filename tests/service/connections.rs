@@ -1,5 +1,5 @@
-//! Connections: peers that do not speak HTTP/2, silent peers, peers that ask too much, the cap and the age. Over real
-//! sockets.
+//! Connections over real sockets: peers that do not speak HTTP/2, silent peers, peers that ask for too much, the cap
+//! and the age.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 const LIST_PAIRINGS: &str = "http://test/aa.redirect.v1.RedirectService/ListPairings";
-/// Longer than the server lets a peer be silent.
+/// Longer than a peer may be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn tcp(server: &Server) -> TcpStream {
@@ -60,7 +60,7 @@ async fn grpc_status(response: http::Response<h2::RecvStream>) -> Result<String,
 /// Reads until the server closes.
 async fn closed(mut stream: TcpStream) {
     let mut rest = Vec::new();
-    // A reset is an end too.
+    // A reset also ends the connection.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the server closes the connection");
 }
 
@@ -68,7 +68,7 @@ async fn closed(mut stream: TcpStream) {
 async fn a_silent_client_is_disconnected_and_others_are_served_meanwhile() {
     let server = crate::support::start().await;
     let (silent, mut slow) = (tcp(&server).await, tcp(&server).await);
-    // Half of the preface, and no more.
+    // Half of the preface, and then nothing.
     slow.write_all(b"PRI * HTTP/2").await.unwrap();
     let (client, _connection) = http2(&server).await;
     assert_eq!(call(&client).await.unwrap(), "0");
@@ -77,7 +77,7 @@ async fn a_silent_client_is_disconnected_and_others_are_served_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_peer_that_speaks_no_http2_is_disconnected() {
+async fn a_peer_that_does_not_speak_http2_is_disconnected() {
     let server = crate::support::start().await;
     for bytes in
         [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\0\0\0\0", b"PRI\n"]
@@ -102,7 +102,7 @@ async fn garbage_after_the_preface_ends_only_its_connection() {
 }
 
 #[tokio::test]
-async fn headers_over_the_limit_are_refused_and_the_connection_serves_on() {
+async fn headers_over_the_limit_are_refused_and_the_connection_still_serves() {
     let server = crate::support::start().await;
     let (client, _connection) = http2(&server).await;
     let mut ready = client.clone().ready().await.unwrap();
@@ -132,7 +132,7 @@ async fn a_client_that_opens_and_resets_streams_endlessly_is_disconnected() {
         tokio::task::yield_now().await;
     }
     let error = connection.await.unwrap().expect_err("the server ends the connection");
-    // What the client still sends may be answered by TCP's reset, which can overtake GOAWAY.
+    // TCP may answer later bytes of the client with a reset, which can arrive before GOAWAY.
     assert!(error.reason() == Some(Reason::ENHANCE_YOUR_CALM) || error.is_io(), "{error:?} after {opened}");
     assert_eq!(call(&honest).await.unwrap(), "0");
 }
@@ -140,12 +140,12 @@ async fn a_client_that_opens_and_resets_streams_endlessly_is_disconnected() {
 #[tokio::test]
 async fn at_the_limit_the_longest_idle_connection_is_told_to_go_away() {
     let limits = Limits { max_connections: 3, ..crate::support::limits() };
-    // Its own channel is the first.
+    // The test's own channel is the first connection.
     let server = crate::support::start_limited(limits).await;
     let (busy, _busy_connection) = http2(&server).await;
     let (idle, idle_connection) = http2(&server).await;
     assert_eq!(call(&idle).await.unwrap(), "0");
-    // The server notes the end of a call when its answer has been taken, a little after the client has it.
+    // The server records the end of a call when the peer has taken the answer, a little after the client has it.
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(call(&busy).await.unwrap(), "0");
     server.client.clone().list_pairings(aa_redirect::proto::ListPairingsRequest::default()).await.unwrap();
@@ -163,7 +163,7 @@ async fn calls_in_flight_at_the_end_of_a_connections_age_finish() {
     let (client, mut connection) = http2(&server).await;
     let mut ready = client.clone().ready().await.unwrap();
     let (response, mut body) = ready.send_request(request(), false).unwrap();
-    // GOAWAY has come when no new call can begin.
+    // When no new call can begin, GOAWAY has come.
     let refuses = async {
         while client.clone().ready().await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -177,10 +177,10 @@ async fn calls_in_flight_at_the_end_of_a_connections_age_finish() {
 }
 
 #[tokio::test]
-async fn a_connection_has_at_most_200_calls_at_a_time_and_one_more_is_refused_alone() {
+async fn a_connection_has_at_most_200_calls_at_a_time_and_only_further_calls_are_refused() {
     let server = crate::support::start().await;
     let mut client = h2::client::Builder::new();
-    // What the peer assumes until the server's settings arrive.
+    // The value that the peer assumes until the server's settings arrive.
     client.initial_max_send_streams(1000);
     let (client, connection): (SendRequest<Bytes>, _) = client.handshake(tcp(&server).await).await.unwrap();
     // Nothing is sent before the connection runs, so that the server sees all of them at once.

@@ -1,4 +1,5 @@
-//! The end of a server: told first, calls in flight finished, and never later than it was given.
+//! The end of a server: callers are told first, calls in flight finish, and the end is never later than the settings
+//! allow.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use bytes::Bytes;
@@ -19,7 +20,7 @@ fn start(more: &[&str]) -> Program {
     Program::start(&[ARGUMENTS.as_slice(), more].concat())
 }
 
-/// A call whose request has come but for its last bytes, and those bytes.
+/// A call whose request has arrived except for its last bytes, and those bytes.
 struct Unfinished {
     client: SendRequest<Bytes>,
     response: h2::client::ResponseFuture,
@@ -48,7 +49,7 @@ impl Unfinished {
         Self { client, response, body, rest: rest.into(), connection }
     }
 
-    /// Until the server takes no new call on this connection.
+    /// Waits until the server accepts no new call on this connection.
     async fn told_to_go(&self) {
         let refuses = async {
             while self.client.clone().ready().await.is_ok() {

@@ -1,4 +1,5 @@
-//! Attacks of somebody who can connect and has no credentials: what takes memory, time or places, over real sockets.
+//! Attacks by a peer that can connect and has no credentials: requests that take memory, time or places, over real
+//! sockets.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const LIST_PAIRINGS: &str = "/aa.redirect.v1.RedirectService/ListPairings";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-/// Longer than the server waits for anything here.
+/// Longer than every time limit of the server here.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// An empty message of gRPC.
 const EMPTY: &[u8] = &[0; 5];
@@ -38,7 +39,7 @@ impl Peer {
         Ok(Self { client, connection: tokio::spawn(connection) })
     }
 
-    /// A call with these headers besides; without a body its request never ends.
+    /// A call with these additional headers. Without a body its request never ends.
     async fn begin(
         &self,
         path: &str,
@@ -56,7 +57,7 @@ impl Peer {
         let (response, mut stream) = client.send_request(request.body(()).unwrap(), false)?;
         match body {
             Some(body) => stream.send_data(Bytes::copy_from_slice(body), true)?,
-            // Dropped, it would be reset.
+            // If it were dropped, it would be reset.
             None => std::mem::forget(stream),
         }
         Ok(response)
@@ -108,7 +109,7 @@ async fn a_call_has_at_most_64_headers_and_8_kib_of_them() {
 }
 
 #[tokio::test]
-async fn a_call_ends_at_the_servers_own_deadline_whatever_it_asks_for() {
+async fn a_call_ends_at_the_servers_own_deadline_with_any_deadline_of_the_caller() {
     let server = support::start_limited(Limits { max_deadline: Duration::from_secs(1), ..limits() }).await;
     let peer = Peer::connect(&server.address).await.unwrap();
     for timeout in [header("grpc-timeout", "99999999H"), header("grpc-timeout", "1H"), vec![]] {
@@ -126,7 +127,8 @@ async fn headers_of_calls_that_never_end_count_and_their_connection_is_closed() 
         let (attacker, honest) =
             (Peer::connect(&server.address).await.unwrap(), Peer::connect(&server.address).await.unwrap());
         let open = honest.begin(path, &[], None).await.unwrap();
-        // 60 headers of 107 bytes are 14 KiB in memory: 150 such calls are more than 2 MiB, without them they are not.
+        // 60 headers of 107 bytes take 14 KiB of memory: 150 such calls take more than 2 MiB, and without these headers
+        // they take less.
         for _ in 0..150 {
             if attacker.begin(path, &headers(60, 100), None).await.is_err() {
                 break;
@@ -161,8 +163,8 @@ async fn bodies_of_health_checks_count_and_the_connection_that_holds_the_most_is
 }
 
 #[tokio::test]
-async fn answers_that_their_peer_has_no_room_for_count_with_all_that_they_take() {
-    // Each is seven bytes, and 4 KiB with its stream, task and trailers.
+async fn waiting_answers_count_with_all_the_memory_that_they_take() {
+    // Each answer has seven bytes, and takes 4 KiB with its stream, task and trailers.
     for path in [CHECK, LIST_PAIRINGS] {
         let server = support::start_limited(Limits { max_held: 512 << 10, ..limits() }).await;
         let stream = TcpStream::connect(&server.address).await.unwrap();
@@ -184,7 +186,7 @@ async fn answers_that_their_peer_has_no_room_for_count_with_all_that_they_take()
 async fn a_request_with_too_many_headers_is_refused_before_it_is_held() {
     let server = support::start_limited(Limits { max_held: 4 << 20, ..limits() }).await;
     let peer = Peer::connect(&server.address).await.unwrap();
-    // So many are within the bounds of HTTP/2: 33 KiB of memory each time, 6 MiB for all calls.
+    // The limits of HTTP/2 allow this many headers: 33 KiB of memory for each call, 6 MiB for all calls.
     let many = headers(250, 1);
     let calls = (0..180).map(|_| peer.call(LIST_PAIRINGS, &many, None));
     for refused in futures_util::future::join_all(calls).await {
@@ -213,7 +215,7 @@ async fn a_connection_has_at_most_16_streams() {
             // Its requests have not ended.
             continue;
         }
-        // A stream that ends gives its place back.
+        // The end of a stream gives its place back.
         open.pop();
         support::program::until(|| async {
             let response = greedy.begin(path, &[], Some(EMPTY)).await.unwrap().await.unwrap();
@@ -229,7 +231,7 @@ async fn headers_or_frames_that_stay_unfinished_end_their_connection() {
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     let server = support::start().await;
     let idle = Peer::connect(&server.address).await.unwrap();
-    // HEADERS without END_HEADERS; the head of a frame alone; half of a frame of settings.
+    // HEADERS without END_HEADERS; only the head of a frame; half of a frame of settings.
     for unfinished in [&[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82][..], &[0, 0], &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0]] {
         let mut stream = TcpStream::connect(&server.address).await.unwrap();
         stream.write_all(&[PREFACE, &SETTINGS, unfinished].concat()).await.unwrap();
@@ -241,7 +243,7 @@ async fn headers_or_frames_that_stay_unfinished_end_their_connection() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_message_are_the_callers_fault_and_no_error_of_the_log() {
+async fn bytes_that_are_not_a_message_are_the_callers_fault_and_log_no_error() {
     let program = Program::start(&["--log-level", "debug"]);
     let peer = Peer::connect(&program.address).await.unwrap();
     let framed = |flag: u8, length: u8, bytes: &[u8]| [&[flag, 0, 0, 0, length][..], bytes].concat();
@@ -261,7 +263,7 @@ async fn bytes_that_are_no_message_are_the_callers_fault_and_no_error_of_the_log
             assert!(refused.message().contains(problem), "{path}: {}", refused.message());
         }
     }
-    // A compression that is named and not known is told by its name, so that the client can do without.
+    // The answer to an unknown compression names the known ones, so that the client can choose one.
     let gzip = peer.call(LIST_PAIRINGS, &header("grpc-encoding", "gzip"), Some(&framed(1, 0, b""))).await.unwrap();
     assert_eq!(gzip.code(), tonic::Code::Unimplemented);
     assert_eq!(program.events(|event| event["level"] == "ERROR"), [] as [serde_json::Value; 0]);

@@ -21,7 +21,7 @@ pub(crate) fn asked(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }
 }
 
-/// Asks reflection for the services, which must be there.
+/// Asks reflection for the services; each must be listed.
 pub(crate) async fn reflect(channel: Channel) {
     let list = ServerReflectionRequest {
         host: String::new(),
@@ -43,7 +43,7 @@ async fn both_ports_report_health_of_server_services_and_liveness() {
         }
         let unknown = client.check(asked("aa.redirect.v2.RedirectService")).await.unwrap_err();
         assert_eq!(unknown.code(), Code::NotFound);
-        // The messages of tonic-health are older than `List`, which a client may do without.
+        // The messages of tonic-health are older than `List`, and a client does not need it.
         let mut raw = Grpc::new(channel);
         raw.ready().await.unwrap();
         let codec = tonic_prost::ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();

@@ -1,5 +1,5 @@
-//! Files that do not answer: a named pipe in place of a file, and a file whose opening waits, as on a network mount that
-//! hangs. No source waits for another, and what does not answer is served as it was.
+//! Files that do not answer: a named pipe in place of a file, and a file whose opening waits, as on a network mount
+//! that hangs. No source waits for another, and a source that does not answer is served with its old content.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
@@ -26,7 +26,7 @@ const FILES: [(&str, &str); 5] = [
     ("key.pem", "certificates"),
 ];
 
-/// A server of which every source changes.
+/// A server whose sources all change.
 struct Served {
     files: Files,
     ca: Ca,
@@ -35,7 +35,7 @@ struct Served {
     program: Program,
 }
 
-/// What a server serves.
+/// The content that a server serves.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     secret: String,
@@ -56,7 +56,7 @@ fn write_pair(files: &Files, pair: &Issued) {
     files.write("key.pem", &pair.key);
 }
 
-/// A library for `LD_PRELOAD` with which opening FILE waits while there is FILE.hangs.
+/// A library for `LD_PRELOAD`: with it, opening FILE waits while FILE.hangs exists.
 fn hanging(files: &Files) -> PathBuf {
     let library = files.path("hang.so");
     let mut compiler = Command::new("cc");
@@ -79,7 +79,7 @@ impl Served {
         Self { files, ca, pairs, program }
     }
 
-    /// Changes what this source's files say.
+    /// Changes the content of this source's files.
     fn change(&self, source: &str) {
         match source {
             "keyring" => drop(self.files.keyring("iv", &[("two", TWO), ("one", ONE)])),
@@ -117,7 +117,7 @@ impl Served {
     }
 }
 
-/// What is served when every source but `stuck` has changed.
+/// The content that is served after every source except `stuck` has changed.
 fn changed_but(stuck: &str) -> State {
     State {
         secret: if stuck == "keyring" { "one" } else { "two" }.to_owned(),
@@ -131,7 +131,7 @@ fn others(stuck: &str) -> BTreeSet<&'static str> {
 }
 
 #[tokio::test]
-async fn a_pipe_in_place_of_any_file_is_refused_and_all_else_is_reloaded() {
+async fn a_pipe_in_place_of_any_file_is_refused_and_all_other_sources_are_reloaded() {
     for (file, source) in FILES {
         let served = Served::start();
         fs::remove_file(served.files.path(file)).unwrap();
@@ -152,7 +152,7 @@ async fn a_pipe_in_place_of_any_file_is_refused_and_all_else_is_reloaded() {
 }
 
 #[tokio::test]
-async fn a_revoked_caller_goes_whatever_other_file_hangs_and_what_hangs_is_reloaded_when_it_answers() {
+async fn a_revoked_caller_is_refused_while_another_file_hangs_and_that_file_is_reloaded_later() {
     for (file, source) in FILES {
         let served = Served::start();
         let sign = served.files.write(&format!("{file}.hangs"), "");

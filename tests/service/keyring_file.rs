@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use aa_redirect::keyring::{self, Problem};
 
-/// A pairing that is fine; tests break one thing of it.
+/// A correct pairing; each test breaks one thing.
 const GOOD: &str = r#"[[pairing]]
 fiu = "fiu@x"
 aa = "aa@x"
@@ -141,7 +141,7 @@ fn a_pairing_comes_once_and_a_handle_leads_to_one_aa() {
 }
 
 #[test]
-fn a_file_without_pairing_or_no_file_is_refused() {
+fn a_missing_file_and_a_file_without_pairings_are_refused() {
     assert!(Folder::new("empty", "").refusal().contains("has no [[pairing]]"));
     let refused = keyring::load("no/such/keyring.toml".as_ref()).err().unwrap().to_string();
     assert!(refused.starts_with("no/such/keyring.toml: cannot be read"), "{refused}");
@@ -189,7 +189,7 @@ fn a_short_secret_and_a_shared_secret_are_warnings() {
 }
 
 #[test]
-fn a_fingerprint_tells_ids_and_states_and_nothing_of_secrets() {
+fn a_fingerprint_shows_ids_and_states_and_nothing_of_secrets() {
     let fingerprint = |name: &str, text: &str, secret: &str| {
         let folder = Folder::new(name, text);
         fs::write(folder.0.join("secret"), secret).unwrap();

@@ -1,4 +1,4 @@
-//! The log: one event a call, and never what a call is about.
+//! The log: one event for each call, and never the content of a call.
 
 use aa_redirect::proto::{Callback, CallbackStatus, EncodeCallbackRequest, ListPairingsRequest};
 use serde_json::Value;
@@ -26,7 +26,7 @@ async fn each_call_is_one_event_under_the_request_id_that_the_caller_gave_or_got
     let too_long = "a".repeat(65);
     for malformed in ["a b", "", "a\"}", "é", &too_long] {
         let mut request = Request::new(decode("aa", &query));
-        // What is no header at all is not sent.
+        // A text that cannot be a header is not sent.
         let Ok(value) = tonic::metadata::AsciiMetadataValue::try_from(malformed.as_bytes()) else { continue };
         request.metadata_mut().insert("x-request-id", value);
         let answer = client.decode_redirect(request).await.unwrap();
@@ -71,7 +71,7 @@ async fn no_line_has_a_payload_a_user_id_a_secret_a_token_or_a_url() {
     let good = client.encode_redirect(with_token).await.unwrap().into_inner();
     opened(&mut client, "aa", &good.query).await.unwrap();
     let sealed_text = good.params.unwrap().ecreq;
-    // Bad ones: fields, pairing, URL, date, parameter, key.
+    // Calls that are refused: for fields, pairing, URL, date, parameter and key.
     request.redirect.as_mut().unwrap().redirect = "marker-no-url".into();
     client.encode_redirect(request.clone()).await.unwrap_err();
     request.fiu_id = "marker-fiu".into();

@@ -1,4 +1,4 @@
-//! What is left in memory of a secret that a reload took away, and of the keys derived from it: nothing.
+//! After a reload has removed a secret, nothing of it and of its derived keys is left in memory.
 
 use std::{
     fs::{self, File},
@@ -15,10 +15,11 @@ use crate::support::{
 const OLD: &str = "old-secret-MARKER-5fQ9zX1wLp7Rk2B";
 const NEW: &str = "new-secret-MARKER-8hV3cN6yTj4Gd0M";
 
-/// Where in the writable memory of a process any of `wanted` is: which it is, the mapping, and what is around it.
+/// The places in the writable memory of a process that hold any of `wanted`: which one, the mapping, and the bytes
+/// around it.
 fn places(process: u32, wanted: &[(String, Vec<u8>)]) -> Vec<String> {
     const CHUNK: usize = 64 << 10;
-    // Chunks overlap, so that no place is cut in two.
+    // The chunks overlap, so that no place is cut in two.
     const OVERLAP: u64 = 64;
     let memory = File::open(format!("/proc/{process}/mem")).unwrap();
     let mut found = Vec::new();
@@ -33,7 +34,7 @@ fn places(process: u32, wanted: &[(String, Vec<u8>)]) -> Vec<String> {
         let [mut at, end] = [begin, end].map(|address| u64::from_str_radix(address, 16).unwrap());
         while at < end {
             let bytes = &mut bytes[..usize::try_from(end - at).unwrap().min(CHUNK)];
-            // What the kernel does not give, and what was never written, is not in use.
+            // Memory that the kernel does not give, and memory that was never written, is not in use.
             if memory.read_exact_at(bytes, at).is_ok() && bytes.iter().any(|&byte| byte != 0) {
                 for (name, wanted) in wanted {
                     for place in memmem::find_iter(bytes, wanted) {
@@ -51,7 +52,7 @@ fn places(process: u32, wanted: &[(String, Vec<u8>)]) -> Vec<String> {
     found
 }
 
-/// Calls as a server has them all the time, one after another.
+/// The calls that a server usually gets, one after another.
 async fn busy(client: &mut Client) -> Vec<String> {
     let mut dates = Vec::new();
     for _ in 0..8 {
@@ -77,7 +78,7 @@ async fn nothing_is_left_of_a_file(scheme: &str) {
     let mut gone = vec![secret("the secret", OLD)];
     for date in &dates {
         let key = sender::key(scheme, OLD.as_bytes(), date);
-        // Either half, as a key schedule holds them.
+        // One half of the key: a key schedule holds the halves separately.
         gone.extend([&key[..16], &key[16..]].map(|half| (format!("half of the key of {date}"), half.to_vec())));
     }
     assert_ne!(places(program.id(), &gone[..1]), [""; 0], "what is in use is found");

@@ -1,4 +1,4 @@
-//! Metrics: the numbers of known calls, and labels that no caller can add to.
+//! Metrics: the numbers after known calls, and that callers cannot add labels.
 
 use std::sync::{
     Arc,
@@ -79,7 +79,7 @@ async fn known_calls_give_the_expected_numbers() {
     }
 }
 
-/// A message whose sender says that it is `fi`.
+/// A message whose sender claims to be `fi`.
 fn forged(fi: &str) -> String {
     let date = chrono::Utc::now().format("%d%m%Y%H%M000").to_string();
     let fi = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sender::mask(fi.as_bytes(), &date));
@@ -121,10 +121,10 @@ async fn forged_ids_and_unknown_methods_add_no_series() {
 }
 
 #[tokio::test]
-async fn while_the_admin_port_is_flooded_every_call_is_answered() {
+async fn every_call_is_answered_while_the_admin_port_is_flooded() {
     const PAIRINGS: u32 = 300;
     const FLOODERS: usize = 24;
-    /// So often metrics are asked for at least.
+    /// Metrics are requested at least this many times.
     const ASKED: usize = 500;
     let files = Files::new();
     files.write("secret", SECRET);
@@ -134,7 +134,7 @@ async fn while_the_admin_port_is_flooded_every_call_is_answered() {
     };
     let keyring = files.write("keyring.toml", &(0..PAIRINGS).map(entry).collect::<String>());
     let program = Program::start(&["--keyring", text(&keyring), "--admin-listen", "127.0.0.1:0"]);
-    // Each pairing that was met adds its series to the page.
+    // Each pairing that had a call adds its series to the page.
     let mut client = program.client().await;
     for number in 0..PAIRINGS {
         sealed(&mut client, "fiu", &format!("aa-{number}")).await.unwrap();
@@ -146,7 +146,7 @@ async fn while_the_admin_port_is_flooded_every_call_is_answered() {
             let mut unread = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 let mut stream = TcpStream::connect(&address).await.unwrap();
-                // The port may close it meanwhile to make room for others.
+                // The port may close it in the meantime to make room for others.
                 let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n").await;
                 asked.fetch_add(1, Ordering::Relaxed);
                 if number % 2 == 0 {

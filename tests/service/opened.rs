@@ -1,5 +1,5 @@
-//! What the service remembers of messages that opened, as a caller sees it: first openings and reopenings, what a caller
-//! expects, and retries.
+//! What the service remembers about opened messages, as a caller sees it: first openings and reopenings, expected
+//! callbacks, and retries.
 
 use std::{fs, path::PathBuf};
 
@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 const PLAIN: &str =
     "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=u@iv&redirect=https://fiu.example/cb&srcref=a";
 const OUTCOME: &str = "txnid=T1234&sessionid=s&userid=u@iv&status=S&errorcode=0";
-/// Ends as [`OUTCOME`] ends, so that one can be made from the other.
+/// It has the same end as [`OUTCOME`], so that one can be made from the other.
 const REJECTED: &str = "txnid=T9999&sessionid=s&userid=u@iv&status=S&errorcode=0";
 
 /// A server whose pairing `iv` of `fiu@test` has these settings.
@@ -58,7 +58,7 @@ fn rfc3339(instant: Option<prost_types::Timestamp>) -> String {
 }
 
 #[tokio::test]
-async fn the_first_opening_is_told_again_with_every_later_one_on_both_legs() {
+async fn every_later_opening_reports_the_first_one_on_both_legs() {
     let server = start_iv("told", "").await;
     let request = sender::request("iv", MILLIS, PLAIN).request_query();
     let query = sender::callback("iv", MILLIS, OUTCOME).callback_query();
@@ -102,7 +102,7 @@ async fn a_pairing_that_refuses_reopenings_opens_a_message_once() {
 }
 
 #[tokio::test]
-async fn of_many_openings_at_once_one_is_answered_and_the_others_are_refused() {
+async fn one_of_many_simultaneous_openings_is_answered_and_the_others_are_refused() {
     let server = start_iv("at-once", "reopen = \"refuse\"").await;
     let query = sender::request("iv", MILLIS, PLAIN).request_query();
     let answers = join_all((0..24).map(|_| redirect(&server, &query, ""))).await;
@@ -140,7 +140,7 @@ async fn an_attempt_id_of_the_wrong_form_is_refused() {
 }
 
 #[tokio::test]
-async fn a_callback_that_differs_from_the_expected_one_is_refused_and_what_differs_is_named() {
+async fn a_callback_that_is_not_the_expected_one_is_refused_with_the_names_of_the_different_fields() {
     let server = start_iv("expected", "reopen = \"refuse\"").await;
     let query = sender::callback("iv", MILLIS, OUTCOME).callback_query();
     let of = |name: &str| {
@@ -162,7 +162,7 @@ async fn a_callback_that_differs_from_the_expected_one_is_refused_and_what_diffe
     let refused = callback(&server, &query, Some(all)).await.unwrap_err();
     assert_eq!(metadata(&refused, "fields").unwrap(), "txnid, sessionid, userid, aa_id");
     assert!(!refused.message().contains("T1234") && !refused.message().contains("u@iv"), "{refused}");
-    // None of them counts as opened or as failed.
+    // These calls count neither as opened nor as failed.
     let any_aa = ExpectedCallback { aa_id: String::new(), ..expected() };
     assert!(!callback(&server, &query, Some(any_aa)).await.unwrap().reopened);
     assert_eq!(reason(&callback(&server, &query, Some(of("txnid"))).await.unwrap_err()), "NOT_EXPECTED");
@@ -171,9 +171,9 @@ async fn a_callback_that_differs_from_the_expected_one_is_refused_and_what_diffe
 }
 
 #[tokio::test]
-async fn what_is_not_expected_counts_as_the_message_of_its_last_block() {
+async fn an_unexpected_callback_counts_as_the_message_of_its_last_block() {
     let server = start_iv("not-expected", "").await;
-    // Two callbacks that end alike: under a date of their own each, the same key and an IV that the sender picks.
+    // Two callbacks with the same end, under a new date: with the same key, and an IV that the sender picks.
     let seen = sender::callback("iv", MILLIS, OUTCOME);
     let iv = {
         use base64::{Engine, engine::general_purpose::STANDARD};
@@ -191,7 +191,7 @@ async fn what_is_not_expected_counts_as_the_message_of_its_last_block() {
 }
 
 #[tokio::test]
-async fn first_openings_are_remembered_without_a_failure_budget_too() {
+async fn first_openings_are_also_remembered_without_a_failure_budget() {
     let server = start_iv("unlimited", "failure_budget = 0\nreopen = \"refuse\"").await;
     let seen = sender::request("iv", MILLIS, PLAIN);
     assert!(!redirect(&server, &seen.request_query(), "").await.unwrap().reopened);
@@ -206,7 +206,7 @@ async fn first_openings_are_remembered_without_a_failure_budget_too() {
 }
 
 #[tokio::test]
-async fn the_list_of_pairings_tells_what_becomes_of_a_reopening() {
+async fn the_list_of_pairings_shows_what_happens_to_a_reopening() {
     for (name, settings, reopen) in [
         ("list-default", "", Reopen::Report),
         ("list-report", "reopen = \"report\"", Reopen::Report),
@@ -219,7 +219,7 @@ async fn the_list_of_pairings_tells_what_becomes_of_a_reopening() {
 }
 
 #[tokio::test]
-async fn a_message_whose_date_never_ends_is_remembered_too() {
+async fn a_message_whose_date_never_expires_is_remembered_too() {
     let mut server = start().await;
     let query = sender::callback("open", MILLIS, OUTCOME).callback_query();
     assert!(!server.decode_callback(&query).await.unwrap().reopened);

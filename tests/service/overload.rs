@@ -1,4 +1,4 @@
-//! More work than can be done: what is too much is refused at once, and what shows how the server fares answers.
+//! More work than the server can do: calls above its capacity are refused at once, and health and metrics still answer.
 
 use aa_redirect::proto::{DecodeRedirectRequest, RedirectParams, decode_redirect_request::Source};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -17,10 +17,10 @@ use crate::{
     },
 };
 
-/// How long a call of the second test has.
+/// The deadline of a call of the second test.
 const DEADLINE: &str = "500m";
 
-/// A message of `fiu` that costs a derivation of its own and cannot be opened.
+/// A message of `fiu` that costs its own derivation and does not open.
 fn message(number: i64) -> DecodeRedirectRequest {
     // A date has no seconds: a thousand of them make a minute.
     let minute = (Utc::now() - TimeDelta::minutes(number / 1000)).format("%d%m%Y%H%M");
@@ -35,7 +35,7 @@ fn message(number: i64) -> DecodeRedirectRequest {
 }
 
 #[tokio::test]
-async fn with_the_queue_of_derivations_full_calls_are_refused_and_probes_answer() {
+async fn a_full_queue_of_derivations_refuses_calls_and_probes_still_answer() {
     let files = Files::new();
     let keyring = files.keyring("v1.2", &[("one", "a-secret-of-32-characters-0123456")]);
     let arguments = ["--keyring", text(&keyring), "--kdf-threads", "1", "--admin-listen", "127.0.0.1:0"];
@@ -78,13 +78,13 @@ async fn with_the_queue_of_derivations_full_calls_are_refused_and_probes_answer(
 }
 
 #[tokio::test]
-async fn a_call_that_cannot_be_done_in_time_is_refused_at_once_instead_of_waiting_until_it_times_out() {
+async fn a_call_that_cannot_finish_in_time_is_refused_at_once() {
     let files = Files::new();
     let keyring = files.keyring("v1.2", &[("one", "a-secret-of-32-characters-0123456")]);
     let arguments = ["--keyring", text(&keyring), "--kdf-threads", "1", "--admin-listen", "127.0.0.1:0"];
     let program = Program::start(&arguments);
     let mut flood = tokio::task::JoinSet::new();
-    // All of them have room in the queue, and are far more than one thread derives in the time that a call has.
+    // All of them have room in the queue. They are far more than one thread can derive within the deadline of a call.
     for connection in 0..4 {
         let client = program.client().await;
         for number in 0..200 {
@@ -97,7 +97,7 @@ async fn a_call_that_cannot_be_done_in_time_is_refused_at_once_instead_of_waitin
     let (mut done, mut refused, mut late) = (0, 0, 0);
     for status in flood.join_all().await {
         match status.code() {
-            // These messages do not open: each of these answers took a derivation.
+            // These messages do not open, so each of these answers needed a derivation.
             Code::InvalidArgument => done += 1,
             Code::ResourceExhausted => {
                 assert_eq!(reason(&status), "OVERLOADED");
@@ -110,7 +110,8 @@ async fn a_call_that_cannot_be_done_in_time_is_refused_at_once_instead_of_waitin
         }
     }
     let metrics = program.metrics().await;
-    // Who is done and who is late depends on what else the machine does meanwhile. Without an estimate none is refused.
+    // How many calls finish in time depends on the other work of the machine. Without an estimate, no call would be
+    // refused.
     assert!(refused > 0, "{done} done, {refused} refused, {late} late");
     assert!(metrics.of("aa_redirect_derivations_refused_total") >= Some(f64::from(refused)));
 }

@@ -1,4 +1,4 @@
-//! A bug in one call: that call alone fails, without a word of what it worked on.
+//! A bug in one call: only that call fails, and nothing of its content is shown.
 
 use std::{fs::File, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use tonic::{Code, Request, Response, Status, async_trait};
 
 use crate::support::{limits, program, reason};
 
-/// A service with a bug before, and one behind, its first wait.
+/// A service with two bugs: one before its first wait, and one after it.
 #[derive(Clone, Default)]
 struct Buggy {
     waiting: Arc<Notify>,
@@ -63,10 +63,10 @@ impl RedirectService for Buggy {
 }
 
 #[tokio::test]
-async fn a_panic_fails_its_own_call_only_and_logs_its_request_id() {
+async fn a_panic_fails_only_its_own_call_and_logs_its_request_id() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let lines = Arc::new(File::create(log.path()).unwrap());
-    // The only server of this process: the other tests have the program in processes of its own.
+    // This is the only server in this process: the other tests run the program in separate processes.
     tracing_subscriber::fmt().json().flatten_event(true).with_writer(lines).init();
     let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();

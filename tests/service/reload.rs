@@ -15,7 +15,7 @@ fn start(files: &Files) -> Program {
 }
 
 #[tokio::test]
-async fn after_a_hangup_the_new_secret_seals_and_the_old_one_still_opens() {
+async fn the_new_secret_seals_after_a_sighup_and_the_old_one_still_opens() {
     let files = Files::new();
     files.keyring("iv", &[("one", ONE)]);
     let program = start(&files);
@@ -36,7 +36,7 @@ async fn after_a_hangup_the_new_secret_seals_and_the_old_one_still_opens() {
 
 #[tokio::test]
 async fn a_swapped_symlink_is_found_without_a_signal() {
-    // As Kubernetes lays a volume out.
+    // The files lie as in a volume of Kubernetes.
     let files = Files::new();
     files.keyring("iv", &[("one", ONE)]);
     for (generation, secret) in [("..2026_01", ONE), ("..2026_02", TWO)] {
@@ -68,7 +68,7 @@ async fn a_broken_file_changes_nothing_and_is_reported_once_until_it_is_fixed() 
     let refused = program.message(1, "not reloaded").await;
     assert_eq!(refused["level"], "ERROR");
     assert!(refused["message"].as_str().unwrap().contains("keyring.toml:1: missing field"), "{refused}");
-    // The files are looked at once more meanwhile.
+    // The files are checked once more in the meantime.
     sleep(Duration::from_secs(6)).await;
     assert!(opened(&mut client, "aa", &before.query).await.unwrap().primary_secret);
     assert_eq!(program.page("/readyz").await, (200, "ok".to_owned()));
@@ -87,7 +87,7 @@ async fn a_broken_file_changes_nothing_and_is_reported_once_until_it_is_fixed() 
 }
 
 #[tokio::test]
-async fn a_missing_secret_file_leaves_what_was_served() {
+async fn a_missing_secret_file_leaves_the_old_keyring_served() {
     let files = Files::new();
     files.keyring("iv", &[("one", ONE)]);
     let program = start(&files);
@@ -114,7 +114,7 @@ async fn a_secret_of_the_environment_stays_while_files_change() {
 }
 
 #[tokio::test]
-async fn a_pipe_in_place_of_a_secret_holds_up_no_other_source() {
+async fn a_pipe_in_place_of_a_secret_delays_no_other_source() {
     let files = Files::new();
     files.keyring("iv", &[("one", ONE)]);
     let callers = |name: &str| format!("[[caller]]\nname = \"{name}\"\nsan = \"{name}.example\"\n");
@@ -138,7 +138,7 @@ async fn a_pipe_in_place_of_a_secret_holds_up_no_other_source() {
         let checked = metrics.of(&series).unwrap();
         assert!((now - 120.0..=now).contains(&checked), "{source}: {checked}");
     }
-    // A device that never ends is refused too, without reading it.
+    // An endless device is refused too, and it is not read.
     fs::remove_file(files.path("secret-one")).unwrap();
     symlink("/dev/zero", files.path("secret-one")).unwrap();
     program.signal("HUP");

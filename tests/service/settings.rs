@@ -1,4 +1,5 @@
-//! Settings that cannot be used end the program with 64 and what to do, before a port is bound.
+//! Settings that cannot be used end the program with exit code 64 and a text that says what to do, before a port is
+//! bound.
 
 use crate::support::{
     certificates::Ca,
@@ -37,7 +38,7 @@ fn settings_for_production_need_a_keyring() {
 }
 
 #[test]
-fn a_refused_file_ends_check_and_serve_with_what_to_fix() {
+fn a_refused_file_ends_check_and_serve_and_says_what_to_fix() {
     let files = Files::new();
     let callers = files.write("callers.toml", "[[caller]]\nname = \"a\"\n");
     let (one, other) = (Ca::new().issue("localhost", 2999), Ca::new().issue("localhost", 2999));
@@ -61,7 +62,7 @@ fn a_refused_file_ends_check_and_serve_with_what_to_fix() {
 }
 
 #[tokio::test]
-async fn a_flag_wins_over_the_environment_and_the_environment_over_the_default() {
+async fn a_flag_overrides_the_environment_and_the_environment_overrides_the_default() {
     let environment = [("AA_REDIRECT_DRAIN_TIMEOUT", "3"), ("AA_REDIRECT_DRAIN_DELAY", "4")];
     let program = Program::start_with(&["--drain-delay", "5"], &environment);
     let settings = program.message(1, "settings").await;
@@ -71,7 +72,7 @@ async fn a_flag_wins_over_the_environment_and_the_environment_over_the_default()
 }
 
 #[tokio::test]
-async fn the_drain_delay_is_for_balancers_and_so_0_on_loopback() {
+async fn the_drain_delay_is_0_on_loopback_since_it_is_for_balancers() {
     for (arguments, expected) in [
         (&["--trusted-listen", "127.0.0.2:0"][..], 0),
         (&["--sandbox", "--listen", "0.0.0.0:0"], 5),
@@ -94,7 +95,7 @@ fn an_address_in_use_is_reported_with_exit_1() {
 }
 
 #[tokio::test]
-async fn no_core_is_dumped() {
+async fn the_program_writes_no_core_file() {
     let program = Program::start_with(&[""; 0], &[]);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
@@ -102,9 +103,10 @@ async fn no_core_is_dumped() {
 }
 
 #[tokio::test]
-async fn a_program_that_core_files_are_piped_to_gets_none() {
+async fn a_program_behind_the_core_pattern_gets_no_core_file() {
     let program = Program::start_with(&[""; 0], &[]);
-    // The files of a process that must not be dumped belong to root, so that no other process of its user reads its memory.
+    // The `/proc` files of a process that must not be dumped belong to root, so that no other process of its user can
+    // read its memory.
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     assert!(!status.contains("CoreDumping:\t1"));
     let owner =
@@ -123,7 +125,7 @@ fn warned(arguments: &[&str], environment: &[(&str, &str)]) -> (String, [Option<
 }
 
 #[test]
-fn what_is_open_by_accident_is_a_warning_and_strict_ends_with_64() {
+fn access_that_is_open_by_accident_is_a_warning_and_strict_exits_64() {
     let files = Files::new();
     let secret = files.write("secret", &"s".repeat(40));
     let mode = |mode| std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
@@ -159,7 +161,7 @@ fn what_is_open_by_accident_is_a_warning_and_strict_ends_with_64() {
 }
 
 #[tokio::test]
-async fn a_key_or_password_that_every_user_can_read_is_a_warning_of_check_and_of_the_start() {
+async fn a_key_or_password_that_every_user_can_read_is_a_warning_of_check_and_serve() {
     let files = Files::new();
     let pair = Ca::new().issue("localhost", 2999);
     let (cert, key) = (files.write("cert.pem", &pair.cert), files.write("key.pem", &pair.key));
@@ -196,7 +198,7 @@ async fn a_server_starts_with_its_warnings_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_lets_owner_and_group_connect_unless_told_otherwise() {
+async fn a_unix_socket_lets_the_owner_and_the_group_connect_by_default() {
     use std::os::unix::fs::PermissionsExt;
     for (more, expected) in [(&[][..], 0o660), (&["--unix-mode", "0600"], 0o600)] {
         let files = Files::new();

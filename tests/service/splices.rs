@@ -1,7 +1,8 @@
-//! What a user can make of messages of one pairing and date without a key: a changed bit, a splice of two callbacks or of a
-//! request and a callback, a reflection; and what each answer leaves of it. The chapter on attacks quotes the figures.
+//! What a user without a key can make from messages of one pairing and date: a changed bit, a splice of two callbacks
+//! or of a request and a callback, a reflection. And which of them each defence stops. The chapter on attacks quotes
+//! the figures.
 //!
-//! The attacker works offline: with a splice, the text at the seam follows from one known text and two ciphertexts.
+//! The attacker works offline: one known text and two ciphertexts give the text at the seam of a splice.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -38,7 +39,7 @@ struct Seen {
     sealed: Vec<u8>,
 }
 
-/// A message that nobody wrote: its ciphertext, and its text as the attacker computes it.
+/// A forged message: its ciphertext, and its text as the attacker computes it.
 #[derive(Clone)]
 struct Splice {
     text: Vec<u8>,
@@ -65,7 +66,7 @@ fn seen(leg: Leg, text: &str, authentication: Authentication) -> Seen {
     Seen { text, sealed }
 }
 
-/// The `number`th text of hexadecimal digits, as long as asked for.
+/// The `number`th text of hexadecimal digits, with this length.
 fn digits(name: &str, number: usize, length: usize) -> String {
     let mut digits = String::new();
     for part in 0.. {
@@ -84,14 +85,14 @@ fn txnid(name: &str, number: usize) -> String {
     format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
 }
 
-/// Every front of `front` with every end of `end` behind it whose seam is UTF-8, which the attacker tells without a key.
+/// Every front of `front`, followed by every end of `end`, if the seam is UTF-8. The attacker knows that without a key.
 fn splices(front: &Seen, end: &Seen) -> Vec<Splice> {
     let block = |bytes: &[u8], number: usize| -> [u8; BLOCK] {
         bytes[number * BLOCK..(number + 1) * BLOCK].try_into().unwrap()
     };
     let mut found = Vec::new();
     for kept in 1..=front.text.len() / BLOCK {
-        // The last block of a text has padding, which the attacker knows too; it is left whole here.
+        // The last block of a text has padding, which the attacker knows too. It is not cut here.
         for from in 1..end.text.len() / BLOCK {
             let (last, before) = (block(&front.sealed, kept - 1), block(&end.sealed, from - 1));
             let mut seam = block(&end.text, from);
@@ -106,7 +107,8 @@ fn splices(front: &Seen, end: &Seen) -> Vec<Splice> {
     found
 }
 
-/// The members of a text for a reader without the limits: any value will do, and none comes twice with another one.
+/// The members of a text for a reader without the limits: it accepts every value, but no member twice with different
+/// values.
 fn lenient(text: &[u8]) -> Option<BTreeMap<String, String>> {
     let mut members = BTreeMap::new();
     for piece in std::str::from_utf8(text).ok()?.split('&') {
@@ -158,7 +160,7 @@ async fn decode_with(
     server.client.clone().decode_callback(request).await.map(tonic::Response::into_inner)
 }
 
-/// What the reader of a pairing with this `authentication` makes of a ciphertext.
+/// How the reader of a pairing with this `authentication` reads a ciphertext.
 fn opened(sealed: &[u8], authentication: Authentication) -> Option<Callback> {
     opened_with(sealed, sender::IV, authentication)
 }
@@ -176,8 +178,8 @@ fn opened_with(sealed: &[u8], iv: [u8; BLOCK], authentication: Authentication) -
     Some(open::<Callback>(&envelope, &key(), &conventions, PARTIES).ok()?.message)
 }
 
-/// How many of some pairs of messages give a forged success: for a reader without limits, for ours, for one that compares
-/// `txnid`, `sessionid` and `userid` with the record of the front, and for one that requires the tag.
+/// How many pairs of messages give a forged success: for a reader without limits, for our reader, for a reader that
+/// compares `txnid`, `sessionid` and `userid` with the record of the front, and for a reader that requires the tag.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Figures {
     without_limits: usize,
@@ -186,7 +188,7 @@ struct Figures {
     required: usize,
 }
 
-/// The figures for `pairs` pairs, which `write` writes with this authentication, and a forgery that our reader takes.
+/// The figures for `pairs` pairs, which `write` writes with this authentication, and a forgery that our reader accepts.
 fn figures(pairs: usize, write: impl Fn(usize, Authentication) -> (Seen, Seen)) -> (Figures, Option<Splice>) {
     let (mut figures, mut example) = (Figures::default(), None);
     for number in 0..pairs {
@@ -287,7 +289,7 @@ async fn splices_of_a_request_and_a_callback_pass_as_expected_and_only_a_tag_sto
 
 #[tokio::test]
 async fn a_request_with_the_members_of_a_callback_is_reflected_unless_a_tag_stops_it() {
-    // Another party's software wrote it: this one refuses to.
+    // Other software wrote it, since this service refuses to write it.
     let text = "txnid=T1234&sessionid=s&userid=u@iv&redirect=https://fiu.example/cb&srcref=a&status=S&errorcode=0";
     let expected =
         ExpectedCallback { txnid: "T1234".into(), sessionid: "s".into(), userid: "u@iv".into(), aa_id: "iv".into() };

@@ -1,4 +1,4 @@
-//! TLS: who gets in, and certificates that are renewed while the server runs.
+//! TLS: which clients are accepted, and certificates that are renewed while the server runs.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn call(channel: Channel) -> Result<(), String> {
     answer.map(drop).map_err(|status| status.to_string())
 }
 
-/// The certificate that a new connection is shown.
+/// The certificate that a new connection gets.
 pub(crate) async fn shown(address: &str, ca: &Ca) -> Vec<u8> {
     let stream = handshake(address, config(ca, None, &["h2"])).await.unwrap();
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
@@ -62,18 +62,18 @@ async fn a_plain_caller_of_a_tls_port_is_closed_and_others_are_served() {
     plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     call(channel(&tls.program.address, config(&ca, None, &["h2"])).await.unwrap()).await.unwrap();
     let mut rest = Vec::new();
-    // A reset is an end too.
+    // A reset also ends the connection.
     let _ = timeout(PATIENCE, plain.read_to_end(&mut rest)).await.expect("the server closes it");
     let closed = "aa_redirect_connections_closed_total{cause=\"handshake\"}";
     until(|| async { tls.program.metrics().await.of(closed).filter(|&count| count > 0.0) }).await;
 }
 
 #[tokio::test]
-async fn only_a_valid_client_certificate_of_the_given_ca_gets_in() {
+async fn only_a_valid_client_certificate_of_the_given_ca_is_accepted() {
     let (ca, other) = (Ca::new(), Ca::new());
     let tls = start(&ca.issue("localhost", 2999), Some(&ca), &[]);
     let as_client = async |identity: Option<&Issued>| {
-        // In TLS 1.3 a client hears of its refusal behind the handshake.
+        // In TLS 1.3 a client learns of its refusal after the handshake.
         call(channel(&tls.program.address, config(&ca, identity, &["h2"])).await?).await
     };
     for (who, identity) in [
@@ -101,7 +101,7 @@ async fn a_peer_that_does_not_agree_on_h2_is_refused() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_shown_to_new_connections_and_old_ones_serve_on() {
+async fn a_renewed_certificate_is_used_for_new_connections_and_old_connections_still_serve() {
     let ca = Ca::new();
     let (first, second) = (ca.issue("localhost", 2998), ca.issue("localhost", 2999));
     let tls = start(&first, None, &[]);
@@ -122,7 +122,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections_and_old_ones_serve_on
 }
 
 #[tokio::test]
-async fn a_key_that_does_not_fit_is_refused_and_the_old_pair_serves_on() {
+async fn a_key_that_does_not_fit_is_refused_and_the_old_pair_is_still_used() {
     let ca = Ca::new();
     let (first, second) = (ca.issue("localhost", 2999), ca.issue("localhost", 2999));
     let tls = start(&first, None, &[]);
@@ -144,7 +144,7 @@ async fn a_key_that_does_not_fit_is_refused_and_the_old_pair_serves_on() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_and_the_admin_port_are_plain_beside_tls() {
+async fn a_unix_socket_and_the_admin_port_do_not_use_tls() {
     let ca = Ca::new();
     let sockets = Files::new();
     let address = format!("unix:{}", sockets.path("s").display());
