@@ -28,9 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // tonic ignores its own `file_descriptor_set_path` if it is given descriptors.
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
-        // Payloads, user ids and whole URLs must not reach a log: `src/proto.rs` has a `Debug` of its own for these.
+        // Payloads, user ids and whole URLs must not reach a log: `src/proto.rs` has its own `Debug` for these
+        // messages.
         .skip_debug(HIDDEN.map(|message| format!(".aa.redirect.v1.{message}")))
-        // Extra members in the order of their names.
+        // Extra members are sorted by name.
         .btree_map(".aa.redirect.v1")
         .codec_path("crate::proto::Codec")
         .compile_fds(descriptors)?;

@@ -1,6 +1,7 @@
-//! The codec: `cargo bench --bench codec`. The PBKDF2 kernels have a bench of their own: `cargo bench -p pbkdf2-lanes`.
+//! The codec: `cargo bench --bench codec`. The PBKDF2 kernels have their own bench: `cargo bench -p pbkdf2-lanes`.
 //!
-//! `primitives` is what the scheme cannot do without, HKDF + AES + Base64 of the same bytes, measured beside the whole.
+//! `primitives` is the part that the scheme always needs: HKDF, AES and Base64 of the same bytes. It is measured beside
+//! the whole call.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench says what it expects by unwrapping it")]
 
@@ -15,7 +16,7 @@ use aa_redirect::codec::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// The program's.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -82,7 +83,7 @@ fn hkdf_iv(criterion: &mut Criterion) {
             cipher::decrypt(&key, &IV, &ciphertext).unwrap()
         });
     });
-    // A release guard: SHA-NI code mixed with AVX code would run this ninety times slower, and still be right.
+    // This protects a release: SHA-NI code mixed with AVX code would give right results, but run ninety times slower.
     group.bench_function("one key", |bencher| bencher.iter(|| kdf::hkdf(SECRET, black_box(DATE))));
     group.finish();
 }

@@ -51,7 +51,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const SECRET: &str = "nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
 const FIU: &str = "fiu@bench";
-/// Bytes of a URL and of a request at most.
+/// The most bytes of a URL and of a request.
 const URL: usize = 48 * 1024;
 const REQUEST: usize = 64 * 1024;
 const PAIRINGS: usize = 10_000;
@@ -73,7 +73,7 @@ struct Input {
     make: fn(usize) -> Vec<u8>,
 }
 
-/// What a call cost.
+/// The cost of a call.
 struct Cost {
     micros: f64,
     peak_kib: usize,
@@ -90,7 +90,7 @@ impl Bench {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("worst");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("secret"), SECRET).unwrap();
-        // No budget, so that each failing call does all of its work.
+        // The pairing has no budget, so that each failing call does all of its work.
         let mut text = String::new();
         for number in 0..PAIRINGS {
             let (fiu, more) = match number {
@@ -145,7 +145,7 @@ impl Bench {
     }
 }
 
-/// What the answer is, after it was written for the wire.
+/// The name of the answer, after it was encoded for the wire.
 fn answer<T: Message>(answer: Result<Response<T>, Status>) -> String {
     match answer {
         Ok(answer) => format!("{} KiB", answer.into_inner().encode_to_vec().len() / 1024),
@@ -157,7 +157,7 @@ fn answer<T: Message>(answer: Result<Response<T>, Status>) -> String {
     }
 }
 
-/// Of this thread.
+/// The processor time of this thread.
 fn processor_micros() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
@@ -176,7 +176,7 @@ fn fi(date: &str) -> String {
     base64::standard(&mask::mask(FIU.as_bytes(), date)).replace('=', "%3D").replace('+', "%2B").replace('/', "%2F")
 }
 
-/// `unit` again and again, up to `size` bytes.
+/// `unit`, repeated up to `size` bytes.
 fn filled(unit: &str, size: usize) -> String {
     unit.repeat(size / unit.len())
 }
@@ -189,7 +189,7 @@ fn with_ecreq(unit: &str, size: usize) -> Vec<u8> {
     decode(begin + &filled(unit, room))
 }
 
-/// A message whose text is valid, followed by `unit` again and again.
+/// A message with a valid text and many repetitions of `unit` behind it.
 fn sealed(begin: &str, unit: &str, end: &str, size: usize) -> Vec<u8> {
     let room = size / 4 * 3 - 200;
     sealed_text([begin, &filled(unit, room - begin.len() - end.len()), end].concat())

@@ -1,5 +1,5 @@
-//! What real senders do (wire format, section 6): each is read, repaired and reported by name, through the service, with
-//! the members and the exact set of deviations.
+//! Deviations of real senders (wire format, section 6): the service reads each, repairs it and reports it by name. Each
+//! test checks the members and the exact set of deviations.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -28,7 +28,7 @@ macro_rules! request {
     };
 }
 
-/// A request that carries `plaintext` is not opened.
+/// Checks that a request that carries `plaintext` is not opened.
 macro_rules! unopened {
     ($name:ident, $aa:literal, $plaintext:expr) => {
         #[tokio::test]
@@ -40,7 +40,7 @@ macro_rules! unopened {
     };
 }
 
-/// Opens a request whose query string is made by `change`; the members are those of `PLAIN`.
+/// Opens a request whose query string `change` makes. Its members are the members of `PLAIN`.
 async fn changed(change: impl FnOnce(&sender::Message) -> String) -> Vec<&'static str> {
     let message = sender::request("iv", MILLIS, PLAIN);
     let opened = start().await.decode_redirect_for("iv", &change(&message)).await.unwrap();
@@ -86,7 +86,7 @@ async fn the_real_unpadded_fi_of_onemoney_is_read() {
 
 #[tokio::test]
 async fn a_raw_plus_and_a_plus_turned_into_a_space_are_read() {
-    // The mask of `O` and `:` at the third place of three gives Base64's `+`.
+    // `O` and `:` at the third of three places, masked, give a `+` in Base64.
     for plus in ["+", "%20", " "] {
         let found = changed(|m| {
             assert!(m.iv.contains('+'));
@@ -140,7 +140,7 @@ async fn line_ends_and_blanks_around_a_value_are_dropped() {
 }
 
 #[tokio::test]
-async fn escaped_blanks_around_a_name_are_reported_as_raw_ones_are() {
+async fn escaped_blanks_around_a_name_are_reported_like_raw_blanks() {
     for name in ["%20iv", "iv%20", "iv%0A", " iv", "iv\t"] {
         let found = changed(|m| with(&m.request_query(), "&iv=", &format!("&{name}="))).await;
         assert_eq!(found, ["DEVIATION_WHITESPACE"], "{name:?}");
@@ -167,7 +167,7 @@ async fn dates_of_14_16_and_17_digits_are_read() {
 }
 
 #[tokio::test]
-async fn a_pairings_own_date_style_is_no_deviation() {
+async fn a_pairings_own_date_style_is_not_a_deviation() {
     for (aa, date) in [("full", FULL), ("tenths", TENTHS), ("v1.5", TENTHS)] {
         let query = sender::request(aa, date, PLAIN).request_query();
         let opened = start().await.decode_redirect_for(aa, &query).await.unwrap();

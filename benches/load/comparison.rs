@@ -17,10 +17,10 @@ use crate::{
     table::Table,
 };
 
-/// Messages of one round of PBKDF2 decodes, each with a date of its own.
+/// The number of messages in one round of PBKDF2 decodes, each with its own date.
 const BATCH: usize = 768;
 
-/// Full load of every kind for this many minutes, with the memory after each minute.
+/// Runs every kind of call under full load for this many minutes, and prints the memory after each minute.
 pub(crate) async fn soak(minutes: u64) {
     let (messages, server) = (Messages::new(), Server::service(10, 1));
     for minute in 1..=minutes {
@@ -99,7 +99,7 @@ async fn date_reuse(table: &mut Table, messages: &Messages, service: &Server) {
         let load = drive(service, ENCODE, Messages::reuse(), 64, SPAN).await;
         ours.push(load.rate());
         theirs.push(drive(service, ENCODE, messages.hkdf(service, ENCODE).await, 64, SPAN).await.rate());
-        // At a fixed rate, so that the time shows the wait for a key and not the wait for a turn.
+        // The rate is fixed, so that the time shows the wait for a key and not the wait for a turn.
         p99.push(pace(service, ENCODE, Messages::reuse(), 500, 2 * SPAN).await.percentile(0.99));
         let bodies = messages.hkdf(service, ENCODE).await;
         p99_hkdf.push(pace(service, ENCODE, bodies, 500, 2 * SPAN).await.percentile(0.99));
@@ -121,7 +121,7 @@ async fn pairings(table: &mut Table, messages: &Messages, service: &Server) {
     table.row("DecodeRedirect, hkdf-iv: 10,000 pairings against 10, calls a second", &ours, &theirs);
 }
 
-/// `hkdf-iv` at 2,000 calls a second, alone and beside as many PBKDF2 decodes as the pool takes.
+/// `hkdf-iv` at 2,000 calls a second, alone and beside as many PBKDF2 decodes as the pool can serve.
 async fn isolation(table: &mut Table, messages: &Messages) {
     let server = Server::service(10, 1);
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
@@ -175,7 +175,7 @@ fn kernel_rate() -> f64 {
     BATCH as f64 / begin.elapsed().as_secs_f64()
 }
 
-/// One PBKDF2 decode at a time against the kernel for one message; and one whose pairing has two secrets.
+/// One PBKDF2 decode at a time against the kernel for one message, also for a pairing with two secrets.
 async fn single(table: &mut Table, messages: &Messages) {
     let (server, two_threads) = (Server::service(10, 1), Server::service(10, 2));
     let kernel = Kernels::only(Kernel::sha_ni().unwrap_or(Kernel::library()));
@@ -203,7 +203,7 @@ async fn single(table: &mut Table, messages: &Messages) {
     table.row("DecodeRedirect, pbkdf2, one in flight: two secrets against one, two threads", &rotating_two, &ours);
 }
 
-/// Milliseconds of the kernel for two messages, the median of some.
+/// The milliseconds of the kernel for two messages: the median of several runs.
 fn kernel_pair_millis() -> f64 {
     let kernels = Kernels::best();
     let mut times: Vec<f64> = (0..16)

@@ -24,17 +24,17 @@ use crate::servers::Server;
 /// Bodies of requests, each with its gRPC frame.
 pub(crate) type Bodies = Vec<Bytes>;
 
-/// Rounds of each comparison.
+/// The number of rounds of each comparison.
 pub(crate) const ROUNDS: usize = 5;
 /// How long one side of one round is loaded.
 pub(crate) const SPAN: Duration = Duration::from_millis(1500);
-/// Connections of a load: as many as a mesh opens to one replica.
+/// The connections of a load: as many as a mesh opens to one replica.
 const CONNECTIONS: usize = 4;
 
 /// The `grpc-status` of a call that succeeds.
 pub(crate) const OK: &str = "0";
 
-/// What a load measured.
+/// The result of a load.
 pub(crate) struct Load {
     seconds: f64,
     /// Milliseconds of each call, sorted.
@@ -72,7 +72,7 @@ pub(crate) fn frame(message: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-/// `in_flight` calls at a time for `span`, with the bodies again and again; or each body once if the span has no end.
+/// Makes `in_flight` calls at a time for `span`, and reuses the bodies. If the span has no end, sends each body once.
 pub(crate) async fn drive(
     server: &Server,
     path: &'static str,
@@ -131,8 +131,8 @@ pub(crate) async fn drive_over(
     Load::new(begin, &times, server, cpu)
 }
 
-/// `rate` calls a second for `span`, even if earlier calls have not ended. A time counts from the moment when the call
-/// was due.
+/// Makes `rate` calls a second for `span`, even if earlier calls have not ended. The time of a call counts from the
+/// moment when it was due.
 pub(crate) async fn pace(server: &Server, path: &'static str, bodies: Bodies, rate: u32, span: Duration) -> Load {
     let connections = connect(server, CONNECTIONS).await;
     let times = Arc::new(Mutex::new(Vec::new()));
@@ -215,12 +215,12 @@ async fn answer(connection: &mut SendRequest<Bytes>, uri: &http::Uri, body: Byte
     (status.to_str().unwrap().to_owned(), answer.freeze())
 }
 
-/// The `grpc-status` of one call over a connection of its own.
+/// The `grpc-status` of one call over its own connection.
 pub(crate) async fn status(server: &Server, path: &str, body: Bytes) -> String {
     answer(&mut connect(server, 1).await[0], &server.uri(path), body).await.0
 }
 
-/// One call over a connection of its own.
+/// Makes one call over its own connection. Returns the answer.
 pub(crate) async fn ask(server: &Server, path: &str, body: Bytes) -> Bytes {
     call(&mut connect(server, 1).await[0], &server.uri(path), body, OK).await
 }

@@ -27,7 +27,7 @@ pub(crate) const BLOCKING: &str = "/aa.redirect.v1.RedirectService/DecodeCallbac
 /// Gives back nothing.
 pub(crate) const EMPTY: &str = "/aa.redirect.v1.RedirectService/ListPairings";
 
-/// Answers of the size that the service's have.
+/// Answers of the same size as those of the service.
 struct Echo {
     encode: EncodeRedirectResponse,
     decode: DecodeRedirectResponse,

@@ -1,4 +1,4 @@
-//! How check, start, reload, `/metrics` and `ListPairings` grow with the number of pairings.
+//! Measures how the times of check, start, reload, `/metrics` and `ListPairings` grow with the number of pairings.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use crate::{
     table::Table,
 };
 
-/// Rounds of each figure but the calls that make every pairing known to the metrics.
+/// The number of rounds of each figure, except for the calls that make every pairing known to the metrics.
 const ROUNDS: usize = 3;
 
 /// Prints milliseconds for 1,000, 10,000 and 100,000 pairings.
@@ -81,7 +81,7 @@ async fn page(table: &mut Table, server: &Server, admin: &str, pairings: usize) 
     drive(server, ENCODE, every, 64, Duration::MAX).await;
     let (mut times, mut sizes) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        // A page is shared for a second.
+        // The server gives the same page for a second.
         tokio::time::sleep(Duration::from_millis(1100)).await;
         let begin = Instant::now();
         let mut stream = TcpStream::connect(admin).unwrap();

@@ -1,7 +1,8 @@
-//! What a call executes, by component, as valgrind's callgrind counts it: the same on every run, which no clock is.
+//! The instructions that a call executes, by component, as valgrind's callgrind counts them. Unlike a time, the count
+//! is the same in every run.
 //!
-//! Counted are the instructions of the program, not those of the kernel. valgrind knows no SHA extensions, so SHA-256
-//! is counted as its portable code. The build needs line tables: `benches/instructions` sees to that.
+//! It counts the instructions of the program, not of the kernel. valgrind does not know the SHA extensions, so SHA-256
+//! is counted as its portable code. The build needs line tables; `benches/instructions` adds them.
 
 use std::{collections::BTreeMap, fs, process::Command, time::Duration};
 
@@ -11,10 +12,10 @@ use crate::{
     servers::{PROGRAM, Server, folder},
 };
 
-/// Calls of the short and of the long run; their difference leaves out start and end.
+/// The calls of the short and of the long run. Their difference excludes the start and the end.
 const CALLS: [usize; 2] = [1000, 3000];
 
-/// Which component's code a file has, by a part of its path; the first that fits.
+/// The component of a file, by a part of its path. The first match counts.
 const COMPONENTS: [(&str, &str); 27] = [
     ("/src/hpack/", "HPACK (h2)"),
     ("/h2-", "HTTP/2 (h2)"),
@@ -45,8 +46,8 @@ const COMPONENTS: [(&str, &str); 27] = [
     ("src/keyring", "keyring"),
 ];
 
-/// The same by the crate that a function's name begins with, for code of the standard library that was compiled into
-/// it.
+/// The component by the crate at the beginning of a function's name, for code of the standard library that was compiled
+/// into that crate.
 const CRATES: [(&str, &str); 20] = [
     ("h2::hpack", "HPACK (h2)"),
     ("h2::", "HTTP/2 (h2)"),
@@ -112,8 +113,8 @@ async fn run(path: &'static str, bodies: &Bodies, calls: usize, log: &str) -> BT
     by_component(&fs::read_to_string(out).unwrap())
 }
 
-/// Sums the lines of callgrind's format: `fn=` and `fi=`, `fe=`, `fl=` say whose the costs are that follow; a line
-/// after `calls=` has what the called function costs, which counts there.
+/// Sums the lines of callgrind's format. `fn=`, `fi=`, `fe=` and `fl=` name the owner of the costs that follow. The
+/// line after `calls=` has the cost of the called function, which is counted at that function.
 fn by_component(profile: &str) -> BTreeMap<String, u64> {
     let (mut counts, mut file, mut function, mut called) = (BTreeMap::new(), "", "", false);
     for line in profile.lines() {

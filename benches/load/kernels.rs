@@ -1,4 +1,4 @@
-//! PBKDF2 on one thread: each kernel, the crate, and the JDK's own.
+//! PBKDF2 on one thread: each kernel, the crate, and the code of the JDK.
 
 use std::{
     io::{BufRead, BufReader, Lines, Write},
@@ -10,17 +10,17 @@ use pbkdf2_lanes::{Kernel, Kernels};
 
 use crate::{driver::ROUNDS, messages, table::Table};
 
-/// Derivations of one side of a round: a multiple of every kernel's lanes.
+/// The derivations of one side of a round: a multiple of every kernel's lanes.
 const COUNT: usize = 32;
 
-/// Each kernel against the crate, and the fastest against the JDK's.
+/// Compares each kernel with the crate, and the fastest kernel with the JDK.
 pub(crate) fn compare(table: &mut Table) {
     let mut jdk = Jdk::start();
     if let Some(jdk) = &mut jdk {
-        // The JIT has compiled it by then.
+        // After this the JIT has compiled it.
         jdk.rate(200);
     }
-    // The crate, one stream, as many lanes as each kernel has.
+    // Each kernel with all its lanes. A kernel of two lanes is also measured with one.
     let shapes: Vec<(Kernel, usize)> = Kernel::available()
         .flat_map(
             |kernel| if kernel.lanes() == 2 { vec![(kernel, 1), (kernel, 2)] } else { vec![(kernel, kernel.lanes())] },
@@ -52,7 +52,7 @@ pub(crate) fn compare(table: &mut Table) {
     }
 }
 
-/// `Pbkdf2.java`, which ends with its standard input.
+/// `Pbkdf2.java`. It ends when its standard input is closed.
 struct Jdk {
     child: Child,
     ask: Option<ChildStdin>,

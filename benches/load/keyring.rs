@@ -6,7 +6,7 @@ pub(crate) const SECRET: &str = "nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I";
 pub(crate) const OLD_SECRET: &str = "0123456789abcdefghijklmnopqrstuv";
 pub(crate) const FIU: &str = "fiu@bench";
 
-/// `count` pairings at least: one of each kind that is measured, the rest to fill the keyring.
+/// At least `count` pairings: one of each kind that is measured, and others to fill the keyring.
 pub(crate) fn keyring(count: usize) -> String {
     let mut keyring = String::new();
     let mut pairing = |fiu: &str, aa: &str, profile: &str, more: &str| {
@@ -38,7 +38,7 @@ pub(crate) fn pairing(fiu: &str) -> String {
     )
 }
 
-/// The same for the rivals, whose keyrings hold what they serve.
+/// The keyring of the servers in other languages. It holds only the pairings that they serve.
 pub(crate) fn rival_keyring() -> String {
     serde_json::json!([{
         "fiu": FIU, "aa": "hkdf", "scheme": "hkdf-iv", "secret": SECRET,

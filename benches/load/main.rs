@@ -1,16 +1,16 @@
 //! The server under load: `cargo bench --bench load`.
 //!
-//! Everything is measured in one run and interleaved, so that a ratio is right even if the machine's speed drifts. What is
-//! measured depends on the arguments behind `--`:
+//! Both sides of a comparison are measured in turns in one run, so that a ratio is right even if the machine's speed
+//! drifts. The arguments behind `--` choose the measurements:
 //!
-//! - none: the server beside an echo of the same bytes behind the same layers, and beside the codecs of the interop clients
-//!   behind servers of grpc-go, grpc-java and grpc-js in their default configuration. Each is built by its own script. One
-//!   that does not build is left out, and the output says so. Writes `benches/RESULTS.md`.
+//! - none: the server beside an echo of the same bytes behind the same layers, and beside the codecs of the interop
+//!   clients behind servers of grpc-go, grpc-java and grpc-js in their default configuration. Its own script builds
+//!   each of them. A server that does not build is left out, and the output says so. Writes `benches/RESULTS.md`.
 //! - `--against PATH`: this program beside another build of it, so that any change can be judged.
-//! - `--store URL`: the program with this shared store beside the program without one: what the store costs.
+//! - `--store URL`: the program with this shared store beside the program without one: the cost of the store.
 //! - `--growth`: check, start, reload, list and metrics with 1,000, 10,000 and 100,000 pairings.
-//! - `--instructions`: what a call executes, by component, as valgrind counts it; see `benches/instructions`.
-//! - `--refusals`: what refusals cost.
+//! - `--instructions`: the instructions of a call, by component, as valgrind counts them; see `benches/instructions`.
+//! - `--refusals`: the cost of refusals.
 //! - `--soak MINUTES`: the server's memory under a load of every kind.
 
 #![allow(
@@ -39,7 +39,7 @@ mod refusals;
 mod servers;
 mod table;
 
-/// The program's allocator, so that the echo has it too.
+/// The program's allocator, which the echo then has too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -32,10 +32,10 @@ pub(crate) const ENCODE: &str = "/aa.redirect.v1.RedirectService/EncodeRedirect"
 pub(crate) const DECODE: &str = "/aa.redirect.v1.RedirectService/DecodeRedirect";
 pub(crate) const LIST: &str = "/aa.redirect.v1.RedirectService/ListPairings";
 
-/// The AA is not sent.
+/// The parties of a request that does not name the AA.
 const PARTIES: Parties<'_> = Parties { fiu: FIU, aa: "" };
 
-/// Prepared messages. Those with PBKDF2 are given out once, because the server keeps a derived key.
+/// Prepared messages. A message with PBKDF2 is used only once, because the server keeps a derived key.
 pub(crate) struct Messages {
     /// The next unused date, counted back from the start.
     next: Mutex<usize>,
@@ -47,12 +47,12 @@ impl Messages {
         Self { next: Mutex::new(0), begin: Utc::now() }
     }
 
-    /// A request for `path` with `hkdf-iv`, fresh.
+    /// A new request for `path` with `hkdf-iv`.
     pub(crate) async fn hkdf(&self, service: &Server, path: &str) -> Bodies {
         Self::encoded(service, path, encode("hkdf")).await
     }
 
-    /// The same with more consent handles, so that a decode's answer has over 400 bytes.
+    /// A new request with more consent handles, so that a decode's answer has over 400 bytes.
     pub(crate) async fn large(service: &Server, path: &str) -> Bodies {
         let mut request = encode("hkdf");
         request.redirect.as_mut().unwrap().srcref = vec!["0b054f6a-a0b3-4424-a668-2b53090bad6f".into(); 6];
@@ -91,7 +91,7 @@ impl Messages {
         vec![frame(&request.encode_to_vec())]
     }
 
-    /// Decodes with `pbkdf2`, each with a date of its own.
+    /// Decodes with `pbkdf2`, each with its own date.
     pub(crate) fn pbkdf2(&self, count: usize) -> Bodies {
         self.sealed("pbkdf2", count)
     }
@@ -120,7 +120,7 @@ impl Messages {
     }
 }
 
-/// A date of its own for each number, at most one hour back.
+/// A different date for each number, at most one hour back.
 fn date(begin: DateTime<Utc>, number: usize) -> String {
     DateStyle::Full.write(begin - TimeDelta::milliseconds(i64::try_from(number).unwrap()))
 }

@@ -1,6 +1,6 @@
-//! This build of the program beside another build of it, in turns: what a change gains or costs.
+//! Compares this build of the program with another build of it, in turns: the gain or cost of a change.
 //!
-//! Each row is the median of the rounds' ratios, with the least and the most.
+//! Each row is the median of the rounds' ratios, with the lowest and the highest ratio.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -11,11 +11,12 @@ use crate::{
     table::Table,
 };
 
-/// Rounds of each row, and how long each side of one is loaded: many and short, since the machine's speed drifts.
+/// The number of rounds of each row, and how long each side of a round is loaded. The rounds are many and short, since
+/// the machine's speed drifts.
 const ROUNDS: usize = 21;
 const SPAN: Duration = Duration::from_millis(500);
-/// Calls a second of the paced rows, their rounds, and how long each side of one takes: p99.9 is then the
-/// sixth-slowest.
+/// The calls a second of the paced rows, their rounds, and how long each side of a round takes. p99.9 is then the
+/// sixth-slowest call.
 const RATE: u32 = 2000;
 const PACED_ROUNDS: usize = 7;
 const PACED: Duration = Duration::from_secs(3);
@@ -66,8 +67,8 @@ pub(crate) async fn compare(other: &Path) {
     many.compare(&mut table, "ListPairings, 1,000 a page", &load(LIST, &Messages::list(), 4, 16)).await;
 }
 
-/// Prints the ratios of the program with the shared store at `url` to the program without one, and how it fares at
-/// 5,000 decodes a second.
+/// Prints the ratios of the program with the shared store at `url` to the program without one, and its latency at 5,000
+/// decodes a second.
 pub(crate) async fn with_store(url: &str) {
     let mut table = Table::default();
     let start = |arguments: &[&str]| Server::program(Command::new(PROGRAM), 10, arguments);
@@ -125,7 +126,7 @@ impl Pair {
         ask(server, load.path, load.bodies[0].clone()).await.len() - 5
     }
 
-    /// Milliseconds of a call, alone and paced.
+    /// The milliseconds of a call, alone and paced.
     async fn latency(&self, table: &mut Table, bodies: &Bodies) {
         for alone in [true, false] {
             let mut loads = [const { Vec::new() }; 2];

@@ -1,4 +1,4 @@
-//! What a refusal costs the server, compared with the call that it saves: processor time, not waiting time.
+//! The cost of a refusal for the server, compared with the call that it saves: processor time, not waiting time.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::{
     table::Table,
 };
 
-/// More than a request may have.
+/// More bytes than a request may have.
 const OVERSIZED: usize = 64 * 1024 + 1;
-/// Calls with a derivation, of one round.
+/// The calls with a derivation in one round.
 const DERIVATIONS: usize = 128;
 
 /// A call that is refused.
@@ -27,12 +27,12 @@ struct Refused {
     costs: Vec<f64>,
 }
 
-/// Each refusal against a decode with `pbkdf2` and one with `hkdf-iv`.
+/// Compares each refusal with a decode with `pbkdf2` and with a decode with `hkdf-iv`.
 pub(crate) async fn compare(table: &mut Table, messages: &Messages) {
     let server = Server::service(10, 1);
     let mut refused = refused();
     for refused in &refused {
-        // What fails until its budget is spent fails here.
+        // These messages fail here until their budget is used up.
         let bodies = vec![refused.body.clone(); 64];
         drive_to(refused.status, &server, refused.path, bodies, 1, Duration::MAX).await;
     }

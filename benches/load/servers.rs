@@ -1,4 +1,5 @@
-//! The servers of a run: the service, the echo and those in other languages, each a process that ends with its handle.
+//! The servers of a run: the service, the echo and the servers in other languages. Each is a process that ends with its
+//! handle.
 
 use std::{
     fs,
@@ -22,7 +23,7 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) address: String,
     child: Child,
-    /// How the load speaks to it, if over TLS.
+    /// The TLS settings of the load, if the server uses TLS.
     pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
@@ -35,7 +36,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// The service with so many pairings, its settings but for the threads of the pool the default ones.
+    /// The service with this many pairings and threads of the pool. All other settings are the defaults.
     pub(crate) fn service(pairings: usize, kdf_threads: u32) -> Self {
         let threads = kdf_threads.to_string();
         Self::program(Command::new(PROGRAM), pairings, &["--kdf-threads", &threads])
@@ -54,7 +55,7 @@ impl Server {
         Self { name: "aa-redirect".into(), address: address.expect("the service starts"), child, tls: None }
     }
 
-    /// The same over TLS.
+    /// A build of the service, like [`Server::program`], but with TLS.
     pub(crate) fn with_tls(command: Command, pairings: usize, arguments: &[&str]) -> Self {
         /// The run's certificate, which the load trusts.
         static TLS: LazyLock<Arc<ClientConfig>> = LazyLock::new(certify);
@@ -66,7 +67,7 @@ impl Server {
         server
     }
 
-    /// Asks the server to read its files anew.
+    /// Asks the server to read its files again.
     pub(crate) fn reload(&self) {
         rustix::process::kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
@@ -126,7 +127,7 @@ impl Server {
         (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10_000
     }
 
-    /// A figure of the process's memory in KiB: `VmRSS:` what it holds, `VmHWM:` the most that it ever held.
+    /// A figure of the process's memory in KiB: `VmRSS:` is its memory now, `VmHWM:` the highest value so far.
     pub(crate) fn memory(&self, figure: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
@@ -134,7 +135,7 @@ impl Server {
     }
 }
 
-/// Writes a certificate and its key to files, and gives how to speak to a server that has them.
+/// Writes a certificate and its key to files. Returns the client's TLS settings for a server that has them.
 fn certify() -> Arc<ClientConfig> {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(folder().join("cert.pem"), own.cert.pem()).unwrap();
@@ -150,7 +151,7 @@ fn certify() -> Arc<ClientConfig> {
     Arc::new(tls)
 }
 
-/// The servers of the other languages, as far as they can be built here.
+/// The servers in other languages that can be built here.
 pub(crate) fn rivals() -> Vec<Server> {
     let rivals = [("go", &[][..]), ("java", &[]), ("java", &["--direct-executor"]), ("node", &[])];
     rivals.into_iter().filter_map(|(language, flags)| Server::rival(language, flags)).collect()
@@ -165,12 +166,12 @@ pub(crate) fn keyring_file(pairings: usize) -> PathBuf {
     file
 }
 
-/// Reads and drops what is left of a log.
+/// Reads and drops the rest of a log.
 fn drain(mut stream: impl Read + Send + 'static) {
     thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
 }
 
-/// What `found` returns for the first line that it accepts. The rest of the stream is read and dropped.
+/// The result of `found` for the first line that it accepts. The rest of the stream is read and dropped.
 fn announced(stream: impl Read + Send + 'static, found: fn(&str) -> Option<String>) -> Option<String> {
     let mut stream = BufReader::new(stream);
     let announced = stream.by_ref().lines().map_while(Result::ok).find_map(|line| found(&line));

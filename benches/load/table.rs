@@ -1,4 +1,4 @@
-//! Medians with least and most, printed at once and written to a file for the documentation.
+//! Medians with the lowest and highest value, printed at once and written to a file for the documentation.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ impl Table {
         self.push(name, &ratios, " ×");
     }
 
-    /// A figure of its own.
+    /// A figure that is not a comparison.
     pub(crate) fn figure(&mut self, name: &str, values: &[f64]) {
         self.push(name, values, "");
     }

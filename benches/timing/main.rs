@@ -2,14 +2,14 @@
 //! `TIMING_SECONDS=120 cargo bench --bench timing`, for this many seconds each.
 //!
 //! The method of dudect (Reparaz, Balasch, Verbauwhede: "Dude, is my code constant time?", 2017): calls of two classes,
-//! chosen at random, and Welch's t-test of their times, over all of them and over those below each of 100 percentiles,
-//! since a disturbance from outside has no class. The greatest |t| counts. First it times `codec::cipher::decrypt` and
-//! the zeroing of its result, which is all that the service does for every outcome; the caller branches later. Then it
-//! times a call of the service through its socket.
+//! chosen at random, and Welch's t-test of their times, over all times and over the times below each of 100
+//! percentiles, since a disturbance from outside affects both classes. The greatest |t| counts. First it times
+//! `codec::cipher::decrypt` and the zeroing of its result, which are the steps that the service does for every outcome;
+//! the caller branches later. Then it times a call of the service through its socket.
 //!
 //! The limit is 10, as in dudect's own program: 4.5 is common for one test, and this is the greatest of 101 tests. The
-//! program exits with 1 above the limit. It also does if a control stays below it, since the run then proves nothing.
-//! The controls are an unpadding that stops at the first wrong byte, and a refusal without a tick.
+//! program exits with 1 above the limit. It also exits with 1 if a control stays below the limit, since the run then
+//! proves nothing. The controls are an unpadding that stops at the first wrong byte, and a refusal without a tick.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench says what it expects by unwrapping it")]
 #![allow(
@@ -41,10 +41,10 @@ use zeroize::Zeroizing;
 
 const BOUND: f64 = 10.0;
 
-/// Calls of a pair that are prepared, then timed; those of the first batch only set the percentiles.
+/// The number of calls of a pair that are prepared and then timed. The first batch only sets the percentiles.
 const BATCH: usize = 10_000;
 
-/// A test says nothing about fewer measurements of a class.
+/// The fewest measurements of a class for which a test has a meaning.
 const LEAST: f64 = 10_000.0;
 
 const KEY: [u8; 32] = [0x5a; 32];
@@ -103,7 +103,7 @@ fn longest(bytes: [u8; BLOCK], _: &mut Random) -> [[u8; BLOCK]; 2] {
     [valid, invalid]
 }
 
-/// The control goes through all of the first, and stops at the second byte of the other.
+/// The control reads all of the first block, and stops at the second byte of the other.
 fn early_fault(bytes: [u8; BLOCK], _: &mut Random) -> [[u8; BLOCK]; 2] {
     let valid = padded(bytes, BLOCK);
     let mut invalid = valid;
@@ -129,7 +129,7 @@ fn codec(key: &Key, ciphertext: &[u8]) {
     black_box(cipher::decrypt(key, &IV, ciphertext));
 }
 
-/// The unpadding that textbooks have.
+/// The simple removal of padding, as textbooks show it.
 fn leaky(key: &Key, ciphertext: &[u8]) {
     let mut text = Zeroizing::new(ciphertext.to_vec());
     cbc::Decryptor::<aes::Aes256>::new((&**key).into(), (&IV).into()).decrypt_padded::<NoPadding>(&mut text).unwrap();
@@ -148,7 +148,7 @@ fn leaky(key: &Key, ciphertext: &[u8]) {
     black_box((valid, text));
 }
 
-/// Times a batch of each pair, its calls in turn with those of the others.
+/// Times a batch of each pair. The calls of all pairs take turns.
 fn measure(key: &Key, random: &mut Random, tests: &mut [Tests; PAIRS.len()]) {
     let calls: Vec<[(usize, Vec<u8>); PAIRS.len()]> = (0..BATCH)
         .map(|_| {
@@ -167,7 +167,7 @@ fn measure(key: &Key, random: &mut Random, tests: &mut [Tests; PAIRS.len()]) {
     let mut buffer = [0; 20 * BLOCK];
     for call in &calls {
         for ((pair, (class, ciphertext)), times) in PAIRS.iter().zip(call).zip(&mut times) {
-            // One place for both classes.
+            // Both classes use the same place in memory.
             let ciphertext = {
                 let buffer = &mut buffer[..ciphertext.len()];
                 buffer.copy_from_slice(ciphertext);

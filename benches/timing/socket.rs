@@ -1,8 +1,8 @@
-//! Whether failures of one kind and another take the same time through the socket of a running server.
+//! Tests whether failures of different kinds take the same time through the socket of a running server.
 //!
 //! Callers choose a pair and one of its two messages at random, wait for a random part of a tick, and call. Both
-//! messages have the same length. In the control both are refused without a tick, and the difference in their work must
-//! show.
+//! messages have the same length. In the control, both messages are refused without a tick, and the test must show the
+//! difference in their work.
 
 use std::{
     fs,
@@ -22,14 +22,14 @@ use crate::{
 };
 
 const CALLERS: usize = 4;
-/// Measurements of a pair that are added at once; the first of them only set the percentiles.
+/// The number of measurements of a pair that are added together. The first ones only set the percentiles.
 const BATCH: usize = 500;
-/// A test says nothing about fewer measurements of a class.
+/// The fewest measurements of a class for which a test has a meaning.
 const LEAST: f64 = 1000.0;
 
 /// The members of every message, without `srcref`.
 const MEMBERS: &str = "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=u@iv";
-/// A date long past.
+/// A date in the distant past.
 const STALE: &str = "211120251040756";
 
 struct Pair {
@@ -43,7 +43,7 @@ fn pairs() -> Vec<Pair> {
     let url = |text: &[u8]| sender::request("iv", MILLIS, text).request_query();
     let sound = format!("{MEMBERS}&redirect=https://fiu.example/cb{filler}&srcref=a");
     let with = |old: &str, new: &str| url(sound.replacen(old, new, 1).as_bytes());
-    // The last block's padding goes wrong with a byte of the block before it.
+    // A changed byte in the block before the last one makes the padding of the last block invalid.
     let mut padding = sender::request("iv", MILLIS, &sound);
     let mut bytes = URL_SAFE.decode(&padding.sealed).unwrap();
     let before_last = bytes.len() - 17;
@@ -66,12 +66,12 @@ fn pairs() -> Vec<Pair> {
     ]
 }
 
-/// Measures for this many seconds. Returns whether two kinds of failures differ in time, or the control does not.
+/// Measures for this many seconds. Returns true if two kinds of failures differ in time, or if the control does not.
 pub(crate) async fn fails(seconds: u64) -> bool {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("timing");
     fs::create_dir_all(&folder).unwrap();
     let secret = fs::canonicalize("tests/support/secrets/fiu-iv-new").unwrap();
-    // No budget, so that each failure does all of its work.
+    // The pairing has no budget, so that each failure does all of its work.
     let keyring = format!(
         "[[pairing]]\nfiu = \"fiu@test\"\naa = \"iv\"\nprofile = \"iv\"\nfailure_budget = 0\n\
          redirect_hosts = [\"fiu.example\"]\nsecrets = [{{ id = \"new\", file = \"{}\" }}]\n",

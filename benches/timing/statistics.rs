@@ -1,6 +1,6 @@
-//! Whether two classes of calls take the same time: Welch's t-test, as dudect uses it.
+//! Tests whether two classes of calls take the same time: Welch's t-test, as dudect uses it.
 
-/// Percentiles of times, as dudect has them.
+/// The percentiles of times, as in dudect.
 const CROPS: usize = 100;
 
 /// Marsaglia's xorshift64*.
@@ -46,7 +46,7 @@ impl Sample {
     }
 }
 
-/// The tests of a pair: one of every time, one of those below each crop.
+/// The tests of a pair: one of all times, and one of the times below each crop.
 #[derive(Default)]
 pub(crate) struct Tests {
     crops: Vec<f64>,
@@ -72,10 +72,10 @@ impl Tests {
         }
     }
 
-    /// The greatest |t| of those over at least so many measurements of each class, and by how many nanoseconds the first
-    /// class is slower where it is reached.
+    /// The greatest |t| of the tests that have at least `least` measurements of each class, and by how many nanoseconds
+    /// the first class is slower in that test.
     pub(crate) fn greatest(&self, least: f64) -> (f64, f64) {
-        // Below the fastest percentiles the clock may show but one time, which has no variance.
+        // Below the fastest percentiles, the clock may show only one time, which has no variance.
         let says = |class: &Sample| class.number >= least && class.squares > 0.0;
         let tests = self.samples.iter().filter(|sample| sample.iter().all(says));
         let t = tests.map(|[a, b]| ((a.mean - b.mean) / (a.uncertainty() + b.uncertainty()).sqrt(), a.mean - b.mean));

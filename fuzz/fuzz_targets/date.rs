@@ -1,6 +1,7 @@
-//! A date never panics; its window opens and closes once; and what is written reads back as an instant that it admits.
+//! Reading a date never panics. Its window opens and closes once. A written date reads back as instants that include
+//! the written one.
 //!
-//! An input is an instant in milliseconds, a second one, two bytes (a window, a span of reuse) and a text to read.
+//! An input is two instants in milliseconds, two bytes (a window, a span of reuse) and a text to read.
 #![no_main]
 
 use aa_redirect::codec::date::{DateStyle, Freshness, Instants, ReadDate, WireDate, shared_instant};
@@ -8,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use libfuzzer_sys::fuzz_target;
 
 const STYLES: [DateStyle; 3] = [DateStyle::Millis, DateStyle::Tenths, DateStyle::Full];
-/// The years 2000 to 2999, which is what is read.
+/// The years that are read: 2000 to 2999.
 const FIRST: i64 = 946_684_800_000;
 const LAST: i64 = 32_503_679_999_999;
 
@@ -21,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
         DateTime::from_timestamp_millis(millis).expect("an instant of the calendar")
     };
     let (issue, now) = (instant(issue), instant(now));
-    // From a second to the setting's bound of a thousand million, in powers of ten; also what lies between.
+    // From a second to the setting's limit of a thousand million, in powers of ten and between them.
     let max_age = TimeDelta::seconds((i64::from(*window) + 1) * 10_i64.pow(u32::from(window % 7)));
     written(issue, max_age);
     shared(issue, TimeDelta::milliseconds(1 + i64::from(*reuse) * 4));
@@ -43,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// What lies between is in order, and freshness never goes back.
+/// Checks that the instants are in order, and that freshness never goes back.
 fn ordered(instants: Instants, now: DateTime<Utc>, max_age: TimeDelta) {
     let Instants { first, issue, last } = instants;
     assert!(first <= issue && issue <= last);
@@ -59,7 +60,8 @@ fn ordered(instants: Instants, now: DateTime<Utc>, max_age: TimeDelta) {
     assert_eq!(rank(now), expected);
 }
 
-/// What each style writes is read as a date that admits the instant and is fresh at it.
+/// Checks that the text of each style is read as a date whose readings include the instant, and that it is fresh at
+/// that instant.
 fn written(issue: DateTime<Utc>, max_age: TimeDelta) {
     for style in STYLES {
         let date = WireDate::parse(&style.write(issue)).expect("what is written is a date");
@@ -80,7 +82,7 @@ fn written(issue: DateTime<Utc>, max_age: TimeDelta) {
     }
 }
 
-/// A shared date lies in the instant's minute and near it, and is the same for all of its span.
+/// Checks that a shared date lies near the instant and in its minute, and is the same for its whole span.
 fn shared(now: DateTime<Utc>, reuse: TimeDelta) {
     for style in STYLES {
         let begin = shared_instant(style, now, reuse);

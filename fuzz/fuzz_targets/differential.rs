@@ -1,5 +1,5 @@
-//! The codec reads what the strict reader of this crate reads, and with the deviations that it names; it opens nothing
-//! that the strict reader refuses, and reports something wherever that one sees a repair.
+//! The codec reads every text that the strict reader of this crate reads, with the same deviations. It opens nothing
+//! that the strict reader refuses. If the strict reader sees a repair, the codec reports one.
 //!
 //! An input is a byte that chooses conventions, one that chooses leg and subject, and the members' text or the URL.
 #![no_main]
@@ -98,7 +98,7 @@ fn of_callback(callback: &Callback) -> Members {
     of(&single, &[("srcref", srcref)], extra)
 }
 
-/// As the strict reader has them: an empty member is an absent one, but for `sessionid`.
+/// Members in the form of the strict reader: an empty member is an absent one, except for `sessionid`.
 fn of(single: &[(&str, &String)], lists: &[(&str, &Vec<String>)], extra: &BTreeMap<String, String>) -> Members {
     let mut members = Members::default();
     for (name, value) in single {

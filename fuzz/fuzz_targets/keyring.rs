@@ -1,7 +1,7 @@
-//! A keyring file never panics its reader, and a refusal never repeats what could be a secret in the wrong place.
+//! Reading a keyring file never panics, and a refusal never repeats a text that could be a secret in the wrong place.
 //!
-//! An input is two bytes, which say what becomes a secret's text (the piece of that number among the file's words,
-//! strings and blanks; 0: none) and whether in quotes, and the file's text.
+//! An input is two bytes, and the file's text. The bytes say which piece of the file (counted among its words, strings
+//! and blanks; 0: none) becomes a secret's text, and whether it is in quotes.
 #![no_main]
 
 use std::{env, fs, path::PathBuf, process, sync::OnceLock};
@@ -9,13 +9,13 @@ use std::{env, fs, path::PathBuf, process, sync::OnceLock};
 use aa_redirect::keyring;
 use libfuzzer_sys::fuzz_target;
 
-/// Of the alphabet of secrets, 32 characters as they have.
+/// A text of 32 characters from the alphabet of secrets.
 const MARKER: &str = "MARKER_Zq7wX3vK9pL2mN5bR8tY-MARK";
 
 fuzz_target!(|input: &[u8]| {
     let [place, quotes, text @ ..] = input else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    // A device or a pipe would never end.
+    // Reading a device or a pipe would never end.
     if text.contains("/dev") || text.contains("/proc") {
         return;
     }
@@ -55,15 +55,15 @@ fn folder() -> &'static PathBuf {
     })
 }
 
-/// `text` with the piece of the number `place`, counted from 1, replaced by the marker; what ends the piece stays, or the
-/// marker would only ever break the file.
+/// `text` with the piece of the number `place`, counted from 1, replaced by the marker; the end of the piece stays,
+/// since otherwise the marker would always break the file.
 fn marked(text: &str, place: usize, quotes: u8) -> String {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '/' | ':');
     let replacement = match quotes % 5 {
         0 => MARKER.to_owned(),
         1 => format!("\"{MARKER}\""),
         2 => format!("'{MARKER}' "),
-        // The word by which the library's own messages are told apart.
+        // The word that marks the library's own messages.
         3 => format!("\"expected {MARKER}\""),
         _ => format!("{MARKER}\n"),
     };

@@ -1,4 +1,4 @@
-//! What was read as members and may be written reads back the same, in every list syntax.
+//! Members that were read and can be written read back the same, in every list syntax.
 //!
 //! An input is a byte that chooses conventions, one that chooses the leg, and the text.
 #![no_main]
@@ -49,12 +49,12 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Whether list and extra members have the form that encoding asks for.
+/// Whether list items and extra members have the form that encoding requires.
 fn are_writable(items: &[String], extra: &BTreeMap<String, String>) -> bool {
     items.iter().all(|item| form::is_list_item(item)) && extra.keys().all(|name| form::is_extra_name(name))
 }
 
-/// Only what lies in the members themselves may still be reported.
+/// Checks that only deviations of the members themselves are still reported.
 fn are_of_the_sender(deviations: &Deviations) {
     let own = [Deviation::TxnidNotUuid, Deviation::ExtraMember, Deviation::StatusMismatch];
     assert!(deviations.kinds().all(|deviation| own.contains(&deviation)), "{deviations:?}");

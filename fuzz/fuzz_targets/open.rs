@@ -1,7 +1,8 @@
-//! Opening never panics, and what opens has the members that a message needs.
+//! Opening never panics, and an opened message has the members that it needs.
 //!
-//! An input is three bytes that choose conventions, leg and what the rest is: ciphertext; text that is sealed first, so
-//! that the members are reached; or whole blocks that are encrypted as they are, so that any padding is.
+//! An input is three bytes and the rest. The bytes choose conventions, leg and the meaning of the rest: ciphertext;
+//! text that is sealed first, to test members; or whole blocks that are encrypted without a change, to test any
+//! padding.
 #![no_main]
 
 use aa_redirect::codec::{
@@ -30,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
         1 => {
             let whole = &rest[..rest.len() / BLOCK * BLOCK];
             let mut sealed = cipher::encrypt(&key, &block, whole.to_vec());
-            // The last block is the padding alone.
+            // The last block is only padding.
             sealed.truncate(whole.len());
             sealed
         }

@@ -1,5 +1,5 @@
-//! Reading a URL never panics, an envelope is what it promises, and parameters appended to any URL that may be returned
-//! to are found again.
+//! Reading a URL never panics, an envelope keeps its promises, and parameters that are appended to any allowed return
+//! URL are found again.
 //!
 //! An input is a byte that chooses the leg, and the URL.
 #![no_main]

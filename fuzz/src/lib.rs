@@ -1,4 +1,5 @@
-//! What the fuzz targets share: how a first byte picks conventions, what an opened message must be, and a second reader.
+//! Shared by the fuzz targets: how a first byte picks conventions, the checks of an opened message, and a second
+//! reader.
 
 use aa_redirect::codec::{
     Deviation, Deviations,
@@ -19,7 +20,7 @@ pub fn conventions(choice: u8) -> Conventions {
     }
 }
 
-/// What every opened request must be (wire format, section 3).
+/// Checks that an opened request has the form that it must have (wire format, section 3).
 pub fn check_redirect(redirect: &Redirect, deviations: &Deviations) {
     check_names(&redirect.txnid, &redirect.userid);
     let url = &redirect.redirect;
@@ -27,7 +28,7 @@ pub fn check_redirect(redirect: &Redirect, deviations: &Deviations) {
     let (scheme, rest) = url.split_once(":").expect("an absolute redirect");
     assert!(!scheme.is_empty() && !rest.is_empty(), "an absolute redirect");
     assert!(rest.starts_with("//") || scheme.contains('.'), "an absolute redirect");
-    // What a browser makes of it has the scheme that was checked.
+    // A browser reads the same scheme that was checked.
     if let Ok(resolved) = url::Url::parse(url) {
         assert_eq!(resolved.scheme(), scheme.to_ascii_lowercase());
     }
@@ -41,7 +42,7 @@ pub fn check_redirect(redirect: &Redirect, deviations: &Deviations) {
     assert_eq!(has(deviations, Deviation::TxnidNotUuid), !strict::is_uuid(&redirect.txnid));
 }
 
-/// What every opened callback must be (wire format, sections 3 and 4).
+/// Checks that an opened callback has the form that it must have (wire format, sections 3 and 4).
 pub fn check_callback(callback: &Callback, deviations: &Deviations) {
     check_names(&callback.txnid, &callback.userid);
     check_items(&callback.srcref);
@@ -51,7 +52,7 @@ pub fn check_callback(callback: &Callback, deviations: &Deviations) {
     assert_eq!(has(deviations, Deviation::StatusMismatch), callback.success != (callback.errorcode == 0));
 }
 
-/// Whether `name` is none of the members of `leg`, in any case.
+/// Whether `name` is not a member of `leg`, in upper or lower case.
 fn is_extra(name: &str, leg: Leg) -> bool {
     !name.is_empty() && !Member::of(leg).iter().any(|member| member.name().eq_ignore_ascii_case(name))
 }

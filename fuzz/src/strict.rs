@@ -1,7 +1,7 @@
-//! A second reader, written from the wire format's text alone, rule by rule: no code of the crate's codec, and nothing done
-//! for speed.
+//! A second reader, written only from the text of the wire format, rule by rule. It uses no code of the crate's codec
+//! and does nothing for speed.
 //!
-//! Members are read as the format says, with every repair. Of parameters, only those that need none are read.
+//! Members are read as the format says, with every repair. Parameters are read only if they need no repair.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ mod parameters;
 pub use members::{Kind, Members, Syntax, members};
 pub use parameters::{Parameters, parameters};
 
-/// What the format says of a text.
+/// What the format says about a text.
 #[derive(Debug)]
 pub enum Verdict<T> {
-    /// It reads so, with these deviations, named as in the interface, and no other one.
+    /// The text reads like this, with exactly these deviations, named as in the interface.
     Means(T, BTreeSet<&'static str>),
-    /// It needs a repair that this reader does not know: whoever opens it has to report something.
+    /// The text needs a repair that this reader does not know: a reader that opens it must report something.
     Deviates,
     /// It must not be opened.
     Refused,
-    /// The text does not say.
+    /// The format does not say.
     Unsaid,
 }
 
-/// Ends a reading early; the type of what is read does not matter then.
+/// Ends a reading early. The type of the result does not matter then.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Deviates,
@@ -43,10 +43,11 @@ impl<T> From<Stop> for Verdict<T> {
     }
 }
 
-/// Members by name; a list has its items, anything else one.
+/// Members by name. A list has all its items; every other member has one.
 pub(crate) type ByName = BTreeMap<String, Vec<String>>;
 
-/// Decodes every `%` and two hexadecimal digits of `text`. Any other `%` stands for itself; whether there was one.
+/// Decodes every `%` and two hexadecimal digits of `text`. Any other `%` stands for itself, and the second value says
+/// whether there was one.
 pub(crate) fn percent_decoded(text: &str) -> (Vec<u8>, bool) {
     let bytes = text.as_bytes();
     let (mut decoded, mut invalid) = (Vec::new(), false);

@@ -1,5 +1,5 @@
-//! The codec at its own door, without the service: what is written to the letter, what is sealed opens, and where the
-//! edges of URLs, dates and forms lie.
+//! The codec without the service: the exact text that it writes, that sealed messages open, and the limits of URLs,
+//! dates and forms.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -125,7 +125,7 @@ fn members_are_written_in_their_order_and_escaped_as_little_as_readers_need() {
 }
 
 #[test]
-fn what_is_sealed_opens_with_every_profile_and_list_syntax() {
+fn a_sealed_message_opens_with_every_profile_and_list_syntax() {
     for profile in &PROFILES {
         for lists in LISTS {
             let conventions = Conventions { lists, ..Conventions::of(profile) };
@@ -187,7 +187,7 @@ fn a_query_is_written_in_its_order_with_every_value_escaped() {
 }
 
 #[test]
-fn a_query_is_appended_before_the_fragment_and_after_what_is_there() {
+fn a_query_is_appended_after_the_present_query_and_before_the_fragment() {
     for (url, expected) in [
         ("https://x/cb", "https://x/cb?q"),
         ("https://x/cb#top?", "https://x/cb?q#top?"),
@@ -274,7 +274,7 @@ fn a_parameter_that_is_missing_repeated_or_of_the_other_leg_is_named() {
 }
 
 #[test]
-fn the_leg_of_a_url_is_told_by_its_parameters() {
+fn the_parameters_of_a_url_show_its_leg() {
     for url in ["x?fi=1&resdate=2", "ecres=1", "https://x/?a=1?ecres=2", "a&%65cres=1", "https://x/#/cb?ECRES=1"] {
         assert_eq!(leg_of(url), Leg::Callback, "{url}");
     }
@@ -388,7 +388,7 @@ fn fifteen_digits_are_read_both_ways_up_to_the_last_tenth() {
 }
 
 #[test]
-fn the_second_that_is_inserted_is_written_as_the_last_millisecond_before_it() {
+fn a_leap_second_is_written_as_the_last_millisecond_before_it() {
     let leap = "2016-12-31T23:59:60.500Z".parse().unwrap();
     assert_eq!(DateStyle::Full.write(leap), "31122016235959999");
     assert_eq!(DateStyle::Tenths.write(leap), "311220162359599");
@@ -427,7 +427,7 @@ fn forms_have_the_limits_of_the_guideline() {
 }
 
 #[test]
-fn members_show_nothing_of_themselves_and_deviations_their_names() {
+fn debug_output_hides_members_and_shows_the_names_of_deviations() {
     assert_eq!(format!("{:?} {:?}", redirect(), callback()), "Redirect { .. } Callback { .. }");
     let mut deviations = Deviations::default();
     deviations.note(Deviation::PlusAsSpace, "iv");

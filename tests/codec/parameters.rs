@@ -1,4 +1,4 @@
-//! How a URL's parameters are read (wire format, section 6), and what is said of those that cannot be.
+//! How a URL's parameters are read (wire format, section 6), and which error unreadable parameters give.
 
 use aa_redirect::codec::{
     Envelope, Malformed, ParameterProblem, Parties, RequestorType, Seal, Sealed, base64,
@@ -13,7 +13,7 @@ use aa_redirect::codec::{
 const DATE: &str = "271120262205345";
 const SENDER: &str = "fiu@wild";
 
-/// A message with an IV, whose Base64 has no `+` and whose fi no escape but `%3D`.
+/// A message with an IV. Its Base64 has no `+`, and its `fi` has no escape except `%3D`.
 fn sealed() -> Sealed {
     let seal_with = Seal {
         leg: Leg::Request,
@@ -122,7 +122,7 @@ fn a_date_without_its_zero_is_masked_with_it() {
     ]);
 }
 
-/// What is wrong with a parameter, and what `fi` decodes to.
+/// What is wrong with a parameter, and the decoded `fi`.
 fn problem(url: &str) -> (&'static str, ParameterProblem, Option<String>) {
     match Envelope::from_url(url, Leg::Request).err() {
         Some(Malformed::Parameter { parameter, problem, unmasked }) => (parameter, problem, unmasked),
@@ -135,13 +135,13 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn hexadecimal_is_told_from_base64() {
+fn hexadecimal_is_distinguished_from_base64() {
     let Sealed { fi, message, iv, .. } = sealed();
     let query = |fi: &str, message: &str, iv: &str| format!("fi={fi}&reqdate={DATE}&ecreq={message}&iv={iv}");
     let masked = hex(&mask(SENDER.as_bytes(), DATE));
     for (url, parameter) in [
         (query(&fi, &hex(&[0xab; 32]), &iv), "ecreq"),
-        // Twice as many digits decode to whole blocks as Base64.
+        // Twice as many digits also decode to whole blocks as Base64.
         (query(&fi, &hex(&[0x1c; 64]).to_uppercase(), &iv), "ecreq"),
         (query(&fi, &hex(&[0x1c; 33]), &iv), "ecreq"),
         (query(&fi, &message, &hex(&[0x0f; 16])), "iv"),
@@ -150,14 +150,14 @@ fn hexadecimal_is_told_from_base64() {
         let (found, problem, _) = problem(&url);
         assert_eq!((found, problem.hint()), (parameter, Some("HEXADECIMAL")), "{url}");
     }
-    // Zero bytes are nothing but `A`.
+    // Zero bytes are a text of `A` only.
     let zeros = base64::url_safe(&[0; 48], true);
     assert!(zeros.bytes().all(|symbol| symbol == b'A'));
     assert!(Envelope::from_url(&query(&fi, &zeros, &iv), Leg::Request).is_ok());
 }
 
 #[test]
-fn what_was_cut_off_is_told_from_what_is_no_base64() {
+fn a_cut_value_is_distinguished_from_a_value_that_is_not_base64() {
     let query = query();
     let whole = |name: &str, value: &str| {
         let parts: Vec<String> = query
@@ -189,10 +189,10 @@ fn what_was_cut_off_is_told_from_what_is_no_base64() {
 }
 
 #[test]
-fn an_id_that_is_not_masked_can_be_told() {
+fn an_id_that_is_not_masked_is_recognised() {
     let message = query().split_once("&ecreq").unwrap().1.to_owned();
     let url = |fi: &[u8]| format!("fi={}&reqdate={DATE}&ecreq{message}", base64::standard(fi).replace('=', "%3D"));
-    // Under the mask an id in plain becomes some other id, or control characters.
+    // If an id was not masked, unmasking gives another id or control characters.
     let envelope = Envelope::from_url(&url(b"fiu@wild"), Leg::Request).unwrap();
     assert_ne!(envelope.sender, "fiu@wild");
     assert_eq!(envelope.unmasked_sender().as_deref(), Some("fiu@wild"));
@@ -203,7 +203,7 @@ fn an_id_that_is_not_masked_can_be_told() {
 }
 
 #[test]
-fn a_url_that_names_a_parameter_of_either_leg_is_told() {
+fn a_url_that_names_a_parameter_of_either_leg_is_recognised() {
     for url in [
         "https://f.in/?fi",
         "https://f.in/?a=1&REQDATE=2",
@@ -220,7 +220,7 @@ fn a_url_that_names_a_parameter_of_either_leg_is_told() {
 }
 
 #[test]
-fn what_is_malformed_shows_no_value() {
+fn an_error_about_a_malformed_parameter_shows_no_value() {
     for url in ["fi=1&reqdate=secret&ecreq=1", "fi=Zml1QHdpbGQ&reqdate=271120262205345&ecreq=secret"] {
         let shown = format!("{:?}", Envelope::from_url(url, Leg::Request).err().unwrap());
         assert!(!shown.contains("secret") && !shown.contains("wild"), "{shown}");

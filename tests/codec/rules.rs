@@ -1,5 +1,5 @@
-//! How members are read (wire format, section 6): one table for each rule, with what the text means and where it was
-//! repaired.
+//! How members are read (wire format, section 6): one table for each rule, with the meaning of each text and the places
+//! of its repairs.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ const PLAIN: &str =
 const OUTCOME: &str =
     "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=9@aa&status=S&errorcode=0&srcref=a";
 
-/// All profiles read in the same way. Lists are repeated.
+/// All profiles read members in the same way. Lists are written as repeated members.
 fn conventions(profile: usize) -> Conventions {
     Conventions::of(&PROFILES[profile])
 }
@@ -57,7 +57,7 @@ fn places(deviations: &Deviations) -> String {
     places.join(" ")
 }
 
-/// Reads a request under every profile, and as what it opens: the members that differ and the deviations, or `refused`.
+/// Reads a request under every profile. Returns the members that differ and the deviations, or `refused`.
 fn request(text: impl AsRef<[u8]>) -> (String, String) {
     let read = |profile| match read_redirect(text.as_ref(), &conventions(profile)) {
         Ok((redirect, deviations)) => (differences(&redirect), places(&deviations)),
@@ -93,25 +93,25 @@ fn refused(cases: &[String]) {
     }
 }
 
-/// Percent-encodes all but letters and digits.
+/// Percent-encodes everything except letters and digits.
 fn encoded(text: &str) -> String {
     let escape = |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") };
     text.bytes().map(escape).collect()
 }
 
 #[test]
-fn what_is_left_around_a_text_is_dropped_in_its_order() {
+fn characters_around_a_text_are_dropped_in_one_order() {
     check(&[
         (format!(" \r\n{PLAIN}\n "), "", "WHITESPACE"),
         (format!("\u{feff}{PLAIN}"), "", "STRAY_CHARACTERS"),
         (format!("?{PLAIN}"), "", "STRAY_CHARACTERS"),
         (format!(" \u{feff} ? {PLAIN}"), "", "WHITESPACE STRAY_CHARACTERS"),
-        // Only in that order, and each once.
+        // They are dropped only in that order, and each only once.
         (format!("?\u{feff}{PLAIN}"), "refused", ""),
         (format!("{PLAIN}&x= "), "x=", "WHITESPACE EXTRA_MEMBER@extra"),
         (format!("{PLAIN}\u{a0}"), "srcref=a\u{a0}", "RAW_NON_ASCII@srcref"),
     ]);
-    // What is no blank, no line end and no `?` in front belongs to the first name.
+    // Everything in front except blanks, line ends and `?` belongs to the first name.
     for front in ["??", "\u{feff}\u{feff}", "\t", "\u{a0}"] {
         refused(&[format!("{front}{PLAIN}")]);
     }
@@ -143,7 +143,8 @@ fn control_characters_are_escaped_or_refused() {
         refused(&[with("=s&", &format!("=a{raw}b&")), with("srcref=a", &format!("srcref=a&x{raw}=1"))]);
         check(&[(with("=s&", &format!("={}&", encoded(raw))), &format!("sessionid={raw}"), "")]);
     }
-    // Above 0x80 they count as raw text, and still cannot stand in names that both sides compare.
+    // Control characters above 0x80 count as raw text, but `txnid` and `userid`, which both sides compare, cannot have
+    // them.
     check(&[(with("=s&", "=\u{85}&"), "sessionid=\u{85}", "RAW_NON_ASCII@sessionid")]);
     for control in ["%00", "%0A", "%7F", "%C2%80", "\u{9f}"] {
         refused(&[
@@ -190,15 +191,15 @@ fn names_are_found_in_any_case_with_brackets_and_escapes() {
 }
 
 #[test]
-fn the_first_userid_tells_what_a_plus_is() {
+fn the_first_userid_shows_what_a_plus_means() {
     let form = |to: &str| with("=s&", to).replace("9@aa", "9%40aa");
     check(&[
         (with("=s&", "=a+b%2B&email=c+d&x=+&"), "sessionid=a+b+ | email=c+d | x=+", "EXTRA_MEMBER@extra"),
         (form("=a+b%2B&email=c+d&x=+&"), "sessionid=a b+ | email=c d | x= ", "EXTRA_MEMBER@extra"),
         (form("=a+b&").replace("srcref=a", "srcref=a+b,c"), "sessionid=a b | srcref=a b/c", "LIST_SYNTAX@srcref"),
-        // A `+` of a redirect is its own, whoever escaped it.
+        // A `+` of a redirect stays a `+`, no matter how the sender escaped it.
         (form("=s&").replace("https://f.in/cb", "https%3A%2F%2Ff.in%2Fcb+"), "redirect=https://f.in/cb+", ""),
-        // The first one decides; both are the same user.
+        // The first one decides. Both name the same user.
         (format!("userid=9%40aa&{}", with("=s&", "=a+b&")), "sessionid=a b", "REPEATED@userid"),
         (format!("{}&userid=9%40aa", with("=s&", "=a+b&")), "sessionid=a+b", "REPEATED@userid"),
         (with("9@aa", "+9@aa"), "userid=+9@aa", ""),
@@ -221,7 +222,7 @@ fn a_percent_sign_that_begins_no_escape_stands_for_itself() {
 }
 
 #[test]
-fn members_that_were_encoded_twice_are_decoded_twice_where_the_user_shows_it() {
+fn members_that_were_encoded_twice_are_decoded_twice_if_the_userid_shows_it() {
     let twice = |text: &str| text.replace("9@aa", "9%2540aa");
     let user = "DOUBLE_ENCODED@userid";
     check(&[
@@ -234,24 +235,24 @@ fn members_that_were_encoded_twice_are_decoded_twice_where_the_user_shows_it() {
             "DOUBLE_ENCODED@srcref DOUBLE_ENCODED@userid LIST_SYNTAX@srcref",
         ),
         (twice(&format!("{PLAIN}&pan=%256eull")), "", "DOUBLE_ENCODED@pan DOUBLE_ENCODED@userid BLANK_OPTIONAL@pan"),
-        // Rule 6 alone governs the redirect.
+        // Only rule 6 applies to the redirect.
         (twice(&with("f.in/cb", "f.in/%2541")), "redirect=https://f.in/%2541", user),
         (twice(&with("https://f.in/cb", "https%3A%2F%2Ff.in%2F%2541")), "redirect=https://f.in/%41", user),
-        // A single encoding is told by the `@` that it gives.
+        // A single encoding shows by the `@` that decoding gives.
         (with("9@aa", "9%2540x%40aa").replace("=s&", "=%2541&"), "sessionid=%41 | userid=9%40x@aa", ""),
     ]);
     refused(&[with("9@aa", "9%252540aa"), twice(&with("=s&", "=%25FF&")), with("9@aa", "9%2540%25FFaa")]);
 }
 
 #[test]
-fn a_redirect_with_a_raw_scheme_is_the_characters_that_were_received() {
+fn a_redirect_with_a_raw_scheme_is_kept_as_received() {
     check(&[
         (with("f.in/cb", "f.in/%20+%2541é"), "redirect=https://f.in/%20+%2541é", "RAW_NON_ASCII@redirect"),
         (with("https://f.in/cb", "com.fiu.app:/x%20"), "redirect=com.fiu.app:/x%20", ""),
         (with("https://f.in/cb", "myapp://x"), "redirect=myapp://x", ""),
         (with("https://f.in/cb", "HTTPS%3a//F.in"), "redirect=HTTPS://F.in", ""),
         (with("https://f.in/cb", "%68ttps://f.in/%41"), "redirect=https://f.in/A", ""),
-        // axios leaves the colon of what it escapes.
+        // axios does not escape the colon.
         (with("https://f.in/cb", "https:%2F%2Ff.in%2F%3Fa%3D1%2520"), "redirect=https://f.in/?a=1%20", ""),
         (with("https://f.in/cb", "com.fiu.app:%2fcb"), "redirect=com.fiu.app:/cb", ""),
         (
@@ -285,7 +286,7 @@ fn an_open_redirect_goes_on_until_a_member_begins() {
         (open("https://f.in/#/cb&x", "&srcref=a"), "redirect=https://f.in/#/cb&x", unescaped),
         (open("https://f.in/?a=%2B+&b=%", "&srcref=a"), "redirect=https://f.in/?a=%2B+&b=%", unescaped),
         (open("https://f.in/?a&&b&", "&srcref=a"), "redirect=https://f.in/?a&&b&", unescaped),
-        // A name that has come is the redirect's own, one that has not begins a member, as a list always does.
+        // A name that has come before is part of the redirect. A new name begins a member, and so does every list.
         (
             open("https://f.in/?userid=5&redirect=x", "&srcref=a"),
             "redirect=https://f.in/?userid=5&redirect=x",
@@ -303,7 +304,7 @@ fn an_open_redirect_goes_on_until_a_member_begins() {
             "LIST_SYNTAX@srcref REDIRECT_UNESCAPED@redirect NAME_CASE@email",
         ),
         (open("https://f.in/?a=1&email", "&srcref=a"), "redirect=https://f.in/?a=1&email", unescaped),
-        // No redirect may have one of the URL's parameters, in exactly that case.
+        // A redirect cannot have one of the URL's parameters, written with exactly these letters.
         (
             open("https://f.in/?a=1", "&fi=x&b=2&srcref=a"),
             "redirect=https://f.in/?a=1 | b=2 | fi=x",
@@ -316,7 +317,7 @@ fn an_open_redirect_goes_on_until_a_member_begins() {
         ),
         (open("https://f.in/?a=1&FI=x", "&srcref=a"), "redirect=https://f.in/?a=1&FI=x", unescaped),
         (open("https://f.in/?a=1&%FF=x&=y", "&srcref=a"), "redirect=https://f.in/?a=1&%FF=x&=y", unescaped),
-        // Without a raw scheme or a raw query nothing is open.
+        // Without a raw scheme or a raw query, the redirect ends at the next `&`.
         (open("https%3A//f.in/?a=1", "&b=2&srcref=a"), "redirect=https://f.in/?a=1 | b=2", "EXTRA_MEMBER@extra"),
         (open("https://f.in/%3Fa", "&b=2&srcref=a"), "redirect=https://f.in/%3Fa | b=2", "EXTRA_MEMBER@extra"),
         (with("=s&", "=a?b&"), "sessionid=a?b", ""),
@@ -357,7 +358,7 @@ fn a_callback_brings_back_a_redirect_as_an_extra_member() {
     ] {
         assert_eq!(redirect(text), (url.to_owned(), srcref.to_owned(), deviations.to_owned()), "{text}");
     }
-    // Of exactly that name.
+    // The name must be exactly this one.
     let (opened, deviations) = callback(format!("{OUTCOME}&Redirect=https://f.in/?a&b=1")).unwrap();
     assert_eq!((&*opened.extra["Redirect"], &*opened.extra["b"], &*deviations), ("https://f.in/?a", "1", extra));
 }
@@ -413,7 +414,7 @@ fn lists_are_read_in_every_syntax() {
 }
 
 #[test]
-fn a_pairings_own_list_syntax_is_no_deviation() {
+fn a_pairings_own_list_syntax_is_not_a_deviation() {
     for (lists, own, foreign) in [
         (ListSyntax::Comma, ["a,b", "a, b", "a"], ["{a,b}", "'a',b", "[\"a\",\"b\"]"]),
         (ListSyntax::Braces, ["{a,b}", "{ a , b }", "{a}"], ["a,b", "{\"a\",b}", "[a,b]"]),
@@ -436,7 +437,7 @@ fn a_pairings_own_list_syntax_is_no_deviation() {
 }
 
 #[test]
-fn words_for_nothing_mean_an_absent_optional_member() {
+fn words_for_an_absent_value_mean_an_absent_optional_member() {
     for word in ["", "null", "undefined", "None", "nil", "NaN", "%6eull"] {
         for name in ["fipid", "email", "pan", "dob", "isoLanguageCode"] {
             let expected = format!("BLANK_OPTIONAL@{name}");
@@ -469,7 +470,7 @@ fn a_member_that_comes_twice_with_one_value_counts_once() {
 }
 
 #[test]
-fn what_no_rule_repairs_is_not_opened() {
+fn a_text_that_no_rule_repairs_is_not_opened() {
     let long = "é".repeat(64);
     check(&[
         (with(TXNID, &long), &format!("txnid={long}"), "TXNID_NOT_UUID@txnid RAW_NON_ASCII@txnid"),

@@ -26,7 +26,7 @@ fn key() -> Key {
     kdf::hkdf(b"the secret of a pairing", DATE)
 }
 
-/// As the format says, with other code than the codec's.
+/// The tag as the format says, computed with other code than the codec's.
 fn tag(leg: &str, parties: Parties<'_>, date: &str, text: &str) -> String {
     let mut mac_key = [0; 32];
     Hkdf::<Sha256>::new(None, &key()[..]).expand(b"aa-redirect v1 mac", &mut mac_key).unwrap();
@@ -74,7 +74,7 @@ fn a_tag_has_the_bytes_that_the_format_says() {
 const VECTORS: [&str; 2] = ["e9uZ5oZ7zZ7dXChqz67x-w", "5a671611YYz8z-14uP7orw"];
 
 #[test]
-fn sealing_appends_the_tag_where_the_pairing_asks_for_it() {
+fn sealing_appends_the_tag_if_the_pairing_asks_for_it() {
     let mut redirect = Redirect::default();
     "https://f.in/cb".clone_into(&mut redirect.redirect);
     for authentication in [Off, Write, Require] {
@@ -104,20 +104,20 @@ fn sealing_appends_the_tag_where_the_pairing_asks_for_it() {
 }
 
 #[test]
-fn a_right_tag_authenticates_and_is_no_extra_member() {
+fn a_right_tag_authenticates_and_is_not_an_extra_member() {
     for authentication in [Write, Require] {
         let opened = request(&tagged("request", REQUEST), authentication).unwrap();
         assert!(opened.authenticated && opened.message.extra.is_empty() && opened.deviations == Deviations::default());
         let opened = callback(&tagged("callback", CALLBACK), authentication).unwrap();
         assert!(opened.authenticated && opened.message.extra.is_empty() && opened.deviations == Deviations::default());
     }
-    // Where nobody looks for it, it is a vendor's member.
+    // If the pairing does not use tags, it is an extra member.
     let opened = request(&tagged("request", REQUEST), Off).unwrap();
     assert!(!opened.authenticated && opened.message.extra.contains_key("mac"));
 }
 
 #[test]
-fn a_missing_tag_is_fatal_only_where_it_is_required() {
+fn a_missing_tag_is_refused_only_if_it_is_required() {
     assert!(!request(REQUEST, Off).unwrap().authenticated);
     assert!(!request(REQUEST, Write).unwrap().authenticated);
     assert_eq!(request(REQUEST, Require).unwrap_err(), Unopened::NoTag);
@@ -140,7 +140,7 @@ fn a_wrong_tag_never_opens() {
             let refused = request(&format!("{REQUEST}&mac={wrong}"), authentication).unwrap_err();
             assert_eq!(refused, Unopened::WrongTag, "{wrong}");
         }
-        // Bits that no byte of the tag takes.
+        // The last bits of the Base64, which belong to no byte of the tag.
         let right = tagged("request", REQUEST);
         let (begin, last) = right.split_at(right.len() - 1);
         let sibling = char::from(last.as_bytes()[0] + 1);
@@ -169,7 +169,7 @@ fn a_tag_in_any_other_place_or_form_never_opens() {
         assert!(request(text, Require).is_err(), "{text}");
         assert!(request(text, Off).is_ok(), "{text}");
     }
-    // The right one at the end does not excuse another.
+    // A right tag at the end does not make another one acceptable.
     for text in [format!("mac=x&{REQUEST}"), format!("{REQUEST}&Mac=x")] {
         let refused = request(&tagged("request", &text), Require).unwrap_err();
         assert_eq!(refused, Unopened::Members(Unreadable::MisplacedTag), "{text}");
@@ -177,19 +177,19 @@ fn a_tag_in_any_other_place_or_form_never_opens() {
 }
 
 #[test]
-fn a_tagged_message_is_read_like_any_other() {
+fn a_tagged_message_is_read_like_every_other_message() {
     let text = format!(" {}&x=1& ", REQUEST.replace("srcref=a", "srcref=a,b"));
     let opened = request(&tagged("request", &text), Require).unwrap();
     let kinds: Vec<_> = opened.deviations.kinds().map(aa_redirect::codec::Deviation::name).collect();
     assert_eq!(kinds, ["WHITESPACE", "LIST_SYNTAX", "EXTRA_MEMBER", "STRAY_CHARACTERS"]);
-    // A `redirect` that is open does not take the tag for its own.
+    // An open `redirect` does not swallow the tag.
     let text = "txnid=t&userid=9@aa&srcref=a&redirect=https://f.in/?a=1";
     let opened = request(&tagged("request", text), Require).unwrap();
     assert_eq!(opened.message.redirect, "https://f.in/?a=1");
 }
 
 #[test]
-fn a_changed_or_spliced_or_reflected_message_does_not_open_where_a_tag_is_required() {
+fn a_changed_or_spliced_or_reflected_message_does_not_open_if_a_tag_is_required() {
     let seal = |leg, text: &str| cipher::encrypt(&key(), &[0; BLOCK], tagged(leg, text).into_bytes());
     let rejected = seal("callback", &CALLBACK.replace("status=S&errorcode=0", "status=F&errorcode=1"));
     let accepted = seal("callback", &CALLBACK.replace("2d04747e", "0b054f6a"));

@@ -1,5 +1,5 @@
-//! What `inspect` says that the service would answer is what the service answers: for every wild vector and every refusal
-//! of a message.
+//! The answer that `inspect` predicts is the answer of the service, for every wild vector and every refusal of a
+//! message.
 
 use std::{fs, sync::Arc};
 
@@ -26,7 +26,7 @@ async fn served(server: &mut Server, url: &str) -> (String, Option<String>) {
     refused.map_or(("OK".to_owned(), None), |refused| (reason(&refused), Some(refused.message().to_owned())))
 }
 
-/// What `inspect` says of it.
+/// The answer that `inspect` predicts.
 async fn inspected(keyring: &str, url: &str) -> (String, Option<String>) {
     let (keyring, _) = keyring::load(keyring.as_ref()).unwrap();
     let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Memory::default()));
@@ -36,7 +36,7 @@ async fn inspected(keyring: &str, url: &str) -> (String, Option<String>) {
 }
 
 #[tokio::test]
-async fn every_wild_vector_gets_one_answer() {
+async fn inspect_and_the_service_give_every_wild_vector_the_same_answer() {
     let cases: Vec<Value> = serde_json::from_str(&fs::read_to_string("tests/vectors/wild.json").unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("wild"), cases[0]["secret"].as_str().unwrap()).unwrap();
@@ -49,7 +49,7 @@ async fn every_wild_vector_gets_one_answer() {
         let url = case["url"].as_str().unwrap();
         let mut service = served(&mut server, url).await;
         if leg_of(url) == Leg::Callback && service.0 == "PAIRING_UNKNOWN" {
-            // The harness names another FIU.
+            // The test support names another FIU.
             service = inspected(keyring.to_str().unwrap(), url).await;
         }
         assert_eq!(inspected(keyring.to_str().unwrap(), url).await, service, "{}", case["name"]);
@@ -57,7 +57,7 @@ async fn every_wild_vector_gets_one_answer() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_a_message_is_one_answer() {
+async fn inspect_and_the_service_refuse_a_message_with_the_same_answer() {
     let keyring = "tests/support/keyring.toml";
     let mut server = support::start().await;
     let good = sender::request("hosts", MILLIS, PLAIN).request_query();
@@ -74,7 +74,8 @@ async fn every_refusal_of_a_message_is_one_answer() {
         sender::request("hosts", "211120261610756", PLAIN).request_query(),
     ] {
         let service = served(&mut server, &url).await;
-        // Without a receiver the service finds several pairings of this FIU, where inspect tries each.
+        // Without a receiver, the service finds several pairings of this FIU and refuses the message. `inspect` tries
+        // each pairing.
         if service.0 == "PAIRING_AMBIGUOUS" {
             continue;
         }

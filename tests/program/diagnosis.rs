@@ -1,4 +1,5 @@
-//! What `inspect` says of messages that senders seal wrongly: the mistake by name, and nothing false of a wrong secret.
+//! What `inspect` says about wrongly sealed messages: it names the mistake, and it gives no false cause for a wrong
+//! secret.
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ fn date() -> String {
     "011120261040756".to_owned()
 }
 
-/// How a sender seals; by default rightly.
+/// How a sender seals. The default is correct.
 #[derive(Clone)]
 struct Wrong {
     /// The pairing's AA; `v1.2` has the scheme pbkdf2, `iv` has hkdf-iv.
@@ -140,7 +141,7 @@ async fn the_secret_of_another_pairing_is_named() {
     let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Memory::default()));
     let asked = Asked { text: &query, fiu: None, aa: None, now: Utc::now() };
     let report = diagnose(&exchange, &keyring, asked).await;
-    // The sender's other pairing opens it by itself: that is said as an answer, not as a mistake.
+    // The sender's other pairing opens the message, so `inspect` reports an answer and no mistake.
     assert!(report.pairings.iter().any(|pairing| pairing.aa == "hosts"), "{:?}", report.explanation);
 }
 

@@ -51,7 +51,7 @@ impl Served {
             .spawn()
             .unwrap();
         let mut served = Self { child, address: String::new(), log: String::new() };
-        // Closed after the start: a server must not end for want of a log.
+        // Standard error is closed after the start: a server must not end because its log is closed.
         let mut lines = BufReader::new(served.child.stderr.take().unwrap());
         while served.address.is_empty() {
             let from = served.log.len();
@@ -90,7 +90,7 @@ fn check_prints_the_pairings_without_secrets() {
 }
 
 #[test]
-fn check_without_secrets_takes_absent_ones_says_so_and_checks_everything_else() {
+fn check_without_secrets_accepts_absent_secrets_reports_them_and_checks_everything_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyring.toml");
     let keyring = "[[pairing]]\nfiu = \"f\"\naa = \"a\"\nprofile = \"iv\"\nsecrets = [\n\
@@ -112,7 +112,7 @@ fn check_without_secrets_takes_absent_ones_says_so_and_checks_everything_else() 
     assert!(text.contains("NOT checked (2)"), "{text}");
     let all = run(&["check", "--without-secrets", "--keyring", "tests/support/keyring.toml"]);
     assert!(!out(&all).contains("checked"), "with all secrets there it is the usual check");
-    // What is there is checked, and so is everything else of the file.
+    // Present secrets are checked, and everything else in the file too.
     std::fs::write(&here, "").unwrap();
     assert!(err(&check(&["--without-secrets"])).contains("keyring.toml:6: the secret is empty"));
     std::fs::write(path, keyring.replace("\"iv\"", "\"v9\"")).unwrap();
@@ -141,7 +141,7 @@ fn bad_settings_exit_64_with_the_reason() {
 }
 
 #[test]
-fn the_environment_sets_what_no_flag_does() {
+fn the_environment_sets_a_setting_that_has_no_flag() {
     let from_environment = program(&["check"]).env("AA_REDIRECT_KEYRING", "no/such/file").output().unwrap();
     assert_eq!(from_environment.status.code(), Some(64));
     let empty = program(&["check"]).env("AA_REDIRECT_KEYRING", "").output().unwrap();
@@ -185,7 +185,7 @@ fn inspect(url: &str) -> Output {
 #[test]
 fn inspect_opens_step_by_step_what_the_service_refuses() {
     let query = sender::request("iv", MILLIS, PLAIN).request_query();
-    // Tried with each AA of the FIU until one opens; the date is stale by now.
+    // It is tried with each AA of the FIU until one opens it. Its date is stale now.
     let output = inspect(&query);
     assert_eq!(output.status.code(), Some(1));
     let report: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
@@ -236,7 +236,7 @@ fn inspect_prints_a_table_without_control_characters() {
 }
 
 #[test]
-fn the_sandbox_says_so_and_health_answers() {
+fn the_sandbox_warns_about_itself_and_health_answers() {
     let served = Served::start(&[]);
     assert!(served.log.contains("SANDBOX KEYRING"), "{}", served.log);
     let output = run(&["health", &served.address]);

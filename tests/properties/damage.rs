@@ -1,5 +1,5 @@
-//! A changed byte of ciphertext or IV changes no more than CBC lets it: it garbles its own block and flips the same byte of
-//! the next one. What opens all the same has every member that lies elsewhere.
+//! A changed byte of ciphertext or IV changes only what CBC allows: it garbles its own block and flips the same byte of
+//! the next block. A message that still opens has every member that lies elsewhere.
 
 use aa_redirect::codec::{
     Envelope, Unopened,
@@ -25,7 +25,7 @@ use super::{
 
 const DATE: &str = "060420210510756";
 
-/// PKCS#7, read as a textbook reads it.
+/// PKCS#7, read in the simplest way.
 fn unpadded(text: &[u8]) -> Option<&[u8]> {
     let length = usize::from(*text.last()?);
     let (text, padding) = text.split_at(text.len().checked_sub(length)?);
@@ -45,7 +45,7 @@ fn plaintext(leg: Leg, meaning: &Meaning, conventions: &Conventions) -> Vec<u8> 
     text.as_bytes().to_vec()
 }
 
-/// An envelope of `plaintext`, sealed by other code than the codec's.
+/// An envelope of `plaintext`, sealed with other code than the codec's.
 fn envelope(leg: Leg, plaintext: &[u8], conventions: &Conventions) -> Envelope {
     use base64::{
         Engine,
@@ -66,7 +66,7 @@ fn envelope(leg: Leg, plaintext: &[u8], conventions: &Conventions) -> Envelope {
     Envelope::from_url(&url, leg).unwrap()
 }
 
-/// The segments of `plaintext` that no changed byte touches, nor the `&` before and behind.
+/// The segments of `plaintext` that no changed byte touches. The `&` before and behind them are untouched too.
 fn untouched<'a>(plaintext: &'a str, changed: &[usize]) -> Vec<&'a str> {
     let mut begin = 0;
     let mut segments = Vec::new();
@@ -80,13 +80,13 @@ fn untouched<'a>(plaintext: &'a str, changed: &[usize]) -> Vec<&'a str> {
     segments
 }
 
-/// Every member of `untouched` segments is in `opened` as it was in `meaning`.
+/// Checks that every member of `untouched` segments is in `opened` as it was in `meaning`.
 fn kept(meaning: &Meaning, opened: &Meaning, untouched: &[&str]) -> Result<(), TestCaseError> {
     let is_whole = |name: &str| {
         let prefix = format!("{name}=");
         untouched.iter().any(|segment| segment.starts_with(&prefix))
     };
-    // It says how all the others were written.
+    // It shows how all other members were written.
     if !is_whole("userid") {
         return Ok(());
     }
@@ -104,7 +104,7 @@ fn kept(meaning: &Meaning, opened: &Meaning, untouched: &[&str]) -> Result<(), T
     prop_assert!(!is_whole("status") || meaning.success == opened.success);
     prop_assert!(!is_whole("errorcode") || meaning.errorcode == opened.errorcode);
     for (name, value) in &meaning.extra {
-        // A garbled `redirect` with a raw query takes the strangers behind it for its own.
+        // A garbled `redirect` with a raw query takes unknown members behind it as a part of itself.
         let swallowed = opened.redirect != meaning.redirect;
         prop_assert!(!is_whole(name) || swallowed || opened.extra.get(name) == Some(value), "{name}");
     }
@@ -133,7 +133,7 @@ proptest! {
             *byte ^= flip;
         }
         let Some(after) = decrypted.text() else {
-            // Only what reaches the last block can hurt the padding.
+            // Only a change in the last two blocks can break the padding.
             prop_assert!(garbled.end == before.len() || unpadded(&expected).is_none());
             return Ok(());
         };
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_with_a_changed_byte_is_not_opened_or_has_every_member_that_lies_elsewhere(
+    fn a_message_with_a_changed_byte_does_not_open_or_has_every_member_that_lies_elsewhere(
         (leg, meaning) in message(),
         mut conventions in conventions(),
         in_iv in any::<bool>(),
@@ -199,7 +199,7 @@ proptest! {
         }
     }
 
-    /// Random bytes are seldom UTF-8, so that garbled messages seldom open. Here the garbage is text.
+    /// Random bytes are rarely UTF-8, so garbled messages rarely open. Here the garbage is text.
     #[test]
     fn a_message_whose_garbled_block_is_text_has_every_member_that_lies_elsewhere(
         (leg, meaning) in message(),

@@ -6,7 +6,7 @@ use aa_redirect::codec::{Deviation, Deviations, profile::ListSyntax};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syntax {
     Repeated,
-    /// `srcref[]=a`, as PHP and qs have it.
+    /// `srcref[]=a`, as PHP and qs write it.
     Brackets,
     /// `srcref[0]=a`
     Indexed,
@@ -29,11 +29,11 @@ pub(crate) enum Syntax {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
     pub(crate) syntax: Syntax,
-    /// After each comma.
+    /// The text after each comma.
     pub(crate) blank: bool,
-    /// Another comma at the end.
+    /// Whether there is another comma at the end.
     pub(crate) last_comma: bool,
-    /// Blanks around the first value.
+    /// The blanks around the first value.
     pub(crate) around: (&'static str, &'static str),
 }
 
@@ -51,7 +51,7 @@ impl List {
         let quoted = |quote: &str| items.iter().map(|item| format!("{quote}{item}{quote}")).collect::<Vec<_>>();
         let one = |value: String| vec![(name.to_owned(), value)];
         let each = |values: &[String]| values.iter().map(|value| (name.to_owned(), value.clone())).collect();
-        // A blank in an item would be taken for one between items.
+        // A blank in an item would be read as a blank between items.
         let has_blanks = items.iter().any(|item| item.contains(' '));
         let (mut values, deviates): (Vec<(String, String)>, bool) = match self.syntax {
             Syntax::Repeated => (each(items), false),

@@ -1,7 +1,7 @@
-//! Properties of the codec over generated messages: what is sealed opens, what real senders write is read as it was meant,
-//! and a changed byte changes no more than CBC lets it.
+//! Properties of the codec over generated messages: a sealed message opens, a message of a real sender is read as it
+//! was meant, and a changed byte changes only what CBC allows.
 //!
-//! `PROPTEST_CASES=20000 cargo test --test properties` runs more cases than the usual 1024 of each.
+//! `PROPTEST_CASES=20000 cargo test --test properties` runs more cases of each property than the default 1,024.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -25,19 +25,20 @@ use aa_redirect::codec::{
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::{prelude::*, sample::select, test_runner::contextualize_config};
 
-/// What a case found is kept as a named test, not in a file.
+/// A failing case becomes a named test, not an entry in a file.
 fn cases() -> ProptestConfig {
     let cases =
         ProptestConfig { cases: 1024, failure_persistence: None, max_global_rejects: 1 << 20, ..Default::default() };
     contextualize_config(cases)
 }
 
-/// The key of a message. It stands for PBKDF2's too: opening takes a key, whatever it was derived with.
+/// The key of a message. It stands for a PBKDF2 key too: a message opens with a key, and the derivation of the key does
+/// not matter.
 fn key(date: &str) -> Key {
     kdf::hkdf(b"nsrkGE&-p1Qh*Gn$3P0&Qt0s9!uz1U_I", date)
 }
 
-/// Every profile with every departure that a message shows.
+/// Every profile, with every setting that can show in a message.
 fn conventions() -> impl Strategy<Value = Conventions> {
     use DateStyle::{Full, Millis, Tenths};
     use ListSyntax::{Braces, Comma, Json, Repeated};

@@ -1,4 +1,4 @@
-//! What a message means, whatever it is written like: the members of both legs, and messages at random.
+//! The meaning of a message, in any way of writing it: the members of both legs, and random messages.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use proptest::{
 
 pub(crate) const OPTIONAL: [&str; 4] = ["email", "pan", "dob", "isoLanguageCode"];
 
-/// The members of a message of either leg; those of the other one are empty.
+/// The members of a message of either leg. The members that belong only to the other leg are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Meaning {
     pub(crate) txnid: String,
@@ -23,7 +23,7 @@ pub(crate) struct Meaning {
     pub(crate) redirect: String,
     pub(crate) srcref: Vec<String>,
     pub(crate) fipid: Vec<String>,
-    /// By [`OPTIONAL`].
+    /// In the order of [`OPTIONAL`].
     pub(crate) optional: [String; 4],
     pub(crate) success: bool,
     pub(crate) errorcode: u32,
@@ -106,7 +106,7 @@ impl From<&Callback> for Meaning {
     }
 }
 
-/// Text with all that a format like this one trips over.
+/// Text with every character that can cause errors in such a format.
 pub(crate) fn text(size: impl Into<SizeRange>) -> impl Strategy<Value = String> + Clone {
     let special: Vec<char> = "&=%+#?/ ,;:@{}[]\"'|\\\r\n\t\0\u{7f}".chars().collect();
     let foreign: Vec<char> = "🏦👩\u{200d}é\u{a0}\u{2028}\u{feff}\u{10ffff}０".chars().collect();
@@ -120,7 +120,7 @@ pub(crate) fn text(size: impl Into<SizeRange>) -> impl Strategy<Value = String> 
     vec(character, size).prop_map(String::from_iter)
 }
 
-/// What [`text`] gives, without what is `unfit`.
+/// A [`text`] without the characters that are `unfit`.
 fn text_without(size: impl Into<SizeRange>, unfit: fn(char) -> bool) -> impl Strategy<Value = String> + Clone {
     text(size).prop_map(move |text| text.replace(unfit, ""))
 }
@@ -153,7 +153,7 @@ fn redirect() -> impl Strategy<Value = String> {
     prop_oneof![free, with_query]
 }
 
-/// What can stand in a list of any syntax.
+/// An item that can stand in a list of any syntax.
 fn item() -> impl Strategy<Value = String> {
     text(1..10).prop_filter_map("is no item", |text| {
         let unfit = |c: char| ",{}[]\"'\\&".contains(c) || c.is_control();

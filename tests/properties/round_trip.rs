@@ -1,4 +1,4 @@
-//! What the codec seals it opens again, member for member, with nothing to repair.
+//! The codec opens every message that it seals, with the same members and without a repair.
 
 use aa_redirect::codec::{
     self, Deviation, Deviations, Envelope, Opened, Parties, RequestorType, Seal, Sealed, Unopened, members,
@@ -36,7 +36,7 @@ pub(crate) fn open(
     }
 }
 
-/// The parameters as a caller gives them that has taken them out of a URL.
+/// The parameters as a caller gives them after it has taken them out of a URL.
 fn parameters(sealed: &Sealed) -> Parameters<'_> {
     Parameters {
         fi: Value::plain(&sealed.fi),
@@ -51,7 +51,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn what_is_sealed_opens(
+    fn a_sealed_message_opens(
         (leg, meaning) in message(),
         conventions in conventions(),
         sender in id(),
@@ -87,7 +87,7 @@ proptest! {
             prop_assert_eq!((&envelope.sender, envelope.requestor_type), (&sender, requestor_type));
             let mut expected = Deviations::default();
             expected.note_if(!meaning.extra.is_empty(), Deviation::ExtraMember, "extra");
-            // Reported whatever the pairing writes: padding that is missing may have been cut off on the way.
+            // This is reported for every pairing, since missing padding may have been cut off on the way.
             let unpadded = !conventions.padding && !envelope.ciphertext.len().is_multiple_of(3);
             expected.note_if(unpadded, Deviation::Base64Unpadded, leg.message_name());
             prop_assert_eq!(open(leg, &envelope, &conventions), Ok((meaning.clone(), expected)));

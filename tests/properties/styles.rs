@@ -41,14 +41,14 @@ enum Lists {
 /// A way to write members.
 struct Style {
     name: &'static str,
-    /// What it escapes of a value, and of a name.
+    /// The characters that it escapes in a value, and in a name.
     escape: fn(&str) -> String,
     lists: Lists,
     /// Whether members are sorted by name.
     sorted: bool,
-    /// What it prints for an optional member that is not there, if it prints it.
+    /// The text that it prints for an absent optional member, if it prints one.
     absent: Option<&'static str>,
-    /// Whether it has the case of our own names wrong.
+    /// Whether it writes our names in the wrong case.
     camel: bool,
 }
 
@@ -120,7 +120,7 @@ fn qs(text: &str) -> String {
     percent(text, false, |byte| !is_unreserved(byte))
 }
 
-/// `encodeURIComponent`, then some characters are put back, and blanks become `+`.
+/// `encodeURIComponent`, after which some escapes are undone and blanks become `+`.
 fn axios(text: &str) -> String {
     keep(text, b"-_.!~*'():$,[]").replace("%20", "+")
 }
@@ -129,7 +129,7 @@ fn php(text: &str) -> String {
     keep(text, b"-_.").replace("%20", "+")
 }
 
-/// In lower case.
+/// The hexadecimal digits in lower case.
 fn dotnet(text: &str) -> String {
     let text = percent(text, true, |byte| !byte.is_ascii_alphanumeric() && !b"-_.!*()".contains(&byte));
     text.replace("%20", "+")
@@ -140,7 +140,7 @@ impl Style {
         self.name == "raw join"
     }
 
-    /// A message that this style does not garble: what it leaves raw must not be read as something else.
+    /// A message that this style does not garble: its raw characters must not be read as something else.
     fn sendable(&self, mut meaning: Meaning) -> Meaning {
         let blunt =
             |text: &str| -> String { text.chars().filter(|c| !c.is_control() && !"&%\"'".contains(*c)).collect() };
@@ -160,7 +160,7 @@ impl Style {
             }
         }
         if self.name.starts_with("Spring") {
-            // What it escapes of a URL stays escaped, since its scheme is raw.
+            // Escapes in a URL stay, since its scheme is raw.
             meaning.redirect =
                 meaning.redirect.replace(|c: char| !"-._~!$'()*+,;:@/".contains(c) && !c.is_ascii_alphanumeric(), "");
         }
@@ -168,10 +168,10 @@ impl Style {
             meaning.srcref.iter_mut().chain(&mut meaning.fipid).for_each(|item| *item = item.replace(' ', "-"));
         }
         if self.lists == Lists::Java {
-            // One item with a blank would be two of Go's.
+            // Go would print an item with a blank like two items.
             meaning.srcref.iter_mut().chain(&mut meaning.fipid).for_each(|item| *item = item.replace(' ', "_"));
         }
-        // A list of items that a style has emptied, or that mean nothing.
+        // A list whose items this style has removed, or whose items mean an absent value.
         let is_item =
             |item: &String| !item.is_empty() && !["null", "undefined", "None", "nil", "NaN"].contains(&&**item);
         meaning.srcref.retain(is_item);
@@ -182,7 +182,7 @@ impl Style {
         meaning
     }
 
-    /// The text, and the kinds of what is to be repaired in it.
+    /// The text, and the kinds of its deviations.
     fn write(&self, leg: Leg, meaning: &Meaning) -> (String, BTreeSet<Deviation>) {
         let mut found = BTreeSet::new();
         let mut pairs: Vec<(String, String)> = vec![
@@ -286,7 +286,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn what_a_library_writes_is_read_as_its_sender_meant(
+    fn a_message_written_by_a_library_is_read_as_its_sender_meant(
         (leg, meaning) in message(),
         style in 0..STYLES.len(),
         profile in 0..PROFILES.len(),

@@ -7,14 +7,14 @@ use super::{
     meaning::{Meaning, OPTIONAL},
 };
 
-/// What is percent-encoded in a value.
+/// The characters that are percent-encoded in a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escaping {
-    /// What would be misread, and nothing else: not the `@` of a user.
+    /// Only characters that would be misread. The `@` of a user is not one of them.
     Least,
-    /// Everything but the unreserved characters.
+    /// Everything except the unreserved characters.
     Component,
-    /// The same, but a space is a `+`.
+    /// Everything except the unreserved characters, but a space becomes a `+`.
     Form,
     /// Every byte.
     All,
@@ -25,41 +25,41 @@ pub(crate) enum Escaping {
 pub(crate) enum Target {
     /// Percent-encoded.
     Whole,
-    /// The same, twice.
+    /// Percent-encoded twice.
     Twice,
-    /// Not at all.
+    /// Not percent-encoded.
     Raw,
 }
 
-/// The habits of a sender in writing members.
+/// The way in which a sender writes members.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     pub(crate) escaping: Escaping,
     /// The hexadecimal digits of escapes.
     pub(crate) lower: bool,
-    /// Sorts members by the length of their names, and extra ones.
+    /// Sorts members and extra members by the length of their names.
     pub(crate) order: Vec<u8>,
     pub(crate) target: Target,
     pub(crate) srcref: List,
     pub(crate) fipid: List,
-    /// What an absent optional member is sent as, if it is: `fipid` and [`OPTIONAL`].
+    /// The text that is sent for each absent optional member, if one is sent: for `fipid` and for [`OPTIONAL`].
     pub(crate) blanks: [Option<&'static str>; 5],
     pub(crate) leaves_out_sessionid: bool,
-    /// In front of the error code.
+    /// The text in front of the error code.
     pub(crate) zeros: usize,
-    /// Whether every value but the redirect's is encoded once more.
+    /// Whether every value except `redirect` is encoded once more.
     pub(crate) twice: bool,
     /// Whether the whole text is encoded.
     pub(crate) whole: bool,
-    /// Around the text.
+    /// The text before and after the members.
     pub(crate) around: (&'static str, &'static str),
-    /// Whether there are empty pieces: in front, after the first member, at the end.
+    /// Whether there are empty pieces: at the front, after the first member, at the end.
     pub(crate) strays: [bool; 3],
     /// Whether names begin in upper case.
     pub(crate) capitals: bool,
     /// Whether `sessionid` comes twice.
     pub(crate) repeats: bool,
-    /// Whether a `%` that begins no escape stays raw.
+    /// Whether a `%` that does not begin an escape stays raw.
     pub(crate) raw_percent: bool,
 }
 
@@ -71,7 +71,7 @@ struct Piece {
 }
 
 impl Text {
-    /// The plaintext, and what a reader repairs in it.
+    /// The plaintext, and the deviations that a reader repairs in it.
     pub(crate) fn write(&self, leg: Leg, meaning: &Meaning, own: ListSyntax) -> (String, Deviations) {
         let mut writer = Writer { text: self, found: Deviations::default(), pieces: Vec::new() };
         writer.members(leg, meaning, own);
@@ -106,8 +106,7 @@ impl Text {
         ([self.around.0, &text, self.around.1].concat(), found)
     }
 
-    /// The place of a redirect with a raw query. What stands behind it must begin a member: one that has not come yet, or
-    /// a list.
+    /// The place of a redirect with a raw query. The next piece must begin a member that has not come yet, or a list.
     fn settle_open_redirect(&self, pieces: &mut Vec<Piece>, found: &mut Deviations) -> Option<usize> {
         let is_open = |piece: &Piece| {
             self.target == Target::Raw && piece.member == Some("redirect") && piece.text.contains(['?', '#'])
@@ -159,7 +158,7 @@ impl Writer<'_> {
         } else {
             let code = "0".repeat(self.text.zeros) + &meaning.errorcode.to_string();
             self.member("status", if meaning.success { "S" } else { "F" });
-            // Ten digits at most.
+            // At most ten digits.
             self.member("errorcode", &code[code.len().saturating_sub(10)..]);
             let mismatch = meaning.success != (meaning.errorcode == 0);
             self.found.note_if(mismatch, Deviation::StatusMismatch, "status");
@@ -233,7 +232,7 @@ impl Writer<'_> {
 
     fn value(&mut self, place: &'static str, value: &str) -> String {
         let Text { escaping, lower, twice, raw_percent, .. } = *self.text;
-        // Who encodes twice encodes all that could be misread, the `@` of a user too.
+        // A sender that encodes twice encodes everything that could be misread, also the `@` of a user.
         let escaping = match (escaping, twice) {
             (Escaping::Least | Escaping::Form, true) => Escaping::Component,
             (escaping, _) => escaping,
@@ -266,8 +265,8 @@ impl Writer<'_> {
     }
 }
 
-/// Whether a reader can tell all of a raw `redirect`: none of its parts could begin a member, and without a raw query
-/// it has but one. An `&` at its end would be the text's.
+/// Whether a reader can find the end of a raw `redirect`: no part of it can begin a member, and without a raw query it
+/// has only one part. An `&` at its end would belong to the text.
 fn is_readable_raw(redirect: &str) -> bool {
     let mut parts = redirect.split('&');
     let first = parts.next().unwrap();

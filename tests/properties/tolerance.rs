@@ -1,4 +1,4 @@
-//! Tolerance is sound: what real senders write is read as it was meant, with exactly the deviations that it has.
+//! Tolerance is correct: a message of a real sender is read as it was meant, and exactly its deviations are reported.
 
 use aa_redirect::codec::{
     Deviation, Deviations, Envelope, RequestorType,
@@ -57,7 +57,7 @@ impl Case {
         self.habits.write(self.leg, &self.meaning, &sent, &self.conventions)
     }
 
-    /// It opens as it was meant, with exactly the deviations of how it was written.
+    /// Checks that the message opens as it was meant, with exactly the deviations of its writing.
     fn check(&self) -> Result<Written, TestCaseError> {
         let written = self.written();
         let parameters = Parameters {
@@ -89,7 +89,7 @@ impl Case {
     }
 }
 
-/// Mostly `usual`, else one of `others`.
+/// In most cases `usual`, else one of `others`.
 fn mostly<T: Clone + std::fmt::Debug + 'static>(usual: T, others: &[T]) -> BoxedStrategy<T> {
     prop_oneof![4 => Just(usual), 1 => select(others.to_vec())].boxed()
 }
@@ -222,7 +222,8 @@ fn date() -> impl Strategy<Value = String> {
     })
 }
 
-/// Members as real senders choose them: a `txnid` that is no UUID, a status that does not fit.
+/// Members as real senders choose them, for example a `txnid` that is not a UUID, or a status that does not fit the
+/// code.
 fn loose_message() -> impl Strategy<Value = (Leg, Meaning)> {
     let loose = text(1..12).prop_filter_map("is no txnid", |text| {
         let text = text.replace(char::is_control, "");
@@ -252,7 +253,7 @@ fn case(habits: impl Strategy<Value = Habits>) -> impl Strategy<Value = Case> {
     )
 }
 
-/// Without anything that a reader has to repair, however it is written otherwise.
+/// A case without anything that a reader must repair; everything else in it may vary.
 fn cleaned(mut case: Case) -> Case {
     let Case { leg, meaning, conventions, date, habits, kind, .. } = &mut case;
     meaning.extra.clear();
@@ -301,7 +302,7 @@ fn cleaned(mut case: Case) -> Case {
 fn add(case: &mut Case, deviation: Deviation, dirty: &Case) {
     let Case { leg, meaning, date, habits, kind, .. } = case;
     let at = usize::from(habits.order[0]) % 5;
-    // The date is no Base64, and `requestorType` is not always there.
+    // The date is not Base64, and `requestorType` is not always present.
     let parameter = &mut habits.parameters[if matches!(at, 1 | 4) { 2 } else { at }];
     let text = &mut habits.text;
     match deviation {
@@ -344,7 +345,7 @@ fn add(case: &mut Case, deviation: Deviation, dirty: &Case) {
         Deviation::NameCase => parameter.shouted = true,
         Deviation::InvalidEscape => {
             (text.escaping, text.raw_percent) = (Escaping::Least, true);
-            // Without anything that shows as raw and beyond ASCII.
+            // A case without raw characters above ASCII.
             meaning.sessionid = "100%".to_owned();
             meaning.userid = "9@aa".to_owned();
             if *leg == Leg::Request {
@@ -378,25 +379,25 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn what_needs_no_repair_has_no_deviation(case in case(habits()).prop_map(cleaned)) {
+    fn a_message_that_needs_no_repair_has_no_deviation(case in case(habits()).prop_map(cleaned)) {
         let written = case.check()?;
         prop_assert_eq!(written.deviations, Deviations::default());
     }
 
     #[test]
-    fn deviations_together_are_read_as_they_were_meant(case in case(habits())) {
+    fn a_message_with_many_deviations_is_read_as_it_was_meant(case in case(habits())) {
         case.check()?;
     }
 }
 
 #[test]
-fn each_deviation_alone_is_read_as_it_was_meant() {
+fn a_message_with_a_single_deviation_is_read_as_it_was_meant() {
     for deviation in Deviation::ALL {
         let cases = ProptestConfig { cases: cases().cases.div_ceil(8), ..cases() };
         let run = TestRunner::new(cases).run(&case(habits()), |dirty| {
             let mut case = cleaned(dirty.clone());
             add(&mut case, deviation, &dirty);
-            // Not every message can show it.
+            // Not every message can show each deviation.
             prop_assume!(kinds(&case.written().deviations) == [deviation]);
             case.check().map(|_| ())
         });
@@ -405,11 +406,11 @@ fn each_deviation_alone_is_read_as_it_was_meant() {
 }
 
 #[test]
-fn each_pair_of_deviations_is_read_as_it_was_meant() {
+fn a_message_with_two_deviations_is_read_as_it_was_meant() {
     use Deviation::{
         BlankOptional, HtmlEscaped, InFragment, RedirectUnescaped, RequestorType, SecondQuestionMark, StatusMismatch,
     };
-    // No message of one leg has both, and no URL in one place.
+    // No message of one leg can have both, and no URL can have both in one place.
     let impossible =
         [(RedirectUnescaped, StatusMismatch), (StatusMismatch, RequestorType), (SecondQuestionMark, InFragment)];
     let mut runner = TestRunner::new(cases());

@@ -1,5 +1,5 @@
 //! Writes a message as real senders do, from the format's description alone, and says which deviations a reader must
-//! report. Nothing of the codec's writers is used; its set of deviations only holds what is expected.
+//! report. It does not use the codec's writers. It uses the codec's set of deviations only to hold the expected ones.
 
 use aa_redirect::codec::{
     Deviation, Deviations,
@@ -19,7 +19,7 @@ use super::{
     text::{Escaping, Text, percent},
 };
 
-/// What becomes of the `+` of the standard alphabet.
+/// How the `+` of the standard alphabet is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plus {
     Escaped,
@@ -30,36 +30,36 @@ pub(crate) enum Plus {
 /// How a parameter is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameter {
-    /// The other alphabet.
+    /// Whether it uses the other alphabet.
     pub(crate) foreign: bool,
     pub(crate) unpadded: bool,
     pub(crate) plus: Plus,
-    /// Inside the value, after every 20 characters.
+    /// The text inside the value after every 20 characters.
     pub(crate) fold: &'static str,
     pub(crate) around: (&'static str, &'static str),
     /// Whether blanks and line ends stand raw in a URL.
     pub(crate) raw_blanks: bool,
     pub(crate) escaping: Escaping,
-    /// Percent-encodings more than the one that a URL needs.
+    /// How many more times it is percent-encoded than a URL needs.
     pub(crate) encodings: usize,
-    /// Around the name, in a URL.
+    /// The text around the name, in a URL.
     pub(crate) around_name: (&'static str, &'static str),
     /// Whether the name is in upper case, in a URL.
     pub(crate) shouted: bool,
-    /// Whether a URL has it twice.
+    /// Whether a URL has the parameter twice.
     pub(crate) repeated: bool,
 }
 
-/// What the parameters travel in.
+/// The form in which the parameters are sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Carrier {
-    /// A URL that begins so and ends so.
+    /// A URL with this beginning and this end.
     Url(&'static str, &'static str),
-    /// None: they were taken out.
+    /// No URL: the caller has taken the parameters out.
     Parameters,
 }
 
-/// All the habits of a sender.
+/// All the ways in which a sender may differ.
 #[derive(Clone, Debug)]
 pub(crate) struct Habits {
     pub(crate) text: Text,
@@ -76,7 +76,7 @@ pub(crate) struct Habits {
     pub(crate) carrier: Carrier,
 }
 
-/// A message that is on its way.
+/// A message as it is sent.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) fi: String,
@@ -84,15 +84,15 @@ pub(crate) struct Written {
     pub(crate) message: String,
     pub(crate) iv: String,
     pub(crate) requestor_type: String,
-    /// Where it travels in one.
+    /// The URL, if there is one.
     pub(crate) url: Option<String>,
     pub(crate) deviations: Deviations,
 }
 
-/// What a message is sent with, beside its members.
+/// Everything that is sent with a message, beside its members.
 pub(crate) struct Sent<'a> {
     pub(crate) id: &'a str,
-    /// Empty for none.
+    /// Empty if there is none.
     pub(crate) kind: &'a str,
     pub(crate) date: &'a str,
     pub(crate) key: [u8; 32],
@@ -122,7 +122,7 @@ impl Habits {
         let [fi, date, message, iv_habit, kind] = &self.parameters;
         let message = writer.base64(message, 2, &ciphertext, true);
         let fi = writer.base64(fi, 0, &mask(sent.id.as_bytes(), sent.date), false);
-        // What is left of it must be no date.
+        // The rest of the text must not be a date.
         let loses_zero = self.loses_zero && sent.date.starts_with('0') && (&sent.date[5..6] != "2");
         writer.note_if(loses_zero, Deviation::DateZeroLost, 1);
         let date = writer.encode(date, 1, &sent.date[usize::from(loses_zero)..]);
@@ -171,7 +171,7 @@ impl Habits {
         let mut order = self.order.iter().rev().cycle();
         parameters.sort_by_cached_key(|_| *order.next().unwrap());
         if begin.matches('?').count() > 1 {
-            // A `?` joins only where a parameter follows whose name stands there as it is.
+            // A `?` joins parameters only if the name of the next parameter follows it unchanged.
             let joins = |text: &String| text.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case("fi="));
             match parameters.iter().position(joins) {
                 Some(at) => parameters.swap(0, at),
@@ -180,11 +180,11 @@ impl Habits {
             found.note_if(joins(&parameters[0]), Deviation::SecondQuestionMark, "");
         }
         if begin.trim_ascii().is_empty() && parameters[0].starts_with(|c: char| c.is_ascii_whitespace()) {
-            // Blanks in front of a URL are the URL's.
+            // Blanks in front of a URL belong to the URL.
             parameters.insert(0, "note=1".to_owned());
         }
         if self.html {
-            // Some parameter of ours is never the first.
+            // One of our parameters is never the first.
             found.note(Deviation::HtmlEscaped, "");
         }
         found.note_if(begin.contains('#'), Deviation::InFragment, "");
@@ -225,8 +225,8 @@ impl Writer {
 
     /// `text` with its line ends and percent-encodings.
     fn encode(&mut self, habit: &Parameter, at: usize, text: &str) -> String {
-        // A blank at an end that stands for a `+` cannot be told from one that does not; nor can one beside Base64 that
-        // lacks its padding, where the `+` would make another short id of it.
+        // At an end, a blank that stands for a `+` cannot be distinguished from other blanks. Beside unpadded Base64
+        // this is also impossible, since the `+` would make another short id.
         let is_ambiguous = habit.unpadded || text.starts_with(' ') || text.ends_with(' ');
         let around = if is_ambiguous { ("", "") } else { habit.around };
         let lines: Vec<_> = text.as_bytes().chunks(20).map(|line| std::str::from_utf8(line).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! A browser without a screen: it follows redirects, keeps fragments to itself, and never leaves loopback.
+//! A browser without a screen: it follows redirects, does not send fragments, and never leaves loopback.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -76,7 +76,7 @@ impl Rehearsal {
         ))
     }
 
-    /// Sends a request as it stands.
+    /// Sends a request without a change.
     pub fn ask(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.pages).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
@@ -88,7 +88,7 @@ impl Rehearsal {
         Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 
-    /// Follows redirects to these pages; the last answer, and its URL.
+    /// Follows redirects to these pages. Returns the last answer and its URL.
     pub fn follow(&self, mut answer: Answer) -> (Answer, String) {
         let mut url = String::new();
         while answer.status == 303 {
@@ -101,7 +101,7 @@ impl Rehearsal {
         (answer, url)
     }
 
-    /// A journey of a user whose id decides, to the page where it ends.
+    /// Runs the journey of a user whose id decides, up to its last page.
     pub fn journey(&self, fiu: &str, aa: &str, userid: &str, more: &[(&str, &str)]) -> (Answer, String) {
         let form = [&[("aa", aa), ("userid", userid), ("then", "go")], more].concat();
         self.follow(self.post(&format!("/fiu/{fiu}"), &form))
@@ -116,7 +116,7 @@ impl Drop for Rehearsal {
     }
 }
 
-/// `text` as a form sends it.
+/// `text`, encoded as in a form.
 pub fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -126,7 +126,7 @@ pub fn escape(text: &str) -> String {
         .collect()
 }
 
-/// `text` as it stands in HTML.
+/// `text`, escaped as in HTML.
 pub fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

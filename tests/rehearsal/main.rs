@@ -1,5 +1,5 @@
-//! `aa-redirect rehearse` over real sockets: journeys, users that decide by themselves, faults, hostile input, and what
-//! other sites may not do.
+//! `aa-redirect rehearse` over real sockets: journeys, user ids that decide by themselves, faults, hostile input, and
+//! defence against other sites.
 
 #![allow(
     clippy::unwrap_used,
@@ -135,7 +135,7 @@ fn a_double_click_sends_one_answer() {
 }
 
 #[test]
-fn a_reload_is_told_on_both_sides() {
+fn a_reload_is_shown_on_both_sides() {
     let pages = Rehearsal::start(&[]);
     let (desk, url) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[]);
     holds(&desk, "no, opened for the first time");
@@ -158,7 +158,7 @@ fn an_app_gets_its_url_with_every_byte() {
 }
 
 #[test]
-fn the_largest_members_travel() {
+fn the_largest_members_reach_the_other_side() {
     let pages = Rehearsal::start(&[]);
     let session = "x".repeat(8 * 1024);
     let handles: Vec<String> = (0..200).map(|at| format!("consent-handle-{at:03}-{}", "y".repeat(60))).collect();
@@ -239,7 +239,7 @@ fn hostile_values_are_text_on_every_page() {
 }
 
 #[test]
-fn other_sites_read_and_send_nothing() {
+fn other_sites_can_read_and_send_nothing() {
     let pages = Rehearsal::start(&[]);
     let get = |path: &str, host: &str| {
         pages.ask(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"))
@@ -259,7 +259,7 @@ fn other_sites_read_and_send_nothing() {
 }
 
 #[test]
-fn every_answer_brings_the_headers_that_close_it() {
+fn every_answer_has_the_headers_that_protect_it() {
     let pages = Rehearsal::start(&[]);
     for path in ["/", "/fiu/fiu@sandbox", "/nothing", "/style.css", "/journeys"] {
         let answer = pages.get(path);
@@ -274,7 +274,7 @@ fn every_answer_brings_the_headers_that_close_it() {
 }
 
 #[test]
-fn nothing_that_is_inspected_is_kept() {
+fn an_inspected_message_is_not_stored() {
     let pages = Rehearsal::start(&[]);
     let text = format!("{}/aa/alpha-aa/webview?fi=x&reqdate=y&ecreq=z", pages.origin());
     let found = pages.post("/inspect", &[("text", &text)]);
@@ -283,7 +283,7 @@ fn nothing_that_is_inspected_is_kept() {
 }
 
 #[tokio::test]
-async fn a_backend_that_calls_over_grpc_meets_the_desks() {
+async fn a_backend_that_calls_over_grpc_works_with_the_desks() {
     let pages = Rehearsal::start(&[]);
     let mut client = RedirectServiceClient::connect(format!("http://{}", pages.grpc)).await.unwrap();
     let redirect = Redirect {
@@ -317,7 +317,7 @@ async fn a_backend_that_calls_over_grpc_meets_the_desks() {
 }
 
 #[test]
-fn a_keyring_of_ones_own_is_named_on_every_page() {
+fn every_page_names_the_developers_own_keyring() {
     let pages = Rehearsal::start(&["--keyring", "tests/support/keyring.toml"]);
     for path in ["/", "/inspect", "/journeys"] {
         holds(&pages.get(path), "tests/support/keyring.toml");
@@ -337,7 +337,7 @@ fn check_runs_every_journey_of_the_sandbox() {
 }
 
 #[test]
-fn check_fails_if_a_journey_ends_otherwise() {
+fn check_fails_if_a_journey_does_not_end_as_expected() {
     let folder = tempfile::tempdir().unwrap();
     let keyring = folder.path().join("keyring.toml");
     std::fs::write(folder.path().join("secret"), "0123456789abcdef0123456789abcdef").unwrap();
@@ -367,7 +367,7 @@ fn only_this_machine_is_served() {
 }
 
 #[test]
-fn help_lists_the_users_that_decide() {
+fn help_lists_the_user_ids_that_decide() {
     let output = run(&["rehearse", "--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     for name in ["accept", "reject", "error-N", "stale", "changed", "second-question-mark", "--pages", "--aa-url"] {

@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own, and a client of gRPC over TLS.
+//! A test's own certificate authority, and a gRPC client over TLS.
 
 use std::sync::{Arc, Mutex};
 
@@ -50,7 +50,7 @@ impl Issued {
     }
 }
 
-/// How a client speaks TLS: whom it trusts, who it is, and what it asks for.
+/// How a client uses TLS: the CA that it trusts, its own certificate, and the protocol that it asks for.
 pub fn config(trusted: &Ca, identity: Option<&Issued>, alpn: &[&str]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
@@ -75,7 +75,7 @@ pub async fn handshake(address: &str, config: Arc<ClientConfig>) -> std::io::Res
     TlsConnector::from(config).connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
 
-/// A channel over one connection; a second one is not made.
+/// A channel over one connection. It never makes a second one.
 pub async fn channel(address: &str, config: Arc<ClientConfig>) -> Result<Channel, String> {
     let stream = handshake(address, config).await.map_err(|error| error.to_string())?;
     let once = Mutex::new(Some(TokioIo::new(stream)));

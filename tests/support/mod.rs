@@ -62,7 +62,7 @@ pub async fn start_with(keyring: &Path) -> Server {
     start_server(keyring, limits()).await
 }
 
-/// Starts a server within other limits.
+/// Starts a server with other limits.
 pub async fn start_limited(limits: Limits) -> Server {
     start_server(Path::new("tests/support/keyring.toml"), limits).await
 }
@@ -85,7 +85,7 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
     Server { client: RedirectServiceClient::new(channel.clone()), channel, address, pool, memory, now, _stop: stop }
 }
 
-/// Limits that end a test's server at once.
+/// Limits with which a test's server ends at once.
 pub fn limits() -> Limits {
     Limits {
         max_connections: 1000,
@@ -161,7 +161,7 @@ pub fn metadata(status: &Status, name: &str) -> Option<String> {
     status.get_details_error_info()?.metadata.get(name).cloned()
 }
 
-/// All that a refusal shows, except the request id, which differs from call to call.
+/// Everything that a refusal shows, except the request id, which is different for each call.
 pub fn face(status: &Status) -> (i32, String, Vec<u8>) {
     let mut details = tonic_types::pb::Status::decode(status.details()).unwrap();
     let all = details.details.len();

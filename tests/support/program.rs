@@ -1,4 +1,5 @@
-//! The program in a process of its own: started with the files of a test, asked, signalled, and its log read.
+//! The program in its own process: starts it with the files of a test, calls it, sends signals to it, and reads its
+//! log.
 
 use std::{
     ffi::OsStr,
@@ -23,7 +24,7 @@ use tokio::{
 };
 use tonic::{Status, transport::Channel};
 
-/// Longer than anything that is waited for takes on a busy machine.
+/// Longer than any wait of a test takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub type Client = RedirectServiceClient<Channel>;
@@ -41,7 +42,7 @@ pub struct Program {
     reader: Option<JoinHandle<()>>,
 }
 
-/// The program without an environment but for `environment`.
+/// The program with `environment` as its whole environment.
 pub fn command(environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aa-redirect"));
     command.env_clear().envs(environment.iter().copied());
@@ -49,7 +50,7 @@ pub fn command(environment: &[(&str, &str)]) -> Command {
 }
 
 impl Program {
-    /// Starts on a free port of loopback, with `arguments` besides, and waits until it serves.
+    /// Starts on a free port of loopback with additional `arguments`, and waits until it serves.
     pub fn start<S: AsRef<OsStr>>(arguments: &[S]) -> Self {
         Self::start_with(arguments, &[])
     }
@@ -98,23 +99,23 @@ impl Program {
         self.lines.lock().unwrap().join("\n")
     }
 
-    /// The events so far that `wanted` wants.
+    /// The events so far for which `wanted` is true.
     pub fn events(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let lines = self.lines.lock().unwrap();
         lines.iter().map(|line| serde_json::from_str(line).expect("each line is one event")).filter(wanted).collect()
     }
 
-    /// The `number`th event, counted from 1, that `wanted` wants, as soon as it is there.
+    /// Waits for the `number`th event, counted from 1, for which `wanted` is true.
     pub async fn event(&self, number: usize, wanted: impl Fn(&Value) -> bool) -> Value {
         until(|| async { self.events(&wanted).into_iter().nth(number - 1) }).await
     }
 
-    /// The `number`th event with this message.
+    /// Waits for the `number`th event with this message.
     pub async fn message(&self, number: usize, message: &str) -> Value {
         self.event(number, |event| event["message"].as_str().is_some_and(|text| text.starts_with(message))).await
     }
 
-    /// Its exit code, once it has ended of itself; everything is in the log then.
+    /// Waits until the program has ended by itself. Returns its exit code. Its log is then complete.
     pub async fn ended(&mut self) -> Option<i32> {
         let begin = Instant::now();
         let status = loop {
@@ -143,7 +144,7 @@ impl Program {
     }
 
     pub async fn metrics(&self) -> Metrics {
-        // What the admin port rendered is shared for a second.
+        // The admin port serves a rendered page for a second.
         sleep(Duration::from_millis(1_100)).await;
         Metrics(self.page("/metrics").await.1)
     }
@@ -157,11 +158,11 @@ impl Drop for Program {
     }
 }
 
-/// What `/metrics` says.
+/// The page `/metrics`.
 pub struct Metrics(pub String);
 
 impl Metrics {
-    /// The value of a series, written as it stands there.
+    /// The value of a series, which is written as on the page.
     pub fn of(&self, series: &str) -> Option<f64> {
         let value = self.0.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map(|value| value.parse().unwrap())
@@ -176,7 +177,7 @@ impl Metrics {
     }
 }
 
-/// What `look` finds, as soon as it finds something.
+/// Calls `look` until it finds something, and returns that.
 pub async fn until<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F) -> T {
     let begin = Instant::now();
     loop {
@@ -192,7 +193,7 @@ pub async fn channel(address: &str) -> Channel {
     Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
 }
 
-/// A folder of a test's own with the files of a server in it.
+/// A test's own folder with the files of a server.
 pub struct Files(pub TempDir);
 
 impl Files {
@@ -222,7 +223,7 @@ impl Files {
     }
 }
 
-/// The lines of a pairing of `fiu` and `aa` but for its secrets.
+/// The lines of a pairing of `fiu` and `aa`, without its secrets.
 pub fn pairing(profile: &str) -> String {
     format!("fiu = \"fiu\"\naa = \"aa\"\nprofile = \"{profile}\"\nmax_age_seconds = 1000000\n")
 }

@@ -17,7 +17,7 @@ pub struct Message {
     pub fi: String,
     pub date: String,
     pub sealed: String,
-    /// Empty in the scheme without one.
+    /// Empty in a scheme without an IV.
     pub iv: String,
 }
 
@@ -77,7 +77,7 @@ pub fn request_with(secret: &[u8], aa: &str, date: &str, plaintext: impl AsRef<[
     seal_as(scheme, secret, "fiu@test", date, plaintext.as_ref())
 }
 
-/// Opens what the service sealed; strict.
+/// Opens a message that the service sealed, without any tolerance.
 pub fn open(scheme: &str, secret: &[u8], date: &str, sealed: &str, iv: &str) -> String {
     let iv: [u8; 16] = if scheme == "hkdf-iv" { STANDARD.decode(iv).unwrap().try_into().unwrap() } else { [0; 16] };
     let sealed = URL_SAFE.decode(sealed).unwrap();
@@ -86,7 +86,7 @@ pub fn open(scheme: &str, secret: &[u8], date: &str, sealed: &str, iv: &str) -> 
     String::from_utf8(text.unwrap()).unwrap()
 }
 
-/// Percent-encodes everything but the unreserved characters.
+/// Percent-encodes everything except the unreserved characters.
 pub fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -114,7 +114,7 @@ impl Message {
     }
 }
 
-/// The query of a callback with another AA's id in the place of its sender's.
+/// The query of a callback with another AA's id in place of its sender's id.
 pub fn callback_of(query: &str, sender: &str, other: &str) -> String {
     let value = |name: &str| {
         let of_name = |part: &'_ str| part.strip_prefix(name).map(str::to_owned);

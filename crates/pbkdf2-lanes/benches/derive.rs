@@ -1,6 +1,6 @@
 //! Each kernel of this processor, on one thread, with 65,536 rounds: `cargo bench -p pbkdf2-lanes`.
 //!
-//! `library` is the `pbkdf2` crate: what the others have to win against.
+//! `library` is the `pbkdf2` crate. The other kernels must be faster.
 
 #![allow(missing_docs, reason = "criterion's macros write functions without documentation")]
 
@@ -15,7 +15,7 @@ fn derive(criterion: &mut Criterion) {
         salts.iter().map(|salt| Input { password: b"ac12ghd75kf75r", salt: salt.as_bytes() }).collect();
     let mut group = criterion.benchmark_group("pbkdf2, 65,536 rounds");
     group.sample_size(20);
-    // Nobody asks a wide kernel for a single key.
+    // A wide kernel is never used for a single key.
     let counts = |kernel: Kernel| if kernel.lanes() == 2 { vec![1, 2] } else { vec![kernel.lanes()] };
     for (kernel, count) in Kernel::available().flat_map(|kernel| counts(kernel).into_iter().map(move |n| (kernel, n))) {
         group.throughput(Throughput::Elements(count as u64));

@@ -1,4 +1,4 @@
-//! One derivation under way, in the form that every kernel takes and leaves it.
+//! A running derivation, in the form that every kernel reads and writes.
 
 use sha2::{Digest, Sha256, block_api::compress256};
 use zeroize::{Zeroize, Zeroizing};
@@ -8,7 +8,7 @@ use crate::{Input, Key, kernel::library};
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
 
-/// HMAC's pads (RFC 2104, section 2): the inner one, and what turns it into the outer one.
+/// HMAC's pads (RFC 2104, section 2): the inner pad, and the XOR mask that turns it into the outer pad.
 const INNER_PAD: u8 = 0x36;
 const INNER_TO_OUTER: u8 = 0x36 ^ 0x5c;
 
@@ -43,7 +43,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Fills in all but `sum`.
+    /// Fills in everything except `sum`.
     pub(crate) fn start(&mut self, input: &Input<'_>) {
         let mut block = Zeroizing::new([0; BLOCK]);
         if input.password.len() > BLOCK {

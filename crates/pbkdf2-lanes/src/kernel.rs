@@ -1,6 +1,7 @@
-//! The kernels and how one is called.
+//! The kernels, and how to call one.
 //!
-//! A [`Kernel`] of a processor feature exists only after the feature was found. So code that has one may run it.
+//! A [`Kernel`] that needs a processor feature exists only if the processor has that feature. So code that holds a
+//! kernel may run it.
 
 #![expect(unsafe_code, reason = "functions with target features can be called in no other way; see each proof")]
 
@@ -14,7 +15,7 @@ use crate::{Input, Key};
 #[cfg(target_arch = "x86_64")]
 use crate::{chain::Chain, sha_ni, wide};
 
-/// A way to run PBKDF2's rounds that this processor has.
+/// A way to run PBKDF2's rounds on this processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Kind);
 
@@ -84,7 +85,7 @@ impl Kernel {
         }
     }
 
-    /// How many messages one call takes at most.
+    /// The most messages that one call takes.
     pub const fn lanes(self) -> usize {
         match self.0 {
             Kind::Library => 1,
@@ -100,7 +101,7 @@ impl Kernel {
     /// Derives the key of each input with this many rounds and writes it to the same place of `keys`.
     ///
     /// # Panics
-    /// If there are more inputs than lanes, not as many keys as inputs, or no rounds.
+    /// If there are more inputs than lanes, if the numbers of keys and inputs differ, or if there are no rounds.
     pub fn derive(self, inputs: &[Input<'_>], rounds: u32, keys: &mut [Key]) {
         assert!(inputs.len() <= self.lanes(), "more messages than lanes");
         assert_eq!(inputs.len(), keys.len(), "a key for each input");
@@ -113,7 +114,8 @@ impl Kernel {
             }
             #[cfg(target_arch = "x86_64")]
             Kind::ShaNi if inputs.len() < 2 => side_by_side(inputs, keys, |chains: &mut [Chain; 1]| {
-                // SAFETY: `Kernel::sha_ni`, which alone makes this kind, has found every feature of this function.
+                // SAFETY: `Kernel::sha_ni`, the only function that makes this kind, has found every feature of this
+                // function.
                 unsafe { sha_ni::run(chains, rounds) }
             }),
             #[cfg(target_arch = "x86_64")]
@@ -123,12 +125,14 @@ impl Kernel {
             }),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => side_by_side(inputs, keys, |chains| {
-                // SAFETY: `Kernel::avx2`, which alone makes this kind, has found the feature of this function.
+                // SAFETY: `Kernel::avx2`, the only function that makes this kind, has found the feature of this
+                // function.
                 unsafe { wide::avx2(chains, rounds) }
             }),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => side_by_side(inputs, keys, |chains| {
-                // SAFETY: `Kernel::avx512`, which alone makes this kind, has found the feature of this function.
+                // SAFETY: `Kernel::avx512`, the only function that makes this kind, has found the feature of this
+                // function.
                 unsafe { wide::avx512(chains, rounds) }
             }),
         }
@@ -136,7 +140,7 @@ impl Kernel {
 
     /// Whether every lane gives the library's key.
     pub(crate) fn agrees(self) -> bool {
-        // Few rounds, so that a start costs no time; a kernel that errs does so in the first of them.
+        // Few rounds are enough, and cost the start no time: a wrong kernel is already wrong in the first rounds.
         const ROUNDS: u32 = 3;
         let salts: Vec<String> = (0..self.lanes()).map(|lane| format!("salt of lane {lane}")).collect();
         let inputs: Vec<Input<'_>> =
@@ -159,7 +163,7 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// Runs a kernel of `N` lanes; lanes without an input compute what nobody reads.
+/// Runs a kernel of `N` lanes. Nobody reads the results of lanes without an input.
 #[cfg(target_arch = "x86_64")]
 fn side_by_side<const N: usize>(inputs: &[Input<'_>], keys: &mut [Key], run: impl FnOnce(&mut [Chain; N])) {
     let mut chains = Zeroizing::new([Chain::default(); N]);

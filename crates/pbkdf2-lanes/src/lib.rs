@@ -15,7 +15,7 @@ pub use kernel::Kernel;
 /// A derived key: one block of PBKDF2 with HMAC-SHA256, `dkLen` = 32.
 pub type Key = [u8; 32];
 
-/// What a key is derived from.
+/// The input of a derivation.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// `P` of RFC 8018, of any length.
@@ -29,14 +29,14 @@ pub struct Input<'a> {
 pub struct Kernels {
     /// For one or two messages.
     narrow: Kernel,
-    /// For more.
+    /// For more messages.
     wide: Option<Kernel>,
     faulty: Vec<Kernel>,
 }
 
 impl Kernels {
-    /// Picks the fastest kernels of this processor. Each is first compared with the `pbkdf2` crate, and left out if it
-    /// disagrees: [`Kernels::faulty`] names those.
+    /// Picks the fastest kernels of this processor. Each is first compared with the `pbkdf2` crate. A kernel that gives
+    /// other keys is not used, and [`Kernels::faulty`] names it.
     pub fn best() -> Self {
         let mut faulty = Vec::new();
         let mut works = |kernel: &Kernel| {
@@ -59,23 +59,24 @@ impl Kernels {
         Self { narrow, wide, faulty: Vec::new() }
     }
 
-    /// The kernels that this processor has and that gave other keys than the library: a fault of the machine or of this
-    /// crate that somebody must know of.
+    /// The kernels of this processor that gave other keys than the library. This is a fault of the machine or of this
+    /// crate, so report it.
     pub fn faulty(&self) -> &[Kernel] {
         &self.faulty
     }
 
-    /// How many messages the next call of [`Kernels::derive`] takes in one go if `waiting` messages wait: the lanes of
-    /// the wide kernel if it is faster for them than the narrow one again and again, else those of the narrow one.
+    /// How many messages the next call of [`Kernels::derive`] should take if `waiting` messages wait: the lanes of the
+    /// wide kernel if one run of it is faster than several runs of the narrow kernel, else the lanes of the narrow
+    /// kernel.
     pub fn batch(&self, waiting: usize) -> usize {
         self.kernel_for(waiting).lanes()
     }
 
-    /// Derives the key of each input with this many rounds and writes it to the same place of `keys`. Any number of
-    /// inputs will do.
+    /// Derives the key of each input with this many rounds and writes it to the same place of `keys`. There may be any
+    /// number of inputs.
     ///
     /// # Panics
-    /// If there are not as many keys as inputs, or no rounds.
+    /// If the numbers of keys and inputs differ, or if there are no rounds.
     pub fn derive(&self, inputs: &[Input<'_>], rounds: u32, keys: &mut [Key]) {
         assert_eq!(inputs.len(), keys.len(), "a key for each input");
         let kernel = self.kernel_for(inputs.len());
@@ -91,8 +92,8 @@ impl Kernels {
         }
     }
 
-    /// The least number of messages for which the wide kernel is faster: one call of it takes as long as the narrow
-    /// kernel takes for this many.
+    /// The smallest number of messages for which the wide kernel is faster. The narrow kernel needs as long for this
+    /// many messages as one call of the wide kernel.
     fn breakeven(&self) -> usize {
         if self.narrow == Kernel::library() { 3 } else { 9 }
     }

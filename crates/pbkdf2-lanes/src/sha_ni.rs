@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 
 use crate::chain::{Chain, K};
 
-/// A state as the instructions want it: `a b e f` and `c d g h`, the first word on top.
+/// A state in the form that the instructions need: `a b e f` and `c d g h`, with the first word on top.
 #[derive(Clone, Copy)]
 struct State {
     abef: __m128i,
@@ -21,7 +21,7 @@ struct State {
 /// Swaps the words of each pair: a state has the first word on top, a block at the bottom.
 const SWAP_PAIRS: i32 = 0b10_11_00_01;
 
-/// `rounds` of each of `N` chains, the first of which is done.
+/// Runs `rounds` of each of `N` chains. Their first round is already done.
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 pub(crate) fn run<const N: usize>(chains: &mut [Chain; N], rounds: u32) {
     let inner: [State; N] = std::array::from_fn(|n| load(&chains[n].inner));

@@ -1,6 +1,7 @@
-//! PBKDF2's rounds on many messages side by side, one message a vector lane.
+//! PBKDF2's rounds on many messages side by side, one message in each vector lane.
 //!
-//! The compression is written once, over the few operations of a vector that it needs; AVX2 and AVX-512 bring theirs.
+//! The compression is written once, over the few vector operations that it needs. AVX2 and AVX-512 each provide these
+//! operations.
 
 #![expect(unsafe_code, reason = "a vector and its words change into each other in no other way; see each proof")]
 #![allow(clippy::many_single_char_names, reason = "the names of FIPS 180-4")]
@@ -24,7 +25,7 @@ macro_rules! kernel {
         choose $ca:ident $cb:ident $cc:ident $choose:expr,
         majority $ma:ident $mb:ident $mc:ident $majority:expr,
     ) => {
-        /// `rounds` of each chain, the first of which is done.
+        /// Runs `rounds` of each chain. Its first round is already done.
         #[target_feature(enable = $feature)]
         pub(crate) fn $name(chains: &mut [Chain; $lanes], rounds: u32) {
             /// Rotates each word right by `N` bits; `M` is 32 − `N`.
@@ -40,7 +41,7 @@ macro_rules! kernel {
                 $xor3
             }
 
-            /// Each bit of the second or third operand, as the first says.
+            /// For each bit: the bit of the second operand if the bit of the first is 1, else the bit of the third.
             #[inline]
             #[target_feature(enable = $feature)]
             fn choose($ca: $vector, $cb: $vector, $cc: $vector) -> $vector {
@@ -58,7 +59,7 @@ macro_rules! kernel {
             fn gather(chains: &[Chain; $lanes], of: fn(&Chain) -> &[u32; 8]) -> [$vector; 8] {
                 std::array::from_fn(|word| {
                     let lanes: [u32; $lanes] = std::array::from_fn(|lane| of(&chains[lane])[word]);
-                    // SAFETY: both are as many bytes, and every pattern of bits is a value of either.
+                    // SAFETY: both have the same number of bytes, and every bit pattern is a valid value of both.
                     unsafe { std::mem::transmute::<[u32; $lanes], $vector>(lanes) }
                 })
             }
@@ -73,7 +74,7 @@ macro_rules! kernel {
                 w[8] = word(0x8000_0000);
                 w[15] = word(768);
                 let mut s = *state;
-                // Each round shifts the names of the words by one place; the index does it in place of moves.
+                // Each round shifts the names of the words by one place; the index does this, so no word moves.
                 macro_rules! round {
                     ($t:expr) => {
                         let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(|at| (at + 64 - $t) % 8);

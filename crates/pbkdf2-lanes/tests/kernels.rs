@@ -30,7 +30,7 @@ fn library(input: &Input<'_>, rounds: u32) -> Key {
 }
 
 #[test]
-fn every_lane_of_every_kernel_gives_what_the_library_gives() {
+fn every_lane_of_every_kernel_gives_the_key_of_the_library() {
     let messages = messages();
     let inputs = inputs(&messages);
     let expected: Vec<Key> = inputs.iter().map(|input| library(input, ROUNDS)).collect();
@@ -63,7 +63,7 @@ fn every_choice_of_kernels_derives_any_number_of_messages_in_their_order() {
 fn every_kernel_passes_wycheproofs_vectors_of_pbkdf2() {
     let mut checked = 0;
     for test in TestSet::load(TestName::Pbkdf2HmacSha256).unwrap().test_groups.iter().flat_map(|group| &group.tests) {
-        // A kernel gives the first 32 bytes, and all of them.
+        // A kernel gives exactly the first 32 bytes.
         let Some(expected) = test.dk.get(..32) else { continue };
         let input = Input { password: &test.password, salt: &test.salt };
         for kernel in Kernel::available() {
@@ -109,7 +109,7 @@ fn chain(password: &[u8], salt: &[u8]) -> Key {
 }
 
 #[test]
-fn a_batch_is_what_one_call_of_the_chosen_kernel_takes() {
+fn a_batch_fills_one_call_of_the_chosen_kernel() {
     for kernel in Kernel::available() {
         let kernels = Kernels::only(kernel);
         assert_eq!(kernels.batch(16), kernel.lanes(), "{kernel}");
@@ -118,7 +118,7 @@ fn a_batch_is_what_one_call_of_the_chosen_kernel_takes() {
 }
 
 #[test]
-fn what_cannot_be_derived_panics() {
+fn a_derivation_with_impossible_arguments_panics() {
     let derive = |messages: usize, rounds, keys: usize| {
         std::panic::catch_unwind(|| {
             let input = Input { password: b"password", salt: b"salt" };

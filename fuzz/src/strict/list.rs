@@ -2,7 +2,7 @@
 
 use super::{Stop, members::Syntax};
 
-/// The items of one decoded `value` of the list `name`, and what was repaired.
+/// The items of one decoded `value` of the list `name`, and the repairs.
 pub(crate) fn items(name: &str, value: &str, own: Syntax) -> Result<(Vec<String>, Vec<&'static str>), Stop> {
     if value.chars().any(|c| matches!(u32::from(c), 0..=0x1f | 0x7f..=0x9f)) {
         return Err(Stop::Refused);
@@ -46,7 +46,8 @@ fn parts(name: &str, value: &str) -> Vec<String> {
     parts
 }
 
-/// The items of what is no join, and whether repeated keys or the pairing's own syntax have them so.
+/// The items of a value that is not joined members, and whether repeated keys or the pairing's own syntax write them
+/// like this.
 fn of_part(part: &str, own: Syntax) -> (Vec<String>, bool) {
     let inside = |open: char, close: char| {
         (part.len() >= 2 && part.starts_with(open) && part.ends_with(close)).then(|| &part[1..part.len() - 1])

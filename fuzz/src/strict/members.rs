@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ByName, Stop, Verdict, is_uuid, list::items, percent_decoded};
 
-/// Which of the two messages.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Redirect,
@@ -20,7 +20,7 @@ pub enum Syntax {
     Json,
 }
 
-/// What a text says: known members by name, and the others.
+/// The content of a text: known members by name, and the others.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Members {
     pub known: ByName,
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// The name that `name` stands for, and what had to be repaired in it.
+    /// The known name that `name` stands for, and the repairs in it.
     fn known(self, name: &str) -> (Option<&'static str>, Vec<&'static str>) {
         let mut repairs = Vec::new();
         let (mut stem, mut is_list) = (name, false);
@@ -81,7 +81,7 @@ pub fn members(text: &[u8], kind: Kind, own: Syntax) -> Verdict<Members> {
     }
 }
 
-/// A name, decoded, and its value as it was received.
+/// A decoded name, and its value as received.
 type Pair = (String, String);
 
 struct Reader {
@@ -104,7 +104,8 @@ impl Reader {
             self.member(&mut members, name, &raw, form, twice)?;
         }
         self.check(&mut members)?;
-        // An absent `sessionid` reads as empty, an absent list as none, and an empty optional member as an absent one.
+        // An absent `sessionid` reads as an empty one, an absent list as an empty list, and an empty optional member as
+        // an absent one.
         members.known.entry("sessionid".into()).or_insert_with(|| vec![String::new()]);
         members.known.retain(|name, values| !values.is_empty() && (values != &[String::new()] || name == "sessionid"));
         Ok(members)
@@ -358,7 +359,7 @@ fn scheme(url: &str) -> Option<&str> {
         .then_some(scheme)
 }
 
-/// Whether nobody escaped a redirect. An encoder that leaves `:` raw escapes the `/` behind it.
+/// Whether a redirect was not escaped. An encoder that leaves `:` raw still escapes the `/` behind it.
 fn is_raw(raw: &str) -> bool {
     scheme(raw).is_some_and(|scheme| !raw[scheme.len() + 1..].to_lowercase().starts_with("%2f"))
 }

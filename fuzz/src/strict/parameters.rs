@@ -30,7 +30,7 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     }
     let query = match url.split_once('?') {
         None => url,
-        // What stands before may be a path or a part of a query.
+        // The text before it may be a path or a part of a query.
         Some((before, _)) if before.contains('=') => return Err(Stop::Unsaid),
         Some((_, query)) => query,
     };
@@ -41,7 +41,7 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     for segment in query.split('&') {
         let Some((name, value)) = segment.split_once('=') else { continue };
         if name.contains('%') || name.contains(char::is_whitespace) || name.starts_with("amp;") {
-            // Whether names may be escaped or have blanks around them is not said.
+            // The format does not say whether names may be escaped or have blanks around them.
             return Err(Stop::Unsaid);
         }
         let ours = |name: &str| ["fi", date, message, "iv"].contains(&name) || request && name == "requestorType";
@@ -62,7 +62,7 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
         return Err(Stop::Deviates);
     }
     if query.split('&').filter(|segment| segment.contains('=')).count() > given.len() {
-        // Others, or some twice.
+        // There are other parameters, or some come twice.
         let names = query.split('&').filter_map(|segment| segment.split_once('=')).map(|(name, _)| name);
         let repeated = names.filter(|name| given.contains_key(name)).count() > given.len();
         if repeated {
@@ -91,7 +91,7 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
         None => None,
         Some(given) => match masked(&text, given) {
             Ok(kind) if kind == "FIU" || kind == "LSP" => Some(kind),
-            // Any other is reported.
+            // Every other value is reported.
             _ => return Err(Stop::Deviates),
         },
     };
@@ -107,7 +107,7 @@ fn read(url: &str, request: bool) -> Result<Parameters, Stop> {
     Ok(Parameters { sender, date, message, iv, requestor_type })
 }
 
-/// A value, percent-decoded once; one that may need more deviates.
+/// A value, percent-decoded once. A value that may need more decoding deviates.
 fn value(text: &str) -> Result<Vec<u8>, Stop> {
     let (decoded, _) = percent_decoded(text);
     if decoded.iter().any(|byte| *byte == b'%' || byte.is_ascii_whitespace()) {
@@ -155,12 +155,12 @@ fn base64(text: &str, last: [u8; 2]) -> Result<Vec<u8>, Stop> {
         }
         bits &= (1 << held) - 1;
     }
-    // Bits that no byte takes must be zero, and padding fills the last group of four and nothing else.
+    // Bits that belong to no byte must be zero, and padding only fills the last group of four.
     let fits = matches!((padding, held), (0, 0) | (1, 2) | (2, 4));
     if fits && bits == 0 { Ok(bytes) } else { Err(Stop::Refused) }
 }
 
-/// Whether `text` is 14 to 17 digits that name a minute of the years 2000 to 2999, and a second of it where they have one.
+/// Whether `text` is 14 to 17 digits that name a minute of the years 2000 to 2999, and a valid second if they have one.
 fn is_date(text: &[u8]) -> bool {
     if !(14..=17).contains(&text.len()) || !text.iter().all(u8::is_ascii_digit) {
         return false;

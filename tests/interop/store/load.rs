@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Three replicas, each with a keyring file of its own, behind a proxy.
+/// Three replicas behind a proxy, each with its own keyring file.
 struct Fleet {
     programs: Vec<Program>,
     ports: Vec<u16>,
@@ -122,14 +122,14 @@ impl Drop for Fleet {
     }
 }
 
-/// What the callers of a load have seen.
+/// The answers that the callers under load have seen.
 #[derive(Default)]
 struct Seen {
     stop: AtomicBool,
     redirects: AtomicU64,
 }
 
-/// Callers of a whole redirect each, until they are stopped. Any answer that is not the right one ends the test.
+/// Callers that each run whole redirects until they are stopped. A wrong answer ends the test.
 fn load(client: &Client) -> (Arc<Seen>, JoinSet<()>) {
     let seen = Arc::new(Seen::default());
     let mut callers = JoinSet::new();
@@ -221,8 +221,8 @@ async fn redirect(client: &Client, name: &str) {
     assert!(!opened.reopened);
 }
 
-/// The answer to a call that is made again, as the client packages do, while no server takes it, or the one that took it
-/// goes away.
+/// The answer to a call. Like the client packages, it calls again if no server takes the call, or if the server that
+/// took it goes away.
 async fn again<T, F>(call: impl Fn() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<Response<T>, Status>>,
@@ -243,7 +243,7 @@ fn lost(status: &Status) -> bool {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_killed_drained_or_restarted_fails_no_call_and_opens_nothing_twice() {
+async fn a_replica_that_is_killed_drained_or_restarted_fails_no_call_and_opens_no_message_twice() {
     let redis = Redis::start();
     let mut fleet = Fleet::start(&redis, "closed");
     let load = load(&fleet.client().await);
@@ -285,7 +285,7 @@ async fn a_rotation_in_three_steps_fails_no_call() {
     sleep(Duration::from_secs(1)).await;
     for secrets in [ADDED, MOVED, REMOVED] {
         fleet.rotate(secrets).await;
-        // What was sealed before is opened by now.
+        // All messages that were sealed before are opened now.
         sleep(Duration::from_secs(2)).await;
     }
     let redirects = stop(load).await;

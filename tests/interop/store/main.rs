@@ -1,5 +1,5 @@
-//! Replicas that remember together, with the real redis-server: what they grant together, what becomes of calls while the
-//! store fails in every way that it can, clusters, Sentinel, and replicas behind HAProxy under load.
+//! Replicas that share their memory in a real redis-server: their common budgets and openings, calls while the store
+//! fails in many ways, clusters, Sentinel, and replicas behind HAProxy under load.
 
 #![allow(unreachable_pub, reason = "modules of one binary")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]

@@ -1,4 +1,4 @@
-//! What becomes of calls while the store hangs, dies, is full, answers errors or garbage, and when it is back.
+//! What happens to calls while the store hangs, dies, is full, or answers errors or garbage, and after it is back.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ async fn answers(replicas: &Replicas, count: usize) -> Vec<String> {
     answers
 }
 
-/// With a store that `breaks` until it is `fixed`: `local` answers all the same, `closed` STORE_UNAVAILABLE only; each
-/// change is logged once; afterwards both use the store again and know what they knew.
+/// With a store that `breaks` until it is `fixed`: with `local` calls are still answered, with `closed` they get
+/// STORE_UNAVAILABLE. Each change is logged once. Afterwards both use the store again and have lost nothing.
 async fn breaks_and_recovers(redis: &mut Redis, breaks: impl Fn(&mut Redis), fixed: impl Fn(&mut Redis)) {
     let local = Replicas::start(1, "", &[redis.url()], &LOCAL).await;
     let closed = Replicas::start(1, "", &[redis.url()], &CLOSED).await;
@@ -55,7 +55,7 @@ async fn breaks_and_recovers(redis: &mut Redis, breaks: impl Fn(&mut Redis), fix
 }
 
 #[tokio::test]
-async fn a_store_that_hangs_stops_no_call_or_refuses_it() {
+async fn a_hanging_store_stops_no_call_with_local_and_refuses_it_with_closed() {
     breaks_and_recovers(&mut Redis::start(), |redis| redis.signal("STOP"), |redis| redis.signal("CONT")).await;
 }
 
@@ -72,7 +72,7 @@ async fn a_full_store_is_an_outage() {
 
 #[tokio::test]
 async fn a_store_that_became_a_replica_is_an_outage() {
-    // Of a master that does not exist: it keeps its data and is read-only.
+    // Its master does not exist, so it keeps its data and is read-only.
     let demoted = |redis: &mut Redis| drop(redis.cli(&["REPLICAOF", "127.0.0.1", "1"]));
     breaks_and_recovers(&mut Redis::start(), demoted, |redis| drop(redis.cli(&["REPLICAOF", "NO", "ONE"]))).await;
 }
@@ -143,14 +143,14 @@ async fn connections_that_are_cut_fail_no_call() {
 }
 
 #[tokio::test]
-async fn what_was_answered_store_unavailable_is_not_recorded() {
+async fn a_message_that_was_answered_store_unavailable_is_not_recorded() {
     let redis = Redis::start();
     let proxy = Proxy::start(redis.port).await;
     let settings = "reopen = \"refuse\"\nfailure_budget = 1";
     let replicas = Replicas::start(1, settings, &[proxy.url()], &["--store-timeout-milliseconds", "300"]).await;
     for _ in 0..5 {
         let params = replicas.message().await.params.unwrap();
-        // The store does what it is asked, and its answers are lost.
+        // The store runs each command, but its answers are lost.
         proxy.set(Mode::Hang);
         assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "STORE_UNAVAILABLE");
         proxy.set(Mode::Pass);

@@ -1,4 +1,4 @@
-//! A proxy in front of a store that delays, cuts and spoils.
+//! A proxy in front of a store. It delays answers, closes connections and damages answers.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use tokio::{
 pub enum Mode {
     Pass,
     Delay(Duration),
-    /// Takes what is sent and answers nothing.
+    /// Takes all bytes and answers nothing.
     Hang,
-    /// Closes connections that are there, and new ones.
+    /// Closes existing and new connections.
     Cut,
-    /// Puts another answer in the place of each.
+    /// Replaces each answer with another one.
     Answer(&'static [u8]),
 }
 
@@ -49,7 +49,7 @@ impl Proxy {
         self.mode.send_replace(mode);
     }
 
-    /// Closes the connections that are there, once.
+    /// Closes the existing connections once.
     pub async fn cut(&self) {
         self.set(Mode::Cut);
         sleep(Duration::from_millis(5)).await;

@@ -1,4 +1,4 @@
-//! A redis-server of a test's own.
+//! A test's own redis-server.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -19,7 +19,8 @@ pub struct Redis {
     folder: TempDir,
 }
 
-/// A port that is free now. Below the ports that the system gives to clients, whose sum with 10,000 a cluster needs.
+/// A port that is free now. It lies below the ports that the system gives to clients, since a cluster also needs the
+/// port that is 10,000 higher.
 pub fn free_port() -> u16 {
     loop {
         let port = rand::random_range(10_000..22_000);
@@ -30,7 +31,7 @@ pub fn free_port() -> u16 {
 }
 
 impl Redis {
-    /// A server that remembers on disk what it acknowledges.
+    /// A server that writes everything to disk before it acknowledges it.
     pub fn start() -> Self {
         Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
     }

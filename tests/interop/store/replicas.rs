@@ -18,12 +18,12 @@ use crate::support::{
 pub struct Replicas {
     pub programs: Vec<Program>,
     pub clients: Vec<Client>,
-    /// Deleted with this.
+    /// The folder; it is deleted with this value.
     _files: Files,
     arguments: Vec<String>,
 }
 
-/// Longer than a busy machine takes.
+/// Longer than any wait takes on a busy machine.
 const PATIENT: [&str; 2] = ["--store-timeout-milliseconds", "2000"];
 
 impl Replicas {
@@ -108,7 +108,7 @@ pub fn broken(params: &RedirectParams, number: u32) -> RedirectParams {
     RedirectParams { ecreq: URL_SAFE.encode(sealed), ..params.clone() }
 }
 
-/// A message made from another that opens as well: one digit of its `txnid` differs.
+/// A changed copy of a message that also opens: one digit of its `txnid` is different.
 pub fn changed(params: &RedirectParams) -> RedirectParams {
     let mut iv = STANDARD.decode(&params.iv).unwrap();
     iv[8] ^= 1;

@@ -1,4 +1,4 @@
-//! What replicas grant together, and what they write into the store.
+//! The common budgets and openings of replicas, and what they write to the store.
 
 use futures_util::future::join_all;
 
@@ -33,7 +33,7 @@ pub async fn budget_holds(replicas: &Replicas) {
 }
 
 #[tokio::test]
-async fn of_simultaneous_openings_over_three_replicas_one_is_the_first() {
+async fn one_of_the_simultaneous_openings_over_three_replicas_is_the_first() {
     let redis = Redis::start();
     let replicas = Replicas::start(3, "reopen = \"refuse\"", &[redis.url()], &[]).await;
     one_opens(&replicas).await;
@@ -50,7 +50,7 @@ pub async fn one_opens(replicas: &Replicas) {
 }
 
 #[tokio::test]
-async fn what_one_replica_opened_every_other_knows() {
+async fn every_replica_knows_what_another_one_opened() {
     let redis = Redis::start();
     let replicas = Replicas::start(3, "", &[redis.url()], &[]).await;
     let params = replicas.message().await.params.unwrap();
@@ -66,7 +66,7 @@ async fn what_one_replica_opened_every_other_knows() {
 }
 
 #[tokio::test]
-async fn successes_cost_nothing_however_many_come_at_the_same_time() {
+async fn any_number_of_simultaneous_successes_costs_no_budget() {
     let redis = Redis::start();
     let replicas = Replicas::start(2, "failure_budget = 1", &[redis.url()], &[]).await;
     let params = replicas.message().await.params.unwrap();
@@ -75,25 +75,25 @@ async fn successes_cost_nothing_however_many_come_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_holds_nothing() {
+async fn an_abandoned_call_keeps_no_reservation() {
     let redis = Redis::start();
     let replicas = Replicas::start(1, "failure_budget = 2", &[redis.url()], &[]).await;
     let params = replicas.message().await.params.unwrap();
     for _ in 0..50 {
         let call = open(&replicas.clients[0], &params, "");
-        // The call is dropped wherever it is then.
+        // The call is dropped at any point of its work.
         let _ = tokio::time::timeout(std::time::Duration::from_micros(rand::random_range(100..3000)), call).await;
     }
     assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
 }
 
 #[tokio::test]
-async fn a_reservation_that_nobody_resolves_is_charged_after_five_seconds() {
+async fn an_unresolved_reservation_counts_as_a_failure_after_five_seconds() {
     let redis = Redis::start();
     let mut replicas = Replicas::start(2, "failure_budget = 1", &[redis.url()], &[]).await;
     let params = replicas.message().await.params.unwrap();
     assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
-    // As a replica leaves it that is killed between its two steps.
+    // The state that a replica leaves if it is killed between its two steps.
     let keys = redis.cli(&["KEYS", "aar:*"]);
     let block = keys.lines().find(|key| key.matches(':').count() == 2 && !key.ends_with(":probe")).unwrap();
     let (date, id) = block.rsplit_once(':').unwrap();
@@ -107,7 +107,7 @@ async fn a_reservation_that_nobody_resolves_is_charged_after_five_seconds() {
 }
 
 #[tokio::test]
-async fn nothing_in_the_store_is_in_clear_and_every_key_expires() {
+async fn the_store_holds_nothing_in_clear_and_every_key_expires() {
     let redis = Redis::start();
     let replicas = Replicas::start(1, "", &[redis.url()], &[]).await;
     let message = replicas.message().await;
@@ -125,7 +125,7 @@ async fn nothing_in_the_store_is_in_clear_and_every_key_expires() {
     for clear in ["fiu", "9999988888", "handle", "attempt-name", &params.reqdate, &message.txnid, "0123456789abcdef"] {
         assert!(!all.contains(clear), "{clear}");
     }
-    // The window is a million seconds: as long again is kept what was accepted last.
+    // The window is a million seconds. A message that was accepted last is kept for this time again.
     let block = keys.iter().find(|key| redis.cli(&["HEXISTS", key, "o"]) == "1").unwrap();
     let life: i64 = redis.cli(&["PTTL", block]).parse().unwrap();
     assert!((1_999_000_000..=2_000_060_000).contains(&life), "{life}");

@@ -1,4 +1,4 @@
-//! A cluster, Sentinel, and a store that wants a password.
+//! A cluster, Sentinel, and a store that needs a password.
 
 use std::{process::Command, time::Duration};
 
@@ -41,7 +41,7 @@ async fn a_cluster_of_three_is_one_store() {
         budget_holds(&replicas).await;
         one_opens(&replicas).await;
     }
-    // The messages of a third of all dates are on a node that is gone; the others go on.
+    // The messages of a third of all dates are on a node that is gone. All other messages are still served.
     let lasting = Replicas::start(1, "", &urls, &["--store-timeout-milliseconds", "300"]).await;
     nodes[2].kill();
     for _ in 0..40 {
@@ -82,7 +82,7 @@ async fn after_a_failover_of_sentinel_the_new_master_knows_what_was_opened() {
 }
 
 #[tokio::test]
-async fn a_password_comes_from_a_file_and_a_user_needs_the_documented_commands_only() {
+async fn a_password_comes_from_a_file_and_a_user_needs_only_the_documented_commands() {
     let redis = Redis::start();
     let rule = [
         "ACL",
