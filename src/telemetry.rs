@@ -20,7 +20,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// With new metrics, and with spans if there is a tracer.
+    /// Telemetry with new metrics, and with spans if there is a tracer.
     pub fn new(tracer: Option<Tracer>) -> Arc<Self> {
         let metrics = Metrics::new();
         if let Some(tracer) = &tracer {

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{Context, convert::duration, error::Refusal, fields::Fields};
 
-/// The pairings of a page by default.
+/// The default number of pairings of a page.
 const USUAL_PAGE: usize = 100;
 /// The most pairings of a page.
 const MAX_PAGE: usize = 1000;

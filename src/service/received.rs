@@ -14,7 +14,7 @@ use crate::{
 
 use super::{Context, Fields, Refusal};
 
-/// A message, as a caller hands it over.
+/// A message, as a caller sends it.
 pub(super) struct Received<'a> {
     pub(super) leg: Leg,
     /// The receiver's id, and the path of its field.
@@ -26,7 +26,7 @@ pub(super) struct Received<'a> {
 /// Where the parameters of a message are.
 pub(super) enum Source<'a> {
     Url(&'a str),
-    /// Taken out of the URL; with the path of each that must be given.
+    /// Parameters that the caller has taken out of the URL, with the field path of each required one.
     Params([&'static str; 3], Parameters<'a>),
 }
 

@@ -135,7 +135,7 @@ impl Call {
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
         let exported = self.export(code, duration, &notes);
         let sampled = self.parent.as_ref().filter(|parent| parent.is_sampled()).map(SpanContext::trace_id);
-        // An exemplar of a trace that is not sampled would lead to nothing.
+        // If a trace is not sampled, an exemplar of it would lead to nothing.
         self.count(code, duration, &notes, exported.or(sampled));
         let trace_id = exported.or(self.parent.as_ref().map(SpanContext::trace_id));
         self.log(code, duration, &notes, trace_id);
@@ -299,7 +299,8 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(allowed)
     };
     let mut id = headers.get(&REQUEST_ID).filter(fits).cloned().unwrap_or_else(fresh_request_id);
-    // It is no secret: HPACK keeps what is sensitive out of its table, which ids that never come again would fill.
+    // The id is not a secret. HPACK keeps sensitive values out of its table, and ids that never come again would fill
+    // the table.
     id.set_sensitive(true);
     id
 }

@@ -1,6 +1,6 @@
 //! Trace spans: reads W3C Trace Context, and exports over OTLP and gRPC if the environment names a collector.
 //!
-//! The exporter has a thread and a runtime of its own. It drops spans before it delays a call.
+//! The exporter has its own thread and runtime. It drops spans before it delays a call.
 
 use std::{
     env, fs,
@@ -39,7 +39,7 @@ const CA: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 const OWN: [&str; 2] = ["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
 const SERVICE: &str = "aa-redirect";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Spans that may wait, by the SDK's default.
+/// The most spans that may wait: the SDK's default.
 const QUEUE: usize = 2048;
 
 /// The environment asks for an export that is impossible.
@@ -76,9 +76,9 @@ pub struct Tracer {
 /// Spans on their way.
 #[derive(Debug, Default)]
 struct Count {
-    /// Ended, and not yet given to the exporter.
+    /// Spans that have ended and that the exporter does not have yet.
     waiting: AtomicUsize,
-    /// Not exported: too many waited, or the collector did not take them.
+    /// Spans that were not exported: too many waited, or the collector did not take them.
     lost: AtomicU64,
 }
 
@@ -229,7 +229,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Exporter {
 /// Reads a variable by its name.
 pub type Read<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// An empty variable counts as none.
+/// An empty variable counts as absent.
 fn given(read: &Read<'_>, name: &str) -> Option<String> {
     read(name).filter(|value| !value.is_empty())
 }

@@ -16,7 +16,7 @@ pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// Why the settings of the store cannot be used. Names no password.
 #[derive(Debug, Error)]
 pub enum BadStore {
-    /// A URL has no form that names a store.
+    /// A URL does not have the form of a store's URL.
     #[error(
         "--store must be redis://HOST:PORT or rediss://HOST:PORT, once for one server and several times for nodes of a \
          cluster, or redis+sentinel://HOST:PORT/SERVICE for each Sentinel: {0}"
@@ -59,7 +59,7 @@ impl Address {
         Ok(address)
     }
 
-    /// The password, read anew for each connection, so that it can be changed while the server runs.
+    /// The password. It is read again for each connection, so that it can be changed while the server runs.
     fn password(&self) -> Result<Option<Zeroizing<String>>, BadStore> {
         let Some(file) = &self.password else { return Ok(None) };
         let text = fs::read_to_string(file).map(Zeroizing::new);
@@ -110,7 +110,7 @@ fn kind(urls: &[String]) -> Result<Kind, BadStore> {
     let mut nodes = Vec::new();
     let mut services = Vec::new();
     for url in urls {
-        // Never the text itself: what is wrong with it may be a password in the wrong place.
+        // The error never repeats the text itself: it may contain a password in the wrong place.
         let bad = |why: &str| BadStore::Url(why.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("a URL has no scheme"))?;
         let (scheme, is_sentinel) = scheme.strip_suffix("+sentinel").map_or((scheme, false), |scheme| (scheme, true));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_names_no_store_is_refused_without_a_repetition_of_it() {
+    fn a_url_that_names_no_store_is_refused_and_not_repeated() {
         for wrong in [
             &["store:6379"][..],
             &["http://SECRET:6379"],
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_url_is_refused_without_a_repetition_of_it() {
+    fn a_password_in_a_url_is_refused_and_not_repeated() {
         let refused = parsed(&["redis://user:SECRET@store:6379"]).err().unwrap().to_string();
         assert!(refused.contains("--store-password-file") && !refused.contains("SECRET"), "{refused}");
     }

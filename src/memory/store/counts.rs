@@ -28,13 +28,13 @@ pub enum Answer {
 }
 
 impl Operation {
-    /// Each with its name.
+    /// All values, each with its name.
     pub const ALL: [(Self, &'static str); 3] =
         [(Self::Reserve, "reserve"), (Self::Resolve, "resolve"), (Self::Release, "release")];
 }
 
 impl Answer {
-    /// Each with its name.
+    /// All values, each with its name.
     pub const ALL: [(Self, &'static str); 3] = [(Self::Ok, "ok"), (Self::Timeout, "timeout"), (Self::Error, "error")];
 }
 

@@ -19,11 +19,11 @@ use tokio::{
 
 use super::address::{Address, Connection};
 
-/// After a failure the next try comes after this, doubled each time.
+/// The pause after a failure. It is doubled after each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// The longest pause: when the store is back, a replica notices at most this much later.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
-/// A connection that lasted this long was sound.
+/// A connection that lasted at least this long counts as good.
 const SOUND: Duration = Duration::from_secs(1);
 
 /// A connection and its state.
@@ -44,7 +44,7 @@ pub(super) enum State {
     Up(Generation, Connection),
 }
 
-/// Tells a connection from those before it.
+/// Distinguishes a connection from earlier ones.
 pub(super) type Generation = u64;
 
 /// What all links of a store share.

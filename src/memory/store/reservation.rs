@@ -15,7 +15,7 @@ use super::{
 };
 use crate::memory::{DATE_BUDGET, Ended, Opening, Outcome, Subject, tell_changed, tell_spent};
 
-/// How long the store remembers a message whose date never ends, from the last time it was seen.
+/// How long the store remembers a message whose date never expires, from the last time it was seen.
 const ENDLESS: TimeDelta = TimeDelta::days(30);
 /// The pause between two attempts to reserve: the first one, and the longest one.
 const WAIT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];

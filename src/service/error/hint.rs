@@ -33,10 +33,11 @@ impl CallerHint {
             Self::NoCredentials => {
                 "the call has no credentials; send a client certificate, or `authorization: Bearer` and a token"
             }
-            Self::NotABearerToken => "`authorization` is not `Bearer` and a token, once; send it in that form",
+            Self::NotABearerToken => {
+                "`authorization` must be one header with `Bearer` and a token; send it in that form"
+            }
             Self::TokenOverPlaintext => {
-                "a token counts only over TLS, a Unix socket or loopback, and this connection uses another way; call over \
-                 TLS, and replace this token, which others may have read"
+                "a token is accepted only over TLS, a Unix socket or loopback, and this connection uses none of them; call over TLS, and replace this token, which others may have read"
             }
             Self::UnknownToken => {
                 "its callers file has no such token; send the right one, or add `token_sha256` to the file, as the server's \

@@ -38,7 +38,7 @@ impl Text {
         Self::of(message, [])
     }
 
-    /// With the ids that are known.
+    /// Adds the ids that are known.
     pub(super) fn with_ids(mut self, fiu: &str, aa: &str) -> Self {
         for (name, id) in [("fiu_id", fiu), ("aa_id", aa)] {
             if !id.is_empty() {
@@ -214,7 +214,7 @@ fn pairing_unknown(missing: Missing, fiu: &str, aa: &str) -> String {
         Missing::Fiu => format!("the server has no pairing of the FIU {fiu}"),
         Missing::Aa => format!("the server has no pairing of the AA {aa}"),
         Missing::Pair => {
-            format!("the server has no pairing of the FIU {fiu} with the AA {aa}, although each has others")
+            format!("the server has no pairing of the FIU {fiu} with the AA {aa}, but each of them has other pairings")
         }
         // Only an encode asks by the handle, so there is no date that could have changed.
         Missing::Handle => {
@@ -225,7 +225,7 @@ fn pairing_unknown(missing: Missing, fiu: &str, aa: &str) -> String {
         }
     };
     format!(
-        "{message}: check the ids, or add the pairing to the keyring; ListPairings shows what there is. If an id looks \
+        "{message}: check the ids, or add the pairing to the keyring; ListPairings lists the pairings that the caller may use. If an id looks \
          garbled, the date was changed on the way, since fi is masked with it"
     )
 }

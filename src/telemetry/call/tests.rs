@@ -1,4 +1,4 @@
-//! What the record of a call tells, and what it keeps to itself.
+//! Tests what the record of a call shows, and what it hides.
 
 use http::header::HeaderName;
 use serde_json::{Map, Value};
@@ -34,7 +34,7 @@ fn has(telemetry: &Telemetry, sample: &str) -> bool {
 }
 
 #[test]
-fn a_request_id_stays_out_of_hpacks_table_wherever_it_comes_from() {
+fn every_request_id_stays_out_of_hpacks_table() {
     let telemetry = Telemetry::new(None);
     let given = Call::begin(&telemetry, &headers(&[("x-request-id", "req-1")]), DECODE);
     assert!(given.request_id() == "req-1" && given.request_id().is_sensitive());
@@ -159,8 +159,11 @@ fn probes_and_unknown_methods_log_at_debug_and_a_fault_logs_an_error() {
     assert_eq!(at_info[0]["level"], "ERROR");
     let at_debug = events(LevelFilter::DEBUG, calls);
     assert_eq!(at_debug.len(), 3);
-    assert_eq!(at_debug[1]["method"], "unknown", "a path is whatever a stranger writes");
-    assert!(!telemetry.metrics.text(metrics::Format::OpenMetrics).contains("token"), "nor does it become a label");
+    assert_eq!(at_debug[1]["method"], "unknown", "a stranger can choose any path");
+    assert!(
+        !telemetry.metrics.text(metrics::Format::OpenMetrics).contains("token"),
+        "it does not become a label either"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The line of a call: exactly one, whatever the values hold, and the same as `tracing-subscriber` would write.
+//! Writes the line of a call: exactly one line for any values, and the same as `tracing-subscriber` would write.
 //!
 //! Replaces the formatters of `tracing-subscriber` for this one event, which each call writes. `docs/performance.md`
 //! has the gain. The library formats all other events.
@@ -20,7 +20,7 @@ use super::Format;
 /// The target of the events that describe a call.
 pub(crate) const CALL: &str = concat!(env!("CARGO_CRATE_NAME"), "::call");
 
-/// Writes the lines of calls itself, and those of all other events with the library's formatter.
+/// Writes the lines of calls itself, and the lines of all other events with the library's formatter.
 pub(super) struct Lines<F> {
     pub(super) format: Format,
     pub(super) others: F,
@@ -156,7 +156,7 @@ fn write_quoted(out: &mut Writer<'_>, format: Format, value: &str) -> fmt::Resul
             for c in value.chars() {
                 match c {
                     '"' | '\\' => write!(out, "\\{c}")?,
-                    // Some readers take the last two for line ends, as JavaScript does.
+                    // Some readers, such as JavaScript, read the last two as line ends.
                     _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
                         write!(out, "\\u{:04x}", u32::from(c))?;
                     }

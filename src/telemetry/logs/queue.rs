@@ -1,4 +1,4 @@
-//! Log lines on their way out: a bounded buffer that never makes a caller wait, and a thread that writes it.
+//! Writes log lines through a bounded buffer that never makes a caller wait, and a thread that empties it.
 //!
 //! Replaces `tracing-appender` (lossy), which costs a call 1 to 17 % more processor time: its channel needs an
 //! allocation and a wake-up for each line. This queue writes lines that come together in one write. To measure it,
@@ -41,7 +41,7 @@ struct State {
 }
 
 impl Queue {
-    /// A queue with a thread of its own that writes the lines to `out`.
+    /// A queue with its own thread, which writes the lines to `out`.
     ///
     /// # Errors
     /// If the system cannot start a thread.
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_after_an_idle_time_comes_out_without_another() {
+    fn a_line_after_an_idle_time_is_written_without_a_further_line() {
         let (out, written) = mpsc::sync_channel(1);
         let queue = Queue::start(Slow(out)).unwrap();
         for line in ["one\n", "two\n"] {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_standard_error_is_counted_and_survived() {
+    fn a_closed_standard_error_loses_lines_but_ends_nothing() {
         let (out, written) = mpsc::sync_channel(1);
         drop(written);
         let queue = Queue::start(Slow(out)).unwrap();

@@ -37,7 +37,7 @@ impl Exemplars {
     pub(super) fn note(&self, method: Method, nanoseconds: i64, trace: TraceId) {
         let bucket = HANDLING.partition_point(|&bound| bound < nanoseconds);
         let exemplar = Exemplar { trace, seconds: nanoseconds as f64 / 1e9, time: SystemTime::now() };
-        // If another thread writes at this moment, its trace is as good.
+        // If another thread writes at this moment, its trace is equally good.
         if let Ok(mut kept) = self.0[method as usize][bucket].try_lock() {
             *kept = Some(exemplar);
         }

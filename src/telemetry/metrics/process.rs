@@ -21,7 +21,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Made at the process's start.
+    /// The values are made at the start of the process.
     pub(super) fn new() -> Self {
         let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { start: start.as_secs_f64() }

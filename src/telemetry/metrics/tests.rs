@@ -1,4 +1,4 @@
-//! The text that a scraper gets: its form, its names, and that each count has the right place.
+//! Tests the text that a scraper gets: its form, its names, and the place of each count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -195,7 +195,7 @@ fn a_value_without_a_source_is_absent() {
 }
 
 #[test]
-fn a_pairing_that_a_reload_removed_leaves_the_labels() {
+fn a_pairing_that_a_reload_removed_is_no_longer_a_label() {
     let metrics = Metrics::new();
     metrics.pairing("fiu", "stays").decoded(Leg::Callback, Outcome::Opened);
     metrics.pairing("fiu", "goes").decoded(Leg::Callback, Outcome::Opened);
@@ -214,7 +214,7 @@ fn a_reload_that_succeeds_ends_the_failure() {
 }
 
 #[test]
-fn every_reason_of_every_method_is_there_at_0_before_it_happens() {
+fn every_reason_of_every_method_starts_at_0() {
     let samples = parse(&Metrics::new().text(Format::OpenMetrics));
     let refusals: Vec<_> = samples.iter().filter(|(key, _)| key.starts_with("aa_redirect_refusals_total{")).collect();
     let reasons = (1..).map_while(|number| ErrorReason::try_from(number).ok()).count();
@@ -225,7 +225,7 @@ fn every_reason_of_every_method_is_there_at_0_before_it_happens() {
 }
 
 #[test]
-fn the_trace_of_a_call_stands_at_the_bucket_of_its_duration_and_at_no_other() {
+fn the_trace_of_a_call_stands_only_at_the_bucket_of_its_duration() {
     let page = full().text(Format::OpenMetrics);
     let marked: Vec<_> = page.lines().filter(|line| line.contains(" # ")).collect();
     let [line] = marked[..] else { panic!("{marked:?}") };
@@ -236,7 +236,7 @@ fn the_trace_of_a_call_stands_at_the_bucket_of_its_duration_and_at_no_other() {
 }
 
 #[test]
-fn the_plain_page_has_the_same_samples_under_names_of_its_own() {
+fn the_plain_page_has_the_same_samples_under_its_own_names() {
     let (plain, open) = (full().text(Format::Plain), full().text(Format::OpenMetrics));
     assert!(plain.contains("# TYPE aa_redirect_refusals_total counter\n"), "{plain}");
     assert!(plain.contains("# TYPE aa_redirect_build_info gauge\n"), "{plain}");

@@ -1,6 +1,5 @@
 //! The two text forms of a page of metrics: Prometheus's own (version 0.0.4), which every scraper reads, and
-//! OpenMetrics
-//! 1.0, which has exemplars. The library writes the second alone; the first is made from it here.
+//! OpenMetrics 1.0, which has exemplars. The library writes only the second form; this file makes the first from it.
 
 /// A text form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +44,8 @@ fn quality(accept: &str, types: &[&str]) -> f32 {
     qualities.fold(0.0, f32::max)
 }
 
-/// The plain text of a page of OpenMetrics without exemplars: a counter's family has the name of its samples there, an
-/// info is a gauge, and nothing marks the end.
+/// The plain text of a page of OpenMetrics without exemplars: in it, a counter's family has the name of its samples, an
+/// info is a gauge, and no line marks the end.
 pub(super) fn plain(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + open.len() / 64);
     let mut help = None;
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_metrics_is_for_those_who_name_it_and_like_it_no_less() {
+    fn open_metrics_is_for_scrapers_that_give_it_at_least_the_quality_of_plain_text() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for (accept, format) in [
             (None, Format::Plain),
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_names_a_family_as_its_samples() {
+    fn plain_text_names_a_family_like_its_samples() {
         let open = "# HELP a_calls Calls.\n# TYPE a_calls counter\na_calls_total{x=\"#\"} 1\n# HELP a_build It.\n\
                     # TYPE a_build info\na_build_info{version=\"1\"} 1\n# HELP a_s S.\n# TYPE a_s histogram\n# UNIT a_s seconds\n\
                     a_s_bucket{le=\"+Inf\"} 1\n# EOF\n";

@@ -168,7 +168,7 @@ fn a_sampled_call_is_one_span_below_its_callers() {
 }
 
 #[test]
-fn a_collector_of_https_gets_spans_from_who_trusts_its_ca() {
+fn an_https_collector_gets_spans_from_an_exporter_that_trusts_its_ca() {
     let (acceptor, ca) = certificate();
     let (_, spans) = exported_over(Some((acceptor, ca.path().to_str().unwrap())), |telemetry| {
         Call::begin(telemetry, &HeaderMap::new(), PATH).end(Code::Ok);
@@ -200,19 +200,19 @@ fn the_caller_decides_on_sampling_and_a_malformed_traceparent_is_ignored() {
 }
 
 #[test]
-fn an_absent_collector_delays_nothing() {
-    // A port that was bound and left again: nobody listens there.
+fn an_absent_collector_delays_no_call() {
+    // A port that was bound and closed again: nobody listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let telemetry = Telemetry::new(Some(to(&format!("http://{free}"))));
     for _ in 0..10_000 {
         Call::begin(&telemetry, &HeaderMap::new(), PATH).end(Code::Ok);
     }
-    // No span ever leaves. All except those that wait found no room.
+    // No span is ever exported. Some spans still wait; all others had no room.
 
     let lost = lost(&telemetry);
     assert!((1.0..=10_000.0).contains(&lost), "{lost}");
     telemetry.shutdown(LONG);
-    assert!((self::lost(&telemetry) - 10_000.0).abs() < f64::EPSILON, "in the end nobody took any");
+    assert!((self::lost(&telemetry) - 10_000.0).abs() < f64::EPSILON, "in the end all spans are lost");
 }
 
 fn lost(telemetry: &Telemetry) -> f64 {
