@@ -224,7 +224,7 @@ impl KdfPool {
             // A job without room is dropped, and its reply with it.
             let key = in_time(by, key).await.ok_or_else(|| self.shared.overloaded())?;
             let now = Instant::now();
-            // A reload may have dropped the secret meanwhile: the next search of the cache removes the key.
+            // In the meantime a reload may have dropped the secret: the next search of the cache removes the key.
             let lasts = pairing.secrets[secret].serial >= self.oldest.load(Ordering::Relaxed);
             Ok(Remembered { key, until: if lasts { now + lifetime(pairing) } else { now } })
         });

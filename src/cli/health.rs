@@ -1,4 +1,4 @@
-//! `health`: asks a server for its health, for probes that have no gRPC client of their own.
+//! `health`: asks a server for its health, for probes without a gRPC client.
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;

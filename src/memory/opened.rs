@@ -2,8 +2,8 @@
 //!
 //! **A message that opens costs nothing, once.** A change that opens tells an attacker as much as one that fails: a
 //! flipped bit of the `txnid` through `iv` fails only if it makes an `&`. Two sound messages never end in the same
-//! block. So of all messages with the same last block only the first that opens is opened, as often as it comes. Every
-//! other one that opens has failed and is charged.
+//! block. So of all messages with the same last block, only the first one that opens is accepted, and it is accepted
+//! every time that it comes. Every other one that opens counts as a failure.
 //!
 //! **Where they live.** In a fixed table of half a million cells of 32 bytes, 16 MiB. A message has two buckets of four
 //! cells and takes one in the bucket with more room (Azar et al., Balanced Allocations, 1999). If both are full, it
@@ -101,7 +101,7 @@ impl Default for Opened {
 impl Opened {
     /// A table with this many parts, and buckets in each. Both are powers of two.
     fn new(parts: usize, buckets: usize) -> Self {
-        debug_assert!(parts.is_power_of_two() && buckets.is_power_of_two(), "or a hash would pick none");
+        debug_assert!(parts.is_power_of_two() && buckets.is_power_of_two(), "otherwise a hash would pick no place");
         let part = || Mutex::new(vec![Bucket::default(); buckets].into());
         Self { parts: std::iter::repeat_with(part).take(parts).collect(), full: AtomicU64::default() }
     }

@@ -52,8 +52,8 @@ impl Account<'_> {
     /// No `await` may stand between the end of this and [`Attempt::end`]: attempts then last microseconds, and a call
     /// that is given up holds none.
     pub(super) async fn begin(&self) -> Result<Attempt<'_>, Denied> {
-        // Checked before the decryption. After it, the answer would tell that the message opens, as often as anybody
-        // asks.
+        // This is checked before the decryption. After it, the answer would show, in every further call, that the
+        // message opens.
         if self.subject.is_kept() && !self.memory.opened.has_room(self.block, self.subject.now) {
             return Err(Denied::Unavailable);
         }

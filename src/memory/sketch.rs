@@ -139,7 +139,7 @@ mod tests {
         }
         fail(&sketch.counter(0, 7, 1), 1);
         for other in [512, 512 << 32 | 1] {
-            assert!(!sketch.counter(other, 7, 1).is_spent(), "{other:x} has cells of its own");
+            assert!(!sketch.counter(other, 7, 1).is_spent(), "{other:x} has its own cells");
         }
     }
 

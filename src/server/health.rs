@@ -16,7 +16,8 @@ use tonic_health::pb::{
 
 /// The name that is `SERVING` while the process lives, also during a drain.
 const LIVENESS: &str = "liveness";
-/// The names besides the services' own that are `SERVING` while calls are served. `""` is the server as a whole.
+/// The names that are `SERVING` while calls are served, in addition to the names of the services. `""` is the server as
+/// a whole.
 const READINESS: [&str; 2] = ["", "readiness"];
 /// The most bytes of a request. The longest known name has fewer than 50.
 const MAX_REQUEST: usize = 1024;

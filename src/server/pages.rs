@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(count.load(Ordering::Relaxed), 1);
         assert!(all.iter().all(|page| page.as_ptr() == all[0].as_ptr()), "the same bytes");
         age(&pages).await;
-        assert_eq!(pages.page(Format::Plain).await, "page 1", "later ones are rendered anew");
+        assert_eq!(pages.page(Format::Plain).await, "page 1", "a later page is rendered again");
         assert_eq!(pages.page(Format::OpenMetrics).await, "page 2", "each format has its own pages");
     }
 

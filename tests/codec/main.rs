@@ -330,7 +330,7 @@ fn a_malformed_parameter_is_named_before_any_key_is_derived() {
     assert_eq!(given(fi, DATE, "AAAAAAAAAAAAAAAAAAAA", iv, requestor_type), "ecreq");
     assert_eq!(given(fi, DATE, message, "AAAA", requestor_type), "iv");
     assert_eq!(given(fi, DATE, message, &message.repeat(2), requestor_type), "iv");
-    assert_eq!(given(fi, DATE, message, iv, "####"), "", "whatever `requestorType` says");
+    assert_eq!(given(fi, DATE, message, iv, "####"), "", "with any `requestorType`");
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn an_error_code_has_the_text_of_the_table() {
 }
 
 #[test]
-fn a_refused_text_names_what_is_wrong_and_no_value() {
+fn the_error_of_a_refused_text_names_the_problem_and_no_value() {
     let conventions = Conventions::of(&PROFILES[0]);
     let plain = "txnid=t&userid=u@iv&redirect=https://f.in&srcref=a";
     let request = |from: &str, to: &str| {

@@ -99,7 +99,7 @@ fn a_message_that_does_not_open_is_explained() {
 }
 
 #[test]
-fn the_aa_desk_answers_with_what_its_user_decides() {
+fn the_aa_desk_answers_with_the_decision_of_its_user() {
     let pages = Rehearsal::start(&[]);
     let (desk, _) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[("srcref", "one\r\ntwo")]);
     assert_eq!(desk.status, 200);
@@ -176,7 +176,7 @@ fn the_largest_members_reach_the_other_side() {
 }
 
 #[test]
-fn wrong_fields_are_named_and_the_form_keeps_what_was_typed() {
+fn wrong_fields_are_named_and_the_form_keeps_its_input() {
     let pages = Rehearsal::start(&[]);
     let form =
         [("txnid", "T1"), ("userid", "nobody"), ("redirect", "javascript:alert(1)"), ("srcref", ""), ("pan", "x")];

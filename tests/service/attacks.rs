@@ -534,7 +534,7 @@ async fn an_attacker_who_has_seen_a_message_can_lock_out_only_that_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attacker_who_has_seen_nothing_can_lock_out_one_date_after_4096_failures() {
+async fn an_attacker_without_a_message_can_lock_out_one_date_after_4096_failures() {
     let server = start_with_budgets("unseen", 32, 32).await;
     let sound = sender::request("iv", MILLIS, PLAIN);
     flood(&server, "iv", garbage("iv", MILLIS, 0, 4095)).await;

@@ -221,7 +221,7 @@ fn each_of_several_tokens_leads_to_its_own_caller() {
 }
 
 #[test]
-fn a_caller_may_use_what_its_lists_name_and_everything_without_a_list() {
+fn a_caller_may_use_what_its_lists_name_and_without_a_list_everything() {
     let callers = good("rights");
     let lending = callers.by_sans(&[San::spiffe("spiffe://mesh/ns/lending/sa/backend").unwrap()]).unwrap();
     let allowed: Vec<Rpc> = Rpc::ALL.into_iter().filter(|rpc| lending.may_call(*rpc)).collect();
@@ -239,7 +239,7 @@ fn a_caller_may_use_what_its_lists_name_and_everything_without_a_list() {
 }
 
 #[test]
-fn debug_shows_names_only() {
+fn debug_output_shows_only_names() {
     let callers = good("debug");
     assert_eq!(format!("{:?}", callers.by_token(TOKEN.as_bytes()).unwrap()), "Caller(\"operator\")");
     let all = format!("{callers:?}");

@@ -170,7 +170,10 @@ async fn calls_in_flight_at_the_end_of_a_connections_age_finish() {
         }
     };
     timeout(PATIENCE, refuses).await.expect("the connection's age ends");
-    assert!(timeout(Duration::from_millis(100), &mut connection).await.is_err(), "open for as long as the call");
+    assert!(
+        timeout(Duration::from_millis(100), &mut connection).await.is_err(),
+        "the connection stays open while the call runs"
+    );
     body.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
     assert_eq!(grpc_status(response.await.unwrap()).await.unwrap(), "0");
     timeout(PATIENCE, connection).await.expect("it ends").unwrap().expect("with GOAWAY and no error");

@@ -322,7 +322,7 @@ async fn a_request_with_the_members_of_a_callback_is_reflected_unless_a_tag_stop
 }
 
 #[tokio::test]
-async fn a_flipped_bit_of_the_iv_changes_the_txnid_unless_what_is_expected_or_a_tag_stops_it() {
+async fn a_flipped_bit_of_the_iv_changes_the_txnid_unless_a_comparison_or_a_tag_stops_it() {
     let text = format!("txnid={}&sessionid=s&userid=u@iv&status=S&errorcode=0", txnid("flip", 0));
     let record =
         ExpectedCallback { txnid: txnid("flip", 0), sessionid: "s".into(), userid: "u@iv".into(), aa_id: "iv".into() };

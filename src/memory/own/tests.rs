@@ -248,7 +248,7 @@ fn an_attempt_that_ends_in_a_panic_has_failed() {
 }
 
 #[test]
-fn a_spent_counter_is_logged_once_with_the_pairing_only() {
+fn a_used_up_counter_is_logged_once_and_only_with_its_pairing() {
     let (own, pairing) = (Own::default(), pairing(""));
     let log = logged(Format::Text, LevelFilter::INFO, || {
         for _ in 0..3 {
@@ -260,7 +260,7 @@ fn a_spent_counter_is_logged_once_with_the_pairing_only() {
 }
 
 #[test]
-fn a_message_made_from_another_is_logged_with_the_pairing_only() {
+fn a_message_made_from_another_is_logged_only_with_its_pairing() {
     let (own, pairing) = (Own::default(), pairing(""));
     let open = |first: u8| succeed(&own.account(subject(&pairing, DATE, [[first; 16], [9; 16]].concat(), now())));
     let log = logged(Format::Text, LevelFilter::INFO, || {
@@ -279,7 +279,7 @@ fn open_named(own: &Own, pairing: &Arc<Pairing>, first: u8, name: Option<(&str, 
 }
 
 #[test]
-fn the_first_opening_is_told_to_every_later_one() {
+fn every_later_opening_learns_of_the_first_one() {
     let (own, pairing) = (Own::default(), pairing(""));
     let at = |seconds| now() + TimeDelta::seconds(seconds);
     let open = |seconds| opened(open_named(&own, &pairing, 1, None, at(seconds)));
@@ -290,7 +290,7 @@ fn the_first_opening_is_told_to_every_later_one() {
 }
 
 #[test]
-fn a_retry_under_the_same_name_within_a_minute_is_told_what_the_first_try_was_told() {
+fn a_retry_with_the_same_name_within_a_minute_gets_the_first_answer() {
     let (own, pairing) = (Own::default(), pairing(""));
     let reopened =
         |name, seconds| opened(open_named(&own, &pairing, 1, name, now() + TimeDelta::seconds(seconds))).reopened;
@@ -300,19 +300,19 @@ fn a_retry_under_the_same_name_within_a_minute_is_told_what_the_first_try_was_to
     assert!(reopened(Some(("one", "b")), 1), "another call");
     assert!(reopened(Some(("two", "a")), 1), "another caller");
     assert!(reopened(None, 1));
-    assert!(!reopened(Some(("one", "a")), 2), "others in between change nothing");
+    assert!(!reopened(Some(("one", "a")), 2), "other calls in between change nothing");
     assert!(reopened(Some(("one", "a")), 60));
 }
 
 #[test]
-fn calls_without_a_name_are_no_retries_of_each_other() {
+fn calls_without_a_name_are_not_retries_of_each_other() {
     let (own, pairing) = (Own::default(), pairing(""));
     assert!(!opened(open_named(&own, &pairing, 1, None, now())).reopened);
     assert!(opened(open_named(&own, &pairing, 1, None, now())).reopened);
 }
 
 #[test]
-fn what_is_not_expected_holds_its_last_block_and_is_not_opened_and_costs_nothing() {
+fn an_unexpected_message_reserves_its_last_block_is_not_opened_and_costs_no_budget() {
     let (own, pairing) = (Own::default(), pairing(""));
     let of = |first: u8| own.account(subject(&pairing, DATE, [[first; 16], [9; 16]].concat(), now()));
     for _ in 0..100 {
@@ -325,11 +325,11 @@ fn what_is_not_expected_holds_its_last_block_and_is_not_opened_and_costs_nothing
     assert!(opened(succeed(&of(1))).reopened);
     let again = of(1);
     assert_eq!(again.begin().now_or_never().unwrap().unwrap().end(Outcome::NotExpected), Ended::NotExpected);
-    assert!(opened(succeed(&of(1))).reopened, "what is not expected forgets no opening");
+    assert!(opened(succeed(&of(1))).reopened, "an unexpected message does not remove the first opening");
 }
 
 #[test]
-fn an_opening_is_remembered_until_the_date_has_ended_and_not_much_longer() {
+fn an_opening_is_remembered_until_its_date_expires_and_not_much_longer() {
     let (own, pairing) = (Own::default(), pairing("reopen = \"refuse\""));
     let reopened = |seconds| opened(open_named(&own, &pairing, 1, None, now() + TimeDelta::seconds(seconds))).reopened;
     // The date may name any instant until the end of its minute, 36 seconds from now.
@@ -340,7 +340,7 @@ fn an_opening_is_remembered_until_the_date_has_ended_and_not_much_longer() {
 }
 
 #[test]
-fn of_many_openings_at_once_one_is_the_first() {
+fn one_of_many_simultaneous_openings_is_the_first() {
     let own = Own::default();
     let pairing = pairing("");
     for last in 0..200_u8 {

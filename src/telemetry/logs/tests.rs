@@ -21,7 +21,7 @@ impl Write for Written {
     }
 }
 
-/// What the log says while `run` runs.
+/// The log lines of `run`.
 pub(crate) fn logged(format: Format, level: LevelFilter, run: impl FnOnce()) -> String {
     let written = Written::default();
     let queue = Queue::start(written.clone()).unwrap();

@@ -51,7 +51,7 @@ struct CallCounts {
     /// By code.
     handled: Vec<Counter>,
     handling: Histogram,
-    /// By reason; empty for a method that has no refusals of its own.
+    /// By reason; empty for a method without its own refusals.
     refusals: Vec<Counter>,
     /// By scheme; empty for a method that uses no pairing.
     schemes: Vec<(Scheme, Histogram)>,

@@ -60,7 +60,7 @@ async fn a_hanging_store_stops_no_call_with_local_and_refuses_it_with_closed() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_killed_and_comes_back_knows_what_it_knew() {
+async fn a_store_that_is_killed_and_comes_back_has_lost_nothing() {
     breaks_and_recovers(&mut Redis::start(), Redis::kill, Redis::restart).await;
 }
 

@@ -57,7 +57,7 @@ async fn a_cluster_of_three_is_one_store() {
 }
 
 #[tokio::test]
-async fn after_a_failover_of_sentinel_the_new_master_knows_what_was_opened() {
+async fn the_new_master_after_a_sentinel_failover_knows_all_opened_messages() {
     let mut master = Redis::start();
     let follower = Redis::start_with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
     let sentinel = Redis::sentinel(master.port);

@@ -1,4 +1,4 @@
-//! The lines of calls, beside what the library writes for the same event.
+//! Compares the lines of calls with the lines that the library writes for the same event.
 
 use chrono::TimeZone;
 use serde_json::Value;
@@ -27,7 +27,7 @@ const HOSTILE: [&str; 16] = [
     "\u{202e}right to left",
 ];
 
-/// The same event as one of a call and as another, without their timestamps.
+/// The same event written as an event of a call and as another event, without the timestamps.
 macro_rules! both {
     ($format:expr, $($fields:tt)*) => {{
         let log = logged($format, LevelFilter::INFO, || {
@@ -40,7 +40,7 @@ macro_rules! both {
 }
 
 #[test]
-fn a_text_line_is_the_librarys() {
+fn a_text_line_is_the_same_as_the_librarys() {
     for value in HOSTILE {
         let lines = both!(
             Format::Text,
@@ -57,7 +57,7 @@ fn a_text_line_is_the_librarys() {
 }
 
 #[test]
-fn a_json_line_says_what_the_librarys_says() {
+fn a_json_line_has_the_same_content_as_the_librarys() {
     for value in HOSTILE {
         let lines = both!(
             Format::Json,
