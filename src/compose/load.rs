@@ -35,7 +35,7 @@ pub enum BadSettings {
     /// The sandbox keyring would be served with settings that look like production.
     #[error(
         "{0} is given without --keyring, and the sandbox keyring's secrets are public: name a keyring, or add --sandbox \
-         to serve it all the same"
+         to serve it anyway"
     )]
     SandboxInProduction(&'static str),
     /// The callers file is refused.

@@ -64,8 +64,8 @@ pub(super) fn exposed(settings: &Settings) -> Vec<Warning> {
     if let Some(address) = beyond {
         if settings.callers.is_none() && settings.tls_client_ca.is_none() {
             found.push(format!(
-                "everybody who can reach {address} may call: list the callers with --callers, or name the CAs of clients' certificates \
-                 with --tls-client-ca"
+                "everybody who can reach {address} may call: list the callers with --callers, or name the CAs of \
+                 clients' certificates with --tls-client-ca"
             ));
         }
         if settings.tls_cert.is_none() {
@@ -86,8 +86,8 @@ pub(super) fn exposed(settings: &Settings) -> Vec<Warning> {
     let everywhere = |address: &&Address| matches!(address, Address::Tcp(address) if address.ip().is_unspecified());
     if let Some(address) = settings.trusted_listen.iter().find(everywhere) {
         found.push(format!(
-            "--trusted-listen {address} is on all addresses, and everybody who can reach it can pretend to be any caller: name the \
-             loopback address on which the mesh's proxy connects"
+            "--trusted-listen {address} is on all addresses, and everybody who can reach it can pretend to be any \
+             caller: name the loopback address on which the mesh's proxy connects"
         ));
     }
     found.into_iter().map(Warning::settings).collect()

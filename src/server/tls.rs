@@ -121,7 +121,8 @@ pub fn negotiated_h2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(H2)
 }
 
-const UNREADABLE: &str = "its first certificate cannot be read as the X.509 v3 certificate of a server; put the server's own certificate first";
+const UNREADABLE: &str = "its first certificate cannot be read as the X.509 v3 certificate of a server; \
+     put the server's own certificate first";
 
 /// The certificates of `file`, and the expiry of the first one.
 fn chain(file: &Path, read: &ReadFile<'_>) -> Result<(Vec<CertificateDer<'static>>, DateTime<Utc>), String> {

@@ -100,7 +100,8 @@ impl Check<'_> {
             self.warn(&entry.id, text);
         }
         if value.trim_ascii().len() < value.len() || value.starts_with("\u{feff}".as_bytes()) {
-            let text = "the secret begins or ends with a blank, line end or byte order mark, which is part of it: check that this is intended";
+            let text = "the secret begins or ends with a blank, line end or byte order mark, which is part of it: \
+                        check that this is intended";
             self.warn(&entry.id, text);
         }
         let first = *self.secrets.entry(Sha256::digest(value).into()).or_insert(pairing);

@@ -37,7 +37,8 @@ impl CallerHint {
                 "`authorization` must be one header with `Bearer` and a token; send it in that form"
             }
             Self::TokenOverPlaintext => {
-                "a token is accepted only over TLS, a Unix socket or loopback, and this connection uses none of them; call over TLS, and replace this token, which others may have read"
+                "a token is accepted only over TLS, a Unix socket or loopback, and this connection uses none of them; \
+                 call over TLS, and replace this token, which others may have read"
             }
             Self::UnknownToken => {
                 "its callers file has no such token; send the right one, or add `token_sha256` to the file, as the server's \

@@ -225,8 +225,8 @@ fn pairing_unknown(missing: Missing, fiu: &str, aa: &str) -> String {
         }
     };
     format!(
-        "{message}: check the ids, or add the pairing to the keyring; ListPairings lists the pairings that the caller may use. If an id looks \
-         garbled, the date was changed on the way, since fi is masked with it"
+        "{message}: check the ids, or add the pairing to the keyring; ListPairings lists the pairings that the \
+         caller may use. If an id looks garbled, the date was changed on the way, since fi is masked with it"
     )
 }
 
