@@ -18,8 +18,8 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:50051";
 const DEFAULT_PAGES: &str = "127.0.0.1:8080";
 /// Callers commonly wait this long. Kubernetes kills after 30 seconds.
 const DEFAULT_DRAIN_TIMEOUT: u64 = 10;
-/// If other machines can reach an address: a load balancer that routes by health sends calls for some more seconds, until
-/// it notices. Loopback has no balancer, and a person at a terminal does not want to wait.
+/// If other machines can reach an address: a load balancer that routes by health sends calls for some more seconds,
+/// until it notices. Loopback has no balancer, and a person at a terminal does not want to wait.
 const DEFAULT_DRAIN_DELAY: u64 = 5;
 /// Half an hour. After a rollout, callers spread over the new replicas within this time.
 const DEFAULT_MAX_CONNECTION_AGE: u64 = 1800;

@@ -1,7 +1,7 @@
 //! The chapters of `docs/`, each for one reader. Documentation only.
 //!
-//! A chapter links to another by its name (`[attacks]`). Of several definitions of a name the first counts: here that is
-//! the module, and in the file alone it is the file.
+//! A chapter links to another by its name (`[attacks]`). Of several definitions of a name the first counts: here that
+//! is the module, and in the file alone it is the file.
 
 macro_rules! chapters {
     ($($chapter:ident: $file:literal)*) => {$(

@@ -1,4 +1,5 @@
-//! The arrows between the modules of `src`, as `src/lib.rs` and `docs/architecture.md` draw them: any other arrow fails.
+//! The arrows between the modules of `src`, as `src/lib.rs` and `docs/architecture.md` draw them: any other arrow
+//! fails.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 

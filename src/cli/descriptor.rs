@@ -1,7 +1,7 @@
 //! `descriptor`: the descriptor set of the service for proxies and tools that do not read proto files.
 //!
-//! It holds `google/rpc/status.proto` and `google/rpc/error_details.proto` too: without them a transcoder cannot write the
-//! details of an error.
+//! It holds `google/rpc/status.proto` and `google/rpc/error_details.proto` too: without them a transcoder cannot write
+//! the details of an error.
 
 use std::collections::HashSet;
 

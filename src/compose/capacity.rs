@@ -48,8 +48,8 @@ impl Capacity {
     }
 }
 
-/// The most memory of a server in bytes, with this number of connections and these bytes held for calls. Its keyring and
-/// its pages of metrics come on top.
+/// The most memory of a server in bytes, with this number of connections and these bytes held for calls. Its keyring
+/// and its pages of metrics come on top.
 pub(super) fn total(connections: usize, held: usize) -> u64 {
     FIXED + 2 * held as u64 + (connections + excess(connections)) as u64 * CONNECTION
 }

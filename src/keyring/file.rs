@@ -76,7 +76,8 @@ type ReadSecret<'a> = dyn Fn(&str) -> io::Result<Zeroizing<Vec<u8>>> + 'a;
 pub enum Absent {
     /// The keyring is refused.
     Refused,
-    /// For a check only: random bytes replace it ([`super::Secret::is_stand_in`]). No existing message opens under them.
+    /// For a check only: random bytes replace it ([`super::Secret::is_stand_in`]). No existing message opens under
+    /// them.
     StandIn,
 }
 

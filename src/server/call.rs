@@ -193,8 +193,8 @@ fn readable(response: Response<Answer>) -> Result<Response<Answer>, Refusal> {
     }
 }
 
-/// An answer that is sent piece by piece, each made when there is room for it. It has a place among the streams until it
-/// ends.
+/// An answer that is sent piece by piece, each made when there is room for it. It has a place among the streams until
+/// it ends.
 fn streamed(response: Response<Body>, holder: &Holder, place: StreamPlace) -> Response<Answer> {
     if response.body().is_end_stream() {
         return response.map(Answer::Streamed);

@@ -23,8 +23,8 @@ const ANSWER: usize = 4 * 1024;
 const MAX_OWN_STREAMS: usize = 16;
 const MAX_STREAMS: usize = 4096;
 
-/// How long a reader or a call waits before it looks again whether the server holds too much: a connection that is cut has
-/// gone after about as long.
+/// How long a reader or a call waits before it looks again whether the server holds too much: a connection that is cut
+/// has gone after about as long.
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// How many connections above the cap may still be closing while new ones are accepted.
@@ -309,7 +309,8 @@ impl Holder {
     /// Resolves when an answer may be made, that is, when the server does not hold too much. For a connection that is
     /// cut it never resolves: its calls end with it.
     ///
-    /// Many requests arrive in one read. Without this, all of their answers would be made before any connection is closed.
+    /// Many requests arrive in one read. Without this, all of their answers would be made before any connection is
+    /// closed.
     pub(super) async fn room(&self) {
         while self.is_full() || self.activity.cut.is_cancelled() {
             sleep(PAUSE).await;

@@ -1,4 +1,5 @@
-//! The tag (wire format, section 8), computed here with the `hkdf` and `hmac` crates alone, and the attacks that it stops.
+//! The tag (wire format, section 8), computed here with the `hkdf` and `hmac` crates alone, and the attacks that it
+//! stops.
 
 use aa_redirect::codec::{
     Deviations, Envelope, Opened, Parties, Seal, Unopened,

@@ -1,5 +1,5 @@
-//! Members as the libraries of real senders write them: each style escapes, orders and prints lists as its library does,
-//! and a reader must find the members that its sender meant.
+//! Members as the libraries of real senders write them: each style escapes, orders and prints lists as its library
+//! does, and a reader must find the members that its sender meant.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! The service over real sockets: calls and refusals, attacks, callers, connections, TLS, reload, health, drain, overload,
-//! logs, metrics and settings; and the files that it is served from.
+//! The service over real sockets: calls and refusals, attacks, callers, connections, TLS, reload, health, drain,
+//! overload, logs, metrics and settings; and the files that it is served from.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 

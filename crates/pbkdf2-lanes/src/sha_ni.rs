@@ -1,5 +1,5 @@
-//! PBKDF2's rounds with the SHA extensions of x86, one stream or two interleaved: a single stream is bound by the latency
-//! of `sha256rnds2`, and a second one fills its gaps.
+//! PBKDF2's rounds with the SHA extensions of x86, one stream or two interleaved: a single stream is bound by the
+//! latency of `sha256rnds2`, and a second one fills its gaps.
 
 #![allow(clippy::many_single_char_names, reason = "the names of FIPS 180-4")]
 
