@@ -35,11 +35,11 @@ fuzz_target!(|input: &[u8]| {
         let any = date.instants(style, ReadDate::Any).expect("any date has an instant");
         ordered(any, now, max_age);
         for (_, reading) in date.readings() {
-            assert!((any.first..=any.last).contains(&reading), "every reading is admitted");
+            assert!((any.first..=any.last).contains(&reading), "every reading is accepted");
         }
         if let Ok(tenths) = date.instants(style, ReadDate::Tenths) {
             ordered(tenths, now, max_age);
-            assert!(any.first <= tenths.first && tenths.last <= any.last, "tenths only narrow");
+            assert!(any.first <= tenths.first && tenths.last <= any.last, "tenths only narrow the span");
         }
     }
 });
@@ -64,7 +64,7 @@ fn ordered(instants: Instants, now: DateTime<Utc>, max_age: TimeDelta) {
 /// that instant.
 fn written(issue: DateTime<Utc>, max_age: TimeDelta) {
     for style in STYLES {
-        let date = WireDate::parse(&style.write(issue)).expect("what is written is a date");
+        let date = WireDate::parse(&style.write(issue)).expect("a written date is a date");
         let any = date.instants(style, ReadDate::Any).expect("any date has an instant");
         assert!((any.first..=any.last).contains(&issue));
         assert_eq!(any.freshness(issue, max_age), Freshness::Fresh);

@@ -27,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
         for lists in syntaxes {
             let conventions = Conventions { lists, ..conventions };
             let text = write_redirect(&read, lists);
-            let (again, deviations) = read_redirect(text.as_bytes(), &conventions).expect("what is written is read");
+            let (again, deviations) = read_redirect(text.as_bytes(), &conventions).expect("written members are read");
             assert!(again == read, "{lists:?}: {:?}", &**text);
             check_redirect(&again, &deviations);
             are_of_the_sender(&deviations);
@@ -41,7 +41,7 @@ fuzz_target!(|input: &[u8]| {
         for lists in syntaxes {
             let conventions = Conventions { lists, ..conventions };
             let text = write_callback(&read, lists);
-            let (again, deviations) = read_callback(text.as_bytes(), &conventions).expect("what is written is read");
+            let (again, deviations) = read_callback(text.as_bytes(), &conventions).expect("written members are read");
             assert!(again == read, "{lists:?}: {:?}", &**text);
             check_callback(&again, &deviations);
             are_of_the_sender(&deviations);

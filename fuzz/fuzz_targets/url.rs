@@ -30,8 +30,8 @@ fuzz_target!(|input: &[u8]| {
         assert!(date.bytes().all(|byte| byte.is_ascii_digit()) && matches!(date.len(), 14..=17), "a date");
         assert!(leg == Leg::Request || envelope.requestor_type.is_none(), "a callback has no requestor type");
         let in_query = !envelope.deviations.kinds().any(|found| found == Deviation::InFragment);
-        assert!(names_parameter(url, leg) || !in_query, "what was read is named");
-        assert!(matches!(leg, Leg::Request) || leg_of(url) == leg, "what reads as a callback is taken for one");
+        assert!(names_parameter(url, leg) || !in_query, "the parameters that were read are named");
+        assert!(matches!(leg, Leg::Request) || leg_of(url) == leg, "a callback is recognised as one");
     }
     if form::check_redirect(url).is_err() || names_parameter(url, leg) {
         return;
@@ -48,7 +48,7 @@ fuzz_target!(|input: &[u8]| {
         };
         let sealed = seal(url.to_owned().into(), sealed, &Conventions::of(profile));
         let whole = append(url, &sealed.query(leg));
-        let read = Envelope::from_url(&whole, leg).expect("what was appended is found");
+        let read = Envelope::from_url(&whole, leg).expect("the appended parameters are found");
         assert_eq!(read.sender, "an id>?");
         assert_eq!(read.date.text(), DATE);
         assert_eq!(read.requestor_type, requestor_type);

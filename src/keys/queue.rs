@@ -131,7 +131,7 @@ mod tests {
             assert_eq!(queue.push(1, job), Ok(()));
         }
         assert_eq!(queue.push(1, 4), Err(4), "full");
-        assert_eq!(queue.push(2, 20), Err(3), "the greedy owner's newest job gives way");
+        assert_eq!(queue.push(2, 20), Err(3), "the newest job of the owner with the most jobs gives way");
         assert_eq!(queue.push(3, 30), Err(2));
         assert_eq!(queue.push(2, 21), Err(21), "no owner has more jobs than owner 2 would then have");
         assert_eq!(queue.pop(), Some(0));

@@ -318,7 +318,7 @@ mod tests {
         assert!(table.has_room(note(3, true).block, later));
         let end = Some(later + TimeDelta::seconds(180));
         assert!(!is_reopened(&table, &Note { now: later, end, ..note(3, true) }));
-        assert!(!is_reopened(&table, &Note { now: later, end, ..note(0, true) }), "its date has ended as well");
+        assert!(!is_reopened(&table, &Note { now: later, end, ..note(0, true) }), "its date has expired too");
     }
 
     #[test]

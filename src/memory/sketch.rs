@@ -40,7 +40,7 @@ const MOST: u64 = u16::MAX as u64;
 impl Sketch {
     /// A table with this many cells, a power of two.
     pub(super) fn new(cells: usize) -> Self {
-        debug_assert!(cells.is_power_of_two(), "or a step might meet a cell twice");
+        debug_assert!(cells.is_power_of_two(), "otherwise a step might meet a cell twice");
         Self { cells: iter::repeat_with(AtomicU64::default).take(cells).collect() }
     }
 
@@ -203,7 +203,7 @@ mod tests {
         fail(&other, 31);
         fail(&third, 31);
         fail(&counter, 1);
-        assert!(!other.is_spent(), "each failure in each cell would have made it 32");
+        assert!(!other.is_spent(), "if each failure raised each cell, the count would be 32");
         fail(&other, 1);
         assert!(other.is_spent() && !counter.is_spent() && !third.is_spent());
     }

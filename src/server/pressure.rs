@@ -107,7 +107,7 @@ mod tests {
         drop(place.call(0));
         assert!(pressed.write_all(b"answer").now_or_never().is_none());
         place.settle();
-        assert!(place.idle().is_none(), "two of its bytes wait");
+        assert!(place.idle().is_none(), "two bytes of the connection wait");
         peer.read_exact(&mut [0; 4]).await.unwrap();
         pressed.write_all(b"er").await.unwrap();
         place.settle();

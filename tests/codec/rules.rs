@@ -432,7 +432,7 @@ fn a_pairings_own_list_syntax_is_not_a_deviation() {
         for value in foreign {
             assert_eq!(read(value), "LIST_SYNTAX@srcref", "{lists:?} {value}");
         }
-        assert_eq!(read("a&srcref=b"), "", "repeated members are everybody's");
+        assert_eq!(read("a&srcref=b"), "", "every pairing reads repeated members");
     }
 }
 

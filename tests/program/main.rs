@@ -111,7 +111,7 @@ fn check_without_secrets_accepts_absent_secrets_reports_them_and_checks_everythi
     assert!(text.contains("here, gone (decode, not checked), unset (decode, not checked)"), "{text}");
     assert!(text.contains("NOT checked (2)"), "{text}");
     let all = run(&["check", "--without-secrets", "--keyring", "tests/support/keyring.toml"]);
-    assert!(!out(&all).contains("checked"), "with all secrets there it is the usual check");
+    assert!(!out(&all).contains("checked"), "with all secrets present it is the normal check");
     // Present secrets are checked, and everything else in the file too.
     std::fs::write(&here, "").unwrap();
     assert!(err(&check(&["--without-secrets"])).contains("keyring.toml:6: the secret is empty"));
@@ -145,7 +145,7 @@ fn the_environment_sets_a_setting_that_has_no_flag() {
     let from_environment = program(&["check"]).env("AA_REDIRECT_KEYRING", "no/such/file").output().unwrap();
     assert_eq!(from_environment.status.code(), Some(64));
     let empty = program(&["check"]).env("AA_REDIRECT_KEYRING", "").output().unwrap();
-    assert_eq!(empty.status.code(), Some(64), "an empty one is no wish for the sandbox");
+    assert_eq!(empty.status.code(), Some(64), "an empty variable does not ask for the sandbox");
     let flag = program(&["check", "--keyring", "tests/support/keyring.toml"]);
     let flag = { flag }.env("AA_REDIRECT_KEYRING", "no/such/file").output().unwrap();
     assert_eq!(flag.status.code(), Some(0), "the flag wins");

@@ -341,7 +341,7 @@ async fn a_padding_attack_without_a_budget_reads_a_whole_block() {
     let mut attack = PaddingAttack::new(&server, &seen, blocks[1]);
     let read = attack.read(32).await;
     assert_eq!(plaintext(&read, blocks[0]), PLAIN.as_bytes()[16..32]);
-    assert_eq!(attack.answers.len(), 1, "the service itself tells nothing");
+    assert_eq!(attack.answers.len(), 1, "the service itself shows nothing");
     println!("without a budget: 16 bytes in {} queries", attack.decrypted);
     assert!((1000..3000).contains(&attack.decrypted), "some 128 for each byte: {}", attack.decrypted);
 }
@@ -419,11 +419,11 @@ async fn only_the_first_that_opens_of_a_message_and_its_changed_copies_is_opened
     let seen = sender::request("iv", MILLIS, PLAIN);
     assert!(decode(&server, "iv", &seen).await.is_ok());
     let (_, opened) = read_by_form(&seen, async |message| opens(&server, message).await).await;
-    assert_eq!((opened, server.memory.spent()), (0, 1), "every other one is a failure");
+    assert_eq!((opened, server.memory.spent()), (0, 1), "every other message counts as a failure");
 
     let seen = sender::request("iv", OTHER, PLAIN);
     let (_, opened) = read_by_form(&seen, async |message| opens(&server, message).await).await;
-    assert_eq!((opened, server.memory.spent()), (1, 2), "who comes first learns of one that it opened");
+    assert_eq!((opened, server.memory.spent()), (1, 2), "the first caller learns that a message opened");
     assert!(is_undecipherable(&decode(&server, "iv", &seen).await.unwrap_err()));
 
     // Without its first blocks, another member stands where `iv` can change it.
@@ -441,7 +441,10 @@ async fn only_the_first_that_opens_of_a_message_and_its_changed_copies_is_opened
     }
     assert!(is_undecipherable(&decode(&server, "iv", &shortened(iv)).await.unwrap_err()));
     let other = start_with_budgets("form-shortened", 32, 32).await;
-    assert!(decode(&other, "iv", &shortened(iv)).await.is_ok(), "it opens where the sound one did not");
+    assert!(
+        decode(&other, "iv", &shortened(iv)).await.is_ok(),
+        "it opens on a server that has not opened the sound message"
+    );
     assert!(is_undecipherable(&decode(&other, "iv", &seen).await.unwrap_err()));
 }
 
@@ -527,7 +530,7 @@ async fn an_attacker_who_has_seen_a_message_can_lock_out_only_that_message() {
     let (last, other_last) = (blocks(&seen).pop().unwrap(), blocks(&unseen).pop().unwrap());
     assert_ne!(last, other_last);
     flood(&server, "iv", (0..100).map(|number| with_blocks(&seen, &[[number; 16], last]))).await;
-    assert!(is_undecipherable(&decode(&server, "iv", &seen).await.unwrap_err()), "the one that was seen");
+    assert!(is_undecipherable(&decode(&server, "iv", &seen).await.unwrap_err()), "the message that was seen");
     assert!(decode(&server, "iv", &unseen).await.is_ok(), "another one with the same date");
     assert!(decode(&server, "iv", &sender::request("iv", OTHER, PLAIN)).await.is_ok(), "the same with another date");
     assert!(decode(&server, "v1.2", &sender::request("v1.2", MILLIS, PLAIN)).await.is_ok(), "another pairing");
@@ -759,7 +762,7 @@ async fn a_reflection_request_over_64_kib_is_refused() {
         answers.message().await
     };
     assert_eq!(ask("none".to_owned()).await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(ask("x".repeat(64 * 1024)).await.unwrap(), None, "it ends without having been looked for");
+    assert_eq!(ask("x".repeat(64 * 1024)).await.unwrap(), None, "the stream ends, and the name is not searched for");
 }
 
 #[tokio::test]

@@ -151,7 +151,7 @@ async fn at_the_limit_the_longest_idle_connection_is_told_to_go_away() {
     server.client.clone().list_pairings(aa_redirect::proto::ListPairingsRequest::default()).await.unwrap();
     let (newcomer, _newcomer_connection) = http2(&server).await;
     assert_eq!(call(&newcomer).await.unwrap(), "0");
-    timeout(PATIENCE, idle_connection).await.expect("it ends").unwrap().expect("with GOAWAY and no error");
+    timeout(PATIENCE, idle_connection).await.expect("it ends").unwrap().expect("GOAWAY comes, and no error");
     assert!(idle.ready().await.is_err());
     assert_eq!(call(&busy).await.unwrap(), "0");
 }
@@ -176,7 +176,7 @@ async fn calls_in_flight_at_the_end_of_a_connections_age_finish() {
     );
     body.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
     assert_eq!(grpc_status(response.await.unwrap()).await.unwrap(), "0");
-    timeout(PATIENCE, connection).await.expect("it ends").unwrap().expect("with GOAWAY and no error");
+    timeout(PATIENCE, connection).await.expect("it ends").unwrap().expect("GOAWAY comes, and no error");
 }
 
 #[tokio::test]

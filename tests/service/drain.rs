@@ -114,7 +114,7 @@ async fn a_call_in_flight_is_answered_within_the_drain() {
     call.body.send_data(call.rest, true).unwrap();
     assert_eq!(status(call.response.await.unwrap()).await["grpc-status"], "0");
     assert_eq!(program.ended().await, Some(0));
-    timeout(PATIENCE, call.connection).await.expect("it ends").unwrap().expect("with GOAWAY and no error");
+    timeout(PATIENCE, call.connection).await.expect("it ends").unwrap().expect("GOAWAY comes, and no error");
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn nothing_is_left_of_a_file(scheme: &str) {
         // One half of the key: a key schedule holds the halves separately.
         gone.extend([&key[..16], &key[16..]].map(|half| (format!("half of the key of {date}"), half.to_vec())));
     }
-    assert_ne!(places(program.id(), &gone[..1]), [""; 0], "what is in use is found");
+    assert_ne!(places(program.id(), &gone[..1]), [""; 0], "the secret in use is found");
     if scheme == "pbkdf2" {
         assert_ne!(places(program.id(), &gone[1..2]), [""; 0], "a key that is remembered is found");
     }

@@ -98,7 +98,7 @@ async fn a_pairing_that_refuses_reopenings_opens_a_message_once() {
     assert_eq!((reason(&refused).as_str(), refused.code()), ("ALREADY_OPENED", Code::FailedPrecondition));
     assert_eq!(metadata(&refused, "first_open_time").unwrap(), NOW);
     assert_eq!(metadata(&refused, "fiu_id").unwrap(), "fiu@test");
-    assert_eq!(server.memory.spent(), 0, "a reopening is no failure");
+    assert_eq!(server.memory.spent(), 0, "a reopening is not a failure");
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn a_full_queue_of_derivations_refuses_calls_and_probes_still_answer() {
             }
         }
     };
-    let overloaded = timeout(PATIENCE, overloaded).await.expect("what is too much is refused");
+    let overloaded = timeout(PATIENCE, overloaded).await.expect("calls above the capacity are refused");
     assert_eq!(reason(&overloaded), "OVERLOADED");
     let retry = overloaded.get_details_retry_info().unwrap().retry_delay.unwrap();
     assert!(!retry.is_zero() && retry < PATIENCE, "{retry:?}");

@@ -95,7 +95,7 @@ async fn a_panic_fails_only_its_own_call_and_logs_its_request_id() {
     assert_eq!(at_once.metadata().get("x-request-id").unwrap(), "broken-1");
     client.encode_callback(EncodeCallbackRequest::default()).await.unwrap();
     buggy.go_on.notify_one();
-    in_flight.await.unwrap().expect("the call beside it is served to its end");
+    in_flight.await.unwrap().expect("the other call is served to its end");
     let log = std::fs::read_to_string(log.path()).unwrap();
     let told = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let told: Vec<_> = told.filter(|event| event["request_id"] == "broken-1").collect();

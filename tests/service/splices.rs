@@ -312,7 +312,7 @@ async fn a_request_with_the_members_of_a_callback_is_reflected_unless_a_tag_stop
         assert_eq!(reason(&refused), "FIELD_INVALID", "{name}");
     }
     let reflected = seen(Leg::Request, text, Authentication::Off).sealed;
-    assert!(decode(&off, &reflected, Some(expected.clone())).await.is_ok(), "what is expected is in the request");
+    assert!(decode(&off, &reflected, Some(expected.clone())).await.is_ok(), "the expected fields are in the request");
     let required = start_iv("reflect-require", "require").await;
     for authentication in [Authentication::Off, Authentication::Write] {
         let reflected = seen(Leg::Request, text, authentication).sealed;

@@ -91,7 +91,7 @@ async fn a_peer_that_does_not_agree_on_h2_is_refused() {
     let ca = Ca::new();
     let tls = start(&ca.issue("localhost", 2999), None, &[]);
     let other = handshake(&tls.program.address, config(&ca, None, &["http/1.1"])).await;
-    assert!(other.is_err(), "no protocol in common");
+    assert!(other.is_err(), "the two sides have no common protocol");
     let mut silent = handshake(&tls.program.address, config(&ca, None, &[])).await.unwrap();
     let _ = silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     let mut answer = Vec::new();

@@ -184,7 +184,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begin.elapsed() < PATIENCE, "what is waited for does not come");
+        assert!(begin.elapsed() < PATIENCE, "the awaited event does not come");
         sleep(Duration::from_millis(20)).await;
     }
 }

@@ -35,7 +35,7 @@ fn parts(name: &str, value: &str) -> Vec<String> {
         match joint.and_then(|_| piece[name.len()..].strip_prefix('=')) {
             Some(rest) if at > 0 => parts.push(rest.to_owned()),
             _ => {
-                let last = parts.last_mut().expect("there is always one");
+                let last = parts.last_mut().expect("there is always a part");
                 if at > 0 {
                     last.push('&');
                 }

@@ -90,7 +90,7 @@ async fn no_answer_is_made_while_the_server_holds_too_much_or_for_a_connection_t
     let room = |place: &Place| place.holder().room().now_or_never().is_some();
     assert!(room(&greedy) && room(&other));
     let held = greedy.call(MAX_HELD);
-    assert!(!room(&greedy) && !room(&other), "what was cut has not gone");
+    assert!(!room(&greedy) && !room(&other), "the connection that was cut has not closed yet");
     drop(held);
     greedy.settle();
     assert!(room(&other) && !room(&greedy), "its calls end with it");

@@ -153,7 +153,10 @@ fn the_text_parses_line_by_line_with_each_name_once() {
     ] {
         assert_eq!(samples.get(key), Some(&value), "{key}");
     }
-    assert!(!samples.keys().any(|key| key.starts_with("aa_redirect_date_skew_seconds_sum")), "it would not only grow");
+    assert!(
+        !samples.keys().any(|key| key.starts_with("aa_redirect_date_skew_seconds_sum")),
+        "a sum of negative values could fall"
+    );
 }
 
 #[test]
