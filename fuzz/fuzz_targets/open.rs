@@ -9,7 +9,9 @@ use aa_redirect::codec::{
     Deviations, Envelope, Opened, Parties, RequestorType, Unopened,
     cipher::{self, BLOCK},
     date::WireDate,
-    kdf, members::{Callback, Redirect}, open,
+    kdf,
+    members::{Callback, Redirect},
+    open,
     profile::Scheme,
 };
 use aa_redirect_fuzz::{check_callback, check_redirect, conventions};
