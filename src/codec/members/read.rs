@@ -150,12 +150,12 @@ impl Reader<'_> {
     fn read_piece(&mut self, Piece { name, raw }: Piece<'_>, values: &mut Values) -> Result<(), Unreadable> {
         let place = name.place();
         let value =
-            if name.is_redirect(self.leg) { self.redirect(place, raw)? } else { self.value(place, raw)?.into_owned() };
+            if name.is_redirect(self.leg) { self.redirect(place, raw)?.into() } else { self.value(place, raw)? };
         match name {
             Name::Known(Member::Srcref) => self.read_list(Member::Srcref, &value, &mut values.srcref),
             Name::Known(Member::Fipid) => self.read_list(Member::Fipid, &value, &mut values.fipid),
             Name::Known(member) => {
-                let value = self.present(member, value);
+                let value = self.present(member, value.into_owned());
                 match &mut values.single[member as usize] {
                     free @ None => *free = Some(value),
                     Some(there) => self.repeated(place, there, &value).ok_or(Unreadable::Repeated(place))?,
@@ -168,7 +168,7 @@ impl Reader<'_> {
                 }
                 self.deviations.note(Deviation::ExtraMember, EXTRA);
                 match values.extra.entry(name.into_owned()) {
-                    Entry::Vacant(free) => _ = free.insert(value),
+                    Entry::Vacant(free) => _ = free.insert(value.into_owned()),
                     Entry::Occupied(there) => {
                         self.repeated(place, there.get(), &value).ok_or(Unreadable::ExtraRepeated)?;
                     }
