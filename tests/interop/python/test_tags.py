@@ -72,7 +72,8 @@ def message(pairing, leg, build):
 
 
 def is_never_opened(client, pairing, leg, params):
-    check(refusal_of(decode, client, leg, to_query(params), pairing), grpc.StatusCode.INVALID_ARGUMENT, "UNDECIPHERABLE")
+    refusal = refusal_of(decode, client, leg, to_query(params), pairing)
+    check(refusal, grpc.StatusCode.INVALID_ARGUMENT, "UNDECIPHERABLE")
 
 
 def extra_of(leg, answer):
@@ -114,7 +115,8 @@ def test_a_message_without_a_tag_opens_unless_the_pairing_requires_one(client, t
 @both_legs
 def test_a_pairing_without_tags_reads_one_as_an_extra_member(client, tagged, leg):
     pairing = tagged["off"]
-    answer = decode(client, leg, to_query(message(pairing, leg, lambda text, tag: text + b"&mac=" + tag(text))), pairing)
+    params = message(pairing, leg, lambda text, tag: text + b"&mac=" + tag(text))
+    answer = decode(client, leg, to_query(params), pairing)
     assert not answer.authenticated
     assert list(extra_of(leg, answer)) == ["mac"]
 
@@ -128,15 +130,19 @@ def other_leg(leg):
     return "callback" if leg == "request" else "request"
 
 
+def with_flipped(at):
+    return lambda text, tag: flipped(tag(text), at)
+
+
 WRONG = {
-    **{f"character {at} changed": (lambda at: lambda text, tag: flipped(tag(text), at))(at) for at in range(TAG_LENGTH)},
+    **{f"character {at} changed": with_flipped(at) for at in range(TAG_LENGTH)},
     "of another text": lambda text, tag: tag(text + b"x"),
     "of another FIU": lambda text, tag: tag(text, fiu="other@tags"),
     "of another AA": lambda text, tag: tag(text, aa="other-aa"),
     "of another secret": lambda text, tag: tag(text, secret="x" * 32),
     "of the ids in the other order": lambda text, tag: tag(text, fiu="require-aa", aa="require@tags"),
-    "with a character less": lambda text, tag: tag(text)[:-1],
-    "with a character more": lambda text, tag: tag(text) + b"A",
+    "one character shorter": lambda text, tag: tag(text)[:-1],
+    "one character longer": lambda text, tag: tag(text) + b"A",
     "padded": lambda text, tag: tag(text) + b"==",
     "with a character escaped": lambda text, tag: b"%" + tag(text)[:1].hex().encode() + tag(text)[1:],
     "empty": lambda *_: b"",
@@ -152,10 +158,9 @@ WRONG = {
 @checking
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_tag_never_opens(client, tagged, setting, leg, wrong):
-    build = WRONG[wrong]
-    is_never_opened(
-        client, tagged[setting], leg, message(tagged[setting], leg, lambda text, tag: text + b"&mac=" + build(text, tag))
-    )
+    pairing, build = tagged[setting], WRONG[wrong]
+    params = message(pairing, leg, lambda text, tag: text + b"&mac=" + build(text, tag))
+    is_never_opened(client, pairing, leg, params)
 
 
 @both_legs
