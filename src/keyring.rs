@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     codec::{
+        base64::to_hexadecimal,
         kdf::{self, Key},
         profile::{Conventions, Scheme},
     },
@@ -196,7 +197,7 @@ impl Keyring {
                 hash.update([&**id, if *decode_only { "\x01" } else { "\x02" }].concat());
             }
         }
-        hash.finalize()[..8].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        to_hexadecimal(&hash.finalize()[..8])
     }
 
     /// Whether the keyring has a pairing of this FIU and AA.

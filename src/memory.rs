@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    codec::{Envelope, cipher::BLOCK, date::Instants},
+    codec::{Envelope, base64::to_hexadecimal, cipher::BLOCK, date::Instants},
     keyring::{Pairing, Reopen},
 };
 
@@ -253,7 +253,6 @@ fn tell_changed(pairing: &Pairing) {
 /// The name of this message and of every message that somebody could make from it, for a caller that keeps its own
 /// record: the first 16 bytes of SHA-256(FIU id ‖ 0 ‖ AA id ‖ 0 ‖ date ‖ 0 ‖ last ciphertext block), in hexadecimal.
 pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let hash = Sha256::new()
         .chain_update(&pairing.fiu)
         .chain_update([0])
@@ -263,11 +262,7 @@ pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
         .chain_update([0])
         .chain_update(last_block(envelope))
         .finalize();
-    let mut key = String::with_capacity(32);
-    for byte in &hash[..16] {
-        key.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
-    }
-    key
+    to_hexadecimal(&hash[..16])
 }
 
 /// A number below the length of a table, as its index.

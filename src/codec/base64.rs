@@ -32,6 +32,16 @@ pub fn standard(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// `bytes` in lower-case hexadecimal digits.
+pub fn to_hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+    }
+    text
+}
+
 /// The bytes that hexadecimal digits of either case write; `None` for anything else.
 pub fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
     // `from_str_radix` would take a sign.

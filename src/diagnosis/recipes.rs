@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     codec::{
-        base64::from_hexadecimal,
+        base64::{from_hexadecimal, to_hexadecimal},
         kdf::{self, PBKDF2_ROUNDS},
         mask::mask,
         profile::Scheme,
@@ -266,7 +266,6 @@ fn other_dates(date: &str) -> Vec<(String, &'static str)> {
 fn other_secrets(secret: &[u8]) -> Vec<(Zeroizing<Vec<u8>>, &'static str)> {
     let text = std::str::from_utf8(secret).ok();
     let digest = Sha256::digest(secret);
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let joined = |end: &[u8]| Some([secret, end].concat());
     [
         (joined(b"\n"), "followed by a line end"),
@@ -275,7 +274,7 @@ fn other_secrets(secret: &[u8]) -> Vec<(Zeroizing<Vec<u8>>, &'static str)> {
         (text.and_then(from_hexadecimal), "decoded from hexadecimal first"),
         (Some(STANDARD.encode(secret).into_bytes()), "encoded as Base64 first"),
         (Some(digest.to_vec()), "hashed with SHA-256 first"),
-        (Some(digits.into_bytes()), "hashed with SHA-256 first, as hexadecimal digits"),
+        (Some(to_hexadecimal(&digest).into_bytes()), "hashed with SHA-256 first, as hexadecimal digits"),
         (Some(secret.trim_ascii().to_vec()).filter(|trimmed| trimmed != secret), "without the blanks around it"),
     ]
     .into_iter()

@@ -163,11 +163,14 @@ fn shown(code: &str) -> String {
     escaped(code, &['\n', '\t'], |character| format!("\\u{:04x}", u32::from(character)))
 }
 
+/// The names of a request's members in the message, and `extra` for the members that the guideline does not have.
+const NAMES: [&str; 11] =
+    ["txnid", "sessionid", "userid", "redirect", "email", "pan", "dob", "isoLanguageCode", "srcref", "fipid", "extra"];
+
 /// How a language writes the members of a request.
 struct Style {
-    /// Its names for txnid, sessionid, userid, redirect, email, pan, dob, isoLanguageCode, srcref, fipid and the extra
-    /// members.
-    names: [&'static str; 11],
+    /// Its names for [`NAMES`], in the same order.
+    names: [&'static str; NAMES.len()],
     /// A line with a name and its value.
     line: fn(&str, &str) -> String,
     /// A list of strings.

@@ -1,24 +1,12 @@
 //! Calls with the package of `clients/java`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, text, texts};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, NAMES, Style, text, texts};
 
 pub(super) struct Java;
 
 impl Language for Java {
     const STYLE: Style = Style {
-        names: [
-            "txnid",
-            "sessionid",
-            "userid",
-            "redirect",
-            "email",
-            "pan",
-            "dob",
-            "isoLanguageCode",
-            "srcref",
-            "fipid",
-            "extra",
-        ],
+        names: NAMES,
         line: |name, value| format!("        .{name}({value})\n"),
         list: |items| format!("List.of({})", texts(items)),
         map: |extra| {

@@ -1,24 +1,12 @@
 //! Calls with the package of `clients/node`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, pairs, texts};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, NAMES, Style, pairs, texts};
 
 pub(super) struct Node;
 
 impl Language for Node {
     const STYLE: Style = Style {
-        names: [
-            "txnid",
-            "sessionid",
-            "userid",
-            "redirect",
-            "email",
-            "pan",
-            "dob",
-            "isoLanguageCode",
-            "srcref",
-            "fipid",
-            "extra",
-        ],
+        names: NAMES,
         line: |name, value| format!("    {name}: {value},\n"),
         list: |items| format!("[{}]", texts(items)),
         map: |extra| format!("{{ {} }}", pairs(extra, ": ")),

@@ -85,8 +85,7 @@ def extra_of(leg, answer):
 def test_the_service_writes_the_right_tag_last_or_none(client, tagged, setting, leg):
     pairing = tagged[setting]
     params = (encode_redirect if leg == "request" else encode_callback)(client, pairing).params
-    sent = {"request": ("reqdate", "ecreq"), "callback": ("resdate", "ecres")}[leg]
-    date, ciphertext = (getattr(params, name) for name in sent)
+    date, ciphertext = getattr(params, DATE[leg]), getattr(params, PAYLOAD[leg])
     text = open_sealed(Scheme.HKDF_IV, pairing.primary, date, Sealed(ciphertext, params.iv))
     covered, found, tag = text.rpartition(b"&mac=")
     if setting == "off":
