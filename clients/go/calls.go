@@ -62,7 +62,7 @@ func call[Request proto.Message, Answer any](
 	}
 }
 
-// wait is how long to wait after a try, and whether another one makes sense.
+// wait returns how long to wait after a try, and whether another try makes sense.
 func (e *Error) wait(try int) (time.Duration, bool) {
 	if strings.HasPrefix(e.pushback, "-") {
 		return 0, false
@@ -88,7 +88,8 @@ func outlasts(ctx context.Context, wait time.Duration) bool {
 	return time.Until(deadline) <= wait
 }
 
-// attemptID makes one if the caller gave none, so that after a lost answer the next try does not count as a second opening.
+// attemptID makes an id if the caller gave none. With it, the next try after a lost answer does not count as a second
+// opening.
 func attemptID(given string) string {
 	if given != "" {
 		return given
@@ -114,7 +115,7 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 }
 
 // WithTraceparent passes the traceparent of a trace on to the service (W3C Trace Context). One of another form is left
-// out. Where OpenTelemetry's stats handler is among the options, it does this by itself.
+// out. OpenTelemetry's stats handler, if it is among the options, does this by itself.
 func WithTraceparent(ctx context.Context, traceparent string) context.Context {
 	h, _ := ctx.Value(headersKey{}).(headers)
 	h.traceparent = traceparent

@@ -25,9 +25,9 @@ const Version = "0.1.0"
 // after another reason. A decode carries a random attempt id, the same in all its tries, so that after a lost answer the
 // next try does not count as a second opening.
 type Client struct {
-	connection   *grpc.ClientConn // nil where the caller brings the connection
+	connection   *grpc.ClientConn // nil if the caller brings the connection
 	service      redirectv1.RedirectServiceClient
-	token        func(context.Context) (string, error) // nil: none
+	token        func(context.Context) (string, error) // nil: no token
 	timeout      time.Duration
 	onDeviations func(context.Context, DeviationReport)
 }
@@ -130,7 +130,8 @@ func (c *Client) DecodeCallback(
 	return opened, nil
 }
 
-// Pairings are those that the server holds, by FIU and AA. They are fetched in pages, one call each; an error ends them.
+// Pairings are those of the server that the caller may use, ordered by FIU and AA. They come in pages, one call for
+// each page; an error ends the sequence.
 func (c *Client) Pairings(ctx context.Context) iter.Seq2[Pairing, error] {
 	return func(yield func(Pairing, error) bool) {
 		request := &redirectv1.ListPairingsRequest{}

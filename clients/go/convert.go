@@ -14,7 +14,7 @@ import (
 	redirectv1 "aa/redirect/v1"
 )
 
-// Between the types of this package and those of the proto. What the service checks is left to it.
+// Converts between the types of this package and those of the proto. It checks nothing that the service checks.
 
 func (r EncodeRedirectRequest) proto() (*redirectv1.EncodeRedirectRequest, error) {
 	requestor, known := numberOf[redirectv1.RequestorType](r.RequestorType, "REQUESTOR_TYPE_", redirectv1.RequestorType_value)

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// domain is that of every ErrorInfo of the service.
+// domain is the domain of every ErrorInfo of the service.
 const domain = "aa.redirect.v1"
 
 // Reason says why a call failed. Reasons never change. A reason that this package does not know yet is kept as its text.
@@ -113,7 +113,9 @@ func (e *Error) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s: %s", e.Reason, e.Message)
 	for _, violation := range e.Violations {
-		fmt.Fprintf(&text, "; %s: %s", violation.Field, violation.Description)
+		if e.Message != violation.Field+" "+violation.Description { // the message of a single one says it already
+			fmt.Fprintf(&text, "; %s: %s", violation.Field, violation.Description)
+		}
 	}
 	text.WriteString(" [" + e.Method)
 	for _, name := range slices.Sorted(maps.Keys(e.Metadata)) {
@@ -126,7 +128,7 @@ func (e *Error) Error() string {
 	}
 	fmt.Fprintf(&text, " tries=%d]", e.Tries)
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) { // of a proxy's message: it stays one line
+		if unicode.IsControl(r) { // a proxy's message may have them; the error stays one line
 			return ' '
 		}
 		return r

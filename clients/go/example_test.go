@@ -1,6 +1,6 @@
 package redirect_test
 
-// The examples, copied out of this repository as they stand: built there, and a user's way from the FIU to the AA and back.
+// Copies the examples out of this repository, builds them there, and follows a user from the FIU to the AA and back.
 
 import (
 	"bytes"
@@ -57,7 +57,7 @@ func TestExamplesCopiedOutTakeAUserFromTheFIUToTheAAAndBack(t *testing.T) {
 	}
 }
 
-// copyOut is a module of its own with the examples, as a developer makes it.
+// copyOut makes a module of its own with the examples, as a developer would.
 func copyOut(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -90,7 +90,7 @@ func copyOut(t *testing.T) string {
 	return folder
 }
 
-// startExample gives the URL at which it listens, and what it has said so far.
+// startExample returns the URL at which the example listens, and a function that returns its output so far.
 func startExample(t *testing.T, folder, name, service string) (string, func() string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -129,7 +129,7 @@ func startExample(t *testing.T, folder, name, service string) (string, func() st
 	return "", nil
 }
 
-// follow is where a page sends the browser.
+// follow returns the URL to which a page sends the browser.
 func follow(t *testing.T, browser *http.Client, page string) *url.URL {
 	t.Helper()
 	response, err := browser.Get(page)

@@ -1,6 +1,6 @@
 package redirect_test
 
-// A service that answers what a test tells it to.
+// A service whose answers a test chooses.
 
 import (
 	"context"
@@ -21,12 +21,12 @@ import (
 	redirectv1 "aa/redirect/v1"
 )
 
-// fake gives its answers in turn, the last one for ever, and keeps what came.
+// fake gives its answers in turn, then repeats the last one, and keeps the requests that came.
 type fake struct {
 	redirectv1.UnimplementedRedirectServiceServer
 
 	address  string
-	callback *redirectv1.Callback          // what opens
+	callback *redirectv1.Callback          // what a decode returns
 	answers  []func(context.Context) error // nil: an empty response
 
 	mutex    sync.Mutex
@@ -66,7 +66,7 @@ func (f *fake) take(ctx context.Context, request proto.Message) error {
 	return f.answers[min(n, len(f.answers)-1)](ctx)
 }
 
-// calls are what came so far.
+// calls returns the requests and headers that came so far.
 func (f *fake) calls() ([]proto.Message, []metadata.MD) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()

@@ -2,8 +2,8 @@ package redirect
 
 import "fmt"
 
-// Hidden keeps the content of the struct that embeds it out of what prints: it serves every verb of fmt, log/slog, JSON, XML
-// and YAML with a fixed text. Leave it out when you fill such a struct.
+// Hidden hides the content of the struct that embeds it: fmt (with every verb), log/slog, JSON, XML and YAML print a
+// fixed text. When you fill such a struct, do not set this field.
 type Hidden struct{}
 
 const hiddenText = "redirect(hidden)"
@@ -16,8 +16,8 @@ func (Hidden) MarshalText() ([]byte, error) { return []byte(hiddenText), nil }
 
 func show(state fmt.State, text string) { _, _ = fmt.Fprint(state, text) }
 
-// kept holds a message where fmt does not follow: it asks no method of an unexported field, and with a verb that does not
-// fit it follows one pointer, but never two.
+// kept holds a message behind two pointers, so that fmt never prints it. For an unexported field fmt calls no method,
+// and with a verb that does not fit it follows one pointer, but never two.
 type kept[T any] struct{ at **T }
 
 func keep[T any](message *T) kept[T] { return kept[T]{&message} }

@@ -11,7 +11,7 @@ import (
 	"aa/redirect"
 )
 
-// keyring has one pairing of the sandbox's FIU and AA, and further lines for it.
+// keyring writes a keyring with one pairing, of the sandbox's FIU and AA, and adds the given lines to it.
 func keyring(t *testing.T, lines string) string {
 	t.Helper()
 	return files(t, map[string]string{

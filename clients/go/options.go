@@ -136,7 +136,7 @@ var errNoToken = errors.New("redirect: the token is empty or has characters that
 
 func (o *Options) hasToken() bool { return o.Token != "" || o.TokenSource != nil }
 
-// plain is whether the addresses are called without TLS.
+// plain says whether the addresses are called without TLS.
 func (o *Options) plain() bool { return o.TLS == nil && (o.Plaintext || o.allLocal()) }
 
 func (o *Options) allLocal() bool {
@@ -156,7 +156,7 @@ func (o *Options) dial() (*grpc.ClientConn, error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(o.transport()),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithDisableServiceConfig(), // one in DNS would change the tries
+		grpc.WithDisableServiceConfig(), // a service config in DNS would change the tries
 		grpc.WithDisableRetry(),
 		grpc.WithUserAgent(userAgent),
 		// A server that is back is found within a second.
@@ -164,7 +164,7 @@ func (o *Options) dial() (*grpc.ClientConn, error) {
 			Backoff:           backoff.Config{BaseDelay: firstBackoff, Multiplier: 2, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// A connection that a firewall has dropped is noticed before a user waits on it.
+		// The client notices a connection that a firewall has dropped before a user waits for it.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
 	}
 	if o.hasToken() {
@@ -184,8 +184,9 @@ func (o *Options) transport() credentials.TransportCredentials {
 	return credentials.NewTLS(o.TLS)
 }
 
-// target is one address as it is, or several under a resolver of their own, which belongs to this client alone. Each keeps
-// its name, for the server's certificate and for :authority, in which a server refuses a list.
+// target is what gRPC connects to: one address as it is, or a list with a resolver of its own, which belongs to this
+// client alone. In a list each address keeps its own name, which TLS expects in the certificate and which is sent as
+// :authority: servers refuse a list there.
 func (o *Options) target() (string, resolver.Builder) {
 	if len(o.Addresses) == 1 {
 		if isSocket(o.Addresses[0]) {
@@ -224,10 +225,11 @@ func (c *Client) withToken(ctx context.Context) (context.Context, error) {
 	return context.WithValue(ctx, tokenKey{}, secretText{&token}), nil
 }
 
-// secretText does not show if a context is printed.
+// secretText is a text that does not show if a context is printed.
 type secretText struct{ text *string }
 
-// bearer adds the token below the interceptors, so that none of them sees it. Where it may travel, check has decided.
+// bearer adds the token below the interceptors, so that none of them sees it. Options.check has decided where it may
+// travel.
 type bearer struct{}
 
 func (bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {

@@ -123,7 +123,7 @@ func TestATokenReachesTheServiceBelowTheInterceptors(t *testing.T) {
 	}
 }
 
-// tokens gives them in turn, and then an error.
+// tokens returns a source that gives these tokens in turn, and then an error.
 func tokens(all ...string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		if len(all) == 0 {
@@ -246,7 +246,7 @@ func TestTLSWithRightAndWrongCertificates(t *testing.T) {
 			"--tls-client-ca", theirs+"/ca.pem")
 	}
 	roots, right := start(nil)
-	// The service does not start with an expired certificate, so a bare TLS listener shows one.
+	// The service does not start with an expired certificate, so a plain TLS listener presents it here.
 	expired := &server{address: listenTLS(t, ca.folder(t, late))}
 	_, misnamed := start(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"other.example"}, nil })
 	own, old, unknown := clients.folder(t, nil), clients.folder(t, late), stranger.folder(t, nil)
@@ -296,7 +296,7 @@ func TestTLSWithRightAndWrongCertificates(t *testing.T) {
 	})
 }
 
-// listenTLS does handshakes and nothing else.
+// listenTLS makes TLS handshakes and does nothing else.
 func listenTLS(t *testing.T, folder string) string {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(folder+"/tls.crt", folder+"/tls.key")

@@ -15,15 +15,15 @@ type Pairing struct {
 	Profile string
 	// Scheme comes with the profile.
 	Scheme Scheme
-	// WebviewURL is where the AA's web view is; empty where the keyring names none.
+	// WebviewURL is where the AA's web view is; empty if the keyring has none.
 	WebviewURL string
 	// Handles are the user-id handles that this AA serves.
 	Handles []string
 	// Secrets are in the order in which decoding tries them.
 	Secrets []Secret
-	// RedirectHosts are the hosts that redirects may lead to; none: any.
+	// RedirectHosts are the hosts that redirects may lead to. If the list is empty, all hosts are allowed.
 	RedirectHosts []string
-	// MaxAge is the window: how far a date may lie from now, to both sides.
+	// MaxAge is the window: how far a date may lie from now, in the past and in the future.
 	MaxAge time.Duration
 	// DateStyle and ListSyntax are what is written: millis, tenths or full; repeated, comma, braces or json.
 	DateStyle, ListSyntax string

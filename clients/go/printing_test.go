@@ -15,7 +15,7 @@ import (
 
 const secret = "SECRET-9876501234"
 
-// filled has the secret in every string of a struct, however deep.
+// filled puts the secret into every string of a struct, at every depth.
 func filled[T any](t *testing.T) T {
 	t.Helper()
 	var value T
@@ -60,7 +60,7 @@ func holds(v reflect.Value) bool {
 	return v.Kind() == reflect.String && v.String() == secret
 }
 
-// printed is everything that a program might print of a value.
+// printed returns every text that a program might print of a value.
 func printed(value any) string {
 	var text bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {
@@ -105,7 +105,7 @@ func TestResultsPrintWithoutMembersAndURLsInEveryPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type session struct { // in a field that fmt cannot ask
+	type session struct { // fmt calls no methods of unexported fields
 		sealed  redirect.SealedRedirect
 		opened  redirect.OpenedRedirect
 		back    redirect.SealedCallback

@@ -39,7 +39,7 @@ func TestReasonsOfTheService(t *testing.T) {
 	}
 	for _, c := range []struct {
 		reason redirect.Reason
-		hint   string // "*": not compared
+		hint   string // "*": any hint is right
 		err    error
 	}{
 		{redirect.ReasonFieldInvalid, "", encode(func(r *redirect.EncodeRedirectRequest) { r.Redirect.UserID = "nobody" })},
@@ -61,7 +61,7 @@ func TestReasonsOfTheService(t *testing.T) {
 			if e.Tries != 1 || e.RequestID == "" || e.Message == "" || e.Hint != c.hint && c.hint != "*" {
 				t.Errorf("is %#v", *e)
 			}
-			if e.Reason == redirect.ReasonFieldInvalid && (len(e.Violations) == 0 || !strings.Contains(e.Error(), e.Violations[0].Field+": ")) {
+			if e.Reason == redirect.ReasonFieldInvalid && (len(e.Violations) == 0 || !strings.Contains(e.Error(), e.Violations[0].Field)) {
 				t.Errorf("has no violation: %v", e)
 			}
 		})
@@ -78,6 +78,17 @@ func TestAllWrongFieldsAreReported(t *testing.T) {
 	slices.Sort(fields)
 	if want := []string{"fiu_id", "redirect.redirect", "redirect.srcref", "redirect.userid"}; !slices.Equal(fields, want) {
 		t.Errorf("told are %v", fields)
+	}
+}
+
+func TestASingleWrongFieldIsSaidOnce(t *testing.T) {
+	request := encodeRequest()
+	request.Redirect.UserID = "nobody"
+	_, err := connect(t, to(serve(t).address)).EncodeRedirect(t.Context(), request)
+	e := failure(t, err, redirect.ReasonFieldInvalid)
+	if len(e.Violations) != 1 || strings.Count(e.Error(), e.Violations[0].Description) != 1 ||
+		!strings.HasPrefix(e.Error(), "FIELD_INVALID: "+e.Message+" [EncodeRedirect ") {
+		t.Errorf("reads %q", e)
 	}
 }
 
@@ -106,7 +117,7 @@ methods = ["ListPairings"]
 	}
 }
 
-// slow is a call that costs the server a derivation of its own: calls that share a date share one.
+// slow makes the request number n. Each number has its own date, so that each call costs the server one key derivation.
 func slow(n int) redirect.EncodeRedirectRequest {
 	request := encodeRequest()
 	request.AA, request.Redirect.UserID = "beta-aa", "9876501234@beta"
@@ -143,7 +154,7 @@ func TestAnOverloadedServiceIsAskedAgainAfterItsDelay(t *testing.T) {
 	var counts sync.Map
 	var served atomic.Int32
 	var calls sync.WaitGroup
-	for n := range 10 { // several connections, since one carries only so many calls at a time
+	for n := range 10 { // several connections, because the server limits the calls on each
 		client := connect(t, watched(to(s.address), &counts))
 		for m := range 180 {
 			calls.Add(1)
@@ -165,7 +176,7 @@ func TestAnOverloadedServiceIsAskedAgainAfterItsDelay(t *testing.T) {
 }
 
 func TestACallThatADrainCutsSucceedsElsewhere(t *testing.T) {
-	// A drain that comes after the last call of its server cuts none. Then there is another one.
+	// A drain that begins after the last call cuts no call. The test then tries again.
 	for range 10 {
 		if drainUnderCalls(t) > 0 || t.Failed() {
 			return
@@ -174,8 +185,8 @@ func TestACallThatADrainCutsSucceedsElsewhere(t *testing.T) {
 	t.Error("no try was cut")
 }
 
-// drainUnderCalls ends one of two servers when the first of many calls has its answer, and is how many tries that cut. Every call
-// succeeds.
+// drainUnderCalls ends one of two servers when the first of many calls has its answer, and returns how many tries that
+// cut. Every call must succeed.
 func drainUnderCalls(t *testing.T) int {
 	ends, stays := serve(t, "--kdf-threads", "1", "--drain-timeout", "0"), serve(t)
 	var counts sync.Map
@@ -211,7 +222,7 @@ func TestAnInternalFaultIsFinal(t *testing.T) {
 	}
 }
 
-// asError is for other goroutines than the test's own, which must not end it.
+// asError is for goroutines other than the test's own, because only that one may end the test.
 func asError(err error) *redirect.Error {
 	var e *redirect.Error
 	errors.As(err, &e)

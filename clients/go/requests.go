@@ -62,7 +62,7 @@ type CallbackParams struct {
 	FI, ResDate, ECRes, IV string
 }
 
-// EncodeRedirectRequest is what an FIU wants sealed.
+// EncodeRedirectRequest is what an FIU asks the service to seal.
 type EncodeRedirectRequest struct {
 	Hidden
 
@@ -93,7 +93,7 @@ type DecodeRedirectRequest struct {
 	AttemptID string
 }
 
-// EncodeCallbackRequest is what an AA wants sealed.
+// EncodeCallbackRequest is what an AA asks the service to seal.
 type EncodeCallbackRequest struct {
 	Hidden
 

@@ -29,7 +29,7 @@ func TestAClientFindsAServerThatIsBack(t *testing.T) {
 	}
 }
 
-// A decode whose answer is lost on the way has been made by the server all the same.
+// If the answer to a decode is lost on the way, the server has made the decode nevertheless.
 func TestADecodeWhoseAnswerIsLostIsTriedAgain(t *testing.T) {
 	proxy := newProxy(t, serve(t).address)
 	client := connect(t, to(proxy.address))
@@ -75,7 +75,7 @@ func TestAServerThatGoesAwayInTheMiddle(t *testing.T) {
 }
 
 func TestAServerThatNeverAnswersEndsAtTheDeadline(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never answers
 	if err != nil {
 		t.Fatal(err)
 	}

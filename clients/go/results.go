@@ -71,7 +71,7 @@ func (r SealedRedirect) IssueTime() time.Time { return timeOf(r.m.get().GetIssue
 // ExpireTime is the end of the pairing's window. Send the browser before it.
 func (r SealedRedirect) ExpireTime() time.Time { return timeOf(r.m.get().GetExpireTime()) }
 
-// Format writes what is no secret of the user's, for every verb.
+// Format writes the same text for every verb, without the user's data.
 func (r SealedRedirect) Format(state fmt.State, _ rune) { show(state, r.text()) }
 
 // MarshalText gives what Format writes.
@@ -155,7 +155,7 @@ func (r OpenedRedirect) ReplayUntil() time.Time { return timeOf(r.m.get().GetRep
 // Authenticated says whether the message carried a right tag (the pairing's setting authentication).
 func (r OpenedRedirect) Authenticated() bool { return r.m.get().GetAuthenticated() }
 
-// Format writes what is no secret of the user's, for every verb.
+// Format writes the same text for every verb, without the user's data.
 func (r OpenedRedirect) Format(state fmt.State, _ rune) { show(state, r.text()) }
 
 // MarshalText gives what Format writes.
@@ -195,7 +195,7 @@ func (r SealedCallback) IssueTime() time.Time { return timeOf(r.m.get().GetIssue
 // ExpireTime is the end of the pairing's window.
 func (r SealedCallback) ExpireTime() time.Time { return timeOf(r.m.get().GetExpireTime()) }
 
-// Format writes what is no secret of the user's, for every verb.
+// Format writes the same text for every verb, without the user's data.
 func (r SealedCallback) Format(state fmt.State, _ rune) { show(state, r.text()) }
 
 // MarshalText gives what Format writes.
@@ -263,7 +263,7 @@ func (r OpenedCallback) ReplayUntil() time.Time { return timeOf(r.m.get().GetRep
 // Authenticated says whether the message carried a right tag (the pairing's setting authentication).
 func (r OpenedCallback) Authenticated() bool { return r.m.get().GetAuthenticated() }
 
-// Format writes what is no secret of the user's, for every verb.
+// Format writes the same text for every verb, without the user's data.
 func (r OpenedCallback) Format(state fmt.State, _ rune) { show(state, r.text()) }
 
 // MarshalText gives what Format writes.
@@ -277,7 +277,7 @@ func openedText(name, fiu, aa, secret string, reopened bool) string {
 	return fmt.Sprintf("redirect.%s(fiu_id=%s aa_id=%s secret_id=%s reopened=%t)", name, fiu, aa, secret, reopened)
 }
 
-// parse keeps the URL out of the error, which net/url quotes.
+// parse does not return the error of net/url, because that error quotes the URL.
 func parse(location string) (*url.URL, error) {
 	parsed, err := url.Parse(location)
 	if err != nil {
@@ -289,7 +289,7 @@ func parse(location string) (*url.URL, error) {
 	return parsed, nil
 }
 
-// details has the places. An older server gives only the kinds.
+// details returns the deviations with their places. An older server sends only the kinds.
 func details(kinds []redirectv1.Deviation, places []*redirectv1.DeviationDetail) []DeviationDetail {
 	var all []DeviationDetail
 	for _, detail := range places {

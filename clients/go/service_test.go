@@ -1,6 +1,6 @@
 package redirect_test
 
-// The release binary as a server under test, and what tests of every kind share.
+// Starts the release binary as the server under test, and holds what all tests share.
 
 import (
 	"bufio"
@@ -91,7 +91,7 @@ func (s *server) kill() {
 	<-s.ended
 }
 
-// connect is a client that closes with the test.
+// connect returns a client that closes when the test ends.
 func connect(t *testing.T, options redirect.Options) *redirect.Client {
 	t.Helper()
 	client, err := redirect.NewClient(options)
@@ -102,7 +102,7 @@ func connect(t *testing.T, options redirect.Options) *redirect.Client {
 	return client
 }
 
-// to is the options for one address. No slow machine runs into its deadline.
+// to returns the options for one address, with a deadline that is long enough for a slow machine.
 func to(address string) redirect.Options {
 	return redirect.Options{Addresses: []string{address}, Timeout: time.Minute}
 }
@@ -132,7 +132,7 @@ func sandbox(t *testing.T) string {
 const (
 	fiu = "fiu@sandbox"
 	aa  = "alpha-aa"
-	// user stands for what no text may show.
+	// user stands for the data that no printed text may contain.
 	user = "9876501234@alpha"
 )
 
@@ -165,7 +165,7 @@ func location(t *testing.T, sealed redirect.SealedRedirect) string {
 	return text
 }
 
-// answer is the URL with which the AA sends the user of a sealed redirect back.
+// answer returns the callback with which the AA sends the user of a sealed redirect back.
 func answer(t *testing.T, client *redirect.Client, sealed redirect.SealedRedirect, errorCode uint32) redirect.SealedCallback {
 	t.Helper()
 	outcome := redirect.Callback{TxnID: sealed.TxnID(), SessionID: "basket-42", UserID: user, Status: redirect.Success}
@@ -186,7 +186,8 @@ func record(sealed redirect.SealedRedirect) redirect.Expected {
 	return redirect.Expected{TxnID: sealed.TxnID(), SessionID: "basket-42", UserID: user, AA: aa}
 }
 
-// forged is a request of nobody with the right shape: everything that needs no key can be told of it.
+// forged makes parameters in the right form that nobody sealed. The server gets as far with them as it can without a
+// key.
 func forged(sender, date string) *redirect.RedirectParams {
 	masked := []byte(sender)
 	for i := range masked {

@@ -6,7 +6,7 @@ export default {
   out: '../../target/clients/node',
   excludePrivate: true,
   excludeInternal: true,
-  // Of the generated code, whose comments the results inherit.
+  // Links in comments of the generated code, which the results inherit.
   blockTags: [...OptionDefaults.blockTags, '@generated'],
   validation: { notExported: true, invalidLink: true, notDocumented: false },
   treatWarningsAsErrors: true,

@@ -11,8 +11,8 @@ const client = new RedirectClient({
 async function webview(url) {
   const request = await client.decodeRedirect({ aaId: process.env.AA_ID ?? 'beta-aa', url });
   if (request.reopened) console.info('a reloaded page, or a replay:', request);
-  // Here the user logs in as `request.redirect.userid` and decides about its `srcref`. This one accepts; another would be
-  // answerRedirect(request, { errorcode: 1 }).
+  // Here the user logs in as `request.redirect.userid` and decides about its `srcref`. This user accepts. For a user
+  // who rejects, use answerRedirect(request, { errorcode: 1 }).
   const back = await client.answerRedirect(request);
   return back.location; // the URL is the user's secret: not for logs
 }

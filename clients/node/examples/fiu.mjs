@@ -19,7 +19,7 @@ app.get('/consent', async (request, response) => {
     fiuId: 'fiu@sandbox',
     redirect: {
       sessionid, // no txnid: the service makes one
-      userid: String(request.query.user ?? '9999988888@beta'), // yours: of the user who is logged in
+      userid: String(request.query.user ?? '9999988888@beta'), // in your backend: that of the user who is logged in
       redirect: returnTo,
       srcref: ['c1a0bd12-5e4b-4a0a-8a2e-0f1d2c3b4a59'], // the consent handle
     },
@@ -42,7 +42,7 @@ app.get('/aa/return', async (request, response) => {
   );
 });
 
-// The user learns little and the log all: an error's text has no payload, user id or secret.
+// The user learns little; the log has the whole error, whose text has no payload, user id or secret.
 app.use((error, request, response, next) => {
   if (!(error instanceof RedirectError)) return next(error);
   console.error(error.message);

@@ -1,4 +1,4 @@
-// One connection for each address, used in turn; addresses that are down are passed over.
+// One connection for each address, used in turn; addresses that are down are skipped.
 
 import { Client, connectivityState } from '@grpc/grpc-js';
 
@@ -13,7 +13,9 @@ export class Channels {
     this.#clients = targets.map(({ target, credentials, options }) => new Client(target, credentials, options));
   }
 
-  /** The next one that is not known to be down, or the next one if all are down. Asking makes idle ones connect. */
+  /**
+   * The next one that is not known to be down, or the next one if all are down. The question makes idle ones connect.
+   */
   pick(): Client {
     const turn = this.#next;
     this.#next = (turn + 1) % this.#clients.length;

@@ -109,7 +109,10 @@ export class RedirectClient {
     return opened;
   }
 
-  /** The pairings that the server holds, by FIU and AA. They are fetched in pages, one call each. */
+  /**
+   * The pairings of the server that the caller may use, ordered by FIU and AA. They come in pages, one call for each
+   * page.
+   */
   async *pairings(options?: CallOptions): AsyncGenerator<Pairing, void, undefined> {
     let pageToken = '';
     do {
@@ -248,7 +251,10 @@ function encode<I extends Message, O extends Message>(rpc: Unary<I, O>, request:
   throw local(rpc.name, 'FIELD_INVALID', status.INVALID_ARGUMENT, 1);
 }
 
-/** Whether no string in a message has half a surrogate pair, which UTF-8 does not carry and the encoder would replace. */
+/**
+ * Whether all strings of a message are whole. UTF-8 cannot carry half of a surrogate pair, and the encoder would
+ * replace it.
+ */
 function isText(value: unknown): boolean {
   if (typeof value === 'string') return !/\p{Surrogate}/u.test(value);
   if (typeof value !== 'object' || value === null) return true;

@@ -1,4 +1,4 @@
-// From what callers hand over to the messages of the proto. What the service checks is left to it.
+// Converts what callers give to the messages of the proto. It checks nothing that the service checks.
 
 import { randomUUID } from 'node:crypto';
 
@@ -17,7 +17,7 @@ import type {
 
 /** @internal */
 export function encodeRedirect(request: EncodeRedirectRequest): pb.EncodeRedirectRequest {
-  // Picked by name: an object of the caller's may have more.
+  // Picks the members by name, because an object of the caller may have others.
   const { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, isoLanguageCode, extra } =
     request.redirect;
   return create(pb.EncodeRedirectRequestSchema, {
@@ -94,7 +94,7 @@ function list(items: readonly string[] | undefined): string[] | undefined {
   return items && [...items];
 }
 
-/** What is not given is left out: the messages take no undefined. */
+/** Leaves out what is not given, because a message must not have undefined fields. */
 function given<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   const present = Object.entries(fields).filter(([, value]) => value !== undefined);
   return Object.fromEntries(present) as { [K in keyof T]: Exclude<T[K], undefined> };

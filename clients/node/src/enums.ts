@@ -9,13 +9,13 @@ export type RequestorType = 'FIU' | 'LSP';
 export type CallbackStatus = 'SUCCESS' | 'FAILURE';
 /** How a pairing derives its keys. */
 export type Scheme = 'HKDF_IV' | 'PBKDF2';
-/** What a secret is used for: PRIMARY seals and opens, DECODE_ONLY opens. */
+/** What a secret is used for: PRIMARY seals and opens; DECODE_ONLY opens, and seals a callback that names it. */
 export type SecretState = 'PRIMARY' | 'DECODE_ONLY';
-/** What becomes of a message that was opened before. */
+/** What happens to a message that was opened before. */
 export type Reopen = 'REPORT' | 'REFUSE';
 /** Whether messages of a pairing carry a tag. */
 export type Authentication = 'OFF' | 'WRITE' | 'REQUIRE';
-/** Something that a sender did that the format does not have, and that was repaired. Tell the sender. */
+/** Something that a sender did differently from the format, and that the service repaired. Tell the sender. */
 export type Deviation =
   | 'BASE64_ALPHABET'
   | 'BASE64_UNPADDED'

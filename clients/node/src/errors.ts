@@ -124,7 +124,9 @@ export class RedirectError extends Error {
 
 /** Reason, message, violations, and in brackets method, metadata, request id and tries. */
 function line(failure: Failure): string {
-  const violations = (failure.violations ?? []).map(({ field, description }) => `; ${field}: ${description}`);
+  const violations = (failure.violations ?? [])
+    .filter(({ field, description }) => failure.serviceMessage !== `${field} ${description}`) // the message says it
+    .map(({ field, description }) => `; ${field}: ${description}`);
   const variables = Object.entries(failure.metadata ?? {})
     .filter(([name]) => name !== 'fields') // the violations say it
     .sort(([one], [other]) => (one < other ? -1 : 1))
@@ -147,7 +149,7 @@ export interface GrpcFailure {
 /** What a try failed with, and what came with it. @internal */
 export interface FailedTry {
   readonly failure: Failure;
-  /** `grpc-retry-pushback-ms`; negative: never again. */
+  /** `grpc-retry-pushback-ms`; negative: do not try again. */
   readonly pushback: number | undefined;
 }
 

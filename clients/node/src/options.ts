@@ -79,7 +79,7 @@ export function targets(options: ClientOptions): readonly Target[] {
       // A server that is back is found within a second.
       'grpc.initial_reconnect_backoff_ms': 50,
       'grpc.max_reconnect_backoff_ms': 1000,
-      // A connection that a firewall has dropped is noticed before a user waits on it.
+      // The client notices a connection that a firewall has dropped before a user waits for it.
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 5000,
       'grpc.keepalive_permit_without_calls': 1,
@@ -93,7 +93,7 @@ export function targets(options: ClientOptions): readonly Target[] {
   }));
 }
 
-/** Throws a TypeError for what does not fit; gives whether the addresses are called in plain text. */
+/** Throws a TypeError for options that do not fit; returns whether the addresses are called in plain text. */
 function check(options: ClientOptions, addresses: readonly string[]): boolean {
   if (addresses.length === 0) throw new TypeError('addresses is empty: name at least one host:port or unix:path');
   for (const address of addresses) {

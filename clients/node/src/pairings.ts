@@ -12,19 +12,22 @@ export interface Pairing {
   readonly fiuId: string;
   /** The AA's id. */
   readonly aaId: string;
-  /** That of the keyring: `iv`, or `v1.0` to `v1.5`. */
+  /** The profile in the keyring: `iv`, or `v1.0` to `v1.5`. */
   readonly profile: string;
-  /** Comes with the profile. */
+  /** The profile decides it. */
   readonly scheme: Scheme | Unknown | undefined;
   /** The URL of the AA's web view; empty if the keyring has none. */
   readonly webviewUrl: string;
   /** The user-id handles that this AA serves. */
   readonly handles: readonly string[];
-  /** By name, in the order in which decoding tries them. */
+  /** Their names and states, in the order in which decoding tries them. */
   readonly secrets: readonly { readonly id: string; readonly state: SecretState | Unknown | undefined }[];
   /** The hosts that redirects may lead to; empty: any host. */
   readonly redirectHosts: readonly string[];
-  /** The window: how far a date may lie from now, to both sides. Undefined: the server does not tell. */
+  /**
+   * The window: how far a date may lie from now, in the past and in the future. Undefined: an older server does not
+   * tell it.
+   */
   readonly maxAgeMillis: number | undefined;
   /** The date style that is written: `millis`, `tenths` or `full`. */
   readonly dateStyle: string;
@@ -32,7 +35,7 @@ export interface Pairing {
   readonly listSyntax: string;
   /** Whether the date of a callback is checked. */
   readonly checkResdate: boolean;
-  /** What becomes of a message that was opened before. */
+  /** What happens to a message that was opened before. */
   readonly reopen: Reopen | Unknown | undefined;
   /** Whether messages carry a tag. */
   readonly authentication: Authentication | Unknown | undefined;

@@ -1,4 +1,4 @@
-// What callers hand over. The service checks the forms; proto/aa/redirect/v1/redirect.proto describes them.
+// The arguments of calls. The service checks their forms; proto/aa/redirect/v1/redirect.proto describes them.
 
 import type { CallbackStatus, RequestorType } from './enums.js';
 
@@ -63,7 +63,7 @@ export interface CallbackParams {
   readonly iv?: string;
 }
 
-/** What an FIU wants sealed. */
+/** What an FIU asks the service to seal. */
 export interface EncodeRedirectRequest {
   /** The FIU's id. */
   readonly fiuId: string;
@@ -71,13 +71,13 @@ export interface EncodeRedirectRequest {
   readonly aaId?: string;
   /** The members. */
   readonly redirect: Redirect;
-  /** Who asks; left out, the parameter is not sent. */
+  /** Who asks for the data. If it is left out, the parameter is not sent. */
   readonly requestorType?: RequestorType;
   /** The instant that `reqdate` names; now by default. */
   readonly issueTime?: Date;
 }
 
-/** What an AA wants sealed. */
+/** What an AA asks the service to seal. */
 export interface EncodeCallbackRequest {
   /** The FIU's id. */
   readonly fiuId: string;
@@ -97,7 +97,7 @@ export interface EncodeCallbackRequest {
 export interface Outcome {
   /** The guideline's code that says why there is no consent; 0, the default: the user accepted. */
   readonly errorcode?: number;
-  /** The accepted consent handles. Left out: all of the request's if the user accepted, else none. */
+  /** The accepted consent handles. If they are left out: all of the request if the user accepted, else none. */
   readonly srcref?: readonly string[];
   /** Members that the guideline does not have. */
   readonly extra?: Readonly<Record<string, string>>;
@@ -119,7 +119,7 @@ export type DecodeRedirectRequest = Source<RedirectParams> & {
 export interface Expected {
   /** What the FIU sent; `SealedRedirect.expected` has all. */
   readonly txnid: string;
-  /** What the FIU sent; left out: empty. */
+  /** What the FIU sent; empty if it is left out. */
   readonly sessionid?: string;
   /** What the FIU sent. */
   readonly userid: string;
@@ -127,7 +127,7 @@ export interface Expected {
   readonly aaId?: string;
 }
 
-/** In place of {@link Expected}: open the callback without comparing it. The caller then compares it by itself. */
+/** In place of {@link Expected}: opens the callback without comparing it. The caller then compares it by itself. */
 export const NOT_COMPARED: unique symbol = Symbol('NOT_COMPARED');
 
 /** What a browser brought back to an FIU. */

@@ -1,4 +1,5 @@
-// What calls give. Results hold their message in a private field, which no printer, JSON or spread reaches; getters read it.
+// The results of calls. A result keeps its message in a private field, which getters read. Printing, JSON and spread do
+// not reach it.
 
 import { inspect } from 'node:util';
 
@@ -20,7 +21,7 @@ export interface DeviationDetail {
   readonly place: string;
 }
 
-/** Prints its name and what does not belong to the user. */
+/** Prints its name, and values that are not the user's data. */
 abstract class Printed {
   /** What prints. */
   protected abstract shown(): Readonly<Record<string, unknown>>;
@@ -136,7 +137,7 @@ export class SealedRedirect extends Printed {
     super();
     this.#m = message;
     const expected = { txnid: message.txnid, sessionid, userid, ...(aaId === undefined ? {} : { aaId }) };
-    // JSON has it, for session stores. Printing does not show it.
+    // JSON contains it, for session stores. Printing does not show it.
     const value = (): string => 'Expected(members not shown)';
     this.#expected = Object.freeze(Object.defineProperty(expected, inspect.custom, { value }));
     Object.freeze(this);
@@ -335,7 +336,7 @@ export class OpenedCallback extends Opened<pb.DecodeCallbackResponse> {
   }
 }
 
-/** A message that the server always sets. A server that does not is not aa-redirect. */
+/** A message that aa-redirect always sets. If it is absent, something other than aa-redirect answered. */
 function present<T>(message: T | undefined): T {
   if (message !== undefined) return message;
   throw new RedirectError({
@@ -347,7 +348,7 @@ function present<T>(message: T | undefined): T {
   });
 }
 
-/** A `Date` has only milliseconds. A date on the wire is cut, not rounded, so this is too. */
+/** A `Date` has only milliseconds. The format cuts dates and does not round them, so this cuts too. */
 function date(timestamp: Timestamp | undefined, toMillis = Math.floor): Date {
   const { seconds, nanos } = present(timestamp);
   return new Date(Number(seconds) * 1000 + toMillis(nanos / 1e6));
@@ -357,7 +358,7 @@ function frozen(map: Record<string, string>): Readonly<Record<string, string>> {
   return Object.freeze(Object.assign(Object.create(null) as Record<string, string>, map));
 }
 
-/** With places. An older server gives only the kinds. */
+/** The deviations with their places. An older server sends only the kinds. */
 function details(message: pb.DecodeRedirectResponse | pb.DecodeCallbackResponse): readonly DeviationDetail[] {
   const placed = message.deviationDetails.map(({ deviation, place }) => ({ deviation, place }));
   const bare = message.deviations

@@ -117,7 +117,7 @@ test('TLS with right and wrong certificates', async (t) => {
   });
 });
 
-/** The service does not start with an expired certificate, so a bare TLS listener shows one. */
+/** The service does not start with an expired certificate, so a plain TLS listener presents it here. */
 async function listenTls(t, { certificate, key }) {
   const server = tls.createServer({ cert: certificate, key, ALPNProtocols: ['h2'] }, (socket) => socket.destroy());
   server.on('tlsClientError', () => {});

@@ -190,7 +190,7 @@ test('a caller’s own attempt id and what it expects are sent', async (t) => {
   const client = connect(t, address);
   const expected = { txnid: 't', sessionid: 's', userid: 'u', aaId: 'a' };
   const compared = client.decodeCallback({ url: new URL('https://fiu.example/?x'), expected, attemptId: 'job-7' });
-  await failure(compared, 'NOT_EXPECTED'); // a service that compares nothing is not believed
+  await failure(compared, 'NOT_EXPECTED'); // the client compares too, because an older service does not
   await client.decodeCallback({ params: { fi: 'f', resdate: 'd', ecres: 'e' }, expected: NOT_COMPARED });
   const [one, two] = requests;
   assert.deepEqual([one.attemptId, one.source.value], ['job-7', 'https://fiu.example/?x']);

@@ -1,4 +1,4 @@
-// A service that answers what a test tells it to.
+// A service whose answers a test chooses.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
@@ -8,8 +8,8 @@ import pb from '../dist/gen/aa/redirect/v1/redirect_pb.js';
 import rpc from '../dist/gen/google/rpc/details_pb.js';
 
 /**
- * Gives its answers in turn, the last one for ever, and keeps what came. An answer is a function of the call, or nothing for
- * an empty response.
+ * Gives its answers in turn, then repeats the last one, and keeps the requests that came. An answer is a function of
+ * the call, or nothing for an empty response.
  */
 export async function fake(t, ...answers) {
   const requests = [];
@@ -45,7 +45,7 @@ export async function fake(t, ...answers) {
   return { address: `127.0.0.1:${port}`, requests, headers, stop: () => server.forceShutdown() };
 }
 
-/** With what every server sets, and a deviation that nobody knows. */
+/** The fields that every server sets, and a deviation that no version knows. */
 function response(method) {
   const empty = create(method.output);
   if (method.localName.startsWith('decode')) {
@@ -59,7 +59,7 @@ function response(method) {
   return empty;
 }
 
-/** Refuses with a reason of the service, and what else the options say. */
+/** Refuses with a reason of the service, and with the details that the options name. */
 export function refuse(code, reason, { domain = 'aa.redirect.v1', violations, requestId, retryMillis, pushback } = {}) {
   const details = [
     anyPack(

@@ -7,7 +7,7 @@ import { AA, answer, connect, files, FIU, record, REDIRECT, serve } from './serv
 
 const REQUEST = { fiuId: FIU, redirect: REDIRECT };
 
-/** A keyring with one pairing of the sandbox's FIU and AA, and further lines for it. */
+/** Writes a keyring with one pairing, of the sandbox's FIU and AA, and adds the given lines to it. */
 function keyring(t, lines) {
   const text =
     `[[pairing]]\nfiu = "${FIU}"\naa = "${AA}"\nprofile = "iv"\nhandles = ["alpha"]\n` +

@@ -1,5 +1,5 @@
-// The package as `npm pack` makes it, installed elsewhere: both module systems, TypeScript, and the examples, copied out as
-// they stand, with a user's way from the FIU to the AA and back.
+// Installs the package that `npm pack` makes into another folder. Tests both module systems, TypeScript, and the
+// examples, with a user who goes from the FIU to the AA and back.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';

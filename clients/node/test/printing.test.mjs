@@ -1,4 +1,4 @@
-// Nothing that the package gives prints a member, a URL or a token, however a program prints it.
+// No value of the package prints a member, a URL or a token, in whatever way a program prints it.
 
 import assert from 'node:assert/strict';
 import { inspect, format } from 'node:util';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 import { AA, answer, connect, FIU, record, REDIRECT, serve, USER } from './service.mjs';
 
-/** Everything that a program might print of a value. */
+/** Every text that a program might print of a value. */
 function printed(value) {
   return [
     String(value),

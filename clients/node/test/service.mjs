@@ -1,4 +1,4 @@
-// The release binary as a server under test, and what tests of every kind share.
+// Starts the release binary as the server under test, and holds what all tests share.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -69,7 +69,7 @@ export async function serve(t, ...args) {
   return { address, kill, signal: (name) => child.kill(name) };
 }
 
-/** A client that closes with the test. No slow machine runs into its deadline. */
+/** A client that closes when the test ends, with a deadline that is long enough for a slow machine. */
 export function connect(t, options) {
   const client = new RedirectClient({
     deadlineMillis: 60_000,
@@ -81,7 +81,7 @@ export function connect(t, options) {
 
 export const FIU = 'fiu@sandbox';
 export const AA = 'alpha-aa';
-/** Stands for what no text may show. */
+/** Stands for the data that no printed text may contain. */
 export const USER = '9876501234@alpha';
 
 export const REDIRECT = {
@@ -91,7 +91,7 @@ export const REDIRECT = {
   srcref: ['0b054f6a-a0b3-4424-a668-2b53090bad6f'],
 };
 
-/** The way back of a sealed redirect's user. */
+/** The callback with which the AA sends the user of a sealed redirect back. */
 export function answer(client, sealed, errorcode = 0) {
   const { sessionid, userid, srcref } = REDIRECT;
   const outcome = errorcode === 0 ? { status: 'SUCCESS', srcref } : { status: 'FAILURE', errorcode };
@@ -102,7 +102,7 @@ export function answer(client, sealed, errorcode = 0) {
 /** What the FIU remembers of a sealed redirect. */
 export const record = (sealed) => ({ txnid: sealed.txnid, sessionid: 'basket-42', userid: USER, aaId: AA });
 
-/** A request of nobody with the right shape: everything that needs no key can be told of it. */
+/** Parameters in the right form that nobody sealed. The server gets as far with them as it can without a key. */
 export function forged(sender, date) {
   const masked = Buffer.from(sender).map((byte, at) => byte ^ date.charCodeAt(at % date.length));
   return {
@@ -118,7 +118,7 @@ export function today() {
   return `${day}${month}${year}${hour}${minute}${millis}`;
 }
 
-/** A call that costs the server a derivation of its own: calls that share a date share one. */
+/** A request that costs the server one key derivation, because no other number has its date. */
 export function slow(n) {
   const minute = Math.floor(Date.now() / 60_000) - 1 + Math.floor(n / 1000);
   return {

@@ -1,4 +1,4 @@
-// What a TypeScript program may write and may not; `tsc --strict` reads it, nothing runs it.
+// What a TypeScript program may and may not write. Only `tsc --strict` reads this file; it never runs.
 
 import { NOT_COMPARED, RedirectClient, RedirectError } from 'aa-redirect';
 import type * as types from 'aa-redirect';
@@ -39,9 +39,9 @@ export function reasons(error: unknown): Reason | undefined {
 }
 
 export async function wrong(): Promise<void> {
-  // @ts-expect-error: what is expected must be said
+  // @ts-expect-error: `expected` is required
   await client.decodeCallback({ url: '/' });
-  // @ts-expect-error: undefined does not leave it out
+  // @ts-expect-error: undefined does not count as leaving it out
   await client.decodeCallback({ url: '/', expected: undefined });
   // @ts-expect-error: a URL or parameters, not both
   await client.decodeRedirect({ url: '/', params: { fi: '', reqdate: '', ecreq: '' } });
@@ -51,7 +51,7 @@ export async function wrong(): Promise<void> {
   const opened = await client.decodeRedirect({ url: '/' });
   // @ts-expect-error: results do not change
   opened.redirect.userid = 'x';
-  // @ts-expect-error: nor do their lists
+  // @ts-expect-error: their lists do not change either
   opened.redirect.srcref.push('x');
 }
 

@@ -11,7 +11,7 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 html_theme = "alabaster"
-# Of other projects: a build needs no network.
+# Types of other projects have no links, so that a build needs no network.
 nitpick_ignore_regex = [
     ("py:.*", r"(grpc|datetime|collections|enum|pathlib)\..*"),
     ("py:.*", r"timedelta|datetime|Path|Token"),
@@ -19,7 +19,10 @@ nitpick_ignore_regex = [
 
 
 def read_sections(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Reads `Args:` and the like. Not in attributes, where napoleon would take what precedes a colon for a type."""
+    """Reads sections such as `Args:`, but not in attributes.
+
+    There, napoleon would read the text before a colon as a type.
+    """
     if what not in {"attribute", "property", "data"}:
         lines[:] = GoogleDocstring(lines, Config(), app, what, name, obj, options).lines()
 

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from aa_redirect import Client, DeviationReport, RedirectError
 
-# Says who we are: without it a message for another AA of this service would open as well.
+# Says who we are. Without it, a message for another AA of this service would open too.
 AA_ID = os.environ.get("AA_ID", "beta-aa")
 
 
@@ -24,8 +24,9 @@ def webview(url: str) -> str:
     if opened.reopened:
         # A reload of the page, or a copy of the URL: go on with the user's session, or begin again.
         logging.warning("opened before, first at %s", opened.first_open_time)
-    # Here the user logs in as opened.redirect.userid and decides about its srcref. This one accepts; another would be
-    # answer_redirect(opened, errorcode=1). The answer goes back with the members and the secret of the request.
+    # Here the user logs in as opened.redirect.userid and decides about its srcref. This user accepts. For a user who
+    # rejects, use answer_redirect(opened, errorcode=1). The answer goes back with the members and the secret of the
+    # request.
     return client.answer_redirect(opened).location
 
 

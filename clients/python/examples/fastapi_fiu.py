@@ -20,7 +20,8 @@ from aa_redirect import AsyncClient, CallOptions, DeviationReport, Expected, Rea
 FIU_ID = "fiu@sandbox"
 # In the memory of this process, only for the example. Keep yours with your sessions.
 sessions: dict[str, Expected] = {}
-# Worth another try of the user's. Every other reason means that this URL does not work, or our own request is wrong.
+# For these reasons the user may try again. Every other reason means that this URL does not work, or that our own
+# request is wrong.
 LATER = {Reason.OVERLOADED, Reason.NOT_READY, Reason.STORE_UNAVAILABLE, Reason.TIMED_OUT}
 LATER |= {Reason.LOCAL_UNREACHABLE, Reason.LOCAL_DEADLINE_EXCEEDED}
 
@@ -49,9 +50,9 @@ async def refused(_: Request, error: RedirectError) -> Response:
 
 @app.get("/consent")
 async def consent(request: Request, user: str = "9999988888@beta") -> Response:
-    # Yours: the user who is logged in, and the consent handle that the AA gave.
+    # In your backend: the user who is logged in, and the consent handle that the AA gave.
     redirect = Redirect(userid=user, redirect=str(request.url_for("aa_return")), srcref=[secrets.token_hex(16)])
-    options = CallOptions.from_headers(request.headers)  # x-request-id and traceparent go along
+    options = CallOptions.from_headers(request.headers)  # passes on x-request-id and traceparent
     sent = await request.app.state.client.encode_redirect(fiu_id=FIU_ID, redirect=redirect, options=options)
     session = secrets.token_urlsafe()
     sessions[session] = sent.expected
@@ -69,5 +70,5 @@ async def aa_return(request: Request, session: Annotated[str, Cookie()] = "") ->
     )
     if opened.reopened:
         logging.warning("a reloaded page, or a replay: %s", opened)
-    # A reload is answered again; act on a consent once, and only after asking the AA, server to server.
+    # A reload is answered again; act on a consent once, and only after you have asked the AA, server to server.
     return PlainTextResponse("accepted" if opened.accepted else opened.error_message)

@@ -32,7 +32,7 @@ HANDLE = "0b054f6a-a0b3-4424-a668-2b53090bad6f"
 REDIRECT = Redirect(
     userid="9999988888@alpha", sessionid="loan-4711", redirect="https://fiu.example/cb?lead=42", srcref=[HANDLE]
 )
-# Its key costs milliseconds, so that a few hundred calls keep a server busy.
+# Deriving its key costs milliseconds, so that a few hundred calls keep a server busy.
 SLOW_REDIRECT = Redirect(userid="9999988888@beta", redirect="https://fiu.example/cb", srcref=[HANDLE])
 
 
@@ -71,7 +71,7 @@ class Server:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self.log.append(line)
-            if not line.startswith("{") or not line.endswith("}\n"):  # of the command line, or cut by the end
+            if not line.startswith("{") or not line.endswith("}\n"):  # not a whole line of the log
                 continue
             entry = json.loads(line)
             self.admin = entry.get("admin_listen", self.admin)
@@ -96,12 +96,12 @@ class Server:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Ends it at once, as a machine that goes away."""
+        """Kills the server, as if its machine failed."""
         self._process.kill()
         self._process.wait()
 
     def pause(self) -> None:
-        """Lets it take connections and bytes, and answer nothing."""
+        """Stops the process: it accepts connections and bytes, and answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
         os.waitpid(self._process.pid, os.WUNTRACED)
 
@@ -123,7 +123,7 @@ class Server:
 
 
 def wait_for(look: Callable[[], Any], patience: float = 20) -> Any:
-    """What `look` finds, as soon as it finds something."""
+    """Calls `look` until it finds something, and returns that."""
     end = time.monotonic() + patience
     while not (found := look()):
         assert time.monotonic() < end, "it did not come in time"
@@ -131,7 +131,8 @@ def wait_for(look: Callable[[], Any], patience: float = 20) -> Any:
     return found
 
 
-# --- the asynchronous client as if it were the other one --------------------------------------------------------------
+# --- the asynchronous client with the methods of the other
+# --------------------------------------------------------------
 
 
 class Blocking:
@@ -169,7 +170,7 @@ class Blocking:
         self._wait(self._client.close())
 
 
-# --- a server that answers what a test wants --------------------------------------------------------------------------
+# --- a server whose answers a test chooses --------------------------------------------------------------------------
 
 
 def detailed(reason: str, domain: str = "aa.redirect.v1", *more: Any, **metadata: str) -> bytes:
@@ -197,7 +198,7 @@ class Refusal:
 
 
 class Script:
-    """A gRPC server that plays the given answers in turn and keeps what it was asked; the last answer repeats."""
+    """A gRPC server that gives these answers in turn, repeats the last one, and keeps the requests."""
 
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)
@@ -249,7 +250,7 @@ class Cable:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_answers(self, times: int) -> None:
-        """The next connections end when the server begins to answer a call on them: the call was made, nobody hears."""
+        """The next connections end when the server begins to answer on them: the call is made, the answer is lost."""
         self._swallow = times
 
     def _accept(self) -> None:
@@ -290,7 +291,7 @@ class Cable:
 
 
 def hang_up(end: socket.socket) -> None:
-    # Closing alone does not wake a thread that reads.
+    # `close` alone does not wake a thread that reads.
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()
@@ -320,12 +321,12 @@ def waiting_server(*settings: object) -> Iterator[Server]:
 
 @contextmanager
 def flooded_server(make: Callable[..., Any]) -> Iterator[list[RedirectError | None]]:
-    """What 1,800 PBKDF2 calls that arrive all at once came to. 1,024 may wait, and one thread works."""
+    """The outcomes of 1,800 PBKDF2 calls sent at once to a server with one thread, where 1,024 may wait."""
     with Server("--sandbox", "--kdf-threads", 1) as server, ThreadPoolExecutor(1_800) as pool:
         clients = [make(server.address, timeout=30) for _ in range(12)]
         for client in clients:
             list(client.list_pairings())
-        # Paused, so that not one is answered before the last one is there.
+        # The server is paused, so that it answers no call before the last one has arrived.
         server.pause()
         calls = [pool.submit(_call_with_a_date_of_its_own, clients[i % 12], i) for i in range(1_800)]
         time.sleep(3)
@@ -334,7 +335,7 @@ def flooded_server(make: Callable[..., Any]) -> Iterator[list[RedirectError | No
 
 
 def _call_with_a_date_of_its_own(client: Any, number: int) -> RedirectError | None:
-    # Calls that share a date share a derivation, and a minute has 1,000 dates.
+    # Calls with the same date share a derivation, so each needs its own date; a minute has 1,000 of them.
     minute = datetime.now(timezone.utc).replace(second=0, microsecond=0) + timedelta(minutes=number // 1_000)
     date = minute + timedelta(milliseconds=number % 1_000)
     try:

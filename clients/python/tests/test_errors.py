@@ -63,7 +63,7 @@ def masked(date: str, text: str = FIU) -> str:
 
 
 def params(**changed: str) -> RedirectParams:
-    """Parameters that look right but hold nothing."""
+    """Parameters in the right form that nobody sealed."""
     date = changed.get("reqdate") or datetime.now(timezone.utc).strftime("%d%m%Y%H%M%S%f")[:17]
     right = {"fi": masked(date), "reqdate": date, "ecreq": b64encode(bytes(32)).decode(), "iv": "A" * 22 + "=="}
     return RedirectParams(**{**right, **changed})
@@ -120,6 +120,13 @@ def test_all_fields_at_fault_are_in_the_error_and_in_its_text(client: Client) ->
         assert f"; {violation.field}: {violation.description}" in str(error)
 
 
+def test_a_single_field_at_fault_is_said_once(client: Client) -> None:
+    error = refusal(lambda: encode(userid="")(client))
+    (violation,) = error.violations
+    assert str(error).count(violation.description) == 1
+    assert str(error).startswith(f"FIELD_INVALID: {error.message} [EncodeRedirect ")
+
+
 def test_metadata_and_hint_are_in_the_error(client: Client) -> None:
     india = datetime.now(timezone.utc) + timedelta(hours=5, minutes=30)
     error = refusal(lambda: client.decode_redirect(params(reqdate=india.strftime("%d%m%Y%H%M%S%f")[:17]), aa_id=AA))
@@ -140,7 +147,7 @@ def test_unknown_and_forbidden_callers_have_their_own_reasons(make: Make, tmp_pa
         client = make(server.address, token="right-token")
         error = refusal(lambda: encode()(client))
         assert (error.reason, error.code) == (Reason.CALLER_FORBIDDEN, grpc.StatusCode.PERMISSION_DENIED)
-        # A function is called for each call.
+        # A function is asked for the token of each call.
         tokens = iter(["wrong-token", "right-token"])
         client = make(server.address, token=lambda: next(tokens))
         reasons = [refusal(lambda: decode("fi=x")(client)).reason for _ in range(2)]
@@ -263,7 +270,7 @@ def test_an_error_that_is_not_of_the_service_is_never_taken_for_one(make: Make, 
     error = scripted(make, Refusal(grpc.StatusCode.UNIMPLEMENTED, "no such\nmethod", **trailers))
     assert (error.reason, error.code) == (Reason.LOCAL_UNEXPECTED_ANSWER, grpc.StatusCode.UNIMPLEMENTED)
     assert error.reason.is_local
-    # In one line, whatever a proxy writes.
+    # The text is one line, whatever a proxy writes.
     assert re.fullmatch(r"LOCAL_UNEXPECTED_ANSWER: .*UNIMPLEMENTED: no such method \[.*\]", str(error))
 
 

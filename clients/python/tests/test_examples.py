@@ -1,4 +1,4 @@
-"""The examples as they stand: the programs in processes of their own, the FastAPI backend with a browser."""
+"""Runs the examples unchanged: the AA's program in its own process, and the FastAPI backend with a browser."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WebView:
         self._http = httpx2.Client(base_url=f"http://{listen}", transport=httpx2.HTTPTransport(retries=8))
 
     def visit(self, url: str) -> httpx2.Response:
-        """What a browser gets that an FIU sent to this URL of the AA."""
+        """The answer to a browser that an FIU sent to this URL of the AA."""
         return self._http.get(f"/webview?{urlsplit(url).query}")
 
     def said(self) -> str:
@@ -129,7 +129,7 @@ def test_the_backend_tells_a_broken_link_from_a_service_that_is_away(
     browser.get("/consent")
     assert browser.get("/aa/return?fi=x").status_code == 400
     callback = come_back_to(go_to_aa(browser, server), server, 0)
-    assert browser.get(f"{callback}&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D").status_code == 400  # of another scheme
+    assert browser.get(f"{callback}&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D").status_code == 400  # parameters of another scheme
     monkeypatch.setenv("AA_REDIRECT_ADDRESS", f"127.0.0.1:{free_port()}")
     example: Any = importlib.import_module("fastapi_fiu")
     with TestClient(example.app) as cut_off:

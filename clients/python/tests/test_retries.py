@@ -74,7 +74,7 @@ def test_what_does_not_say_that_it_passes_is_final(make: Make, refusal: Refusal)
 def test_a_delay_that_does_not_fit_into_the_time_is_not_waited_for(make: Make) -> None:
     with Script(overloaded(60_000)) as script, pytest.raises(RedirectError) as raised:
         encode(make(script.address))
-    # Not hidden behind a deadline.
+    # The deadline does not hide the reason of the last try.
     assert (raised.value.reason, raised.value.retry_delay) == (Reason.OVERLOADED, timedelta(seconds=60))
     assert len(script.asked) == 1
 

@@ -41,8 +41,8 @@ func webview(r *http.Request, client *redirect.Client) (string, error) {
 	if request.Reopened() {
 		slog.Info("a reloaded page, or a replay", "request", request)
 	}
-	// Here the user logs in as request.Redirect().UserID and decides about its SrcRef. This one accepts; another would be
-	// request.Reject(1).
+	// Here the user logs in as request.Redirect().UserID and decides about its SrcRef. This user accepts. For a user who
+	// rejects, use request.Reject(1).
 	back, err := client.EncodeCallback(r.Context(), request.Accept())
 	return back.Location(), err
 }

@@ -43,7 +43,7 @@ func main() {
 func (b *backend) consent(w http.ResponseWriter, r *http.Request) error {
 	members := redirect.Redirect{ // no TxnID: the service makes one
 		SessionID: rand.Text(), Redirect: returnTo,
-		UserID: cmp.Or(r.FormValue("user"), "9999988888@beta"),   // yours: of the user who is logged in
+		UserID: cmp.Or(r.FormValue("user"), "9999988888@beta"),   // in your backend: that of the user who is logged in
 		SrcRef: []string{"c1a0bd12-5e4b-4a0a-8a2e-0f1d2c3b4a59"}, // the consent handle
 	}
 	sealed, err := b.client.EncodeRedirect(r.Context(), redirect.EncodeRedirectRequest{FIU: "fiu@sandbox", Redirect: members})
@@ -67,7 +67,7 @@ func (b *backend) comeBack(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	sent, _ := b.sent.Load(cookie.Value)
-	expected, _ := sent.(redirect.Expected) // an unknown session expects what no callback has
+	expected, _ := sent.(redirect.Expected) // empty for an unknown session: no callback matches it
 	opened, err := b.client.DecodeCallback(r.Context(), redirect.DecodeCallbackRequest{FIU: "fiu@sandbox", URL: r.URL.String()}, expected)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (b *backend) comeBack(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// A page tells the user little and the log all.
+// A page tells the user little; the log has the whole error.
 type page func(http.ResponseWriter, *http.Request) error
 
 func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -39,7 +39,7 @@ Answer = TypeVar("Answer")
 
 
 def _is_cancelled(task: asyncio.Task[object] | None) -> bool:
-    # Python 3.10 cannot tell.
+    # Python 3.10 cannot tell whether the task was cancelled.
     return bool(getattr(task, "cancelling", int)())
 
 
@@ -47,7 +47,7 @@ _NO_OPTIONS = CallOptions()
 
 
 class AsyncClient:
-    """`Client` for asyncio. A cancelled task cancels its call and raises `CancelledError` as usual.
+    """`Client` for asyncio. A cancelled task cancels its call and raises `CancelledError`, as every task does.
 
     Raises:
         ValueError: for an option that cannot work.

@@ -21,7 +21,7 @@ from aa_redirect._proto import redirect_pb2 as pb
 Answer = TypeVar("Answer")
 P = ParamSpec("P")
 Note = Callable[[t.DeviationReport], None] | None
-"""What a client was given as `on_deviations`."""
+"""The argument `on_deviations` of a client."""
 _log = logging.getLogger("aa_redirect")
 
 
@@ -35,7 +35,10 @@ class Call(Generic[Answer]):
     convert: Callable[[Any, str], Answer]
 
     def read(self, answer: bytes, request_id: str) -> Answer:
-        """The answer to a call of this request id. Not gRPC's part: it would hide bytes that cannot be read."""
+        """The answer to a call with this request id.
+
+        gRPC does not parse it, because it would hide bytes that cannot be read.
+        """
         try:
             message = self.answer.FromString(answer)
         except DecodeError as error:
@@ -264,7 +267,7 @@ def _compare(expected: t.Expected, answer: pb.DecodeCallbackResponse, request_id
 
 
 def _opened(answer: pb.DecodeRedirectResponse | pb.DecodeCallbackResponse) -> dict[str, Any]:
-    """What is the same in both results."""
+    """The fields that both results have."""
     return {
         "fiu_id": answer.fiu_id,
         "aa_id": answer.aa_id,

@@ -39,7 +39,7 @@ _NO_OPTIONS = CallOptions()
 
 
 class Client:
-    """A connection to aa-redirect. Make one for the whole process: it reconnects by itself and serves any thread.
+    """A connection to aa-redirect. Make one for the whole process: it reconnects by itself, and all threads may use it.
 
     Every call has one time limit for up to three tries. The client tries again if no server can be reached or the
     server is shutting down, and if the service is overloaded, after the delay that the service names. A retry of a

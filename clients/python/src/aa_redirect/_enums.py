@@ -65,7 +65,7 @@ class Reopen(_Open):
     """What happens to a message that was opened before."""
 
     UNSPECIFIED = 0
-    """Not told: the service is older than this setting."""
+    """Unknown: the service is older than this setting."""
     REPORT = 1
     """It opens, and `reopened` says so."""
     REFUSE = 2
@@ -76,7 +76,7 @@ class Authentication(_Open):
     """Whether the messages of a pairing carry a tag."""
 
     UNSPECIFIED = 0
-    """Not told: the service is older than this setting."""
+    """Unknown: the service is older than this setting."""
     OFF = 1
     """No tag is written or looked for."""
     WRITE = 2

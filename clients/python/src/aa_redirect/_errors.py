@@ -139,7 +139,7 @@ class RedirectError(Exception):
         method: str = "",
         tries: int = 0,
     ) -> None:
-        # These two are `args`, from which unpickling makes the error anew; the rest is in `__dict__`.
+        # These two are `args`, from which unpickling makes the error again; the rest is in `__dict__`.
         super().__init__(reason, message)
         self.reason = reason
         self.message = message
@@ -159,7 +159,9 @@ class RedirectError(Exception):
     def __str__(self) -> str:
         """One line for a log: reason, message, violations; in brackets method, metadata, request id and tries."""
         what = [f"{self.reason.value}: {self.message}"]
-        what += [f"{violation.field}: {violation.description}" for violation in self.violations]
+        # The message of a single violation says it already.
+        unsaid = [v for v in self.violations if self.message != f"{v.field} {v.description}"]
+        what += [f"{violation.field}: {violation.description}" for violation in unsaid]
         where = [self.method] if self.method else []
         said = {"fields"} if self.violations else set()
         where += [f"{name}={value}" for name, value in self.metadata.items() if name not in said]
@@ -174,7 +176,7 @@ class RedirectError(Exception):
 
 @dataclass(frozen=True)
 class Attempted:
-    """What this side knows of a failed call."""
+    """What the client knows of a failed call."""
 
     method: str
     request_id: str
@@ -183,7 +185,7 @@ class Attempted:
 
 
 def read_error(error: grpc.RpcError, attempted: Attempted) -> RedirectError:
-    """What became of a call."""
+    """Reads the error of a call."""
     # Every error that a call raises is a Call as well; the type of RpcError does not say so.
     call: Any = error
     trailers = tuple(call.trailing_metadata() or ())

@@ -1,4 +1,7 @@
-"""The options of a client and of a call, and the channel that they describe. A wrong one is a `ValueError` at once."""
+"""The options of a client and of a call, and the channel that they describe.
+
+A wrong option raises a `ValueError` at once.
+"""
 
 from __future__ import annotations
 
@@ -164,11 +167,11 @@ _CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    # A connection that a firewall has dropped is noticed before a user waits for it.
+    # The client notices a connection that a firewall has dropped before a user waits for it.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Clients of one process do not share a connection, and with it the server's limit of calls on each.
+    # Clients of one process do not share a connection, because the server limits the calls on each connection.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -183,12 +186,12 @@ def _authority(
         yield "grpc.ssl_target_name_override", tls.server_name
         yield "grpc.default_authority", tls.server_name
     elif hosts[0] is None:
-        # gRPC would take the path, which is no authority, and servers of HTTP/2 refuse it.
+        # By default gRPC sends the path. It is not a valid authority, so HTTP/2 servers refuse it.
         yield "grpc.default_authority", "localhost"
     elif len(addresses) > 1:
         if tls is not None:
             raise ValueError("several addresses with TLS need `server_name`: the name that all their certificates have")
-        # gRPC would take all addresses with their commas, which is no authority either.
+        # By default gRPC sends all addresses with commas, which is not a valid authority either.
         yield "grpc.default_authority", addresses[0]
 
 
@@ -212,7 +215,8 @@ def _target(addresses: Sequence[str]) -> tuple[str, Sequence[str | None]]:
     hosts = [host for host, _ in split]
     if len(addresses) == 1:
         return f"dns:///{addresses[0]}", hosts
-    # gRPC's lists have IP addresses of one version: an IPv4 one is written as IPv6 where both come (RFC 4291, 2.5.5.2).
+    # A list of gRPC has IP addresses of one version only. If both come, the IPv4 ones are written as IPv6 (RFC 4291,
+    # 2.5.5.2).
     ips = [_ip("127.0.0.1" if host == "localhost" else host) for host in hosts]
     if None in ips:
         raise ValueError("several addresses must be IP addresses: for one DNS name, all its addresses are used in turn")
@@ -237,6 +241,6 @@ def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _is_local(host: str | None) -> bool:
-    """Whether nothing leaves this machine on the way; a Unix socket has no host."""
+    """Whether the bytes stay on this machine; a Unix socket has no host."""
     ip = None if host is None else _ip(host)
     return host is None or host == "localhost" or (ip is not None and ip.is_loopback)

@@ -36,7 +36,7 @@ class Effort:
         return max(self._end - time.monotonic(), 0.001)
 
     def so_far(self) -> Attempted:
-        """What to tell in an error."""
+        """What an error says about the call."""
         return Attempted(self._method, self._request_id, self._limit, self._tries)
 
     def pause(self, error: RedirectError) -> float | None:

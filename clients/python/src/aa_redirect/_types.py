@@ -55,7 +55,7 @@ __all__ = [
 
 
 def _texts(name: str, values: Sequence[str]) -> tuple[str, ...]:
-    # A text is a sequence of texts too: `srcref="h1"` would become two handles.
+    # In Python a `str` is also a sequence of texts: `srcref="h1"` would become two handles.
     if isinstance(values, (str, bytes)):
         raise TypeError(f"{name} is a list of texts, not one text")
     return tuple(values)
@@ -99,7 +99,7 @@ class Redirect:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Callback:
-    """The members of `ecres`: what became of a request. Decode gives back exactly what encode got."""
+    """The members of `ecres`: the outcome of a request. Decode gives back exactly what encode got."""
 
     txnid: str
     """The request's, unchanged."""
@@ -147,7 +147,7 @@ class CallbackParams:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Expected:
-    """What the FIU's own record says about a callback. Also empty fields are compared, except an empty `aa_id`.
+    """What the FIU's own record says about a callback. Empty fields are compared too, except an empty `aa_id`.
 
     A session keeps it as JSON: `dataclasses.asdict(expected)`, and `Expected(**record)` when the browser is back.
     The user id is in it.
@@ -169,7 +169,7 @@ class NotCompared(enum.Enum):
 
 
 NOT_COMPARED = NotCompared.NOT_COMPARED
-"""In place of an `Expected`: the caller compares `txnid`, `sessionid`, `userid` and `aa_id` itself."""
+"""Give it in place of an `Expected` if the caller compares `txnid`, `sessionid`, `userid` and `aa_id` by itself."""
 
 
 @dataclass(frozen=True)

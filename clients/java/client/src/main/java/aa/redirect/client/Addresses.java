@@ -22,8 +22,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The addresses of a client, and the name under which gRPC finds them: for several of them it has
- * no name of its own.
+ * The addresses of a client, and their name in gRPC. gRPC has no names for lists of addresses, so
+ * this class defines one.
  */
 final class Addresses {
   private static final String SCHEME = "aa-redirect";
@@ -57,12 +57,12 @@ final class Addresses {
     return texts.stream().anyMatch(Addresses::isSocket);
   }
 
-  /** Whether nothing leaves this machine on the way. */
+  /** Whether the bytes of a call stay on this machine. */
   boolean areLocal() {
     return texts.stream().allMatch(text -> isSocket(text) || isLoopback(host(text)));
   }
 
-  /** What gRPC calls them. */
+  /** Their name in gRPC. */
   String target() {
     if (texts.size() > 1) {
       return escaped(SCHEME, "/" + this);
@@ -149,7 +149,7 @@ final class Addresses {
     }
   }
 
-  /** Looks all names of a list up, at first and whenever a connection was lost. */
+  /** Looks up all names of a list, at the start and each time a connection is lost. */
   private static final class ListResolver extends NameResolver {
     private final List<String> addresses;
     private final Executor executor;
@@ -180,7 +180,7 @@ final class Addresses {
       List<EquivalentAddressGroup> found = new ArrayList<>();
       String unknown = "";
       for (String address : addresses) {
-        // Each keeps its name, for `:authority` and the server's certificate.
+        // Each address keeps its own name, for `:authority` and the server's certificate.
         Attributes attributes =
             Attributes.newBuilder()
                 .set(EquivalentAddressGroup.ATTR_AUTHORITY_OVERRIDE, address)

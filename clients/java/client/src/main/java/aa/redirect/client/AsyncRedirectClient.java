@@ -184,7 +184,7 @@ public final class AsyncRedirectClient {
             });
   }
 
-  /** A request that cannot be sent fails the future, as one that the service refuses. */
+  /** A request that cannot be sent fails the future, like a request that the service refuses. */
   private static <R> CompletableFuture<R> sendable(Supplier<CompletableFuture<R>> call) {
     try {
       return call.get();
@@ -235,7 +235,7 @@ public final class AsyncRedirectClient {
     }
   }
 
-  /** Hands deviations on. A callback that fails is logged and fails no call. */
+  /** Passes deviations on. If the callback throws, that is logged and the call succeeds. */
   private void report(Leg leg, Opening opening, String requestId) {
     if (opening.deviations().isEmpty()) {
       return;

@@ -2,13 +2,13 @@ package aa.redirect.client;
 
 /** Whether the messages of a pairing carry a tag. */
 public enum Authentication {
-  /** Not told: the service is older than this setting. */
+  /** Unknown: the service is older than this setting. */
   UNSPECIFIED,
   /** No tag is written or looked for. */
   OFF,
   /** A tag is written, and checked if a message has one. */
   WRITE,
-  /** A tag is written, and a message without a right one is not opened. */
+  /** A tag is written, and a message without a right tag is not opened. */
   REQUIRE,
   /** A value of a newer service. */
   UNRECOGNIZED;

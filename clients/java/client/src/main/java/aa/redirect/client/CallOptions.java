@@ -6,7 +6,8 @@ import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
 /**
- * What one call does otherwise than the client, and what ties it to the request of the browser.
+ * What one call does differently from its client, and what connects it with the request of the
+ * browser.
  *
  * @param timeout the time limit, for all tries together; empty: the client's
  * @param requestId {@code x-request-id}, of the form {@code [A-Za-z0-9._-]{1,64}}; one of another
@@ -17,7 +18,7 @@ import java.util.regex.Pattern;
  */
 public record CallOptions(
     Optional<Duration> timeout, String requestId, String traceparent, String attemptId) {
-  /** Those of the client. */
+  /** The options of the client. */
   public static final CallOptions DEFAULT = new CallOptions(Optional.empty(), "", "", "");
 
   private static final Duration LONGEST = Duration.ofDays(1);
@@ -42,7 +43,7 @@ public record CallOptions(
   /**
    * Passes on {@code x-request-id} and {@code traceparent} of an HTTP request.
    *
-   * @param header gives a header of this name, or null: {@code request::getHeader}
+   * @param header returns the header of a name, or null: {@code request::getHeader}
    * @return the options
    */
   public static CallOptions fromHeaders(UnaryOperator<String> header) {

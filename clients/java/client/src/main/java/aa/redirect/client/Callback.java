@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The members of {@code ecres}: what became of a request. Decode gives back exactly what encode
+ * The members of {@code ecres}: the outcome of a request. Decode gives back exactly what encode
  * got.
  *
  * @param txnid the request's, unchanged

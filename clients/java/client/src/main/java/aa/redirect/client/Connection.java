@@ -17,7 +17,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
 
-/** The channel of a client, and the tries of a call on it. Knows no method. */
+/**
+ * The channel of a client, and the tries of a call on it. It knows none of the service's methods.
+ */
 final class Connection {
   private static final Metadata.Key<String> REQUEST_ID =
       Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
@@ -143,7 +145,7 @@ final class Connection {
   }
 
   /**
-   * gRPC waits up to two minutes before it tries a server again that was away: this tells it to try
+   * gRPC waits up to two minutes before it tries a server again that was down. This tells it to try
    * now.
    */
   private void reconnect(long afterNanos) {

@@ -21,11 +21,11 @@ public record DecodeCallback(
   }
 
   /**
-   * Begins with the FIU that opens: without its id, a message for another FIU of the service would
-   * open as well.
+   * Begins with the FIU that opens. Without its id, a message for another FIU of the service would
+   * open too.
    *
    * @param fiuId the FIU's own id
-   * @return what to go on with
+   * @return the next step
    */
   public static At at(String fiuId) {
     return new At(fiuId);
@@ -38,18 +38,18 @@ public record DecodeCallback(
   }
 
   /**
-   * A decode call that lacks what to compare with.
+   * A decode call that still needs what to compare with.
    *
    * @param fiuId the FIU's own id
    */
   public record At(String fiuId) {
 
     /**
-     * Goes on with what the user's session says. Nothing else detects a callback that was made from
-     * two others.
+     * Adds what the user's session says. Nothing else detects a callback that was made from two
+     * others.
      *
      * @param expected from {@link SealedRedirect#expected}, or {@link Expectation#NOT_COMPARED}
-     * @return what to go on with
+     * @return the next step
      */
     public Expecting expecting(Expectation expected) {
       return new Expecting(fiuId, expected);
@@ -57,7 +57,7 @@ public record DecodeCallback(
   }
 
   /**
-   * A decode call that lacks what to open.
+   * A decode call that still needs what to open.
    *
    * @param fiuId the FIU's own id
    * @param expected what the callback is compared with

@@ -18,11 +18,11 @@ public record DecodeRedirect(String aaId, String url, Optional<RedirectParams> p
   }
 
   /**
-   * Begins with the AA that opens: without its id, a message for another AA of the service would
-   * open as well.
+   * Begins with the AA that opens. Without its id, a message for another AA of the service would
+   * open too.
    *
    * @param aaId the AA's own id
-   * @return what to go on with
+   * @return the next step
    */
   public static At at(String aaId) {
     return new At(aaId);
@@ -35,7 +35,7 @@ public record DecodeRedirect(String aaId, String url, Optional<RedirectParams> p
   }
 
   /**
-   * A decode call that lacks what to open.
+   * A decode call that still needs what to open.
    *
    * @param aaId the AA's own id
    */

@@ -1,7 +1,7 @@
 package aa.redirect.client;
 
 /**
- * What a sender did that the format does not have, and that the service repaired. Tell the sender.
+ * What a sender did differently from the format, and what the service repaired. Tell the sender.
  */
 public enum Deviation {
   /** Never given. */

@@ -4,7 +4,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * Who sent what in another form than the format has. Tell the sender. It holds nothing of the user.
+ * What the service repaired in a message, and who sent it. Tell the sender. It has no data of the
+ * user.
  *
  * @param leg which way the message went
  * @param fiuId the FIU's id

@@ -8,11 +8,12 @@ import java.util.function.DoubleBinaryOperator;
 import java.util.function.LongSupplier;
 
 /**
- * The time and the tries of one call, by rules that are the same in the clients of all languages:
- * UNAVAILABLE after 50 ms, doubling up to 500 ms, each times a random 0.8 to 1.2; OVERLOADED after
- * the delay that it names and up to a fifth more; nothing else. Up to three tries, all inside one
- * time limit. A wait that would end behind the limit is not begun, so that the reason of the last
- * try is what the caller sees. gRPC's own retry is off: it knows codes, no reasons.
+ * The time and the tries of one call, by the same rules in the clients of all languages:
+ * UNAVAILABLE after 50 ms, doubling up to 500 ms, each multiplied by a random factor from 0.8 to
+ * 1.2; OVERLOADED after the delay that it names, plus up to a fifth; nothing else. Up to three
+ * tries, all inside one time limit. A wait that would end after the limit does not begin, so that
+ * the caller sees the reason of the last try. gRPC's own retry is off, because it knows only codes,
+ * not reasons.
  */
 final class Effort {
   static final int TRIES = 3;
@@ -52,7 +53,7 @@ final class Effort {
     return Math.max(end - clock.getAsLong(), 1);
   }
 
-  /** What to tell in an error. */
+  /** What an error says about the call. */
   RedirectException.Attempted soFar() {
     return new RedirectException.Attempted(method, requestId, limit, tries);
   }

@@ -6,7 +6,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What an AA has sealed. {@link #accepting} and {@link #rejecting} fill it in from the request.
+ * What an AA asks the service to seal. {@link #accepting} and {@link #rejecting} fill it in from
+ * the request.
  *
  * @param fiuId the FIU's id
  * @param aaId the AA's id
@@ -30,7 +31,7 @@ public record EncodeCallback(
   }
 
   /**
-   * The answer that the user accepted all that was asked for.
+   * The answer that the user accepted everything that the request asks for.
    *
    * @param opened the request
    * @return the answer, with the ids, members, return URL and secret of the request

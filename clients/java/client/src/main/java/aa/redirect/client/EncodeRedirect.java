@@ -4,7 +4,7 @@ import java.time.Instant;
 import java.util.Optional;
 
 /**
- * What an FIU has sealed.
+ * What an FIU asks the service to seal.
  *
  * @param fiuId the FIU's id
  * @param aaId the AA's id; empty: the handle of the user id selects the AA
@@ -46,7 +46,7 @@ public record EncodeRedirect(
   }
 
   /**
-   * The same with who asks for the data.
+   * The same with the party that asks for the data.
    *
    * @param requestorType who asks
    * @return the request

@@ -3,8 +3,8 @@ package aa.redirect.client;
 import java.io.Serializable;
 
 /**
- * What the FIU's own record says about a callback. All are compared, also empty ones, except an
- * empty {@code aaId}. Keep it with the user's session; {@link SealedRedirect#expected} gives it.
+ * What the FIU's own record says about a callback. Empty fields are compared too, except an empty
+ * {@code aaId}. Keep it with the user's session; {@link SealedRedirect#expected} gives it.
  *
  * @param txnid the one that was sent
  * @param sessionid the one that was sent

@@ -212,7 +212,7 @@ final class Messages {
     return new OpenedCallback(callback, message.getErrorMessage(), opening);
   }
 
-  /** Each repair with its place; from a service that knows no places, without. */
+  /** Each repair with its place. An older service gives no places. */
   private static List<DeviationDetail> details(
       List<Integer> kinds, List<aa.redirect.v1.DeviationDetail> detailed) {
     if (detailed.isEmpty()) {

@@ -4,14 +4,14 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The members of {@code ecreq}: what an FIU asks an AA for. Every one comes out as it went in. Made
- * with {@link #builder}.
+ * The members of {@code ecreq}: what an FIU asks an AA for. Decode gives back exactly what encode
+ * got. Make one with {@link #builder}.
  *
  * @param txnid a UUID; empty on encode: the service makes one
  * @param sessionid the FIU's own state, which comes back byte for byte; may be empty
  * @param userid name or mobile number, {@code @} and the AA's handle: {@code 9999988888@aa}
- * @param redirect the absolute URL to return to; a text, since it is kept byte for byte and URLs of
- *     browsers are wider than {@link java.net.URI}
+ * @param redirect the absolute URL to return to; a text, because it is kept byte for byte, and
+ *     browsers allow characters that {@link java.net.URI} does not
  * @param srcref 1 to 200 consent handles
  * @param fipid FIP ids
  * @param email the user's e-mail address

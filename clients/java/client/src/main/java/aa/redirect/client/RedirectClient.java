@@ -17,8 +17,8 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * A connection to aa-redirect. Make one for the whole process: it reconnects by itself and serves
- * any thread.
+ * A connection to aa-redirect. Make one for the whole process: it reconnects by itself, and all
+ * threads may use it.
  *
  * <p>Every call has one time limit for up to three tries. The client tries again if no server can
  * be reached or the server is shutting down, and if the service is overloaded, after the delay that
@@ -185,8 +185,7 @@ public final class RedirectClient implements AutoCloseable {
           new RedirectException.Attempted("", "", Duration.ZERO, 0), interrupted);
     } catch (ExecutionException failed) {
       if (failed.getCause() instanceof RedirectException failure) {
-        // The trace of the thread that called, which is what one wants to see; nobody else has this
-        // error.
+        // The error gets the stack trace of the thread that called. No other thread has this error.
         failure.fillInStackTrace();
         throw failure;
       }
@@ -227,8 +226,9 @@ public final class RedirectClient implements AutoCloseable {
     }
 
     /**
-     * What to trust and to show. Without it, loopback and Unix sockets are called in plain text,
-     * and other addresses over TLS with the roots that Java trusts.
+     * Which authorities to trust, and the certificate of this client. Without these settings,
+     * loopback and Unix sockets are called in plain text, and other addresses over TLS with the
+     * roots that Java trusts.
      *
      * @param tls the settings
      * @return this
@@ -292,8 +292,8 @@ public final class RedirectClient implements AutoCloseable {
     }
 
     /**
-     * Gets what the service repaired in a message, before the call returns. Default: a warning of
-     * the {@link System.Logger} {@code aa.redirect.client}.
+     * A function that gets what the service repaired in a message, before the call returns.
+     * Default: a warning of the {@link System.Logger} {@code aa.redirect.client}.
      *
      * @param onDeviations gets the repairs of a message
      * @return this
@@ -337,8 +337,8 @@ public final class RedirectClient implements AutoCloseable {
       ChannelCredentials credentials =
           plain ? InsecureChannelCredentials.create() : overTls.credentials();
       Optional<String> authority = plain ? Optional.empty() : overTls.serverName();
-      // gRPC would take the path of a socket, which is no authority, and servers of HTTP/2 refuse
-      // it.
+      // By default gRPC sends the path of the socket. It is not a valid authority, so HTTP/2
+      // servers refuse it.
       authority = addresses.hasSocket() ? Optional.of("localhost") : authority;
       return new RedirectClient(
           new Connection(channel(credentials, authority), timeout, Optional.ofNullable(token)),
@@ -350,12 +350,12 @@ public final class RedirectClient implements AutoCloseable {
       ManagedChannelBuilder<?> builder =
           Grpc.newChannelBuilder(addresses.target(), credentials)
               .userAgent("aa-redirect-java/" + VERSION)
-              // All addresses, in turn; a service config in DNS would change that.
+              // Uses all addresses in turn; a service config in DNS would change that.
               .defaultLoadBalancingPolicy("round_robin")
               .disableServiceConfigLookUp()
-              // Effort retries.
+              // The class Effort retries.
               .disableRetry()
-              // A connection that a firewall has dropped is noticed before a user waits for it.
+              // The client notices a connection that a firewall has dropped before a user waits.
               .keepAliveTime(30, TimeUnit.SECONDS)
               .keepAliveTimeout(5, TimeUnit.SECONDS)
               .keepAliveWithoutCalls(true)

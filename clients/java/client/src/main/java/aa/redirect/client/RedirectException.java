@@ -33,7 +33,7 @@ public final class RedirectException extends RuntimeException {
   private static final Metadata.Key<String> REQUEST_ID =
       Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
 
-  /** What this side knows of a failed call. */
+  /** What the client knows of a failed call. */
   record Attempted(String method, String requestId, Duration limit, int tries) {}
 
   /** What the service or this package says. */
@@ -78,7 +78,7 @@ public final class RedirectException extends RuntimeException {
     return new RedirectException(told, attempted.method(), attempted.tries(), cause);
   }
 
-  /** What became of a call, from what gRPC gives. */
+  /** Reads the error of a call from what gRPC gives. */
   static RedirectException of(Throwable error, Attempted attempted) {
     Status status = Status.fromThrowable(error);
     Metadata trailers =
@@ -104,7 +104,7 @@ public final class RedirectException extends RuntimeException {
         }
       }
     } catch (InvalidProtocolBufferException unreadable) {
-      // Then it is not of the service.
+      // Details that cannot be read are not the service's.
       info = null;
     }
     if (info == null || !info.getDomain().equals(DOMAIN)) {
@@ -177,7 +177,7 @@ public final class RedirectException extends RuntimeException {
     if (detail.startsWith("Failed to read message.")) {
       return Status.Code.INTERNAL;
     }
-    // A connection that closes just when a call begins is UNKNOWN. A code that came from afar has
+    // A connection that closes just when a call begins is UNKNOWN. A code that the server sent has
     // no cause.
     boolean lost =
         status.getCode() == Status.Code.UNKNOWN && status.getCause() instanceof IOException;
@@ -185,8 +185,8 @@ public final class RedirectException extends RuntimeException {
   }
 
   /**
-   * Connection refused, or what a certificate lacks: gRPC's own text only says that there was an
-   * exception.
+   * The text of the first cause, such as a refused connection or a wrong certificate. gRPC's own
+   * text only says that there was an exception.
    */
   private static String rootOf(Throwable cause) {
     Throwable root = cause;
@@ -205,7 +205,10 @@ public final class RedirectException extends RuntimeException {
   private static String text(Told told, String method, int tries) {
     StringBuilder text = new StringBuilder(told.reasonName()).append(": ").append(told.message());
     for (FieldViolation violation : told.violations()) {
-      text.append("; ").append(violation.field()).append(": ").append(violation.description());
+      // The message of a single violation says it already.
+      if (!told.message().equals(violation.field() + " " + violation.description())) {
+        text.append("; ").append(violation.field()).append(": ").append(violation.description());
+      }
     }
     List<String> where = new ArrayList<>();
     if (!method.isEmpty()) {

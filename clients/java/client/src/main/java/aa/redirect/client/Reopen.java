@@ -1,8 +1,8 @@
 package aa.redirect.client;
 
-/** What becomes of a message that was opened before. */
+/** What happens to a message that was opened before. */
 public enum Reopen {
-  /** Not told: the service is older than this setting. */
+  /** Unknown: the service is older than this setting. */
   UNSPECIFIED,
   /** It opens, and {@code reopened} says so. */
   REPORT,

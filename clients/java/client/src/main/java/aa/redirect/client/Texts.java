@@ -16,7 +16,7 @@ final class Texts {
     }
   }
 
-  /** A copy in the order of the names, that nobody changes. */
+  /** An immutable copy in the order of the names. */
   static Map<String, String> copy(Map<String, String> values) {
     Map<String, String> copy = new TreeMap<>(values);
     copy.values().forEach(Texts::present);
@@ -24,8 +24,8 @@ final class Texts {
   }
 
   /**
-   * Refuses half of a surrogate pair as the service would: protobuf sends a question mark in its
-   * place.
+   * Refuses half of a surrogate pair, as the service would. Protobuf would send a question mark in
+   * its place.
    */
   static String unicode(String text) {
     for (int at = 0; at < text.length(); at++) {

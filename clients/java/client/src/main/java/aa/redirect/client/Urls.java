@@ -2,13 +2,13 @@ package aa.redirect.client;
 
 import java.net.URI;
 
-/** URLs as Java has them. */
+/** URLs in Java's type. */
 final class Urls {
   private Urls() {}
 
   /**
-   * The URL as a URI. What browsers take in a URL and {@link URI} does not, such as {@code |}, is
-   * percent-encoded, as they do it.
+   * The URL as a URI. Characters that browsers allow in a URL and {@link URI} does not, such as
+   * {@code |}, are percent-encoded, as browsers do it.
    */
   static URI uri(String url) {
     StringBuilder strict = new StringBuilder();

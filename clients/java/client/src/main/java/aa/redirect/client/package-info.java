@@ -3,8 +3,8 @@
  * Aggregators.
  *
  * <p>{@link aa.redirect.client.RedirectClient} makes the calls, blocking and asynchronous. Each
- * call that does not succeed throws {@link aa.redirect.client.RedirectException}. What the calls
- * take and give does not change, and its {@code toString} shows no member of a message, no URL and
- * no secret.
+ * call that does not succeed throws {@link aa.redirect.client.RedirectException}. Arguments and
+ * results are immutable, and their {@code toString} shows no member of a message, no URL and no
+ * secret.
  */
 package aa.redirect.client;

@@ -36,8 +36,8 @@ final class Cable implements AutoCloseable {
   }
 
   /**
-   * The next connections end when the server begins to answer on them: the call was made, nobody
-   * hears of it.
+   * The next connections end when the server begins to answer on them: the server made the call,
+   * but its answer is lost.
    */
   void loseAnswers(int times) {
     losing.set(times);
@@ -76,15 +76,13 @@ final class Cable implements AutoCloseable {
         out.flush();
       }
     } catch (IOException broken) {
-      // As it happens to cables.
+      // An end closed the connection, so the other end is closed too.
     }
     hangUp(source);
     hangUp(sink);
   }
 
-  /**
-   * Whether there is a frame of HEADERS among those of HTTP/2 (RFC 9113, 4.1): an answer begins.
-   */
+  /** Whether the HTTP/2 frames (RFC 9113, 4.1) have a HEADERS frame: an answer begins. */
   private static boolean hasHeaders(byte[] data, int length) {
     for (int at = 0; at + 9 <= length; ) {
       if (data[at + 3] == HEADERS) {
@@ -99,7 +97,7 @@ final class Cable implements AutoCloseable {
     try {
       end.close();
     } catch (IOException already) {
-      // Then it is closed.
+      // It is closed already.
     }
   }
 

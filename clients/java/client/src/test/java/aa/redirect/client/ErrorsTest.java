@@ -94,7 +94,7 @@ class ErrorsTest {
     return DateTimeFormatter.ofPattern("ddMMyyyyHHmmssSSS").withZone(ZoneOffset.UTC).format(when);
   }
 
-  /** Parameters that look right but hold nothing. */
+  /** Parameters in the right form that nobody sealed. */
   private static RedirectParams params(String date, String ecreq, String iv) {
     byte[] fi = FIU.getBytes(StandardCharsets.UTF_8);
     for (int at = 0; at < fi.length; at++) {
@@ -153,7 +153,7 @@ class ErrorsTest {
     assertTrue(
         error.getMessage().endsWith(" request_id=" + error.requestId() + " tries=1]"),
         error::getMessage);
-    // The trace is that of the caller.
+    // The stack trace is that of the caller.
     assertTrue(Arrays.toString(error.getStackTrace()).contains("ErrorsTest"));
   }
 
@@ -167,6 +167,19 @@ class ErrorsTest {
       assertTrue(
           error.getMessage().contains("; " + violation.field() + ": " + violation.description()));
     }
+  }
+
+  @Test
+  void aSingleFieldAtFaultIsSaidOnce() {
+    RedirectException error = refusal(encoding(redirect().userid("")));
+    assertEquals(1, error.violations().size());
+    assertTrue(
+        error
+            .getMessage()
+            .startsWith("FIELD_INVALID: " + error.description() + " [EncodeRedirect "),
+        error::getMessage);
+    String description = error.violations().get(0).description();
+    assertTrue(error.description().endsWith(description), error::description);
   }
 
   @Test
@@ -209,8 +222,8 @@ class ErrorsTest {
   }
 
   /**
-   * PBKDF2 calls that all arrive while the server is paused, each with a date of its own, over
-   * several connections.
+   * Sends PBKDF2 calls over several connections. They all arrive while the server is paused, and
+   * each has its own date.
    */
   private static List<RedirectClient> flood(Server busy, int calls) {
     List<RedirectClient> clients = new ArrayList<>();
@@ -221,7 +234,7 @@ class ErrorsTest {
     busy.pause();
     Instant minute = Instant.now().truncatedTo(ChronoUnit.MINUTES);
     for (int number = 0; number < calls; number++) {
-      // The present minute is for the calls of the test.
+      // The test itself uses the dates of the present minute.
       Instant date = minute.plusSeconds(number < 1_000 ? 60 : -60).plusMillis(number % 1_000);
       clients
           .get(number % 12)
@@ -252,7 +265,7 @@ class ErrorsTest {
     List<RedirectClient> others = flood(busy, 1_800);
     Instant minute = Instant.now().truncatedTo(ChronoUnit.MINUTES);
     try {
-      // More than have become free in the queue since it was full.
+      // More calls than places have become free in the queue since it was full.
       List<CompletableFuture<SealedRedirect>> calls = new ArrayList<>();
       CallOptions impatient = CallOptions.DEFAULT.withTimeout(Duration.ofMillis(300));
       for (int number = 0; number < 600; number++) {
@@ -446,7 +459,7 @@ class ErrorsTest {
       RedirectException error = scripted(answer);
       assertSame(Reason.LOCAL_UNEXPECTED_ANSWER, error.reason());
       assertSame(Status.Code.UNIMPLEMENTED, error.code());
-      // In one line, whatever a proxy writes.
+      // The text is one line, whatever a proxy writes.
       assertTrue(
           error.getMessage().matches("LOCAL_UNEXPECTED_ANSWER: .*UNIMPLEMENTED: no.*\\[.*]"),
           error::getMessage);

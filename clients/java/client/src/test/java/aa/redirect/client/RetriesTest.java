@@ -100,7 +100,7 @@ class RetriesTest {
     try (Script script = new Script(Script.overloaded(Duration.ofMinutes(1), null));
         RedirectClient client = RedirectClient.to(script.address)) {
       RedirectException error = assertThrows(RedirectException.class, () -> encode(client));
-      // Not hidden behind a deadline.
+      // The deadline does not hide the reason of the last try.
       assertSame(Reason.OVERLOADED, error.reason());
       assertEquals(Optional.of(Duration.ofMinutes(1)), error.retryDelay());
       assertEquals(1, script.asked.size());

@@ -35,10 +35,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
-/**
- * A gRPC server that plays the given answers in turn and keeps what it was asked; the last answer
- * repeats.
- */
+/** A gRPC server that gives these answers in turn, repeats the last one, and keeps the requests. */
 final class Script implements AutoCloseable {
   private static final Metadata.Key<byte[]> DETAILS =
       Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);

@@ -30,7 +30,7 @@ final class Server implements AutoCloseable {
           .srcref("0b054f6a-a0b3-4424-a668-2b53090bad6f")
           .build();
 
-  /** Its key costs milliseconds, so that a few hundred calls keep a server busy. */
+  /** Deriving its key costs milliseconds, so that a few hundred calls keep a server busy. */
   static final Redirect SLOW_REDIRECT =
       Redirect.builder()
           .userid("9999988888@beta")
@@ -97,8 +97,7 @@ final class Server implements AutoCloseable {
             new InputStreamReader(process.getErrorStream(), StandardCharsets.UTF_8))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         log.append(line).append('\n');
-        if (!line.startsWith("{")
-            || !line.endsWith("}")) { // of the command line, or cut by the end
+        if (!line.startsWith("{") || !line.endsWith("}")) { // not a whole log line
           continue;
         }
         JsonObject entry = JsonParser.parseString(line).getAsJsonObject();
@@ -142,7 +141,7 @@ final class Server implements AutoCloseable {
     return process.isAlive();
   }
 
-  /** Lets it take connections and bytes, and answer nothing. */
+  /** Stops the process: it accepts connections and bytes, and answers nothing. */
   void pause() {
     signal("STOP");
     await(() -> stateOf(process.pid()) == 'T');

@@ -15,7 +15,7 @@ import java.util.concurrent.Executors;
 
 /** An AA's backend: /webview takes the user that an FIU sent, and sends the user back with the outcome. */
 public final class AaBackend {
-  /** Says who we are: without it a message for another AA of this service would open as well. */
+  /** Says who we are. Without it, a message for another AA of this service would open too. */
   private static final String AA = setting("AA_ID", "beta-aa");
 
   private static final System.Logger LOG = System.getLogger("aa");
@@ -24,7 +24,8 @@ public final class AaBackend {
     // One client for the whole process: it reconnects by itself.
     RedirectClient client =
         RedirectClient.builder(setting("AA_REDIRECT_ADDRESS", "127.0.0.1:50051"))
-            // The service repaired what the FIU did wrong; another reader may not. It holds nothing of the user.
+            // The service repaired what the FIU did wrong; other software may not. The report has
+            // no data of the user.
             .onDeviations(report -> LOG.log(System.Logger.Level.WARNING, "tell the FIU: " + report))
             .build();
     URI listen = URI.create("http://" + setting("LISTEN", "127.0.0.1:8081"));
@@ -56,8 +57,9 @@ public final class AaBackend {
       // A reload of the page, or a copy of the URL: go on with the user's session, or begin again.
       LOG.log(System.Logger.Level.WARNING, "a reloaded page, or a replay: " + opened);
     }
-    // Here the user logs in as opened.redirect().userid() and decides about its srcref. This one accepts; another would be
-    // EncodeCallback.rejecting(opened, 1). The answer goes back with the members and the secret of the request.
+    // Here the user logs in as opened.redirect().userid() and decides about its srcref. This user
+    // accepts. For a user who rejects, use EncodeCallback.rejecting(opened, 1). The answer goes
+    // back with the members and the secret of the request.
     return client.encodeCallback(EncodeCallback.accepting(opened)).location();
   }
 

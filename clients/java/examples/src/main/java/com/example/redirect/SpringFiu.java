@@ -46,7 +46,10 @@ public class SpringFiu {
   @RestController
   static class Consent {
     private static final String FIU = "fiu@sandbox";
-    /** Worth another try of the user's. Every other reason means that this URL does not work, or our own request is wrong. */
+    /**
+     * For these reasons the user may try again. Every other reason means that this URL does not
+     * work, or that our own request is wrong.
+     */
     private static final Set<Reason> LATER =
         EnumSet.of(
             Reason.OVERLOADED, Reason.NOT_READY, Reason.STORE_UNAVAILABLE, Reason.TIMED_OUT,
@@ -62,7 +65,7 @@ public class SpringFiu {
     ResponseEntity<Void> consent(
         @RequestParam(defaultValue = "9999988888@beta") String user, HttpServletRequest request, HttpSession session) {
       String back = request.getRequestURL().toString().replace("/consent", "/aa/return");
-      // Yours: the user who is logged in, and the consent handle that the AA gave.
+      // In your backend: the user who is logged in, and the consent handle that the AA gave.
       Redirect redirect = Redirect.builder().userid(user).redirect(back).srcref("handle-1").build();
       SealedRedirect sent =
           client.encodeRedirect(EncodeRedirect.of(FIU, redirect), CallOptions.fromHeaders(request::getHeader));
@@ -83,7 +86,8 @@ public class SpringFiu {
       if (opened.reopened()) {
         LOG.log(System.Logger.Level.WARNING, "a reloaded page, or a replay: " + opened);
       }
-      // A reload is answered again; act on a consent once, and only after asking the AA, server to server.
+      // A reload is answered again; act on a consent once, and only after you have asked the AA,
+      // server to server.
       return ResponseEntity.ok(opened.accepted() ? "accepted" : opened.errorMessage());
     }
 

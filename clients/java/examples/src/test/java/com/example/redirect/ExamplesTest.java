@@ -34,7 +34,7 @@ import org.junit.jupiter.api.Timeout;
 import org.springframework.boot.SpringApplication;
 import org.springframework.context.ConfigurableApplicationContext;
 
-/** The examples as they stand, with a browser: the AA's backend in a JVM of its own. */
+/** Runs the examples unchanged, with a browser; the AA's backend runs in its own JVM. */
 @Timeout(120)
 class ExamplesTest {
   private static Process server;
@@ -126,7 +126,8 @@ class ExamplesTest {
       assertEquals(400, get(HttpClient.newHttpClient(), accepted).statusCode());
       get(browser, consent(fiu));
       assertEquals(400, get(browser, accepted).statusCode());
-      assertEquals(400, get(browser, accepted + "&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D").statusCode()); // of another scheme
+      // Parameters of another scheme.
+      assertEquals(400, get(browser, accepted + "&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D").statusCode());
       assertEquals(400, get(browser, consent(fiu).replace("/consent", "/aa/return?fi=x")).statusCode());
     }
   }
@@ -139,7 +140,10 @@ class ExamplesTest {
     return response.headers().firstValue("location").orElseThrow();
   }
 
-  /** The FIU's backend, when it has called the service once: the first call may take longer than its time limit. */
+  /**
+   * The FIU's backend, after its first call to the service, which may take longer than its time
+   * limit.
+   */
   private static ConfigurableApplicationContext fiu() throws Exception {
     String[] settings = {"--server.port=0", "--AA_REDIRECT_ADDRESS=" + address, "--spring.main.banner-mode=off"};
     ConfigurableApplicationContext fiu = SpringApplication.run(SpringFiu.class, settings);
@@ -172,7 +176,7 @@ class ExamplesTest {
       warmUp();
     }
 
-    /** What a browser gets that an FIU sent to this URL of the AA. */
+    /** The answer to a browser that an FIU sent to this URL of the AA. */
     HttpResponse<String> visit(String url) throws Exception {
       String query = URI.create(url).getRawQuery();
       return get(HttpClient.newHttpClient(), "http://" + listen + "/webview?" + query);
@@ -191,7 +195,7 @@ class ExamplesTest {
       before = said().length();
     }
 
-    /** What it has said since it is warm. */
+    /** Its output since the first calls. */
     String said() throws IOException {
       return Files.readString(log).substring(before);
     }
