@@ -83,7 +83,7 @@ fn hkdf_iv(criterion: &mut Criterion) {
             cipher::decrypt(&key, &IV, &ciphertext).unwrap()
         });
     });
-    // This protects a release: SHA-NI code mixed with AVX code would give right results, but run ninety times slower.
+    // This check protects a release: SHA-NI code mixed with AVX code gives right results, but runs ninety times slower.
     group.bench_function("one key", |bencher| bencher.iter(|| kdf::hkdf(SECRET, black_box(DATE))));
     group.finish();
 }

@@ -4,8 +4,8 @@ import javax.crypto.SecretKeyFactory;
 import javax.crypto.spec.PBEKeySpec;
 
 /**
- * The JDK's own PBKDF2 on one thread: for each line of standard input, derives as many keys as it says and prints how
- * many that were a second. Run with `java Pbkdf2.java`.
+ * The JDK's own PBKDF2 on one thread: for each line of standard input, derives as many keys as it
+ * says and prints the keys per second. Run with `java Pbkdf2.java`.
  */
 public class Pbkdf2 {
   public static void main(String[] arguments) throws Exception {

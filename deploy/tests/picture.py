@@ -1,4 +1,4 @@
-"""Draws the picture of the dashboard to the file that it is given: see deploy/grafana/render."""
+"""Writes the picture of the dashboard to the given file; deploy/grafana/render calls it."""
 import json
 import sys
 import tempfile
@@ -26,7 +26,7 @@ with tempfile.TemporaryDirectory() as name:
         begin = time.time()
         while (elapsed := time.time() - begin) < SECONDS:
             traffic.round()
-            # Slower and faster.
+            # The rate of calls changes, so that the graphs show it.
             time.sleep(0.02 if elapsed % 40 > 20 else 0.1)
         board = json.loads((DEPLOY / "grafana/aa-redirect.json").read_text())
         draw(board, prometheus, begin + 12, time.time(), Path(sys.argv[1]))

@@ -1,4 +1,5 @@
-"""Measures calls of `hkdf-iv` beside more PBKDF2 than a server can do, under a quota of processor time as a container has it.
+"""Measures calls of `hkdf-iv` while PBKDF2 calls overload the server, under a quota of processor time, as a container
+has it.
 As root, with cgroups of version 1 or 2:
 
     AA_REDIRECT_BIN=target/release/aa-redirect target/deploy/venv/bin/python deploy/tests/quota.py 0.5
@@ -42,7 +43,7 @@ def group() -> Iterator[Path]:
 
 
 async def flood(target: str, ended: asyncio.Event) -> int:
-    """Calls that take a derivation each, `FLOOD` at a time; how many were done."""
+    """Makes calls that each cost a derivation, `FLOOD` at a time, and returns how many were done."""
     numbers, begin, done = itertools.count(), datetime.now(UTC).replace(microsecond=0), 0
 
     async def caller(stub) -> None:

@@ -35,7 +35,7 @@ def measure(folder: Path, *more: str) -> str:
     arguments = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keyring", folder / "keyring.toml"]
     with Service(*arguments, *more) as service:
         asyncio.run(both_calls_of_each(service.listen[0]))
-        # A page is made once a second at most.
+        # The service makes a page at most once a second.
         time.sleep(1.1)
         begin = time.monotonic()
         page = service.metrics()

@@ -1,4 +1,4 @@
-"""Measures what a call costs, for a table of sizes: processor time a call and memory, by scheme and rate.
+"""Measures the cost of a call for a table of sizes: processor time for each call, and memory, by scheme and rate.
 
     AA_REDIRECT_BIN=target/release/aa-redirect target/deploy/venv/bin/python deploy/tests/sizing.py
 """
@@ -23,7 +23,7 @@ def measure(what: str, handle: str, rate: int, connections: int) -> None:
 
     async def call(stub) -> None:
         request = redirect_request(handle)
-        # A date has a minute and a millisecond: each call gets a key of its own.
+        # A date has a minute and a millisecond. With its own date, each call gets its own key.
         minute, millisecond = divmod(next(numbers), 1000)
         request.issue_time.FromDatetime(begin + timedelta(minutes=minute % 5 - 2, milliseconds=millisecond))
         await stub.EncodeRedirect(request, timeout=10)

@@ -1,5 +1,5 @@
-"""The Helm chart: it lints, renders five sets of values to objects that Kubernetes accepts, fails on values that break the drain,
-and what it renders is served by the real program."""
+"""Tests the Helm chart: it lints, renders five sets of values to objects that Kubernetes accepts, and fails on values
+that break the drain. The real program runs with what it renders."""
 from __future__ import annotations
 
 import base64
@@ -29,7 +29,7 @@ def render(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def objects(values: str) -> dict[str, dict]:
-    """What a set renders to, by kind; of Services and ConfigMaps the first."""
+    """The objects of a set by kind; of Services and ConfigMaps only the first."""
     done = render("--values", FOLDER / "values" / f"{values}.yaml")
     assert done.returncode == 0, done.stderr
     found: dict[str, dict] = {}
@@ -88,7 +88,7 @@ def test_the_manifests_are_what_the_chart_renders(tmp_path: Path) -> None:
 def test_values_that_cannot_work_are_refused_with_the_reason(values: str, complaint: str) -> None:
     done = render("--set", values)
     assert done.returncode != 0
-    # The schema's path has slashes or dots, by the version of Helm.
+    # The schema's path has slashes or dots; it depends on the version of Helm.
     assert complaint in done.stderr.replace("/", "."), done.stderr
 
 
@@ -144,7 +144,7 @@ def test_the_program_accepts_the_settings_and_files_that_are_rendered(values: st
     )
     assert checked.returncode == 0, checked.stderr
     assert "fiu@example" in checked.stdout
-    # In plain text, which a mesh is to encrypt, the program warns of just that.
+    # In plain text, which a mesh must encrypt, the program gives only the warning about that.
     warnings = [line for line in checked.stderr.splitlines() if line.startswith("warning")]
     plain = {"plain", "store", "monitored"}
     assert all("0.0.0.0:50051" in line for line in warnings) and bool(warnings) == (values in plain), warnings

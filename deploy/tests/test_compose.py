@@ -28,7 +28,7 @@ def project(tmp_path_factory) -> Iterator[None]:
     services = yaml.safe_load(FILE.read_text())["services"]
     stand_in(services["valkey"]["image"], folder / "valkey", {"/bin/valkey-server": "redis-server"})
     stand_in(services["prometheus"]["image"], folder / "prometheus", {"/bin/prometheus": "prometheus"})
-    # podman-compose takes podman with its options from one word.
+    # podman-compose takes podman and its options as one word.
     podman = folder / "podman"
     podman.write_text(
         f'#!/bin/sh\ncase $1 in\nrun|create) command=$1; shift; exec {" ".join(PODMAN)} "$command" {" ".join(ULIMITS)} "$@" ;;\nesac\n'

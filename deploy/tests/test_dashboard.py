@@ -15,7 +15,7 @@ from support.processes import DEPLOY, wait_for
 from support.prometheus import Prometheus
 
 BOARD = json.loads((DEPLOY / "grafana/aa-redirect.json").read_text())
-# What only happens when something is wrong or an operator acts.
+# Events that only happen if something is wrong or an operator acts.
 QUIET = {"Faults of the service"}
 
 

@@ -1,4 +1,5 @@
-"""Envoy as front proxy and as sidecar (`deploy/envoy/front.yaml`, `sidecar.yaml`): what a platform team does to it."""
+"""Tests Envoy as front proxy and as sidecar (`deploy/envoy/front.yaml`, `sidecar.yaml`) in the situations that a
+platform team meets."""
 from __future__ import annotations
 
 import asyncio
@@ -112,7 +113,7 @@ def test_a_killed_replica_fails_at_most_the_decodes_that_it_had_in_flight(front:
 
     result = asyncio.run(load(front.target, backend, 400, 5, decode, during=front.replicas[0].service.process.kill))
     assert all(outcome.startswith("UNAVAILABLE") for outcome in result.failed), result.failed
-    # A call takes milliseconds: a tenth of a second's calls is more than are ever in flight.
+    # A call takes milliseconds, so there are never more calls in flight than start in a tenth of a second.
     assert sum(result.failed.values()) <= 40, result.failed
     print(f"kill -9 while decoding: {result.calls} calls, {sum(result.failed.values())} failed")
 
@@ -123,7 +124,7 @@ def test_an_identity_that_a_caller_writes_itself_counts_for_nothing(front: Front
     with channel(front.target, stranger) as opened, pytest.raises(grpc.RpcError) as refused:
         RedirectServiceStub(opened).EncodeRedirect(redirect_request(), metadata=spoof, timeout=10)
     assert reason(refused.value) == (grpc.StatusCode.UNAUTHENTICATED, "CALLER_UNKNOWN")
-    # The same header from the backend itself neither helps nor harms.
+    # The same header from the backend itself has no effect.
     with channel(front.target, front.credentials("backend", BACKEND)) as opened:
         assert RedirectServiceStub(opened).EncodeRedirect(redirect_request(), metadata=spoof, timeout=10).url
 
@@ -153,8 +154,8 @@ def test_an_overload_reaches_callers_and_envoy_never_retries_it(tmp_path: Path) 
     begin, numbers = datetime.now(UTC).replace(microsecond=0), itertools.count()
 
     async def flood(stub) -> None:
-        # Each has a date of its own, so that none shares a key: such a date has a minute and a millisecond, and no
-        # second. The queue of derivations has 1,024 places.
+        # Each has its own date, so that no two share a key: such a date has a minute and a millisecond, and no second.
+        # The queue of derivations has 1,024 places.
         request = redirect_request("beta")
         minute, millisecond = divmod(next(numbers), 1000)
         request.issue_time.FromDatetime(begin + timedelta(minutes=minute - 2, milliseconds=millisecond))
@@ -201,7 +202,7 @@ def test_the_sidecar_hands_the_callers_identity_over_a_unix_socket(tmp_path: Pat
             with pytest.raises(grpc.RpcError) as refused:
                 RedirectServiceStub(opened).EncodeRedirect(redirect_request(), metadata=spoof, timeout=10)
         assert reason(refused.value) == (grpc.StatusCode.UNAUTHENTICATED, "CALLER_UNKNOWN")
-        # Past Envoy, the header counts for nothing either.
+        # The service also ignores the header if a caller bypasses Envoy.
         with channel(service.listen[0]) as opened, pytest.raises(grpc.RpcError) as refused:
             RedirectServiceStub(opened).EncodeRedirect(redirect_request(), metadata=spoof, timeout=10)
         assert reason(refused.value) == (grpc.StatusCode.UNAUTHENTICATED, "CALLER_UNKNOWN")

@@ -1,4 +1,4 @@
-"""The image: what is in it, that it is the same each time, and that it runs without any right."""
+"""Tests the image: its content, that each build gives the same one, and that it runs without any right."""
 from __future__ import annotations
 
 import ctypes
@@ -29,8 +29,8 @@ def digest() -> str:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
-    """A folder as kubelet mounts a projected volume: `..data` leads to a folder with a date, each file leads to `..data`, and
-    the files are 0440 of root and the pod's group."""
+    """A folder as kubelet mounts a projected volume. `..data` is a link to a dated folder, each file is a link into
+    `..data`, and the files have mode 0440, of root and the pod's group."""
     folder, data = tmp_path / "etc", tmp_path / "etc" / "..2026_11_28_00_00_00.000000001"
     data.mkdir(parents=True)
     source = ROOT / "sandbox"
@@ -125,7 +125,7 @@ def test_the_same_program_gives_the_same_digest_again(digest: str) -> None:
 
 
 def test_it_runs_without_proc(digest: str, mounted: Path, tmp_path: Path) -> None:
-    """Container runtimes need /proc themselves, so this is a bare chroot, without rights as well."""
+    """Container runtimes need /proc themselves, so this test uses chroot alone, without rights too."""
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
     shutil.copy(IMAGES / NATIVE / "aa-redirect", root / "aa-redirect")
@@ -154,7 +154,7 @@ def test_it_runs_without_proc(digest: str, mounted: Path, tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def whole_builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
-    """The images of both architectures, twice, each from a checkout of its own."""
+    """Builds the images of both architectures twice, each time from another checkout."""
     folder = tmp_path_factory.mktemp("whole")
     checkouts = [folder / "one", folder / "another"]
     for checkout in checkouts:

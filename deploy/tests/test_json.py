@@ -1,6 +1,6 @@
 """Envoy's transcoder (`deploy/envoy/json.yaml`) with the descriptor set of `aa-redirect descriptor`: curl in place of
-gRPC for every method and every error that a caller can bring about, and grpc-web. INTERNAL_FAULT is not among them: only a bug
-of the service gives it."""
+gRPC for every method and every error that a caller can cause, and grpc-web. INTERNAL_FAULT is not tested, because only
+a bug of the service gives it."""
 from __future__ import annotations
 
 import contextlib
@@ -64,12 +64,12 @@ webview = "https://once.example/webview"
 reopen = "refuse"
 secrets = [{ id = "1", file = "other" }]
 """
-# The HTTP status of each gRPC code, as Envoy has it.
+# Envoy's HTTP status for each gRPC code.
 STATUS = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 14: 503, 16: 401}
 
 
 class Shop:
-    """A caller that has nothing but curl."""
+    """A caller that has only curl."""
 
     def __init__(self, port: int, folder: Path) -> None:
         self.base = f"http://127.0.0.1:{port}"
@@ -91,7 +91,8 @@ class Shop:
         return int(code), json.loads(text) if text.startswith("{") else {"text": text}
 
     def refused(self, method: str, body: object, *headers: str, token: str = TOKEN) -> dict:
-        """The ErrorInfo of a refusal, with all its details under `details`; its HTTP status fits its code."""
+        """The ErrorInfo of a refusal, with all its details under `details`. Checks that its HTTP status fits its
+        code."""
         status, answer = self.post(method, body, *headers, token=token)
         assert answer.get("code") and status == STATUS[answer["code"]], (status, answer)
         assert answer["message"], answer
@@ -101,7 +102,7 @@ class Shop:
 
 
     def call(self, method: str, body: object, timeout: str) -> tuple[int, dict]:
-        """One call without curl, for many at a time."""
+        """Makes one call without curl, because some tests make many at a time."""
         connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
         headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}", "grpc-timeout": timeout}
         with contextlib.closing(connection):
@@ -155,7 +156,7 @@ def sealed(shop: Shop, **more: object) -> dict:
 
 
 def answered(shop: Shop) -> tuple[dict, dict]:
-    """What a redirect opens to, and what its callback is sealed to."""
+    """Opens a redirect, and seals its callback."""
     status, opened = shop.post("DecodeRedirect", {"aa_id": "aa@one", "url": sealed(shop)["url"]})
     assert status == 200, opened
     callback = {name: opened["redirect"][name] for name in ("txnid", "sessionid", "userid", "srcref")}
@@ -263,11 +264,11 @@ def test_a_store_that_does_not_answer_is_reported(tmp_path: Path) -> None:
 
 
 def flood(shop: Shop, calls: int, timeout: str) -> list[tuple[int, dict]]:
-    """Calls side by side that take a derivation each."""
+    """Calls at the same time that each cost a derivation."""
     begin, numbers = datetime.now(UTC).replace(microsecond=0), itertools.count()
 
     def one(_) -> tuple[int, dict] | None:
-        # A date has a minute and a millisecond: each call gets a key of its own.
+        # A date has a minute and a millisecond. With its own date, each call gets its own key.
         issued = (begin + timedelta(milliseconds=next(numbers) % 1000)).isoformat()
         with contextlib.suppress(OSError, http.client.HTTPException):
             return shop.call("EncodeRedirect", {**members(), "aa_id": "aa@old", "issue_time": issued}, timeout)
@@ -289,7 +290,7 @@ def test_a_server_with_too_much_work_says_when_to_come_back(shop: Shop) -> None:
 def test_a_server_that_shuts_down_answers_not_ready_to_calls_that_it_cannot_finish(tmp_path: Path) -> None:
     begun = 'grpc_server_started_total{grpc_type="unary",grpc_service="aa.redirect.v1.RedirectService",grpc_method="DecodeRedirect"} 1'
     with socket.create_server(("127.0.0.1", 0)) as deaf, ThreadPoolExecutor() as callers:
-        # A decoding waits for a store that never answers.
+        # A decode call waits for a store that never answers.
         store = ("--store", f"redis://127.0.0.1:{deaf.getsockname()[1]}", "--store-outage", "closed")
         more = ("--store-timeout-milliseconds", "10000", "--drain-timeout", "1")
         with served(tmp_path, *store, *more) as (shop, service):

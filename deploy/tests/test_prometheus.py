@@ -1,5 +1,5 @@
-"""The rules of `deploy/prometheus`: every alert fires in its case, none in a quiet hour, each is in the runbook, and every
-metric that a rule reads is one that a live service shows to a real Prometheus."""
+"""Tests the rules of `deploy/prometheus`: every alert fires in its case, no alert fires in a quiet hour, each is in the
+runbook, and a real Prometheus gets every metric that a rule reads from a live service."""
 from __future__ import annotations
 
 import re
@@ -90,5 +90,5 @@ def test_a_real_prometheus_scrapes_the_service_and_evaluates_every_rule(service,
         wait_for("every rule is evaluated", evaluated)
         assert len(prometheus.rules()) == len(ALL)
         firing = {rule["name"] for rule in prometheus.rules() if rule.get("state") == "firing"}
-    # The test's certificate ends in a day.
+    # The test's certificate expires in a day.
     assert firing <= {"AaRedirectCertificateExpires", "AaRedirectCertificateExpired", "AaRedirectClientCaExpires"}

@@ -49,7 +49,7 @@ def channel(target: str, secure: grpc.ChannelCredentials | None = None) -> grpc.
 
 @dataclasses.dataclass
 class Load:
-    """What became of calls at a fixed rate."""
+    """The outcomes of calls at a fixed rate."""
 
     outcomes: collections.Counter
     calls: int
@@ -61,9 +61,10 @@ class Load:
 
 
 async def load(target: str, secure: grpc.ChannelCredentials | None, rate: int, seconds: float, call, during=None) -> Load:
-    """Starts `rate` calls in each second, whether earlier ones have ended or not; `during` runs beside them.
+    """Starts `rate` calls in each second, even if earlier ones have not ended; `during` runs at the same time.
 
-    `call(stub)` makes one. No retries of the client's hide a failure, and each load has its own connection. The load goes on until `during` has ended, too.
+    `call(stub)` makes one. The client does not retry, so that no failure is hidden. Each load has its own connection,
+    and does not end before `during` has ended.
     """
     options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
     outcomes: collections.Counter = collections.Counter()

@@ -1,4 +1,4 @@
-"""podman in a test: its storage and its limits, apart from those of the machine."""
+"""podman in a test: its storage and its limits are separate from those of the machine."""
 from __future__ import annotations
 
 import subprocess
@@ -10,25 +10,25 @@ IMAGES = TOOLS / "image"
 _STORAGE = ["--storage-driver", "vfs", "--root", str(IMAGES / "store"), "--runroot", str(IMAGES / "storerun")]
 PODMAN = ["podman", *_STORAGE, "--runtime", "/usr/sbin/runc", "--cgroup-manager", "cgroupfs"]
 BUILDAH = ["buildah", *_STORAGE]
-# Where a machine forbids raising limits, podman's defaults cannot be set.
+# If a machine does not allow higher limits, podman's defaults cannot be set.
 ULIMITS = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
 
 
 def run(*command: object, **options) -> str:
-    """What a command prints; it must succeed."""
+    """Returns the output of a command, which must succeed."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 def build(*arguments: str) -> dict[str, str]:
-    """Runs `deploy/image/build`, and gives the digest of each architecture."""
+    """Runs `deploy/image/build`, and returns the digest of each architecture."""
     lines = run(ROOT / "deploy/image/build", *arguments).splitlines()
     return dict(line.split() for line in lines)
 
 
 def stand_in(name: str, folder: Path, programs: dict[str, str]) -> None:
-    """An image with Debian's builds of some programs, under the name of one that cannot be pulled here.
+    """Makes an image with Debian's builds of some programs, under the name of an image that cannot be pulled here.
 
     `programs` maps paths in the image to programs of this machine.
     """

@@ -1,5 +1,5 @@
-"""Reads the Grafana dashboard, and draws its picture from what Prometheus answers: with our own lines in Chromium, since Grafana
-itself is not at hand."""
+"""Reads the Grafana dashboard, and draws its picture from the answers of Prometheus. Chromium draws it, because Grafana
+itself is not available."""
 from __future__ import annotations
 
 import html
@@ -16,7 +16,7 @@ CELL = 62
 
 
 def panels(board: dict) -> Iterator[dict]:
-    """The panels that show something."""
+    """The panels that show data."""
     return (panel for panel in board["panels"] if panel["type"] != "row")
 
 
@@ -35,7 +35,7 @@ def resolved(expression: str) -> str:
 
 
 def draw(board: dict, prometheus: Prometheus, begin: float, end: float, picture: Path) -> None:
-    """Writes the picture of the dashboard between two instants."""
+    """Writes the picture of the dashboard for the time between two instants."""
     parts, bottom = [], 0
     for panel in board["panels"]:
         place = panel["gridPos"]

@@ -1,4 +1,4 @@
-"""The real Envoy with a configuration of `deploy/envoy`, in which a test changes addresses and paths alone."""
+"""The real Envoy with a configuration of `deploy/envoy`, in which a test changes only addresses and paths."""
 from __future__ import annotations
 
 import sys
@@ -48,7 +48,7 @@ class Envoy(Program):
         return get(f"http://127.0.0.1:{self.admin_port}/ready")[0] == 200
 
     def wait_healthy(self, count: int) -> None:
-        """Waits until so many replicas take calls."""
+        """Waits until this many replicas accept calls."""
         wait_for(f"{count} healthy replicas", lambda: self.stat("cluster.aa-redirect.membership_healthy") == count)
 
     def stat(self, name: str) -> int:

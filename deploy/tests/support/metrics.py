@@ -16,7 +16,7 @@ NAME = re.compile(r"\b(?:aa_redirect|grpc_server|process)_\w+(?![\w:])")
 
 
 def named(expression: str) -> set[str]:
-    """The metrics of the service that a PromQL expression reads; recorded ones have a colon and are none."""
+    """The metrics of the service that a PromQL expression reads; recorded series have a colon and do not count."""
     bare = re.sub(r'"[^"]*"', "", expression)
     return set(NAME.findall(re.sub(r"\baa_redirect:\S+?(?=[\s{(\[]|$)", "", bare)))
 
@@ -27,7 +27,7 @@ def shown(text: str) -> set[str]:
 
 
 class Store(Program):
-    """A Redis of its own."""
+    """Starts a Redis for the test."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -51,7 +51,7 @@ def full_service(folder: Path, store: Store, certificate: Path, key: Path, clien
 
 
 class Traffic:
-    """Calls of each kind: sealed, opened, repaired, refused, with PBKDF2 and without."""
+    """Makes calls of each kind: sealed, opened, repaired, refused, with PBKDF2 and without."""
 
     def __init__(self, target: str) -> None:
         self._channel = channel(target)
@@ -79,7 +79,7 @@ class Traffic:
 
 
 def promtool(*arguments: object, stdin: str | None = None) -> None:
-    """Runs promtool, and fails with what it says."""
+    """Runs promtool; if it fails, the error has its output."""
     command = ["promtool", *map(str, arguments)]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

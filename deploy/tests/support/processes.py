@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
-    """Status and body of a page, of an error page too."""
+    """Status and body of a page, also of an error page."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -36,7 +36,7 @@ def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
 
 
 def wait_for(what: str, ready, seconds: float = START_SECONDS) -> None:
-    """Waits until `ready()` is true; an exception of the network is a no."""
+    """Waits until `ready()` is true; an exception of the network counts as false."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
@@ -47,7 +47,7 @@ def wait_for(what: str, ready, seconds: float = START_SECONDS) -> None:
 
 
 class Program:
-    """A program whose output is kept, and that ends with the `with` block."""
+    """A program that ends with the `with` block, and whose output is kept."""
 
     def __init__(self, command: list, **options) -> None:
         self.lines: list[str] = []

@@ -30,7 +30,7 @@ class Prometheus(Program):
 
     def _up(self) -> bool:
         self.check_alive()
-        # While it starts, its API answers plain text.
+        # While Prometheus starts, its API answers in plain text.
         if get(f"http://{self.address}/-/ready")[0] != 200:
             return False
         return [sample["value"][1] for sample in self.query("up")] == ["1"]

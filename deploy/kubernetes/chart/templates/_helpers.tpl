@@ -17,19 +17,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{ else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* Callers reach Envoy where there is a sidecar, else the service itself. */}}
+{{/* The port that callers reach: Envoy's if there is a sidecar, otherwise the service's. */}}
 {{- define "aa-redirect.callPort" -}}
 {{- if .Values.sidecar.enabled }}8443{{ else }}50051{{ end }}
 {{- end }}
 
-{{/* No way to more rights, and no file of its own. */}}
+{{/* The container cannot gain rights, and cannot write files. */}}
 {{- define "aa-redirect.confined" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
-{{/* What no single value shows. */}}
+{{/* Checks that concern several values. */}}
 {{- define "aa-redirect.check" -}}
 {{- $drain := add .Values.drain.delaySeconds .Values.drain.timeoutSeconds }}
 {{- if ge (int $drain) (int .Values.terminationGracePeriodSeconds) }}
