@@ -34,12 +34,12 @@ export function launch() {
 export let rehearsal;
 export let browser;
 
-/** Starts `rehearsal` and `browser` before the tests of a file, then does `more`, and ends them after. */
+/** Starts `rehearsal` and `browser` before the tests of a file, then calls `more`, and ends both after the tests. */
 export function together(more = async () => {}) {
   before(async () => {
     rehearsal = await rehearse();
     browser = await launch();
-    // Node begins all hooks of a file at once.
+    // One hook for all, because Node begins all hooks of a file at once.
     await more();
   });
   after(async () => {
@@ -48,7 +48,7 @@ export function together(more = async () => {}) {
   });
 }
 
-/** A page of `browser`, with everything that it asks for in `asked`, and its complaints in `complaints`. */
+/** A page of `browser`. `asked` gets each request that it sends, and `complaints` each error that it reports. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();

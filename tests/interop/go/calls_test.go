@@ -1,6 +1,6 @@
-// Calls go through the Go package, so that its types carry whatever these tests seal and open: into its requests, out
-// of its results. Their assertions are on the proto's messages. What its types cannot express is sent as a proto
-// message.
+// The tests call through the Go package, so that its requests and results carry everything that these tests seal and
+// open. The assertions are on the proto's messages. A message that the package's types cannot express is sent as a
+// proto message.
 package interop
 
 import (
@@ -17,7 +17,7 @@ import (
 	redirectv1 "aa/redirect/v1"
 )
 
-// packaged makes calls with the package; those of ListPairings, whose pages it hides, go out as they are.
+// packaged makes calls with the package. Calls of ListPairings go out directly, because the package hides the pages.
 type packaged struct {
 	redirectv1.RedirectServiceClient
 	client *redirect.Client
@@ -146,7 +146,7 @@ func (p packaged) DecodeCallback(
 	}, nil
 }
 
-// named is an enum's name as the package has it.
+// named returns the name of an enum's value as the package writes it.
 func named[T ~string](name string) T {
 	for _, prefix := range []string{"REQUESTOR_TYPE_", "CALLBACK_STATUS_"} {
 		name = strings.TrimPrefix(name, prefix)
@@ -157,7 +157,7 @@ func named[T ~string](name string) T {
 	return T(name)
 }
 
-// expressible is whether a time.Time can carry an instant.
+// expressible says whether a time.Time can carry an instant.
 func expressible(t *timestamppb.Timestamp) bool {
 	return t == nil || t.IsValid() && !t.AsTime().IsZero()
 }
@@ -176,7 +176,8 @@ func timestamp(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-// repairs are the deviations as the proto has them: each kind once, in the order of the enum, and each with its place.
+// repairs returns the deviations as the proto has them: each kind once, in the order of the enum, and each with its
+// place.
 func repairs(all []redirect.DeviationDetail) (kinds []redirectv1.Deviation, details []*redirectv1.DeviationDetail) {
 	seen := map[redirectv1.Deviation]bool{}
 	for _, detail := range all {

@@ -1,5 +1,5 @@
-// Peers that mean harm, or are broken, below the level of gRPC: whatever they do, an honest client's calls succeed meanwhile,
-// the server's memory stays within bounds, and memory and file descriptors come back when they have gone.
+// Hostile or broken peers below the level of gRPC. While they attack, an honest client's calls succeed and the server's
+// memory stays within bounds. When they have gone, the server has released their memory and file descriptors.
 package interop
 
 import (
@@ -30,7 +30,8 @@ import (
 
 const mebibyte = 1 << 20
 
-// memory is what the kernel calls by that name in the process's status, in bytes: VmRSS is resident, VmHWM its peak.
+// memory reads the value of this name from the kernel's status of the process, in bytes: VmRSS is the resident memory,
+// VmHWM its peak.
 func (s *server) memory(t *testing.T, name string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
@@ -59,7 +60,7 @@ func (s *server) files(t *testing.T) int {
 	return len(files)
 }
 
-// under is a server that has an honest client's load on it.
+// under starts a server that an honest client loads.
 type under struct {
 	*server
 	load          *load
@@ -79,7 +80,7 @@ func startUnderAttack(t *testing.T, arguments ...string) *under {
 	return u
 }
 
-// expectRecovery ends the load, and waits until the attack has left no trace.
+// expectRecovery ends the load, and waits until the server has released all that the attack took.
 func (u *under) expectRecovery(t *testing.T, most int) {
 	t.Helper()
 	served := u.load.calls.Load()
@@ -107,7 +108,7 @@ func (u *under) expectRecovery(t *testing.T, most int) {
 	u.load.end(t)
 }
 
-// A raw connection of HTTP/2, by frames.
+// A raw HTTP/2 connection that sends and reads frames.
 type raw struct {
 	net.Conn
 	*http2.Framer
@@ -134,7 +135,7 @@ func connect(address string, settings ...http2.Setting) (*raw, error) {
 	return r, nil
 }
 
-// block is the header block of a call, with further fields.
+// block returns the header block of a call, with more fields.
 func (r *raw) block(further ...hpack.HeaderField) []byte {
 	r.headers.Reset()
 	for _, field := range append([]hpack.HeaderField{
@@ -153,7 +154,7 @@ func (r *raw) open(further ...hpack.HeaderField) (stream uint32, err error) {
 	return stream, r.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: r.block(further...), EndHeaders: true})
 }
 
-// grpcFrame is a message as gRPC frames it.
+// grpcFrame puts a message into a gRPC frame.
 func grpcFrame(t *testing.T, message proto.Message) []byte {
 	t.Helper()
 	encoded, err := proto.Marshal(message)
@@ -202,7 +203,7 @@ func TestTenThousandIdleConnections(t *testing.T) {
 	forEach(count, func(n int) {
 		r, err := connect(u.address)
 		if err == nil {
-			_, err = r.ReadFrame() // the server's settings: it has taken the connection
+			_, err = r.ReadFrame() // the server's settings have come, so it has accepted the connection
 			idle[n] = r
 		}
 		if err != nil {
@@ -225,7 +226,7 @@ func TestTenThousandIdleConnections(t *testing.T) {
 	u.expectRecovery(t, 500*mebibyte)
 }
 
-// Peers that send one byte a second may not hold their connection for longer than a handshake may take.
+// A peer that sends one byte a second cannot hold its connection for longer than a handshake may take.
 func TestSlowHandshakesAreCut(t *testing.T) {
 	ca := newAuthority(t)
 	folder, pair := t.TempDir(), ca.issue(t, serverCertificate)
@@ -233,7 +234,7 @@ func TestSlowHandshakesAreCut(t *testing.T) {
 	write(t, folder, "tls.key", pair.key)
 	u := startUnderAttack(t, "--trusted-listen", "127.0.0.1:0",
 		"--tls-cert", filepath.Join(folder, "tls.crt"), "--tls-key", filepath.Join(folder, "tls.key"))
-	// The begin of a record that holds a ClientHello of 512 bytes.
+	// The beginning of a TLS record with a ClientHello of 512 bytes.
 	hello := append([]byte{22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3}, make([]byte, 500)...)
 	var connections sync.WaitGroup
 	for n := range 500 {
@@ -295,8 +296,8 @@ func TestFloods(t *testing.T) {
 	for _, attack := range []struct {
 		name string
 		run  func(r *raw) error
-		// Whether the server ends the connection for it. Where it does not, it answers what HTTP/2 makes it answer, no faster
-		// than the peer reads.
+		// Whether the server ends the connection because of it. Otherwise it sends the answers that HTTP/2 requires, no
+		// faster than the peer reads.
 		ends bool
 	}{
 		{"rapid resets", forever(func(r *raw) error {
@@ -394,7 +395,7 @@ func TestFloods(t *testing.T) {
 						}
 						stop := context.AfterFunc(ctx, func() { r.Close() })
 						closed := make(chan struct{})
-						if worker%2 == 0 { // the others never read
+						if worker%2 == 0 { // the other clients never read
 							go func() {
 								defer close(closed)
 								io.Copy(io.Discard, r.Conn)
@@ -422,7 +423,7 @@ func TestFloods(t *testing.T) {
 	}
 }
 
-// Peers that call and never take the answers: these must wait somewhere.
+// Peers that call and never read the answers, which the server must keep meanwhile.
 func TestReadersThatNeverRead(t *testing.T) {
 	const connections, streams = 40, 200
 	large := cleanRedirect()
@@ -463,7 +464,7 @@ func TestReadersThatNeverRead(t *testing.T) {
 	}
 }
 
-// Calls whose requests never end may not take the places of those that do.
+// Calls whose requests never end must not take the places of other calls.
 func TestRequestsThatNeverEnd(t *testing.T) {
 	u := startUnderAttack(t)
 	var attackers []*raw
@@ -473,7 +474,7 @@ func TestRequestsThatNeverEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		attackers = append(attackers, r)
-		for range 200 { // what a connection may have open
+		for range 200 { // the server's limit of calls for one connection
 			stream, err := r.open()
 			if err == nil {
 				err = r.WriteData(stream, false, []byte{0, 0, 0, 1, 0, 1})
@@ -492,7 +493,8 @@ func TestRequestsThatNeverEnd(t *testing.T) {
 	u.expectRecovery(t, 400*mebibyte)
 }
 
-// A caller may stand still when it is told that its connection ends, and may then call before it has read that.
+// A caller may be stopped at the moment when the server says that the connection ends. It may then call before it has
+// read that.
 func TestCallOfACallerThatStoodStillIsAnswered(t *testing.T) {
 	s, _ := startForLoad(t, "--max-connection-age", "1")
 	r, err := connect(s.address)
@@ -537,8 +539,8 @@ func TestCallOfACallerThatStoodStillIsAnswered(t *testing.T) {
 	}
 }
 
-// callAndNeverRead makes calls whose answers stay unread, as far as the server's windows let it: what it says of these is
-// read, and no more is given to it.
+// callAndNeverRead makes calls and never reads the answers. It makes as many as the server's flow control allows: it
+// reads the server's window updates, and sends none itself.
 func (r *raw) callAndNeverRead(t *testing.T, message []byte, streams int) {
 	t.Helper()
 	window := make(chan int, 10_000)

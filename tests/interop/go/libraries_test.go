@@ -23,7 +23,8 @@ import (
 
 const libraryRounds = 60
 
-// member is one of a message, as a sender has it: an absent one is not there, a list has several values.
+// member is one member of a message, as a sender has it. A list has several values; an absent member is left out of the
+// message.
 type member struct {
 	name   string
 	values []string
@@ -47,7 +48,7 @@ func callbackMembers(m *redirectv1.Callback) []member {
 	)
 }
 
-// present leaves out what is empty, and appends the extra members, which are there even then.
+// present leaves out empty members, and appends the extra members, which may be empty.
 func present(extra map[string]string, all ...member) []member {
 	all = slices.DeleteFunc(all, func(m member) bool { return len(m.values) == 0 || m.values[0] == "" })
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
@@ -59,13 +60,13 @@ func present(extra map[string]string, all ...member) []member {
 // isList: a list is written in its syntax even if it has one item.
 func (m member) isList() bool { return m.name == "srcref" || m.name == "fipid" }
 
-// A libraryWriter is a habit of writing members.
+// A libraryWriter is one way to write members.
 type libraryWriter struct {
 	name  string
 	write func([]member) string
-	// list says whether this list's syntax is reported; nil: none is.
+	// list says whether the syntax of this list is reported as a deviation. If it is nil, no list is.
 	list func(member) bool
-	// bare: the habit works for items without blanks only.
+	// bare: this way works only for items without blanks.
 	bare bool
 	// twice: everything is percent-encoded twice.
 	twice bool
@@ -105,7 +106,7 @@ func byJSON(items []string) string {
 	return string(text)
 }
 
-// querystring has the names of both legs as go-querystring writes them; what is extra goes beside it.
+// querystring has the names of both legs as go-querystring writes them. Extra members are written separately.
 type querystring struct {
 	Txnid     string   `url:"txnid"`
 	Sessionid string   `url:"sessionid"`
@@ -192,7 +193,7 @@ func (w libraryWriter) deviations(all []member, extra int) []redirectv1.Deviatio
 	return deviations
 }
 
-// blankless takes the blanks out of items.
+// blankless removes the blanks from items.
 func blankless(items []string) []string {
 	var bare []string
 	for _, item := range items {
@@ -237,7 +238,7 @@ func parametersOf(e wire.Envelope, leg wire.Leg) (url.Values, error) {
 	return url.ParseQuery(e.Query(leg))
 }
 
-// forEachHabit runs check for random members of every habit of writing members and URLs.
+// forEachHabit runs check with random members for every way to write members and URLs.
 func forEachHabit(t *testing.T, check func(t *testing.T, w libraryWriter, join func(*testing.T, string, url.Values) string, r random)) {
 	for _, w := range libraryWriters {
 		for urls, join := range libraryURLs {
@@ -329,7 +330,7 @@ func TestRequestsJoinedBySprintfOpenToTheSameMembers(t *testing.T) {
 	}
 }
 
-// anyInstant is one of the years 2000 to 2999 within the window of ivWide.
+// anyInstant returns an instant in the years 2000 to 2999, within the window of ivWide.
 func (r random) anyInstant() time.Time {
 	earliest := time.Now().Add(-ivWide.maxAge + time.Hour)
 	if y2000 := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); earliest.Before(y2000) {
@@ -339,7 +340,8 @@ func (r random) anyInstant() time.Time {
 	return earliest.Add(time.Duration(r.Int64N(int64(latest.Sub(earliest)))))
 }
 
-// meant reads what a date says: 15 digits as milliseconds of a minute, 14 and 16 to their second, 17 to their millisecond.
+// meant reads a date: 15 digits as milliseconds of a minute, 14 and 16 digits to the second, 17 digits to the
+// millisecond.
 func meant(t *testing.T, text string) time.Time {
 	t.Helper()
 	minute, err := time.Parse("020120061504", text[:12])
@@ -360,14 +362,14 @@ func meant(t *testing.T, text string) time.Time {
 	return minute.Add(time.Duration(number) * time.Millisecond)
 }
 
-// libraryDates are the habits of writing a date with time.Format, whose fractions need a point or comma in front.
+// libraryDates are the ways to write a date with time.Format, whose fractions need a point or comma in front.
 var libraryDates = map[string]func(time.Time) string{
-	"020120061504.000 without the point":   layout("020120061504.000"), // dropped seconds: .000 is their fraction
+	"020120061504.000 without the point":   layout("020120061504.000"), // the seconds are dropped; .000 is their fraction
 	"02012006150405":                       layout("02012006150405"),
 	"02012006150405.0 without the point":   layout("02012006150405.0"),
 	"02012006150405.00 without the point":  layout("02012006150405.00"),
 	"02012006150405.000 without the point": layout("02012006150405.000"),
-	// Without a point the zeros are text.
+	// Without a point, time.Format writes the zeros as text.
 	"0201200615040500": layout("0201200615040500"),
 	"02012006150405 and %03d of the milliseconds": func(at time.Time) string {
 		return fmt.Sprintf("%s%03d", at.UTC().Format("02012006150405"), at.Nanosecond()/1e6)

@@ -1,5 +1,5 @@
-// What an operator does to servers in use, seen by their callers: under a steady load no call may fail, without any retry
-// but the one that HTTP/2 itself promises (a stream that the server says it has not looked at).
+// What an operator does to servers in use, as their callers see it. Under a steady load no call may fail. The callers
+// do not retry; only HTTP/2 itself sends a stream again that the server says it has not processed.
 package interop
 
 import (
@@ -32,7 +32,7 @@ import (
 
 const (
 	loadConnections = 4
-	// Some three hundred calls a second over all connections: every worker encodes and decodes once in this time.
+	// About three hundred calls a second over all connections: every worker encodes and decodes once in this time.
 	loadPace    = 50 * time.Millisecond
 	loadWorkers = 2 * loadConnections
 	// PBKDF2 costs the server a hundred times as much.
@@ -47,7 +47,7 @@ type load struct {
 
 	mutex    sync.Mutex
 	failures []error
-	secrets  map[string]int         // encoding calls by the secret that they used
+	secrets  map[string]int         // the number of encoding calls, by the secret that they used
 	served   [loadConnections]tally // calls of each connection by the server's address
 }
 
@@ -135,7 +135,7 @@ func (l *load) end(t *testing.T) {
 	}
 }
 
-// until waits until what the load has seen is right.
+// until waits until the condition holds for what the load has seen.
 func (l *load) until(t *testing.T, what string, right func() bool) {
 	t.Helper()
 	for late := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -151,7 +151,7 @@ func (l *load) until(t *testing.T, what string, right func() bool) {
 	}
 }
 
-// untilServedBy waits until every connection has got a further answer from address.
+// untilServedBy waits until every connection has had another answer from address.
 func (l *load) untilServedBy(t *testing.T, address string) {
 	t.Helper()
 	var before [loadConnections]tally
@@ -174,7 +174,7 @@ func plainly(address string) func() (*grpc.ClientConn, error) {
 	return func() (*grpc.ClientConn, error) { return dial(address) }
 }
 
-// startForLoad is a server that has the pairings of the load, and the path of its keyring.
+// startForLoad starts a server with the pairings of the load, and returns it and the path of its keyring.
 func startForLoad(t *testing.T, arguments ...string) (*server, string) {
 	t.Helper()
 	keyring, err := writeKeyring(t.TempDir(), []*pairing{iv, v12})
@@ -202,7 +202,7 @@ func TestRollingRestartFailsNoCall(t *testing.T) {
 		return grpc.NewClient("replicas:///all", grpc.WithResolvers(addresses),
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig": [{"round_robin": {}}]}`),
-			// Only so that a restarted server is tried again soon.
+			// With this the client soon tries a restarted server again.
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1, MaxDelay: 100 * time.Millisecond},
 				MinConnectTimeout: 5 * time.Second,
@@ -226,7 +226,7 @@ func TestCertificateRotationFailsNoCall(t *testing.T) {
 	first, second := ca.issue(t, serverCertificate), ca.issue(t, serverCertificate)
 	write(t, folder, "tls.crt", first.certificate)
 	write(t, folder, "tls.key", first.key)
-	// Connections of a second, so that many begin while the files change.
+	// Connections that last a second, so that many begin while the files change.
 	s, _ := startForLoad(t, "--tls-cert", filepath.Join(folder, "tls.crt"), "--tls-key", filepath.Join(folder, "tls.key"),
 		"--max-connection-age", "1")
 	config := &tls.Config{RootCAs: ca.pool(), NextProtos: []string{"h2"}}
@@ -246,7 +246,7 @@ func TestCertificateRotationFailsNoCall(t *testing.T) {
 	}
 	for _, pair := range []issued{second, first} {
 		time.Sleep(time.Second)
-		// The key last: for a moment the two do not fit.
+		// The key comes last: for a moment certificate and key do not fit.
 		write(t, folder, "tls.crt", pair.certificate)
 		write(t, folder, "tls.key", pair.key)
 		s.signal(t, syscall.SIGHUP)
@@ -259,7 +259,7 @@ func TestCertificateRotationFailsNoCall(t *testing.T) {
 	l.end(t)
 }
 
-// rotate gives p's keyring a new primary secret, beside the former one for decoding, and returns it.
+// rotate gives p's keyring a new primary secret, keeps the former one for decoding, and returns the new one.
 func rotate(t *testing.T, keyring string, p *pairing, id string) string {
 	t.Helper()
 	text, err := os.ReadFile(keyring)

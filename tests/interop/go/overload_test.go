@@ -1,5 +1,5 @@
 // The answers of a server with too much work: OVERLOADED with a delay, and TIMED_OUT if the caller's deadline passes.
-// Each test has a server of its own, so that no other waits behind its queue.
+// Each test has its own server, so that no other test waits behind its queue.
 package interop
 
 import (
@@ -36,8 +36,8 @@ func slowRequest() *redirectv1.EncodeRedirectRequest {
 	return &redirectv1.EncodeRedirectRequest{FiuId: v12.fiu, AaId: v12.aa, Redirect: cleanRedirect()}
 }
 
-// slowRequestAt is a request with a date of its own: calls that share a date share one derivation. A date in milliseconds
-// has 1,000 values a minute, and the window reaches over several minutes.
+// slowRequestAt makes a request with its own date, because calls with the same date share one derivation. A date in
+// milliseconds has 1,000 values a minute, and the window reaches over several minutes.
 func slowRequestAt(n int) *redirectv1.EncodeRedirectRequest {
 	request := slowRequest()
 	minute := time.Now().Truncate(time.Minute).Add(time.Duration(n/1000-1) * time.Minute)
@@ -51,7 +51,7 @@ func TestOverloadedSaysWhenToTryAgain(t *testing.T) {
 	defer cancel()
 	overloaded := make(chan error, 1)
 	var calls sync.WaitGroup
-	// Several connections, since one carries only so many calls at a time.
+	// Several connections, because the server limits the calls on each.
 	for dialled := range 15 {
 		connection, err := dial(s.address)
 		if err != nil {
@@ -98,8 +98,8 @@ func TestDeadlineOfTheCallerPasses(t *testing.T) {
 	}
 }
 
-// grpc-go gives up at its deadline by itself and sends no grpc-timeout but its own, so the server's answer is only to be
-// seen from plain HTTP/2.
+// grpc-go gives up at its own deadline, and always sends it as grpc-timeout. So this test uses plain HTTP/2 to see the
+// server's answer.
 func TestTimedOut(t *testing.T) {
 	s := startSlowServer(t)
 	message, err := proto.Marshal(slowRequest())
@@ -128,7 +128,7 @@ func TestTimedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	encoded := response.Trailer.Get("Grpc-Status-Details-Bin")
-	if encoded == "" { // a response without a body has them in its header
+	if encoded == "" { // a response without a body has the trailers in its header
 		encoded = response.Header.Get("Grpc-Status-Details-Bin")
 	}
 	details, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "="))

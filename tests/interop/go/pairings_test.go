@@ -70,7 +70,7 @@ func TestOldSecretStillOpensAndAnswers(t *testing.T) {
 					t.Error(err)
 				}
 
-				// The answer goes out under the secret that the FIU still has.
+				// The answer is sealed with the secret that the FIU still has.
 				answered, err := client.EncodeCallback(patient(t), &redirectv1.EncodeCallbackRequest{
 					FiuId: p.fiu, AaId: p.aa, Callback: cleanCallback(), RedirectUrl: opened.Redirect.Redirect, SecretId: opened.SecretId,
 				})

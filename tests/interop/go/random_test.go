@@ -1,4 +1,4 @@
-// Random members: what real ones look like, and what hurts.
+// Random members: realistic ones, and ones that break careless code.
 package interop
 
 import (
@@ -12,7 +12,7 @@ import (
 	redirectv1 "aa/redirect/v1"
 )
 
-// random is reproducible: the same seed, test and number give the same members.
+// random gives the same members for the same seed, test and number.
 type random struct{ *rand.Rand }
 
 func newRandom(test string, number int) random {
@@ -61,7 +61,7 @@ func (r random) userID(handle string) string {
 	return pick(r, letters) + r.text(3, letters, scripts, []string{"&", "=", "%", "+", "%2B", "#", "/"}) + "@" + handle
 }
 
-// url is absolute, without blanks; a query and a fragment come and go.
+// url returns an absolute URL without blanks, with or without a query and a fragment.
 func (r random) url() string {
 	url := pick(r, []string{"https://fiu.example", "https://app.fiu.example:8443", "myapp://done", "https://सत्र.example"}) +
 		"/cb" + r.text(4, letters, scripts, []string{"/", "%2F", "+", "=", "%20", ";", "|"})
@@ -75,7 +75,7 @@ func (r random) url() string {
 	return url
 }
 
-// handles are consent handles, UUIDs mostly.
+// handles returns consent handles, most of them UUIDs.
 func (r random) handles(least, most int) []string {
 	handles := make([]string, least+r.IntN(most-least+1))
 	for i := range handles {
@@ -136,7 +136,7 @@ func (r random) callback(p *pairing) *redirectv1.Callback {
 	return callback
 }
 
-// least is how many items a list has: the documents do not say how one item stands in braces or as JSON.
+// least is the smallest number of items in a list. The documents do not say how braces or JSON write a single item.
 func (r random) least(p *pairing) int {
 	if p.lists == wire.Repeated {
 		return 1
@@ -146,7 +146,7 @@ func (r random) least(p *pairing) int {
 
 func (r random) requestorType() redirectv1.RequestorType { return redirectv1.RequestorType(r.IntN(3)) }
 
-// toWire and fromWire go between the API's members and those of the codec, which knows no protobuf.
+// toWire and fromWire convert between the API's members and those of the codec, which does not know protobuf.
 func toWire(m *redirectv1.Redirect) wire.Redirect {
 	return wire.Redirect{
 		TxnID: m.Txnid, SessionID: m.Sessionid, UserID: m.Userid, Redirect: m.Redirect, SrcRef: m.Srcref, FIPID: m.Fipid,

@@ -1,5 +1,5 @@
-// Every reason for which the service refuses a call today, provoked and read with the rich error model: code, reason,
-// domain, metadata and field violations. Messages are for people and not compared.
+// Provokes every reason for which the service refuses a call, and reads it with the rich error model: code, reason,
+// domain, metadata and field violations. Messages are for people, so the tests do not compare them.
 package interop
 
 import (
@@ -29,7 +29,7 @@ import (
 	redirectv1 "aa/redirect/v1"
 )
 
-// A refusal is an error of the service taken apart.
+// A refusal is an error of the service, in its parts.
 type refusal struct {
 	code     codes.Code
 	reason   string
@@ -76,7 +76,7 @@ func refusalOf(t *testing.T, err error) refusal {
 	return r
 }
 
-// expectRefusal compares all but metadata, which it returns.
+// expectRefusal compares everything except the metadata, which it returns.
 func expectRefusal(t *testing.T, err error, code codes.Code, reason string, fields ...string) map[string]string {
 	t.Helper()
 	got := refusalOf(t, err)
@@ -110,7 +110,7 @@ func expectParameter(t *testing.T, metadata map[string]string, parameter, hint s
 	}
 }
 
-// of is metadata with the ids of the pairing, which an error has if the pairing is known.
+// of adds the ids of the pairing to metadata; an error has them if the pairing is known.
 func of(p *pairing, names ...string) map[string]string {
 	metadata := map[string]string{"fiu_id": p.fiu, "aa_id": p.aa}
 	for pair := range slices.Chunk(names, 2) {
@@ -374,7 +374,7 @@ func TestDateOutsideTheWindow(t *testing.T) {
 						t.Errorf("age_seconds is %q, want about %d", metadata["age_seconds"], want)
 					}
 					delete(metadata, "age_seconds")
-					delete(metadata, "hint") // in November, :11 is a minute that a sender with the month in its place would write
+					delete(metadata, "hint") // in November, a sender that writes the month in place of the minute writes :11
 					expectMetadata(t, metadata, of(p, "max_age_seconds", "180"))
 				}
 			})
@@ -503,7 +503,8 @@ func TestRedirectForbiddenNamesTheField(t *testing.T) {
 	}
 }
 
-// Whoever can tell one failure after decryption from another can decrypt messages by asking: not a byte may differ.
+// An attacker who can distinguish one failure after decryption from another can decrypt messages with many calls. So
+// not one byte may differ.
 func TestUndecipherableIsTheSameAnswerWhateverTheCause(t *testing.T) {
 	good := cleanRequestText()
 	without := func(member string) string {
@@ -599,11 +600,11 @@ func TestUndecipherableIsTheSameAnswerWhateverTheCause(t *testing.T) {
 	}
 }
 
-// answer is what a caller sees of an error, byte for byte: message, details and the names of the trailers.
+// answer returns what a caller sees of an error, byte for byte: message, details and the names of the trailers.
 func answer(t *testing.T, call func(context.Context, ...grpc.CallOption) error) []byte {
 	t.Helper()
 	var header, trailer metadata.MD
-	ctx := metadata.AppendToOutgoingContext(patient(t), "x-request-id", "the-same") // it is part of the answer
+	ctx := metadata.AppendToOutgoingContext(patient(t), "x-request-id", "the-same") // the bytes are part of the answer
 	err := call(ctx, grpc.Header(&header), grpc.Trailer(&trailer))
 	details := trailer.Get("grpc-status-details-bin")
 	if len(details) != 1 || details[0] == "" {
@@ -613,7 +614,7 @@ func answer(t *testing.T, call func(context.Context, ...grpc.CallOption) error) 
 		slices.Sorted(maps.Keys(header)), slices.Sorted(maps.Keys(trailer)))
 }
 
-// sealRaw encrypts blocks that bring their own padding, which may be none.
+// sealRaw encrypts blocks that already have padding, or none.
 func sealRaw(t *testing.T, p *pairing, date string, blocks []byte) wire.Envelope {
 	t.Helper()
 	envelope := sealRequest(t, p, date, "")

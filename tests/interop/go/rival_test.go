@@ -1,4 +1,5 @@
-// The benchmark's rival and the service read each other, so that both are measured at the same work.
+// The rival server of the benchmarks and the service open each other's messages, so that both are measured with the
+// same work.
 package interop
 
 import (
@@ -55,7 +56,7 @@ func TestRivalAndServiceOpenWhatTheOtherSeals(t *testing.T) {
 					}
 				}
 			}
-			// The rest of its answers: a message of another secret, and what it does not offer.
+			// Its refusals: a message of another secret, and calls that it does not offer.
 			foreign, err := wire.Seal(p.scheme, newSecret(), now(), p.fiu, "", cleanRequestText())
 			if err != nil {
 				t.Fatal(err)

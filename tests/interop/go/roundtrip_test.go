@@ -1,5 +1,6 @@
 // Random messages between the service and the codec of this folder, over both legs and in both directions. The opening
-// side is strict: a service that writes anything but the format fails here, even if a tolerant reader would not notice.
+// side is strict: a service that does not write exactly the format fails here, even if a tolerant reader would not
+// notice.
 package interop
 
 import (
@@ -32,7 +33,8 @@ var (
 	pbkdf2Pairings = []*pairing{v10, v11, v12, v13, v14, v15}
 )
 
-// forEachMessage runs check with members of its own for every message, several at a time. Every pairing gets its turn.
+// forEachMessage runs check for every message, each with its own random members, several at a time. The pairings take
+// turns.
 func forEachMessage(t *testing.T, check func(ctx context.Context, p *pairing, r random) error) {
 	for _, scheme := range []struct {
 		name     string
@@ -263,7 +265,7 @@ func TestGoSealsCallbacksThatTheServiceOpens(t *testing.T) {
 	})
 }
 
-// Values that the documents leave to the members' own rules, from encode to decode.
+// From encode to decode, values for which the documents have no rule beyond those of the member.
 func TestServiceGivesBackEmptyExtraMembers(t *testing.T) {
 	members := newRandom(t.Name(), 0).redirect(iv)
 	members.Extra = map[string]string{"empty": "", "fi": "z"}
@@ -285,7 +287,8 @@ func TestServiceGivesBackEmptyExtraMembers(t *testing.T) {
 // ivs holds every IV that the service has sent.
 var ivs sync.Map
 
-// checkSealed checks IV and date, and that the response's instants are those of the date. asked is nil for now.
+// checkSealed checks IV and date, and that the response's instants are those of the date. asked is nil if the date must
+// be that of now.
 func checkSealed(p *pairing, envelope wire.Envelope, before time.Time, asked, issue, expire *timestamppb.Timestamp) error {
 	if (envelope.IV != "") != (p.scheme == wire.HKDFIV) {
 		return fmt.Errorf("iv is %q", envelope.IV)
@@ -311,21 +314,21 @@ func checkSealed(p *pairing, envelope wire.Envelope, before time.Time, asked, is
 	return nil
 }
 
-// clockGrain is what two processes may differ in on one clock.
+// clockGrain is the largest difference of two processes that read one clock.
 const clockGrain = 10 * time.Millisecond
 
-// A date of this side's making and what the service must make of it.
+// A date that this side makes, and how the service must read it.
 type date struct {
 	text string
 	// issue is the issue_time to expect; zero if the documents do not say.
 	issue time.Time
 	// firstEnd and lastEnd enclose the latest instant that the digits can name.
 	firstEnd, lastEnd time.Time
-	// foreign: 14 or 17 digits that the pairing does not write itself.
+	// foreign: it has 14 or 17 digits, and the pairing itself does not write so many.
 	foreign bool
 }
 
-// date is some instant of the last or next 100 seconds, in any style that is seen.
+// date returns a random instant of the last or next 100 seconds, in a random style.
 func (r random) date(p *pairing) date {
 	instant := time.Now().Add(time.Duration(r.IntN(200_000)-100_000) * time.Millisecond)
 	styles := []wire.DateStyle{wire.Seconds, wire.Full, p.date}
@@ -364,7 +367,7 @@ func dateOf(p *pairing, instant time.Time, style wire.DateStyle) date {
 	return d
 }
 
-// checkOpened compares what the service made of a date.
+// checkOpened checks how the service read a date.
 func checkOpened(
 	d date, before time.Time, issue *timestamppb.Timestamp, age *durationpb.Duration, replayUntil *timestamppb.Timestamp,
 ) error {
@@ -392,7 +395,7 @@ func expectedDeviations(d date, extra int) []redirectv1.Deviation {
 	return deviations
 }
 
-// anyURL is a way in which a clean message may arrive.
+// anyURL returns a clean message in a random form of the URL or query.
 func (r random) anyURL(base, query string) string {
 	parameters := strings.Split(query, "&")
 	r.Shuffle(len(parameters), func(i, j int) { parameters[i], parameters[j] = parameters[j], parameters[i] })
@@ -412,7 +415,7 @@ func (r random) anyURL(base, query string) string {
 	}
 }
 
-// join appends a query to a URL, before its fragment; everything else of the URL stays.
+// join appends a query to a URL, before its fragment, and changes nothing else.
 func join(base, query string) string {
 	base, fragment, hasFragment := strings.Cut(base, "#")
 	separator := "?"

@@ -1,5 +1,5 @@
-// Messages as real senders write them, Go programs before all: what time.Format, url.Values, fmt.Sprintf and encoding/base64
-// yield in the hands of someone in a hurry. Each is opened, with the members meant and exactly the deviations named.
+// Messages as real senders write them, mostly Go programs: typical mistakes with time.Format, url.Values, fmt.Sprintf
+// and encoding/base64. The service opens each to the intended members, and reports exactly the named deviations.
 package interop
 
 import (
@@ -43,14 +43,14 @@ const (
 	rawNonASCII        = redirectv1.Deviation_DEVIATION_RAW_NON_ASCII
 )
 
-// A sent request. What is left out is as a clean sender has it.
+// A request as it was sent. A field that is left out is as a clean sender writes it.
 type sentRequest struct {
 	name string
 	p    *pairing // default: iv
 	date func(time.Time) string
 	// plain is the plaintext.
 	plain string
-	// fits: messages are sealed until one is as the case needs it.
+	// fits says whether a message suits the case. Messages are sealed until one does.
 	fits func(wire.Envelope) bool
 	// url has the parameters; params, if given, replaces it.
 	url    func(wire.Envelope) string
@@ -58,7 +58,7 @@ type sentRequest struct {
 
 	deviations []redirectv1.Deviation
 	requestor  redirectv1.RequestorType
-	// differs is how the members differ from cleanRedirect's.
+	// differs changes cleanRedirect's members to the expected ones.
 	differs func(*redirectv1.Redirect)
 }
 
@@ -106,7 +106,7 @@ func mime(text string) string {
 	return strings.Join(append(lines, text), "\r\n")
 }
 
-// edit sends a URL whose parameters are percent-encoded, but not what they ought to be.
+// edit changes the parameters before they are percent-encoded.
 func edit(edit func(*wire.Envelope)) func(wire.Envelope) string {
 	return func(e wire.Envelope) string {
 		edit(&e)
@@ -114,7 +114,7 @@ func edit(edit func(*wire.Envelope)) func(wire.Envelope) string {
 	}
 }
 
-// sprintf sends a URL put together without any escaping.
+// sprintf makes a URL without any escaping.
 func sprintf(e wire.Envelope) string {
 	url := fmt.Sprintf("https://aa.example/webview?fi=%s&reqdate=%s&ecreq=%s", e.FI, e.Date, e.Message)
 	if e.IV != "" {
@@ -123,7 +123,7 @@ func sprintf(e wire.Envelope) string {
 	return url
 }
 
-// hasPlusAndSlash: the standard alphabet shows in the message, and `+` nowhere else.
+// hasPlusAndSlash: the message needs both characters that differ between the two alphabets, and has `+` nowhere else.
 func hasPlusAndSlash(e wire.Envelope) bool {
 	return strings.Contains(e.Message, "-") && strings.Contains(e.Message, "_") && !strings.Contains(e.FI+e.IV, "+")
 }
@@ -437,8 +437,8 @@ func TestRequestsOfRealSenders(t *testing.T) {
 			},
 		},
 	}
-	// A raw `+` in a value is a plus, but a blank if the `@` of the user id shows a form encoder. The profile does not
-	// matter.
+	// A raw `+` in a value is a plus. It is a blank only if the escaped `@` of the user id shows a form encoder. The
+	// profile does not matter.
 	for _, p := range []*pairing{iv, v10, v11, v12, v13, v14, v15} {
 		raw := strings.Replace(sentPlain, "sessionid=s", "sessionid=a+b%2Bc", 1)
 		session := func(session string) func(*redirectv1.Redirect) {
@@ -499,7 +499,7 @@ func TestRequestsOfRealSenders(t *testing.T) {
 	}
 }
 
-// sealUntil seals until the message is as the case needs it: IVs and dates differ from one to the next.
+// sealUntil seals until a message suits the case; each has another IV and date.
 func sealUntil(t *testing.T, fits func(wire.Envelope) bool, seal func() (wire.Envelope, error)) wire.Envelope {
 	t.Helper()
 	for range 1000 {
@@ -636,7 +636,8 @@ func TestErrorCodesHaveTheGuidelinesText(t *testing.T) {
 	}
 }
 
-// A real `fi` of OneMoney, without its padding. The date is long past, and the pairing unknown: the id shows in the error.
+// A real `fi` of OneMoney, without its padding. Its date is in the past and its pairing unknown, so the error shows the
+// id.
 func TestRealUnpaddedFIIsRead(t *testing.T) {
 	_, err := decodeCallbackURL(t, iv.fiu, "fi=Xl5VWl1eV0odWVQ&resdate=100720230858407&ecres="+
 		base64.URLEncoding.EncodeToString(make([]byte, 16)))

@@ -1,7 +1,8 @@
-// Package interop checks the service from a Go client's side: a codec that shares no code with it seals what the service
-// opens and opens what it seals, and every refusal is provoked and read.
+// Package interop tests the service from the side of a Go client. A codec that shares no code with it seals what the
+// service opens, and opens what the service seals. The tests also provoke and read every refusal.
 //
-// Here: the servers and pairings that the tests share: the release binary with a keyring and random secrets made for this run.
+// This file has the servers and pairings that the tests share: the release binary with a keyring and random secrets
+// made for this run.
 package interop
 
 import (
@@ -30,11 +31,11 @@ import (
 
 const (
 	fiu = "fiu@go.example"
-	// window is the keyring's default for max_age_seconds, to both sides of now.
+	// window is the keyring's default for max_age_seconds, before and after now.
 	window = 180 * time.Second
 )
 
-// A pairing of the keyring, as both sides know it.
+// A pairing of the keyring, with its secrets.
 type pairing struct {
 	fiu, aa  string
 	profile  string
@@ -46,7 +47,7 @@ type pairing struct {
 	lists    wire.Lists
 	hosts    []string // redirect_hosts; nil: any
 	maxAge   time.Duration
-	settings string   // further lines of the keyring
+	settings string   // more lines of its entry in the keyring
 	secrets  []string // the first is primary, the others open only
 }
 
@@ -59,7 +60,7 @@ var (
 	v14     = pair("v1.4", "aa-v1.4")
 	v15     = pair("v1.5", "aa-v1.5", func(p *pairing) { p.date = wire.Tenths })
 	ivTenth = pair("iv", "aa-tenths", func(p *pairing) { p.date, p.settings = wire.Tenths, `date = "tenths"` })
-	// Without the pin 15 digits may be any instant of their minute.
+	// Without the setting `date`, 15 digits may be any instant of their minute.
 	ivPinned = pair("iv", "aa-pinned", func(p *pairing) {
 		p.date, p.pinned, p.settings = wire.Tenths, true, "date = \"tenths\"\nread_date = \"tenths\""
 	})
@@ -68,7 +69,7 @@ var (
 	ivBrace = pair("iv", "aa-braces", func(p *pairing) { p.lists, p.settings = wire.Braces, `lists = "braces"` })
 	ivJSON  = pair("iv", "aa-json", func(p *pairing) { p.lists, p.settings = wire.JSON, `lists = "json"` })
 	ivQuery = pair("iv", "aa-query", func(p *pairing) { p.webview += "?theme=dark" })
-	// Opens dates of about 31 years to both sides of now.
+	// Opens dates of about 31 years before and after now.
 	ivWide  = pair("iv", "aa-wide", func(p *pairing) { p.maxAge = 1_000_000_000 * time.Second })
 	ivNoWeb = pair("iv", "aa-nowebview", func(p *pairing) { p.webview = "" })
 	// An FIU of one AA and an AA of one FIU: either id may be left out.
@@ -98,7 +99,7 @@ func pair(profile, aa string, settings ...func(*pairing)) *pairing {
 	if profile == "iv" {
 		p.scheme = wire.HKDFIV
 	} else if profile == "v1.3" {
-		p.secrets = []string{"गुप्त वाक्य-é-🔑" + newSecret()} // a passphrase that is no ASCII
+		p.secrets = []string{"गुप्त वाक्य-é-🔑" + newSecret()} // a passphrase with characters beyond ASCII
 	}
 	for _, set := range settings {
 		set(p)
@@ -159,8 +160,8 @@ func writeKeyring(folder string, pairings []*pairing) (string, error) {
 type server struct {
 	process *exec.Cmd
 	address string
-	trusted string        // where it takes no TLS, if told to
-	admin   string        // its admin port, if told to
+	trusted string        // without TLS, if the test asks for it
+	admin   string        // its admin port, if the test asks for it
 	log     chan logEntry // what it logs of itself after it serves, not of calls; in tests that do not read it, the first ones
 }
 
@@ -182,7 +183,7 @@ func startServerAt(listen string, arguments ...string) (*server, error) {
 	}
 	process := exec.Command(binary, append([]string{"--listen", listen, "--log", "json"}, arguments...)...)
 	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "AA_REDIRECT_") { // its settings are ours alone
+		if !strings.HasPrefix(variable, "AA_REDIRECT_") { // only the test's settings count
 			process.Env = append(process.Env, variable)
 		}
 	}
@@ -289,7 +290,7 @@ var (
 	// client calls the server that holds pairings; it listens on address.
 	client  redirectv1.RedirectServiceClient
 	address string
-	// seed of every random member; a failure is repeated with it.
+	// seed decides all random members. With it, a failed run can be repeated.
 	seed uint64
 )
 
@@ -335,7 +336,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// patient is a context that no slow machine outlives.
+// patient returns a context with a deadline that is long enough for a slow machine.
 func patient(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)

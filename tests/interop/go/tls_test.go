@@ -1,4 +1,4 @@
-// TLS, clients' certificates and health as Go clients and probes meet them.
+// TLS, clients' certificates and health as Go clients and probes see them.
 package interop
 
 import (
@@ -33,7 +33,7 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// issued is a certificate with its key, both PEM.
+// issued is a certificate with its key, both in PEM.
 type issued struct {
 	certificate, key []byte
 	serial           string
@@ -118,8 +118,8 @@ func template(t *testing.T) *x509.Certificate {
 	}
 }
 
-// startWithTLS is a server for clients with a certificate of clients; it has an admin port, and takes plain TCP on its
-// trusted address.
+// startWithTLS starts a server that requires certificates of the authority `clients`. It has an admin port, and accepts
+// plain TCP on its trusted address.
 func startWithTLS(t *testing.T, ca, clients *authority, arguments ...string) *server {
 	t.Helper()
 	folder, pair := t.TempDir(), ca.issue(t, serverCertificate)
@@ -133,7 +133,7 @@ func startWithTLS(t *testing.T, ca, clients *authority, arguments ...string) *se
 	return s
 }
 
-// withCertificate trusts ca and shows the pair, if any.
+// withCertificate trusts ca and presents the certificate, if there is one.
 func withCertificate(t *testing.T, ca *authority, shown *issued) grpc.DialOption {
 	t.Helper()
 	config := &tls.Config{RootCAs: ca.pool()}
@@ -175,7 +175,7 @@ func TestOnlyAValidCertificateOfTheClientsCAMayCall(t *testing.T) {
 			_, err = redirectv1.NewRedirectServiceClient(connection).EncodeRedirect(patient(t), &redirectv1.EncodeRedirectRequest{
 				FiuId: iv.fiu, AaId: iv.aa, Redirect: cleanRedirect(),
 			})
-			// Go names the alert of TLS only if it reads before it writes.
+			// Go reports the TLS alert only if it reads before it writes.
 			if status.Code(err) != c.want {
 				t.Errorf("answered %v, want %v", err, c.want)
 			}
@@ -200,7 +200,7 @@ func check(t *testing.T, address, service string, options ...grpc.DialOption) gr
 	return answer.Status
 }
 
-// A watch of health, and what probes are told, while the server drains: it says so first, goes on answering, and ends.
+// A watch of health and the answers to probes while the server drains: it says so first, goes on answering, and ends.
 func TestHealthAcrossADrain(t *testing.T) {
 	t.Parallel()
 	const serving, notServing = grpc_health_v1.HealthCheckResponse_SERVING, grpc_health_v1.HealthCheckResponse_NOT_SERVING

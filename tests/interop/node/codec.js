@@ -1,5 +1,5 @@
-// The redirect wire format on Node's own crypto: keys of both schemes, the mask, and a message sealed and opened.
-// Writes what the format says and reads nothing else: whatever a tolerant reader would repair throws a WireError here.
+// The redirect wire format with Node's own crypto: keys of both schemes, the mask, and sealing and opening a message.
+// Writes what the format says and reads only that: what a tolerant reader would repair throws a WireError here.
 
 import { createCipheriv, createDecipheriv, hkdfSync, pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -16,7 +16,7 @@ export const REQUEST = {
 };
 export const CALLBACK = { date: 'resdate', message: 'ecres', parameters: ['fi', 'resdate', 'ecres', 'iv'] };
 
-/** Not the format. */
+/** The input is not what the format says. */
 export class WireError extends Error {}
 
 /** The key of `scheme` (`hkdf-iv` or `pbkdf2`). The salt is the date's characters, verbatim. */

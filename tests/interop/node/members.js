@@ -17,7 +17,7 @@ const REDIRECT = [
   'isoLanguageCode',
 ];
 const CALLBACK = ['txnid', 'sessionid', 'userid', 'status', 'errorcode', 'srcref'];
-/** Sent even when empty. */
+/** These members are sent even if they are empty. */
 const ALWAYS = ['txnid', 'sessionid', 'userid', 'redirect', 'status', 'errorcode'];
 
 /** The plaintext of `ecreq`; `lists` is repeated, comma, braces or json. */
@@ -26,7 +26,7 @@ export const writeRedirect = (members, lists) => write(REDIRECT, members, lists)
 export const writeCallback = (members, lists) => write(CALLBACK, members, lists);
 /** The members of a plaintext of `ecreq`. */
 export const readRedirect = (text, lists) => read(REDIRECT, text, lists);
-/** The same in any order and with any escapes, as a server reads them. */
+/** The members of `ecreq` in any order and with any escapes, as a server reads them. */
 export const parseRedirect = (text) => parse(REDIRECT, text);
 /** The members of a plaintext of `ecres`. */
 export function readCallback(text, lists) {
@@ -65,19 +65,22 @@ function writeList(items, lists) {
   }
 }
 
-/** Little is escaped, so that a reader that never decodes sees most values as they are. */
+/** Few characters are escaped, so that a reader that never decodes reads most values right. */
 function escape(value) {
   return value.replace(/[%&=+# \u0000-\u001f\u007f-\u{10ffff}]/gu, encodeURIComponent);
 }
 
-/** Raw if nothing needs an escape, else escaped as a whole, so that a raw scheme in front means a URL that was not escaped. */
+/**
+ * Raw if nothing needs an escape, and otherwise escaped as a whole, because readers take a raw scheme in front for a
+ * URL that is not escaped.
+ */
 function escapeRedirect(url) {
   return /^[A-Za-z0-9._~:/@-]*$/.test(url) ? url : percentEncode(url);
 }
 
 function read(names, text, lists = 'repeated') {
   const members = parse(names, text, lists);
-  // Order, escapes and lists at once.
+  // Checks order, escapes and lists at once.
   if (write(names, members, lists) !== text) throw new WireError(`members not as the format writes them: ${text}`);
   return members;
 }

@@ -1,4 +1,4 @@
-"""Random members, as hard as the contract allows, and what they are in the types of the client package."""
+"""Random members, as difficult as the contract allows, and the same members in the types of the client package."""
 
 import uuid
 
@@ -53,7 +53,7 @@ def text(rng, parts=AWKWARD, most=8):
 
 
 def handles(rng, pairing, most=50):
-    # How the JSON form writes what JSON itself escapes is not said; plain handles there.
+    # No document says how the JSON form writes characters that JSON itself escapes, so these lists have plain handles.
     parts = ["-", ":", "|"] if pairing.lists == "json" else AWKWARD_IN_ITEM
     count = rng.choice([1, 1, 2, 3, most, rng.randint(1, most)])
     return [

@@ -1,7 +1,7 @@
 """Seals and opens redirect messages as the wire format says, and refuses everything else.
 
 Both schemes (`hkdf-iv` and `pbkdf2`), the mask of `fi` and `requestorType`, the date, and the writing and reading of
-members. It repairs nothing: what is not written exactly as the format has it raises FormatError.
+members. It repairs nothing: text that is not exactly in the format raises FormatError.
 
 Hashes and HMAC are the standard library's. It has no AES, so the cipher alone comes from the `cryptography` package.
 """
@@ -101,17 +101,17 @@ def to_base64url(data: bytes) -> str:
 
 
 def from_base64(text: str) -> bytes:
-    """Only what `to_base64` writes."""
+    """Reads only what `to_base64` writes."""
     return _canonical(text, b"+/", to_base64)
 
 
 def from_base64url(text: str) -> bytes:
-    """Only what `to_base64url` writes."""
+    """Reads only what `to_base64url` writes."""
     return _canonical(text, b"-_", to_base64url)
 
 
 def _canonical(text: str, altchars: bytes, encode) -> bytes:
-    # b64decode forgives the other alphabet and stray bits at the end; writing it again shows both.
+    # b64decode accepts the other alphabet and wrong bits at the end; writing the value again shows both.
     try:
         data = base64.b64decode(text, altchars=altchars, validate=True)
     except ValueError as error:
@@ -122,7 +122,7 @@ def _canonical(text: str, altchars: bytes, encode) -> bytes:
 
 
 def mask(value: str, date: str) -> str:
-    """`fi` or `requestorType`: XOR with the date repeated. It hides nothing from anyone."""
+    """`fi` or `requestorType`: XOR with the date repeated. It is not encryption."""
     return to_base64(_xor_date(value.encode(), date))
 
 
@@ -164,7 +164,7 @@ _LIST_FORMS = {"comma": ("", ",", ""), "braces": ("{", ",", "}"), "json": ('["',
 
 def write_members(members: Members, order: Sequence[str], lists: str = "repeated") -> bytes:
     """The plaintext: the known members in the order given, then the others by name."""
-    members = {"sessionid": "", **members}  # sent even when empty
+    members = {"sessionid": "", **members}  # sent even if empty
     extra = sorted(members.keys() - set(order))
     pairs = []
     for name in [*order, *extra]:
@@ -216,7 +216,8 @@ def _escape(text: str) -> str:
 
 
 def _escape_redirect(text: str) -> str:
-    # A raw `scheme:` in front means a URL that nobody escaped: raw is only one in which there is nothing to escape.
+    # A URL is raw only if nothing in it needs an escape, because readers take a raw `scheme:` in front for a URL that
+    # is not escaped.
     return text if re.fullmatch(r"[A-Za-z0-9\-._~:/@]*", text) else quote(text, safe="")
 
 

@@ -1,7 +1,7 @@
-"""The server under test, its keyring, and messages sealed by this folder's codec.
+"""The server under test, its keyring, messages sealed by this folder's codec, and the refusals of calls.
 
-The keyring has one pairing for each profile and for each departure from one, with secrets drawn anew for each run, so
-that nothing is right by being the same as in a sample.
+The keyring has one pairing for each profile and for each difference from one. Each run makes new secrets, so that no
+test passes only because it has the values of a sample.
 """
 
 import json
@@ -14,13 +14,18 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 import grpc
+import pytest
 from aa.redirect.v1 import redirect_pb2 as pb
 from aa.redirect.v1 import redirect_pb2_grpc
-from aa_redirect import Client
+from aa_redirect import NOT_COMPARED, Callback, CallbackStatus, CallOptions, Client, RedirectError
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
+from messages import to_redirect
 from redirect_codec import Scheme, mask, seal, write_date
 
 HERE = Path(__file__).parent
@@ -33,7 +38,7 @@ SECRET_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 
 
 def seeded(name):
-    """A generator of its own for each test, so that running one alone repeats what it does among the others."""
+    """Each test has its own generator, so that a test alone gets the same values as in the whole run."""
     return random.Random(f"{SEED}/{name}")
 
 
@@ -46,7 +51,7 @@ def now():
 
 @dataclass
 class Pairing:
-    """One entry of the keyring; `settings` holds the departures from its profile."""
+    """One entry of the keyring; `settings` holds the differences from its profile."""
 
     fiu: str
     aa: str
@@ -96,7 +101,7 @@ class Pairing:
 
 
 def to_query(params, escape=lambda value: quote(value, safe="")):
-    """A query string; `escape` stands for what a sender does to its values."""
+    """A query string; `escape` is what a sender does to its values."""
     return "&".join(f"{name}={escape(value)}" for name, value in params.items())
 
 
@@ -105,7 +110,7 @@ def secret_of_specification(rng):
 
 
 def passphrase(rng):
-    # Nothing but bytes to PBKDF2: a short one, and one whose UTF-8 is not its characters.
+    # PBKDF2 takes any bytes: here a short secret, and one with characters beyond ASCII.
     return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=14)) + rng.choice(["", "-पासवर्ड-é-🔑"])
 
 
@@ -115,7 +120,7 @@ def make_pairings():
     fiu_hosts = {"redirect_hosts": ["fiu.example", "*.fiu.example"]}
     pairings = {
         "iv": Pairing("fiu@interop", "iv-aa", "iv", {}, handles=["iv"], settings=fiu_hosts),
-        # The same AA as above: what it sends fits two FIUs.
+        # The same AA as above, so that its callbacks fit two FIUs.
         "iv-lsp": Pairing("lsp@interop", "iv-aa", "iv", {}, handles=["iv"]),
         "iv-json-full": Pairing(
             "a-long-name-of-a-lending-fiu@interop.example", "json-aa", "iv", {},
@@ -125,8 +130,8 @@ def make_pairings():
             "एफआईयू@interop", "tenths-aa", "iv", {},
             webview="", settings={"date": "tenths", "read_date": "tenths", "padding": False, "max_age_seconds": 600},
         ),
-        # The only pairing of either party. Either id gives an `fi` with `+` in this century: N at index 5 meets the
-        # year's second digit. Either length leaves an `fi` with padding.
+        # The only pairing of either party. In this century both ids give an `fi` with `+`, because the N at index 5
+        # meets the year's second digit. Both lengths give an `fi` with padding.
         "iv-alone": Pairing("FINBANK-FIU", "AADHAN-AA1", "iv", {}, settings={"lists": "braces"}),
         # For dates of many years.
         "iv-wide": Pairing("fiu@wide", "wide-aa", "iv", {}, settings={"max_age_seconds": 1_000_000_000}),
@@ -194,7 +199,7 @@ class Server:
                 break
         else:
             raise RuntimeError(f"the server did not start:\n{''.join(log)}")
-        # Nobody reads the log from here on, and a full pipe would stop the server.
+        # The tests do not read the log after this, but a full pipe would stop the server.
         threading.Thread(target=self._process.stderr.read, daemon=True).start()
 
     def stub(self):
@@ -220,7 +225,7 @@ class Server:
 
 
 def dated(request, number):
-    """The request with a date of its own: calls that share one share a derivation, and a minute has 1,000 of them."""
+    """The request with its own date, because calls with the same date share a derivation; a minute has 1,000 dates."""
     minute = now().replace(second=0, microsecond=0) + timedelta(minutes=number // 1000 - 1)
     copy = pb.EncodeRedirectRequest()
     copy.CopyFrom(request)
@@ -229,9 +234,9 @@ def dated(request, number):
 
 
 def flood(server, request, calls=2_000):
-    """PBKDF2 calls in flight until the server sheds one: all of them, to be cancelled, and the one shed.
+    """Makes PBKDF2 calls until the server refuses one. Returns all of them, to be cancelled, and the refused one.
 
-    Over several connections, since one allows too few streams to fill the queue of derivations.
+    Uses several connections, because one allows too few streams to fill the queue of derivations.
     """
     stubs = [server.stub() for _ in range(16)]
     for stub in stubs:  # connected before the first call of the flood
@@ -248,7 +253,7 @@ def flood(server, request, calls=2_000):
 def end_flood(server, request, calls, patience=10):
     """Cancels the calls and returns the response of the first one that the server takes again.
 
-    Cancelling only sends word of it on each connection, so a call right behind may still find the queue full.
+    The cancellations are only messages on each connection, so the next call may still find the queue full.
     """
     for call in calls:
         call.cancel()
@@ -260,3 +265,100 @@ def end_flood(server, request, calls, patience=10):
             if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or time.monotonic() > give_up:
                 raise
         time.sleep(0.02)
+
+
+# --- one request and one callback, and how calls about them are refused -----------------------------------------------
+
+DOMAIN = "aa.redirect.v1"
+HANDLE = "0b054f6a-a0b3-4424-a668-2b53090bad6f"
+TXNID = "2d04747e-21c6-4c23-955b-d46c2f820140"
+REQUEST = {
+    "txnid": TXNID,
+    "sessionid": "S-1",
+    "userid": "9999988888@aa",
+    "redirect": "https://fiu.example/cb",
+    "srcref": [HANDLE],
+}
+CALLBACK = {"txnid": TXNID, "sessionid": "S-1", "userid": "9999988888@aa", "status": "F", "errorcode": "1"}
+
+both_legs = pytest.mark.parametrize("leg", ["request", "callback"])
+DATE = {"request": "reqdate", "callback": "resdate"}
+PAYLOAD = {"request": "ecreq", "callback": "ecres"}
+
+
+# The same in each call, so that the bytes of two refusals can be compared.
+SAME_ID = CallOptions(request_id="interop")
+
+
+def decode(client, leg, source, pairing=None):
+    """Decodes a source, with the id of the pairing's own side if one is given."""
+    if leg == "request":
+        return client.decode_redirect(source, aa_id=pairing.aa if pairing else "", options=SAME_ID)
+    fiu_id = pairing.fiu if pairing else ""
+    return client.decode_callback(source, fiu_id=fiu_id, expected=NOT_COMPARED, options=SAME_ID)
+
+
+def encode_redirect(client, pairing, issue_time=None, **changed):
+    return client.encode_redirect(
+        fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=to_redirect(REQUEST | changed), issue_time=issue_time
+    )
+
+
+ACCEPTED = Callback(txnid=TXNID, userid=REQUEST["userid"], status=CallbackStatus.SUCCESS, srcref=[HANDLE])
+
+
+def encode_callback(client, pairing, **changed):
+    right = {"fiu_id": pairing.fiu, "aa_id": pairing.aa, "callback": ACCEPTED, "redirect_url": REQUEST["redirect"]}
+    return client.encode_callback(**right | changed)
+
+
+class Refusal(NamedTuple):
+    code: grpc.StatusCode
+    reason: str
+    metadata: dict[str, str]
+    violations: list[str]
+    retry_seconds: float | None
+    raw: tuple[grpc.StatusCode, str, bytes]
+
+
+def read_refusal(error):
+    """The refusal in an RpcError; that there is exactly one ErrorInfo of the right domain is asserted on the way."""
+    status = rpc_status.from_call(error)  # checks that code and message agree with the call's
+    assert status is not None, f"{error.code()}: no details"
+    assert status.ByteSize() < 4096
+    infos, violations, retry = [], [], None
+    for detail in status.details:
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            infos.append(error_details_pb2.ErrorInfo())
+            detail.Unpack(infos[-1])
+        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            bad = error_details_pb2.BadRequest()
+            detail.Unpack(bad)
+            assert all(violation.description for violation in bad.field_violations)
+            violations += [violation.field for violation in bad.field_violations]
+        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            info = error_details_pb2.RetryInfo()
+            detail.Unpack(info)
+            retry = info.retry_delay.ToTimedelta().total_seconds()
+    assert len(infos) == 1
+    assert infos[0].domain == DOMAIN
+    assert f"ERROR_REASON_{infos[0].reason}" in pb.ErrorReason.keys()
+    details = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
+    raw = (error.code(), error.details(), details)
+    return Refusal(error.code(), infos[0].reason, dict(infos[0].metadata), violations, retry, raw)
+
+
+def refusal_of(call, *args, **how):
+    """The refusal, read here from what the network brought, and what the package makes of it is the same."""
+    with pytest.raises(RedirectError) as raised:
+        call(*args, **how)
+    refusal = read_refusal(raised.value.__cause__)
+    error = raised.value
+    assert (error.code, error.reason.value, error.metadata) == refusal[:3]
+    assert [violation.field for violation in error.violations] == refusal.violations
+    return refusal
+
+
+def check(refusal, code, reason, **metadata):
+    assert (refusal.code, refusal.reason) == (code, reason)
+    assert metadata.items() <= refusal.metadata.items()

@@ -1,7 +1,7 @@
-"""Messages as Python clients in the wild write them, each opened with its exact deviations and all its members.
+"""Messages as real Python clients write them. Each opens with all its members and exactly its deviations.
 
-The clients are built here from what their authors reach for: `strftime`, `b64encode`, `quote`, `urlencode`,
-`json.dumps` and plain f-strings. A deviation too many is as wrong as one too few: an integrator acts on them.
+The clients are built here with what their authors use: `strftime`, `b64encode`, `quote`, `urlencode`,
+`json.dumps` and plain f-strings. One deviation too many is as wrong as one too few, because integrators act on them.
 """
 
 import base64
@@ -68,7 +68,7 @@ def check(response, leg, members, expected):
 PYTHON_TENTHS = "%d%m%Y%H%M%S%f", slice(15)
 PYTHON_FULL = "%d%m%Y%H%M%S%f", slice(17)
 NO_FRACTION = "%d%m%Y%H%M%S", slice(14)
-# What `sss` gives in the date libraries that take the third letter for more width.
+# `sss` in date libraries for which a third letter means more width.
 PADDED_SECONDS = "%d%m%Y%H%M0%S", slice(15)
 
 
@@ -103,7 +103,7 @@ def test_date_of_a_client(client, pairings, leg, name, form, expected):
         issued = sent
     elif pairing.date_style == "tenths":
         issued = sent.replace(microsecond=200_000)
-    else:  # a `millis` pairing takes the last three digits for milliseconds, no matter who wrote them
+    else:  # a `millis` pairing always reads the last three digits as milliseconds
         issued = sent.replace(second=0, microsecond=int(date[12:]) * 1000)
     assert response.issue_time == issued
 
@@ -131,7 +131,7 @@ def test_blanks_around_the_date_are_no_part_of_salt_and_mask(client, pairings, i
 
 
 def sealed_such_that(pairing, leg, wanted):
-    """Members and parameters of a message that has what the case is about: sealed again until the IV brings it."""
+    """Members and parameters of a message that suits the case, sealed with new IVs until one does."""
     for attempt in count():
         members = dict(REQUEST if leg == "request" else CALLBACK, sessionid="s" * (1 + attempt % 32))
         order = REQUEST_ORDER if leg == "request" else CALLBACK_ORDER
@@ -141,7 +141,7 @@ def sealed_such_that(pairing, leg, wanted):
 
 
 def standard(text):
-    """What `b64encode` gives in place of `urlsafe_b64encode`."""
+    """The output of `b64encode` in place of `urlsafe_b64encode`."""
     return text.translate(str.maketrans("-_", "+/"))
 
 
@@ -163,7 +163,7 @@ def lines(text, end):
 
 
 class Transport(NamedTuple):
-    """What one client does to a parameter and to its value in the URL, and what is reported of it."""
+    """What one client does to a parameter and to its value in the URL, and the deviations that are reported."""
 
     name: str
     parameter: str  # `payload` is ecreq or ecres
@@ -376,7 +376,7 @@ def test_callback_of_a_client(client, pairings, name, plaintext, members, expect
 
 
 def test_a_client_that_does_everything_its_own_way(client, pairings):
-    """Deviations come once each and in the order of the enum, however many repairs a message needs."""
+    """Each deviation comes once, in the order of the enum, for any number of repairs in a message."""
     pairing = pairings["iv-alone"]
     date = now().strftime("%d%m%Y%H%M%S")
     for padding in count(1):

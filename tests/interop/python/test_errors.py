@@ -1,18 +1,16 @@
-"""Every refusal that the service gives today, provoked and read with grpcio-status: code, reason, metadata, violations.
+"""Provokes every refusal of the service, and reads it with grpcio-status: code, reason, metadata, violations.
 
-A caller decides by reason and metadata alone, so both are asserted whole where the contract names them.
+A caller decides by reason and metadata alone, so the tests assert everything of both that the contract names.
 """
 
 import base64
 from datetime import timedelta
 from dataclasses import replace
-from typing import NamedTuple
 
 import grpc
 import pytest
 from aa.redirect.v1 import redirect_pb2 as pb
 from aa_redirect import (
-    NOT_COMPARED,
     Callback,
     CallbackStatus,
     CallOptions,
@@ -20,84 +18,34 @@ from aa_redirect import (
     RedirectError,
     RequestorType,
 )
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from messages import to_redirect
 from redirect_codec import CALLBACK_ORDER, REQUEST_ORDER, to_base64, to_base64url, write_date, write_members
-from support import Server, end_flood, flood, now, to_query
-
-DOMAIN = "aa.redirect.v1"
-HANDLE = "0b054f6a-a0b3-4424-a668-2b53090bad6f"
-TXNID = "2d04747e-21c6-4c23-955b-d46c2f820140"
-REQUEST = {
-    "txnid": TXNID,
-    "sessionid": "S-1",
-    "userid": "9999988888@aa",
-    "redirect": "https://fiu.example/cb",
-    "srcref": [HANDLE],
-}
-CALLBACK = {"txnid": TXNID, "sessionid": "S-1", "userid": "9999988888@aa", "status": "F", "errorcode": "1"}
+from support import (
+    ACCEPTED,
+    CALLBACK,
+    DATE,
+    HANDLE,
+    PAYLOAD,
+    REQUEST,
+    TXNID,
+    Server,
+    both_legs,
+    check,
+    decode,
+    encode_callback,
+    encode_redirect,
+    end_flood,
+    flood,
+    now,
+    read_refusal,
+    refusal_of,
+    to_query,
+)
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
-
-both_legs = pytest.mark.parametrize("leg", ["request", "callback"])
-DATE = {"request": "reqdate", "callback": "resdate"}
-PAYLOAD = {"request": "ecreq", "callback": "ecres"}
-
-
-class Refusal(NamedTuple):
-    code: grpc.StatusCode
-    reason: str
-    metadata: dict[str, str]
-    violations: list[str]
-    retry_seconds: float | None
-    raw: tuple[grpc.StatusCode, str, bytes]
-
-
-def read(error):
-    """The refusal in an RpcError; that there is exactly one ErrorInfo of the right domain is asserted on the way."""
-    status = rpc_status.from_call(error)  # checks that code and message agree with the call's
-    assert status is not None, f"{error.code()}: no details"
-    assert status.ByteSize() < 4096
-    infos, violations, retry = [], [], None
-    for detail in status.details:
-        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            infos.append(error_details_pb2.ErrorInfo())
-            detail.Unpack(infos[-1])
-        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            bad = error_details_pb2.BadRequest()
-            detail.Unpack(bad)
-            assert all(violation.description for violation in bad.field_violations)
-            violations += [violation.field for violation in bad.field_violations]
-        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
-            info = error_details_pb2.RetryInfo()
-            detail.Unpack(info)
-            retry = info.retry_delay.ToTimedelta().total_seconds()
-    assert len(infos) == 1
-    assert infos[0].domain == DOMAIN
-    assert f"ERROR_REASON_{infos[0].reason}" in pb.ErrorReason.keys()
-    details = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
-    raw = (error.code(), error.details(), details)
-    return Refusal(error.code(), infos[0].reason, dict(infos[0].metadata), violations, retry, raw)
-
-
-def refusal_of(call, *args, **how):
-    """The refusal, read here from what the network brought, and what the package makes of it is the same."""
-    with pytest.raises(RedirectError) as raised:
-        call(*args, **how)
-    refusal = read(raised.value.__cause__)
-    error = raised.value
-    assert (error.code, error.reason.value, error.metadata) == refusal[:3]
-    assert [violation.field for violation in error.violations] == refusal.violations
-    return refusal
-
-
-def check(refusal, code, reason, **metadata):
-    assert (refusal.code, refusal.reason) == (code, reason)
-    assert metadata.items() <= refusal.metadata.items()
 
 
 def seal(pairing, leg, **how):
@@ -105,34 +53,8 @@ def seal(pairing, leg, **how):
     return pairing.seal(leg, write_members(members, order, pairing.lists), **how)
 
 
-# The same in each call, so that the bytes of two refusals can be compared.
-SAME_ID = CallOptions(request_id="interop")
-
-
-def decode(client, leg, source, pairing=None):
-    """Decodes a source, with the id of the pairing's own side if one is given."""
-    if leg == "request":
-        return client.decode_redirect(source, aa_id=pairing.aa if pairing else "", options=SAME_ID)
-    fiu_id = pairing.fiu if pairing else ""
-    return client.decode_callback(source, fiu_id=fiu_id, expected=NOT_COMPARED, options=SAME_ID)
-
-
 def decode_refused(client, leg, pairing, params):
     return refusal_of(decode, client, leg, to_query(params), pairing)
-
-
-def encode_redirect(client, pairing, issue_time=None, **changed):
-    return client.encode_redirect(
-        fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=to_redirect(REQUEST | changed), issue_time=issue_time
-    )
-
-
-ACCEPTED = Callback(txnid=TXNID, userid=REQUEST["userid"], status=CallbackStatus.SUCCESS, srcref=[HANDLE])
-
-
-def encode_callback(client, pairing, **changed):
-    right = {"fiu_id": pairing.fiu, "aa_id": pairing.aa, "callback": ACCEPTED, "redirect_url": REQUEST["redirect"]}
-    return client.encode_callback(**right | changed)
 
 
 # --- FIELD_INVALID ----------------------------------------------------------------------------------------------------
@@ -226,7 +148,7 @@ UNSAFE_URLS = [
 
 @pytest.mark.parametrize("url", UNSAFE_URLS)
 def test_a_redirect_that_is_no_safe_absolute_url_is_refused(client, pairings, url):
-    # To a pairing without a list of hosts, so that nothing else is wrong.
+    # The pairing has no list of hosts, so that nothing else is wrong.
     refusal = refusal_of(encode_redirect, client, pairings["v1.0"], redirect=url)
     check_fields(refusal, "redirect.redirect")
     refusal = refusal_of(encode_callback, client, pairings["v1.0"], redirect_url=url)
@@ -379,7 +301,7 @@ def test_an_unknown_pairing_is_named(client, pairings):
     refusal = refusal_of(encode_callback, client, pairings["iv"], fiu_id="nobody@interop")
     check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="nobody@interop", aa_id="iv-aa")
 
-    # Two that are known, but not to each other.
+    # Two parties that are known, but have no pairing with each other.
     params = seal(pairings["iv-alone"], "request")
     refusal = decode_refused(client, "request", pairings["iv"], params)
     check(refusal, grpc.StatusCode.NOT_FOUND, "PAIRING_UNKNOWN", fiu_id="FINBANK-FIU", aa_id="iv-aa")
@@ -514,7 +436,7 @@ def test_whatever_fails_once_decryption_has_begun_gets_the_same_answer_byte_for_
         answers[leg, "wrong secret of pbkdf2"] = decode_refused(client, leg, pairings["v1.2"], params)
     for answer in answers.values():
         check(answer, INVALID_ARGUMENT, "UNDECIPHERABLE")
-    # One answer for each pairing, whose ids are in it.
+    # There is one answer for each pairing, because its ids are in the answer.
     assert len({answer.raw for answer in answers.values()}) == 2
     assert len({answer.raw for answer in answers.values() if answer.metadata["aa_id"] == pairing.aa}) == 1
 
@@ -533,11 +455,11 @@ def test_the_server_ends_a_call_whose_deadline_passed(keyring, pairings):
     # another derivation in work refuses this one at once with OVERLOADED.
     with Server("--keyring", keyring) as server, pytest.raises(grpc.RpcError) as raised:
         server.stub().EncodeRedirect(bare_request(pairings["v1.2"]), metadata=[("grpc-timeout", "1m")])
-    check(read(raised.value), grpc.StatusCode.DEADLINE_EXCEEDED, "TIMED_OUT")
+    check(read_refusal(raised.value), grpc.StatusCode.DEADLINE_EXCEEDED, "TIMED_OUT")
 
 
 def bare_request(pairing):
-    """gRPC's own message, for calls that the package does not make."""
+    """The proto's message, for calls that the package cannot make."""
     redirect = pb.Redirect(userid=REQUEST["userid"], redirect=REQUEST["redirect"], srcref=REQUEST["srcref"])
     return pb.EncodeRedirectRequest(fiu_id=pairing.fiu, aa_id=pairing.aa, redirect=redirect)
 
@@ -556,11 +478,11 @@ def test_a_deadline_of_the_client_ends_its_call(keyring, pairings):
 
 
 def test_more_derivations_than_the_queue_holds_are_shed_and_the_server_recovers(keyring, pairings):
-    # A server of its own: the flood must not delay the other tests.
+    # This test has its own server, so that the flood does not delay the other tests.
     request = bare_request(pairings["v1.2"])
     with Server("--keyring", keyring, "--kdf-threads", 1) as server:
         calls, shed = flood(server, request)
-        refusal = read(shed)
+        refusal = read_refusal(shed)
         check(refusal, RESOURCE_EXHAUSTED, "OVERLOADED")
         assert refusal.retry_seconds > 0
         assert end_flood(server, request, calls).query

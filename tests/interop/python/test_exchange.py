@@ -1,7 +1,8 @@
 """Random messages both ways between the service and this folder's codec, on both legs and with every profile.
 
-What the service seals is opened here by a reader that repairs nothing; what is sealed here the service must open with
-no deviation but those of its members. HKDF messages are many, PBKDF2 ones few: each costs 65,536 rounds twice.
+A reader that repairs nothing opens what the service seals. The service must open what is sealed here with no deviations
+except those of the members. There are many HKDF messages and few PBKDF2 messages, each of which costs 65,536 rounds
+twice.
 """
 
 import re
@@ -45,7 +46,7 @@ from redirect_codec import (
 )
 from support import WINDOW, now, seeded, to_query
 
-# Messages of each direction and leg: four times as many in all.
+# The number of messages for each direction and leg; the total is four times as many.
 ROUNDS = {Scheme.HKDF_IV: 300, Scheme.PBKDF2: 30}
 REQUESTORS = {None: RequestorType.UNSPECIFIED, "FIU": RequestorType.FIU, "LSP": RequestorType.LSP}
 KNOWN = {"request": set(REQUEST_ORDER), "callback": set(CALLBACK_ORDER)}
@@ -54,13 +55,13 @@ both_schemes = pytest.mark.parametrize("scheme", list(Scheme), ids=lambda scheme
 
 
 def at_once(check, jobs):
-    """Runs the check on every job, eight at a time: the first failure is raised here."""
+    """Runs the check on every job, eight at a time, and raises the first failure."""
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(check, jobs))
 
 
 def rounds(scheme, pairings):
-    # In turn, so that each profile has its share.
+    # The pairings take turns, so that each profile has its share.
     of_scheme = [pairing for pairing in pairings.values() if pairing.scheme is scheme]
     return [of_scheme[i % len(of_scheme)] for i in range(ROUNDS[scheme])]
 
@@ -73,7 +74,7 @@ def window_of(pairing):
 
 
 def strict_params(query):
-    """The query as a strict reader reads it: each parameter once, and every character escaped that must be."""
+    """Reads the query strictly: each parameter once, and every character escaped that must be."""
     params = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
@@ -84,13 +85,13 @@ def strict_params(query):
 
 
 def appended(url, query):
-    """The URL with the query behind its own and before its fragment, everything else of it untouched."""
+    """The URL with the query after its own query and before its fragment, and nothing else changed."""
     before, hash_sign, fragment = url.partition("#")
     return f"{before}{'&' if '?' in before else '?'}{query}{hash_sign}{fragment}"
 
 
 def check_sealed(pairing, leg, response, sent_from, before, secret_id=None):
-    """Everything that can be said of a response of an encode call but its members; returns the plaintext and the IV."""
+    """Checks everything of an encode call's response except its members; returns the plaintext and the IV."""
     secret_id = secret_id or pairing.primary_id
     date_name, payload = ("reqdate", "ecreq") if leg == "request" else ("resdate", "ecres")
     params = strict_params(response.query)
@@ -122,7 +123,7 @@ def check_sealed(pairing, leg, response, sent_from, before, secret_id=None):
 
 
 def check_members(plaintext, members, order, lists):
-    # Byte for byte first: order and escapes are part of the format. Reading it back guards against a writer here that
+    # First byte for byte, because order and escapes are part of the format. Then reads it back, in case the writer here
     # is wrong in the same way.
     assert plaintext == write_members(members, order, lists)
     assert read_members(plaintext, lists) == members
@@ -209,7 +210,7 @@ def as_source(rng, leg, params, base):
 
 
 def check_opened(pairing, response, date, members, leg, before):
-    """Everything that can be said of a response of a decode call but its members and deviations."""
+    """Checks everything of a decode call's response except its members and deviations."""
     assert (response.fiu_id, response.aa_id) == (pairing.fiu, pairing.aa)
     assert (response.secret_id, response.primary_secret) == (pairing.primary_id, True)
     assert list(response.deviations) == [

@@ -33,7 +33,7 @@ def by_urllib_and_a_join(members):
 
 
 def by_a_form_of_requests(members):
-    # `requests` leaves an absent member out, but not an empty one.
+    # `requests` leaves out an absent member, but not an empty one.
     return requests.Request("POST", "https://aa.example/", data=members).prepare().body
 
 
@@ -98,7 +98,7 @@ def test_callbacks_of_these_libraries_open_to_the_same_members(client, pairings,
 
     def check(job):
         members, url = job
-        # An AA that uses these libraries parses the URL to return to, so that it has to be one of theirs.
+        # An AA that uses these libraries parses the URL to return to, so these libraries must be able to read it.
         params = pairing.seal("callback", write(members).encode())
         response = client.decode_callback(address(url, params), fiu_id=pairing.fiu, expected=NOT_COMPARED)
         assert response.callback == to_callback(members)
@@ -110,7 +110,7 @@ def test_callbacks_of_these_libraries_open_to_the_same_members(client, pairings,
 
 @pytest.mark.parametrize("leg", ["request", "callback"])
 def test_parameters_that_parse_qsl_took_apart_open_too(client, pairings, leg):
-    # A receiver's framework: it decodes the percent-encoding, and writes the parameters again.
+    # What a receiver's framework does: it decodes the percent-encoding, and writes the parameters again.
     rng = seeded(f"parse_qsl {leg}")
     pairing = pairings["iv-alone"]
     draw, order = (request_members, REQUEST_ORDER) if leg == "request" else (callback_members, CALLBACK_ORDER)
@@ -166,7 +166,8 @@ MEMBERS = b"txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=&userid=u@aa&re
 
 
 def random_instant(rng: random.Random) -> datetime:
-    """Within the window of the pairing `iv-wide`, about 31 years to both sides, and from 2000 on."""
+    """An instant within the window of the pairing `iv-wide`, about 31 years before and after now, and not before
+    2000."""
     earliest = max(now() - timedelta(days=11_000), datetime(2000, 1, 1, tzinfo=UTC))
     return earliest + (now() + timedelta(days=11_000) - earliest) * rng.random()
 

@@ -1,5 +1,5 @@
-"""The tag `mac`, written and checked here with the standard library's HMAC: what the service writes is right, and what
-it accepts is only the right tag at the end of the text.
+"""The tag `mac`, written and checked here with the standard library's HMAC. The service writes the right tag, and
+accepts only the right tag at the end of the text.
 """
 
 import base64
@@ -8,22 +8,36 @@ import hmac
 import grpc
 import pytest
 
-from redirect_codec import Scheme, Sealed, derive_key, open_sealed, seal, write_date, write_members
-from support import Pairing, Server, now, secret_of_specification, seeded, to_query, write_keyring
-from test_errors import (
-    CALLBACK,
+from redirect_codec import (
     CALLBACK_ORDER,
+    REQUEST_ORDER,
+    Scheme,
+    Sealed,
+    derive_key,
+    open_sealed,
+    seal,
+    write_date,
+    write_members,
+)
+from support import (
+    CALLBACK,
     DATE,
     PAYLOAD,
     REQUEST,
-    REQUEST_ORDER,
     TXNID,
+    Pairing,
+    Server,
     both_legs,
     check,
     decode,
     encode_callback,
     encode_redirect,
+    now,
     refusal_of,
+    secret_of_specification,
+    seeded,
+    to_query,
+    write_keyring,
 )
 
 TEXT = {
@@ -35,7 +49,7 @@ TAG_LENGTH = 22
 
 @pytest.fixture(scope="module")
 def tagged():
-    """By setting. Without a failure budget, so that each message is judged by itself."""
+    """A pairing for each setting. They have no failure budget, so that earlier failures do not matter."""
     rng = seeded("tags")
 
     def pairing(setting):

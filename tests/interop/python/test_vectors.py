@@ -1,6 +1,6 @@
-"""The codec of this folder against the published vectors: the same bytes in both directions.
+"""Checks the codec of this folder with the published vectors: the same bytes in both directions.
 
-Without this, a fault shared with the service would go unseen in every other test.
+No other test would find a fault that this codec shares with the service.
 """
 
 import json

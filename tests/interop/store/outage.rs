@@ -23,7 +23,7 @@ async fn answers(replicas: &Replicas, count: usize) -> Vec<String> {
     answers
 }
 
-/// With a store that `breaks` until it is `fixed`: with `local` calls are still answered, with `closed` they get
+/// Tests a store that `breaks` until it is `fixed`. With `local`, calls are still answered; with `closed`, they get
 /// STORE_UNAVAILABLE. Each change is logged once. Afterwards both use the store again and have lost nothing.
 async fn breaks_and_recovers(redis: &mut Redis, breaks: impl Fn(&mut Redis), fixed: impl Fn(&mut Redis)) {
     let local = Replicas::start(1, "", &[redis.url()], &LOCAL).await;

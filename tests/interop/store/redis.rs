@@ -19,7 +19,7 @@ pub struct Redis {
     folder: TempDir,
 }
 
-/// A port that is free now. It lies below the ports that the system gives to clients, since a cluster also needs the
+/// A port that is free now. It lies below the ports that the system gives to clients, because a cluster also needs the
 /// port that is 10,000 higher.
 pub fn free_port() -> u16 {
     loop {
@@ -101,7 +101,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-// Each fault of each desk, by its button: what the receiver shows.
+// Clicks the button of each fault of each desk, and checks what the receiver shows.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -46,7 +46,7 @@ together();
 
 async function shows(page, text, fault) {
   await page.waitForURL(/(callback|webview)\b/);
-  // Without the note that says which fault was asked for.
+  // The text without the note that names the chosen fault.
   const content = await page.locator('main').evaluate((main) => {
     main.querySelectorAll('section.fault').forEach((note) => note.remove());
     return main.innerText;

@@ -1,4 +1,5 @@
-// The pages themselves: nothing hostile runs, axe finds nothing serious, and they fit a small screen, light and dark.
+// Checks the pages: no hostile text runs as code, axe finds nothing serious, and they fit a small screen, light and
+// dark.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -10,7 +11,7 @@ const HOSTILE = `"><img src=x onerror=alert(1)><script>alert(1)</script>'&lt;\u2
 
 together();
 
-/** Every page, with what a user has left on it. */
+/** Every page after a user has filled it in. */
 async function visit(page, look) {
   const go = (path) => page.goto(rehearsal.pages + path);
   await go('/');

@@ -1,4 +1,5 @@
-// The code that a journey shows is code of its language, whatever the values are. A compiler that is missing is skipped.
+// The code that a journey shows compiles in its language, whatever the values are. A language whose compiler is missing
+// is skipped.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { after, it } from 'node:test';
 import { browser, fill, open, rehearsal, together } from '../support.mjs';
 
 const HARD = `a'b"c\\d $(x) \`y\` \${z} %s {q} \\u0041 \u202e क्ष 👩‍🌾`;
-// How each language is checked: the file, what stands around the code, and the command.
+// How each language is checked: the file, the text around the code, and the command.
 const CHECKS = {
   grpcurl: ['call.sh', (code) => code, (file) => ['bash', '-n', file]],
   Node: ['call.mjs', (code) => `async function call(response) {\n${code}\n}`, (file) => ['node', '--check', file]],

@@ -1,6 +1,6 @@
-// Command rival is what the service is measured against: EncodeRedirect and DecodeRedirect as a Go backend would do them
-// by itself, with this module's codec behind grpc-go as it comes. It does the service's honest work on clean messages:
-// it checks what is required, reads strictly and repairs nothing. What it does not offer it refuses rather than ignores:
+// Command rival is a server that benchmarks compare with the service: EncodeRedirect and DecodeRedirect as a Go backend
+// would write them, with this module's codec behind grpc-go in its default configuration. It does the same work on
+// clean messages: it checks what is required, reads strictly and repairs nothing. It refuses what it does not offer:
 // other methods, an `issue_time`, decoding from `params`, a pairing that is not named in full.
 package main
 
@@ -30,7 +30,7 @@ import (
 	redirectv1 "aa/redirect/v1"
 )
 
-// secretID names a pairing's only secret: the keyring gives it no id.
+// secretID is the name of a pairing's only secret, because the keyring gives it no id.
 const secretID = "primary"
 
 var (
@@ -47,7 +47,8 @@ var (
 	}
 )
 
-// errUnreadable says the same of every message that does not open, as the service does: the format has no MAC.
+// errUnreadable says the same about every message that does not open, as the service does, because the format has no
+// MAC.
 var errUnreadable = status.Error(codes.InvalidArgument, "the message cannot be opened")
 
 type pairing struct {
@@ -115,7 +116,7 @@ func (s *server) EncodeRedirect(
 	}, nil
 }
 
-// DecodeRedirect refuses what costs no key first.
+// DecodeRedirect makes the checks that need no key first.
 func (s *server) DecodeRedirect(
 	_ context.Context, request *redirectv1.DecodeRedirectRequest,
 ) (*redirectv1.DecodeRedirectResponse, error) {
@@ -215,7 +216,7 @@ func parseDate(text string) (minute, issue time.Time, err error) {
 	return minute, minute.Add(time.Duration(millis) * time.Millisecond), nil
 }
 
-// check tells what a redirect lacks.
+// check returns the names of the required members that are missing or not in their form.
 func check(members wire.Redirect) error {
 	name, handle, _ := strings.Cut(members.UserID, "@")
 	scheme, rest, _ := strings.Cut(members.Redirect, "://")
@@ -265,6 +266,6 @@ func main() {
 	}
 	rival := grpc.NewServer()
 	redirectv1.RegisterRedirectServiceServer(rival, &server{pairings: pairings})
-	fmt.Println("serving") // connections queue from Listen on
+	fmt.Println("serving") // connections wait from Listen on
 	log.Fatal(rival.Serve(listener))
 }

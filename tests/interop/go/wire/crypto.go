@@ -1,6 +1,6 @@
-// Package wire seals and opens the browser redirects between FIUs and AAs with nothing but Go's standard library: both
-// schemes, the mask, the members and the parameters. It writes the format as the documents have it and reads only that;
-// what other senders make of it is left to the service.
+// Package wire seals and opens the browser redirects between FIUs and AAs with only Go's standard library: both
+// schemes, the mask, the members and the parameters. It writes the format as the documents have it, and reads only
+// that. It repairs no deviations.
 package wire
 
 import (
@@ -28,7 +28,7 @@ const (
 	pbkdf2Rounds = 65_536
 )
 
-// errUndecipherable is the only error of Open: to tell which step failed would make it a padding oracle.
+// errUndecipherable is the only error of Open. An error that names the failed step would make a padding oracle.
 var errUndecipherable = errors.New("undecipherable")
 
 // DeriveKey is HKDF(secret, salt = date, no info) or PBKDF2(secret, salt = date, 65,536 rounds). The date is salt as it was

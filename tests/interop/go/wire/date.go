@@ -21,7 +21,7 @@ const (
 	Full
 )
 
-// String is the name that the service has for it, if it writes it.
+// String is the service's name of the style, if the service writes it.
 func (s DateStyle) String() string { return [...]string{"millis", "tenths", "", "", "full"}[s] }
 
 // FormatDate is `ddmmyyyyhh24misss` in UTC.

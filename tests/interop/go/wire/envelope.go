@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Leg is the way that a message goes.
+// Leg is the direction of a message.
 type Leg int
 
 const (
@@ -143,7 +143,7 @@ func (e *Envelope) parameters(leg Leg) []parameter {
 	}
 }
 
-// reserved tells the characters that may not stand raw in a value; `%` begins an escape.
+// reserved says whether a character must not be raw in a value; `%` begins an escape.
 func reserved(r rune) bool {
 	letterOrDigit := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 	return !letterOrDigit && !strings.ContainsRune("-._~%", r)

@@ -41,7 +41,7 @@ const (
 	JSON
 )
 
-// String is the name that the service has for it.
+// String is the service's name of the syntax.
 func (l Lists) String() string { return [...]string{"repeated", "comma", "braces", "json"}[l] }
 
 // Write is the plaintext of `ecreq`.
@@ -125,8 +125,8 @@ func (w *writer) optional(name, value string) {
 	}
 }
 
-// redirect escapes a URL as a whole if any part needs an escape, because a reader would take it for a raw one
-// otherwise.
+// redirect escapes the whole URL if any part needs an escape. Otherwise a reader would take it for a URL that is not
+// escaped.
 func (w *writer) redirect(value string) {
 	needs := func(b byte) bool { return reserved(rune(b)) || b == '%' }
 	raw := func(b byte) bool { return !needs(b) || strings.IndexByte(":/@", b) >= 0 }
@@ -167,7 +167,7 @@ func (w *writer) extra(extra map[string]string) {
 	}
 }
 
-// needsEscape tells the bytes that a value cannot carry raw.
+// needsEscape says whether a value must escape this byte.
 func needsEscape(b byte) bool { return b <= ' ' || b > 0x7E || strings.IndexByte("%&=+#", b) >= 0 }
 
 func escape(value string, needs func(byte) bool) string {
@@ -182,7 +182,7 @@ func escape(value string, needs func(byte) bool) string {
 	return escaped.String()
 }
 
-// read puts members into slots, which are *string or *[]string by name, and returns the others.
+// read stores members in slots, a *string or *[]string for each name, and returns the other members.
 func read(plaintext string, lists Lists, slots map[string]any) (map[string]string, error) {
 	extra := map[string]string{}
 	seen := map[string]bool{}

@@ -76,7 +76,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// The specification's own instant, in every style that is seen.
+// The specification's own instant, in every style.
 func TestDateStyles(t *testing.T) {
 	instant := time.Date(2021, 4, 6, 10, 40, 23, 756_000_000, time.FixedZone("IST", 19_800))
 	for style, want := range map[DateStyle]string{
@@ -92,7 +92,7 @@ func TestDateStyles(t *testing.T) {
 	}
 }
 
-// The writer is what the service's plaintexts are compared with, so its own text is spelled out once.
+// The service's plaintexts are compared with this writer's, so this test compares the writer with a literal text.
 func TestMembersAreWrittenInOrderAndEscapedAsTheFormatHasIt(t *testing.T) {
 	redirect := Redirect{
 		TxnID: "2d04747e-21c6-4c23-955b-d46c2f820140", SessionID: "a b+c=d&e%f#g\r\nसत्र~|?{}\x7f", UserID: "99@aa",

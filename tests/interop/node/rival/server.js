@@ -1,11 +1,12 @@
-// What a Node backend would write in place of aa-redirect, to measure the service against: EncodeRedirect and
-// DecodeRedirect of the same proto with this folder's codec, on @grpc/grpc-js as it comes, in one process.
+// A server that benchmarks compare with the service: what a Node backend would write in place of aa-redirect.
+// EncodeRedirect and DecodeRedirect of the same proto with this folder's codec, on @grpc/grpc-js in its default
+// configuration, in one process.
 //
 //   node rival/server.js --listen 127.0.0.1:PORT --keyring FILE.json
 //
 // The keyring is [{ fiu, aa, scheme, secret, webview, max_age_seconds }, …]; `serving` on standard output says that it
-// is ready. One secret a pairing, dates of 15 digits in milliseconds, repeated lists. What differs from the format is
-// refused, not repaired.
+// is ready. Each pairing has one secret, dates of 15 digits in milliseconds, and repeated lists. The server refuses
+// what differs from the format, and repairs nothing.
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -67,7 +68,10 @@ async function encodeRedirect({ fiuId, aaId, redirect, requestorType, issueTime 
   };
 }
 
-/** Never says why it refuses: a caller that can distinguish bad padding from bad members can decrypt a message with enough questions. */
+/**
+ * Never says why it refuses: a caller that can distinguish bad padding from bad members can decrypt a message with many
+ * calls.
+ */
 async function decodeRedirect(request) {
   try {
     return await openRedirect(request);
@@ -85,7 +89,7 @@ async function openRedirect({ aaId, url }) {
 
   const now = Date.now();
   const window = pairing.max_age_seconds * 1000;
-  // The date has no seconds: fresh is what any instant of its minute would make fresh.
+  // The date has no seconds, so a message is fresh if any instant of its minute is.
   const replayUntil = minute + 60_000 + window;
   if (now > replayUntil || now < minute - window) throw new Error('date outside the window');
 
@@ -125,7 +129,7 @@ function readParameters(url) {
 function readDate(date) {
   const [, day, month, year, hour, at, millis] = /^(\d\d)(\d\d)(\d{4})(\d\d)(\d\d)(\d{3})$/.exec(date);
   const issued = Date.UTC(year, month - 1, day, hour, at, 0, millis);
-  // Date.UTC takes 31 February for 3 March.
+  // Date.UTC reads 31 February as 3 March.
   if (writeDate(new Date(issued), 'millis') !== date) throw new Error('no date');
   return { minute: issued - Number(millis), issued };
 }

@@ -1,5 +1,6 @@
-// Messages as JavaScript's own libraries write them: members by URLSearchParams, node:querystring, qs, axios and joins by hand,
-// dates by moment, dayjs and luxon on random instants. The service reads what was meant, and names what it had to repair.
+// Messages as JavaScript's libraries write them: members with URLSearchParams, node:querystring, qs, axios and
+// hand-made joins; dates with moment, dayjs and luxon at random instants. The service reads the intended members, and
+// reports what it had to repair.
 
 import assert from 'node:assert/strict';
 import querystring from 'node:querystring';
@@ -36,14 +37,14 @@ after(async () => {
   await service?.stop();
 });
 
-/** The members as a sender has them: absent ones are not there, lists are arrays. */
+/** The members as a sender has them: without absent ones, and with lists as arrays. */
 function members(random) {
   const { txnid, sessionid, userid, redirect, srcref, fipid, email, pan, dob, isoLanguageCode } = random.redirect();
   const optional = Object.entries({ email, pan, dob, isoLanguageCode }).filter(([, value]) => value !== '');
   return { txnid, sessionid, userid, redirect, srcref, ...(fipid.length > 0 && { fipid }), ...Object.fromEntries(optional) };
 }
 
-/** What a form encoder makes of any text is read; a list in another syntax than repeated names is reported. */
+/** The service reads what a form encoder makes of any text. It reports a list in another syntax than repeated names. */
 const lists = ({ srcref, fipid = [] }) => srcref.length + fipid.length > 0;
 const several = ({ srcref, fipid = [] }) => srcref.length > 1 || fipid.length > 1;
 
@@ -133,7 +134,7 @@ test('absent members in JavaScript’s words', async () => {
   }
 });
 
-/** The parameters of the outer URL, likewise. */
+/** The parameters of the outer URL, written by the same libraries. */
 const OUTER = {
   URLSearchParams: (params) => `https://aa.example/w?${new URLSearchParams(params)}`,
   'the setter of a URL': (params) => {
@@ -161,7 +162,7 @@ for (const [name, join] of Object.entries(OUTER)) {
 
 const MINUTE = 60_000;
 const down = (instant, unit) => Math.floor(instant / unit) * unit;
-/** Each: how the date is written, what is known of the instant then, and what the service tells of it. */
+/** Each entry: how the date is written, how the service reads it, and what it reports. */
 const DATES = {
   'moment, DDMMYYYYHHmmSSS': [(d) => moment(d).utc().format('DDMMYYYYHHmmSSS'), MINUTE],
   'moment, DDMMYYYYHHmmss': [(d) => moment(d).utc().format('DDMMYYYYHHmmss'), 1000, 'DATE_DIGITS'],
@@ -184,7 +185,7 @@ for (const [name, [write, unit, deviation]] of Object.entries(DATES)) {
       const date = write(instant);
       const opened = await open({ date });
       const told = toMillis(opened.issueTime);
-      // What reads as milliseconds, as the pairing's style has it, names the minute.
+      // Digits that read as milliseconds, which is the pairing's style, name the minute.
       assert.ok(told >= down(instant, MINUTE) && told < down(instant, MINUTE) + MINUTE, `${date} of ${instant.toISOString()}: ${told}`);
       if (unit < MINUTE) assert.equal(told, down(instant, unit), date);
       const expected = deviation?.replace(/\?$/, '');

@@ -1,5 +1,5 @@
-// Calls through the Node package, so that its types carry whatever these tests seal and open: into its requests, out of its
-// results. The assertions are on the proto's messages, as ./service.js gives them.
+// Calls through the Node package, so that its requests and results carry everything that these tests seal and open. The
+// assertions are on the proto's messages, as ./service.js gives them.
 
 import { NOT_COMPARED, RedirectClient } from 'aa-redirect';
 
@@ -59,7 +59,7 @@ function options({ requestorType, issueTime }) {
   };
 }
 
-/** A name of an enum without its prefix; nothing for UNSPECIFIED. */
+/** The name of an enum's value without its prefix; undefined for UNSPECIFIED. */
 function short(name) {
   const value = name.replace(/^(?:REQUESTOR_TYPE|CALLBACK_STATUS)_/, '');
   return value === 'UNSPECIFIED' ? undefined : value;

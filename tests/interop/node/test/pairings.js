@@ -4,7 +4,7 @@ import { randomSecret } from './service.js';
 
 const FIU = 'fiu@interop';
 const secret = () => [{ id: 'only', text: randomSecret() }];
-/** Published secrets of the older scheme are passphrases, and nothing says that they are ASCII. */
+/** Published secrets of the older scheme are passphrases, and no document says that they are ASCII. */
 const passphrase = () => [{ id: 'only', text: `पासवर्ड-é-🔑-${randomSecret().slice(0, 8)}` }];
 
 /** Two secrets: the second one is the old one, which only opens. */
@@ -13,7 +13,7 @@ export const rotated = () => [
   { id: 'old', text: randomSecret(), use: 'decode' },
 ];
 
-/** As in the keyring file, and to be read by name: `pairings['iv-aa']`. */
+/** The pairings of the keyring file by name, such as `pairings['iv-aa']`. */
 export function makePairings() {
   const pairings = [
     { fiu: FIU, aa: 'iv-aa', profile: 'iv', webview: 'https://iv.example/webview', handles: ['iv'], secrets: secret() },
@@ -57,7 +57,8 @@ export function makePairings() {
       redirect_hosts: ['fiu.example', '*.fiu.example'],
       secrets: secret(),
     },
-    // A second FIU of an AA, so that the AA's id alone does not name a pairing; and one whose masked id can have a `+`.
+    // A second FIU of one AA, so that the AA's id alone does not name a pairing; and an FIU whose masked id can have a
+    // `+`.
     { fiu: 'other-fiu@interop', aa: 'iv-aa', profile: 'iv', secrets: secret() },
     { fiu: 'interop-plus-fO', aa: 'plus-aa', profile: 'iv', webview: 'https://plus.example/w', secrets: secret() },
     { fiu: 'एफआईयू@interop', aa: 'एए', profile: 'v1.5', webview: 'https://deva.example/w', secrets: secret() },

@@ -1,4 +1,4 @@
-// Random messages that a seed repeats: INTEROP_SEED, else one of the clock's.
+// Random messages that a seed repeats: INTEROP_SEED, or one from the clock.
 
 import { randomInt } from 'node:crypto';
 
@@ -64,16 +64,16 @@ const PIECES = [
   '中',
   '\u{10ffff}',
 ];
-/** For places that admit no blank, backslash or control character. */
+/** For places that allow no blank, backslash or control character. */
 const VISIBLE = PIECES.filter((piece) => !/[\s\\\u0000-\u001f\u007f\ufeff]/.test(piece));
-/** For what stands before the `@` of a user id. */
+/** For the part before the `@` of a user id. */
 const NAME = VISIBLE.filter((piece) => piece !== '@');
 /** For list items, which also have none of `, { } [ ] " ' &`. */
 const ITEM = VISIBLE.filter((piece) => !/[,{}[\]"'&]/.test(piece));
 const LANGUAGES = 'en-IN hi-IN bn-IN mr-IN te-IN ta-IN gu-IN ur-IN kn-IN or-IN ml-IN pa-IN as-IN'.split(' ');
 const EXTRA_NAMES = ['account', 'chid', 'fi', 'mobile', 'Alpha', 'zeta', 'x.y-z_1', 'constructor', 'toString'];
 
-/** Random values of the run's seed; each `purpose` has a sequence of its own, whatever else runs. */
+/** Random values from the run's seed. Each `purpose` has its own sequence, which does not depend on other tests. */
 export class Random {
   #state;
 
@@ -112,7 +112,7 @@ export class Random {
   }
 
   list(most) {
-    // Mostly consent handles as they are, some with everything that an item may hold; a blank only inside.
+    // Mostly realistic consent handles, and some with all characters that an item may have. A blank comes only inside.
     const item = () => (this.chance(80) ? this.uuid() : `h${this.text([...ITEM, ' '], 6)}${this.below(10)}`);
     return Array.from({ length: 1 + this.below(most) }, item);
   }
@@ -139,7 +139,7 @@ export class Random {
     return `https://fiu.example${path}${query}${fragment}`;
   }
 
-  /** The members of `ecreq`, all of them, as the service gives them back. */
+  /** All members of `ecreq`, as the service gives them back. */
   redirect({ handle = 'aa' } = {}) {
     return {
       txnid: this.uuid(),
@@ -156,7 +156,7 @@ export class Random {
     };
   }
 
-  /** The members of `ecres`, all of them, as the service gives them back. */
+  /** All members of `ecres`, as the service gives them back. */
   callback() {
     const success = this.chance(50);
     return {
@@ -171,7 +171,7 @@ export class Random {
   }
 }
 
-/** `work` on every item, `width` of them at a time. */
+/** Calls `work` on every item, `width` at a time. */
 export async function inParallel(items, width, work) {
   const queue = items.entries();
   const worker = async () => {

@@ -1,4 +1,4 @@
-// Reads the details of a refused call: the reason to branch on, and what to log.
+// Reads the details of a refused call: the reason to decide by, and what to log.
 
 import grpc from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
@@ -16,7 +16,7 @@ export class Refusal extends Error {
   metadata = {};
   /** Every field that is wrong, as `{ field, description }`. */
   violations = [];
-  /** When to try again; undefined: never. */
+  /** How long to wait before the next try; undefined: do not try again. */
   retryMillis;
 
   constructor(cause) {

@@ -1,5 +1,5 @@
-// Every reason for which the service refuses a call today, provoked, and read as a client reads it: code, reason, domain,
-// metadata, and each field that is wrong.
+// Provokes every reason for which the service refuses a call, and reads it as a client does: code, reason, domain,
+// metadata, and each wrong field.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -34,7 +34,7 @@ after(async () => {
   await service?.stop();
 });
 
-/** The refusal of a call, whose code, reason and domain are as they must be. */
+/** The refusal of a call, after a check of its code, reason and domain. */
 async function refusal(code, reason, method, request, { at = client, ...options } = {}) {
   const error = await call(at, method, request, options).then(
     (answer) => assert.fail(`${method} was not refused with ${reason}: ${JSON.stringify(answer)}`),
@@ -49,7 +49,10 @@ async function refusal(code, reason, method, request, { at = client, ...options 
   return refused;
 }
 
-/** A message of `pairing` that this test seals, by default with the date of now and without deviations; as URL parameters. */
+/**
+ * The URL parameters of a message of `pairing` that this test seals, by default with the date of now and without
+ * deviations.
+ */
 async function sealed({ leg = REQUEST, name = 'iv-aa', date = writeDate(new Date(), 'millis'), ...others } = {}) {
   const pairing = pairings[name];
   return seal(leg, {
@@ -65,7 +68,7 @@ async function sealed({ leg = REQUEST, name = 'iv-aa', date = writeDate(new Date
 const masked = (id, date) => mask(id, date).toString('base64');
 const minutesFromNow = (minutes) => writeDate(new Date(Date.now() + minutes * 60_000), 'millis');
 
-// FIELD_INVALID: all fields at once. Each case: what is asked, and the paths of all that is wrong with it.
+// FIELD_INVALID: all fields at once. Each case has a request, and the paths of all its wrong fields.
 const LONG = 'x'.repeat(8193);
 const FIELDS = {
   'a redirect with nothing in it': [
@@ -256,7 +259,7 @@ for (const [reason, minutes] of [
       const params = await sealed({ leg, date: minutesFromNow(minutes) });
       const { metadata } = await refusal('FAILED_PRECONDITION', reason, method, { ...ids, params });
       assert.equal(metadata.max_age_seconds, '180');
-      // The seconds are not on the wire, so the age may be one minute off.
+      // The message has no seconds, so the age may be wrong by one minute.
       assert.ok(Math.abs(Number(metadata.age_seconds) + minutes * 60) <= 61, metadata.age_seconds);
     });
   }
@@ -333,7 +336,7 @@ test('UNDECIPHERABLE is the same to the byte, whatever went wrong', async () => 
   const iv = Buffer.alloc(16, 7);
   const raw = (bytes) => encrypt(key, iv, bytes).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
   const flipped = Buffer.from((await sealed({ ...guarded, date })).ecreq, 'base64url');
-  // The last but one block decides what the padding becomes.
+  // The block before the last decides the padding.
   flipped[flipped.length - 17] ^= 0x80;
   const faults = {
     'another secret': await sealed({ ...guarded, date, secret: randomSecret() }),
@@ -359,11 +362,11 @@ test('UNDECIPHERABLE is the same to the byte, whatever went wrong', async () => 
     },
     'escapes of no UTF-8': await sealed({ ...guarded, date, plaintext: text.replace('sessionid=s', 'sessionid=%FF') }),
   };
-  // What all of these are made from is itself good.
+  // The message that all of these are made from opens.
   await call(client, 'decodeRedirect', { aaId: 'guarded-aa', params: await sealed({ ...guarded, date }) });
   let first;
   const named = new grpc.Metadata();
-  named.set('x-request-id', 'the-same'); // It is part of the answer.
+  named.set('x-request-id', 'the-same'); // The id is part of the answer.
   for (const [fault, params] of Object.entries(faults)) {
     const request = { aaId: 'guarded-aa', params };
     const refused = await refusal('INVALID_ARGUMENT', 'UNDECIPHERABLE', 'decodeRedirect', request, { metadata: named });
@@ -401,7 +404,7 @@ async function withIdleService(use) {
 }
 
 test('TIMED_OUT: the service gives up when the time that the caller named is over', async () => {
-  // A client's own deadline fires before the answer to it comes, so only the header is sent.
+  // A client's own deadline would end the call before the answer comes, so only the header is sent.
   const metadata = new grpc.Metadata();
   metadata.set('grpc-timeout', '1m');
   const request = { fiuId: FIU, aaId: 'v1.0-aa', redirect: REDIRECT };
@@ -457,6 +460,6 @@ test('OVERLOADED: a full queue refuses, says when to try again, and serves the r
     [status.RESOURCE_EXHAUSTED, 'OVERLOADED', 'aa.redirect.v1'],
   );
   assert.ok(refused.retryMillis > 0);
-  // What was cancelled is dropped and not derived, so that the queue is soon empty.
+  // The server drops cancelled calls without a derivation, so the queue is soon empty.
   assert.ok((await call(clients[0], 'encodeRedirect', request)).url);
 });

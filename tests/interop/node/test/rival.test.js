@@ -1,4 +1,4 @@
-// The benchmark's rival does the service's work: what either seals, the other opens, in both schemes.
+// The rival server of the benchmark does the work of the service: each opens what the other seals, in both schemes.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -66,7 +66,7 @@ test('the rival opens what the service seals, and the service what the rival sea
   }
 });
 
-/** The rival's address; it ends with `t`. */
+/** Starts the rival server and returns its address; it ends with `t`. */
 async function startRival(t, pairings) {
   const folder = mkdtempSync(join(tmpdir(), 'aa-redirect-rival-'));
   const keyring = join(folder, 'keyring.json');

@@ -1,5 +1,5 @@
-// What the service seals this folder's codec opens, and the other way round: both legs, both schemes, every profile, with
-// random members. The opening side is strict, so that anything but the exact format fails.
+// This folder's codec opens what the service seals, and the reverse: both legs, both schemes, every profile, with
+// random members. The opening side is strict, so that only the exact format passes.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -43,7 +43,7 @@ for (const { scheme, count, width } of RUNS) {
     const random = new Random(t.name);
     const cases = messages.map((_, at) => {
       const pairing = using(scheme)[at % using(scheme).length];
-      // An AA's id left out is found by the handle.
+      // If the AA's id is left out, the handle finds it.
       const handle = random.chance(30) ? pairing.handles?.at(-1) : undefined;
       const redirect = random.redirect({ handle });
       if (pairing.redirect_hosts) redirect.redirect = `https://sub.fiu.example/${random.digits(5)}`;
@@ -290,17 +290,17 @@ test('ListPairings shows every pairing in pages, ordered, and no secret', async 
   assert.deepEqual(found, expected);
 });
 
-/** Some messages are dated by their caller, off now but well inside the window. */
+/** For some messages the caller gives the date: not now, but well inside the window. */
 const offset = (random) => (random.chance(30) ? random.below(2 * 110_000) - 110_000 : undefined);
 
-/** How a sender of ours dates and hands over a message; no style is the pairing's own. */
+/** How a sender of this test writes the date and passes the message on. No `style`: that of the pairing. */
 const sending = (random) => ({
   style: random.pick([undefined, undefined, 'seconds', 'full']),
   offset: offset(random),
   asUrl: random.chance(50),
 });
 
-/** A date of 14 digits is nobody's own style. */
+/** No pairing writes dates of 14 digits. */
 const dateOf = (instant, style) =>
   style === 'seconds' ? writeDate(instant, 'full').slice(0, 14) : writeDate(instant, style);
 const isForeign = (style, own) => style !== undefined && style !== own;
@@ -335,11 +335,11 @@ function checkTimes({ issueTime, expireTime }, date, pairing, asked, sent) {
   assert.equal(date, writeDate(new Date(Math.floor(issued)), conventions(pairing).date));
 }
 
-/** All of a decoded message but its members. */
+/** Checks everything of a decoded message except its members. */
 function checkOpened(opened, { pairing, secret, instant, style, sent }) {
   assert.deepEqual([opened.fiuId, opened.aaId], [pairing.fiu, pairing.aa]);
   assert.deepEqual([opened.secretId, opened.primarySecret], [secret.id, secret === pairing.secrets[0]]);
-  // What the digits keep of the instant: the minute and what the style adds.
+  // The part of the instant that the digits keep: the minute, and what the style adds.
   const minute = Math.floor(instant / 60_000) * 60_000;
   const kept = {
     millis: minute + (instant % 1000),

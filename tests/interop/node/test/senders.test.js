@@ -1,5 +1,5 @@
-// Messages as real senders write them: date styles, damaged Base64, unescaped redirects, list syntaxes and the rest. The
-// service reads each one, gives back what was meant, and names exactly what it had to repair.
+// Messages as real senders write them: date styles, damaged Base64, unescaped redirects, list syntaxes and the rest.
+// The service reads each one, gives back the intended members, and reports exactly what it had to repair.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -28,7 +28,7 @@ const HANDLES = [
   'aebf3179-9ade-4610-9a6e-03cad7399241',
 ];
 const [A, B, C] = HANDLES;
-/** What most of the messages mean. */
+/** The members of most of the messages. */
 const REDIRECT = {
   txnid: TXNID,
   sessionid: 's1',
@@ -65,7 +65,7 @@ const unpadded = (text) => text.replaceAll('=', '');
 const mapped = (parameters, change) =>
   Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, change(value)]));
 
-/** The parameters as a sender makes them: sealed with a key of ours, and sealed again until `fits` holds. */
+/** The parameters as a sender makes them, sealed again until `fits` holds. */
 async function parametersOf(leg, { name = 'iv-aa', date = millis, plaintext, fits = () => true, requestorType }) {
   const pairing = pairings[name];
   const scheme = pairing.profile === 'iv' ? 'hkdf-iv' : 'pbkdf2';
@@ -75,7 +75,7 @@ async function parametersOf(leg, { name = 'iv-aa', date = millis, plaintext, fit
     const parameters = await seal(leg, { scheme, secret, date: date(), sender, plaintext, requestorType });
     if (fits(parameters)) return parameters;
   }
-  // Padding, for one, is a matter of the text's length, which no new key changes.
+  // A new key changes neither the text's length nor the padding that follows from it.
   return assert.fail(`no message fits: ${fits}`);
 }
 
@@ -98,7 +98,7 @@ function request(
   });
 }
 
-/** A callback, likewise. */
+/** A callback of `sender`, read by the service in the same way. */
 function callback(
   title,
   { deviations = [], means = {}, send = (p) => ({ url: url(CALLBACK, p) }), text = CALLBACK_TEXT, ...sender },
@@ -116,7 +116,7 @@ function callback(
   });
 }
 
-// Dates. Fifteen digits are clean however they were meant, and name a minute at least.
+// Dates. Fifteen digits are clean in each reading, and name at least a minute.
 const sameMinute = ({ issueTime }) => assert.ok(Math.abs(toMillis(issueTime) - Date.now()) < 61_000);
 request('a Node or Python client dates in tenths of seconds', { date: tenths, check: sameMinute });
 request('a Go or Java client sends milliseconds to an AA that writes tenths', {
@@ -213,7 +213,7 @@ request('line ends of a MIME encoder', {
 });
 request('blanks around ecreq', {
   send: (p) => ({ url: url(REQUEST, { ...p, ecreq: ` ${p.ecreq} ` }) }),
-  // Without padding a blank could be a `+`, and with it nothing but a blank.
+  // Without padding a blank could be a `+`; with padding it can only be a blank.
   fits: ({ ecreq }) => ecreq.endsWith('='),
   deviations: ['WHITESPACE'],
 });

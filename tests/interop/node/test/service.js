@@ -1,4 +1,4 @@
-// Starts the service under test with a keyring of its own making, and ends it whatever happens.
+// Starts the service under test with its own keyring, and ends it in every case.
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -28,8 +28,8 @@ export const { RedirectService } = grpc.loadPackageDefinition(
 ).aa.redirect.v1;
 
 /**
- * Starts the service; `pairings` as in the keyring file, the secrets with a `text`. Without pairings it serves its
- * sandbox keyring. Ends with `stop()`, and with the process at the latest.
+ * Starts the service with `pairings` as in the keyring file, whose secrets also have a `text`. Without pairings it
+ * serves its sandbox keyring. `stop()` ends it, or the end of this process.
  */
 export async function startService({ pairings, args = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'aa-redirect-interop-'));
@@ -42,7 +42,7 @@ export async function startService({ pairings, args = [] } = {}) {
   });
   const exited = once(child, 'exit').catch(() => {});
   const cleanUp = () => {
-    // No drain: nothing that a test still has in flight is of interest.
+    // No drain, because calls that a test still has in flight do not matter.
     child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   };
@@ -75,7 +75,7 @@ function listenAddress(child) {
         clearTimeout(patience);
         resolve(listen);
       } catch {
-        // Not a log line: a message of a service that does not come up, shown below.
+        // Not a log line, but the message of a service that does not start; it is shown below.
       }
     });
     lines.once('close', () => {

@@ -1,4 +1,4 @@
-// Every published vector through the codec of this folder: the ground on which the other tests stand.
+// Checks the codec of this folder with every published vector. The other tests rely on it.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ for (const vector of vectors) {
     const { profile, secret, date, fi_plain: id, fi_encoded: fi, iv_b64: iv, plaintext } = vector;
     assert.equal(mask(id, date).toString('base64'), fi);
     assert.equal(mask(Buffer.from(fi, 'base64'), date).toString(), id);
-    if (secret === null) return; // A real sender's `fi`; nobody here knows the secret.
+    if (secret === null) return; // A real sender's `fi`; its secret is not known here.
     const key = await deriveKey(SCHEMES[profile], secret, date);
     const ivBytes = iv ? Buffer.from(iv, 'base64') : Buffer.alloc(16);
     const ciphertext = Buffer.from(vector.ciphertext_b64url_padded, 'base64url');

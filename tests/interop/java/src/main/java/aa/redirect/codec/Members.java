@@ -14,8 +14,9 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * The members of {@code ecreq} and {@code ecres} as text, written exactly as the wire format says and read just as
- * strictly: what a tolerant reader would repair is an {@link IllegalArgumentException} here.
+ * The members of {@code ecreq} and {@code ecres} as text, written exactly as the wire format says
+ * and read as strictly. For what a tolerant reader would repair, this class throws an {@link
+ * IllegalArgumentException}.
  */
 public final class Members {
   private static final Set<String> REDIRECT_NAMES =
@@ -209,7 +210,10 @@ public final class Members {
       }
     }
 
-    /** A raw scheme in front means a URL that nobody escaped: raw is only one in which there is nothing to escape. */
+    /**
+     * A URL is raw only if nothing in it needs an escape, because readers take a raw scheme in
+     * front for a URL that is not escaped.
+     */
     void addUrl(String name, String url) {
       addRaw(name, escape(url, !url.matches("[A-Za-z0-9._~:/@-]*")));
     }

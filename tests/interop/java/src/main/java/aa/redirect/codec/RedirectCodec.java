@@ -13,10 +13,11 @@ import javax.crypto.spec.PBEKeySpec;
 import javax.crypto.spec.SecretKeySpec;
 
 /**
- * The cryptography of the redirect wire format on the JDK's own providers, and nothing else: derives the key of a
- * message, seals and opens its plaintext, masks and unmasks ids.
+ * The cryptography of the redirect wire format, with only the JDK's own providers: derives the key
+ * of a message, seals and opens its plaintext, masks and unmasks ids.
  *
- * <p>Salt and mask are the date's characters as they stand on the wire; no method here reads the date as a time.
+ * <p>Salt and mask are the characters of the date as they came; no method here reads the date as a
+ * time.
  */
 public final class RedirectCodec {
   /** How the key is derived and where the IV comes from. */
@@ -46,7 +47,9 @@ public final class RedirectCodec {
     return new SecretKeySpec(key, "AES");
   }
 
-  /** RFC 5869 with an empty info. One block of SHA-256 is the whole key, so expanding is a single HMAC. */
+  /**
+   * RFC 5869 with an empty info. The key is one block of SHA-256, so expanding is a single HMAC.
+   */
   private static byte[] hkdf(byte[] secret, byte[] salt) throws GeneralSecurityException {
     byte[] pseudoRandomKey = hmac(salt, secret);
     return hmac(pseudoRandomKey, new byte[] {1});
@@ -84,15 +87,15 @@ public final class RedirectCodec {
   }
 
   /**
-   * The plaintext's bytes. A wrong key fails with a padding error about 255 times in 256, and else gives garbage: only
-   * members that parse tell that a message is open.
+   * The plaintext's bytes. A wrong key fails with a padding error about 255 times in 256, and
+   * otherwise gives garbage. Only members that parse prove that the key is right.
    */
   public static byte[] open(SecretKey key, byte[] iv, byte[] ciphertext) throws GeneralSecurityException {
     return cipher(Cipher.DECRYPT_MODE, key, iv).doFinal(ciphertext);
   }
 
   private static Cipher cipher(int mode, SecretKey key, byte[] iv) throws GeneralSecurityException {
-    // The JDK calls PKCS#7 padding by the name of PKCS#5.
+    // The JDK's name for PKCS#7 padding is PKCS5Padding.
     Cipher cipher = Cipher.getInstance("AES/CBC/PKCS5Padding");
     cipher.init(mode, key, new IvParameterSpec(iv));
     return cipher;
@@ -103,7 +106,7 @@ public final class RedirectCodec {
     return Base64.getEncoder().encodeToString(xor(value.getBytes(StandardCharsets.UTF_8), date));
   }
 
-  /** What {@link #mask} masked. */
+  /** The value that {@link #mask} masked. */
   public static String unmask(String masked, String date) {
     return new String(xor(Base64.getDecoder().decode(masked), date), StandardCharsets.UTF_8);
   }

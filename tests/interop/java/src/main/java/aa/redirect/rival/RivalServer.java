@@ -41,12 +41,12 @@ import java.util.UUID;
 import java.util.regex.Pattern;
 
 /**
- * The redirect service as one would write it on grpc-java and this folder's codec without aa-redirect; benchmarks
- * compare the two.
+ * The redirect service as a backend would write it with grpc-java and this folder's codec, without
+ * aa-redirect. Benchmarks compare the two.
  *
  * <p>Serves EncodeRedirect, always dated now, and DecodeRedirect of a URL, for pairings of one secret that write dates
- * with milliseconds. It answers every field, repairs nothing, and refuses everything it cannot do with
- * INVALID_ARGUMENT. Handlers derive their keys inline on gRPC's executor.
+ * with milliseconds. It fills every field of an answer, repairs nothing, and refuses everything
+ * else with INVALID_ARGUMENT. Handlers derive their keys inline on gRPC's executor.
  */
 public final class RivalServer extends RedirectServiceImplBase {
   private static final String SECRET_ID = "primary";
@@ -159,7 +159,7 @@ public final class RivalServer extends RedirectServiceImplBase {
     check(DATE_DIGITS.matcher(date).matches(), "reqdate has not 15 digits");
     Instant issued = DATE.parse(date, Instant::from);
     Pairing pairing = find(RedirectCodec.unmask(fi, date), request.getAaId());
-    // The seconds are not in the date: it may be any instant of its minute.
+    // The date has no seconds, so it may be any instant of its minute.
     Instant first = issued.truncatedTo(ChronoUnit.MINUTES);
     Instant replayUntil = first.plus(MINUTE).plus(pairing.maxAge());
     Instant now = Instant.now();
@@ -196,7 +196,8 @@ public final class RivalServer extends RedirectServiceImplBase {
     try {
       return Members.readRedirect(RedirectCodec.open(key, iv, ciphertext));
     } catch (GeneralSecurityException | IllegalArgumentException e) {
-      // Without a MAC, an answer that tells padding from members would decrypt for an attacker who asks often enough.
+      // The format has no MAC. If the answer distinguished bad padding from bad members, an
+      // attacker could decrypt messages with many calls.
       throw new IllegalArgumentException("the message cannot be opened");
     }
   }

@@ -33,8 +33,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The calls of the client package, in the messages of the proto, which this folder's codec reads and writes: whatever the
- * package loses on its way between the two shows as a difference.
+ * The calls of the client package, with the messages of the proto, which this folder's codec reads
+ * and writes. If the package loses anything in between, a test sees a difference.
  */
 record Calls(RedirectClient client) {
 
@@ -143,7 +143,7 @@ record Calls(RedirectClient client) {
   }
 
   DecodeCallbackResponse decodeCallback(DecodeCallbackRequest request) {
-    // The messages here are made up, so that there is no record to compare them with.
+    // The messages are invented, so there is no record to compare them with.
     var at = DecodeCallback.at(request.getFiuId()).expecting(Expectation.NOT_COMPARED);
     CallbackParams params = request.getParams();
     OpenedCallback opened =

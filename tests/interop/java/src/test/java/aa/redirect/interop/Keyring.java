@@ -25,12 +25,17 @@ final class Keyring {
   static final Pairing V13 = pairing("aa-v13", "v1.3");
   static final Pairing V14 = pairing("aa-v14", "v1.4");
   static final Pairing V15 = pairing("aa-v15", "v1.5", WireDate.TENTHS, Lists.REPEATED, webview("v15"));
-  /** Departures from the profile: dates of 17 digits, lists with commas, a web view that has a query. */
+  /**
+   * Differs from the profile: dates of 17 digits, lists with commas, a web view that has a query.
+   */
   static final Pairing IV_FULL = pairing("aa-full", "iv", WireDate.FULL, Lists.COMMA, webview("full") + "?lang=hi");
-  /** Departures from the profile: lists in braces; no web view. */
+  /** Differs from the profile: lists in braces; no web view. */
   static final Pairing V13_BRACES = pairing("aa-braces", "v1.3", WireDate.MILLIS, Lists.BRACES, "");
   static final Pairing V11_JSON = pairing("aa-json", "v1.1", WireDate.MILLIS, Lists.JSON, webview("json"));
-  /** Two secrets; only {@code fiu.example} and its subdomains may be returned to; its FIU has no other AA. */
+  /**
+   * Two secrets. Redirects may lead only to {@code fiu.example} and its subdomains. Its FIU has no
+   * other AA.
+   */
   static final Pairing IV_ROTATED = rotated("fiu@hosts", "aa-rotated", "iv");
   static final Pairing V12_ROTATED = rotated("fiu@rotated", "aa-rotated12", "v1.2");
 
@@ -39,7 +44,7 @@ final class Keyring {
       new Pairing(
           "LOANON@fiu", "aa-plus", "iv", WireDate.MILLIS, Lists.REPEATED, "", List.of(secret("2026-11", "iv")));
 
-  /** Takes dates of some thirty years to both sides of now. */
+  /** Accepts dates about thirty years before and after now. */
   static final Pairing IV_WIDE =
       new Pairing(
           "fiu@wide", "aa-wide", "iv", WireDate.MILLIS, Lists.REPEATED, "", List.of(secret("2026-11", "iv")));
@@ -70,7 +75,10 @@ final class Keyring {
     return "https://" + name + ".example/webview";
   }
 
-  /** With `iv` as the specification draws one; a passphrase of several scripts for the other scheme. */
+  /**
+   * For `iv` a random secret of the specification's form; for the other scheme a passphrase in
+   * several scripts.
+   */
   private static Pairing.Secret secret(String id, String profile) {
     String text = newSecret();
     return new Pairing.Secret(id, profile.equals("iv") ? text : "पासवर्ड-é-🔑 " + text);

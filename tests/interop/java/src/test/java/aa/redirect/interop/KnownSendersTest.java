@@ -40,8 +40,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Messages as known senders write them, those of Java first: each opens to the members that were meant, and is reported
- * with exactly the deviations that it has.
+ * Messages as known senders write them, mostly Java programs. The service opens each to the
+ * intended members, and reports exactly its deviations.
  */
 class KnownSendersTest extends WithServer {
   private static final String TXNID = "2d04747e-21c6-4c23-955b-d46c2f820140";
@@ -50,7 +50,7 @@ class KnownSendersTest extends WithServer {
   private static final String OUTCOME =
       "txnid=" + TXNID + "&sessionid=S-1&userid=9999988888@iv&status=S&errorcode=0&srcref=H1";
 
-  /** What {@link #MEMBERS} means. */
+  /** The members that {@link #MEMBERS} stands for. */
   private static Redirect.Builder members() {
     return Redirect.newBuilder()
         .setTxnid(TXNID)
@@ -60,7 +60,7 @@ class KnownSendersTest extends WithServer {
         .addSrcref("H1");
   }
 
-  /** What {@link #OUTCOME} means. */
+  /** The members that {@link #OUTCOME} stands for. */
   private static Callback.Builder outcome() {
     return Callback.newBuilder()
         .setTxnid(TXNID)
@@ -179,7 +179,7 @@ class KnownSendersTest extends WithServer {
     Map<String, String> query = sealed.requestQuery();
     query.put("ecreq", Members.escapeAll(spaced));
     read(decodeUrl(Keyring.IV, query), members(), DEVIATION_BASE64_ALPHABET, DEVIATION_PLUS_AS_SPACE);
-    // The same from a backend that took its URL apart as a form.
+    // The same from a backend that parsed the URL as a form.
     RedirectParams params = sealed.redirectParams().toBuilder().setEcreq(spaced).build();
     read(decodeParams(Keyring.IV, params), members(), DEVIATION_BASE64_ALPHABET, DEVIATION_PLUS_AS_SPACE);
   }
@@ -263,7 +263,7 @@ class KnownSendersTest extends WithServer {
 
   // Members
 
-  /** The usage example of the published Java sample: raw members in an order of its own. */
+  /** The usage example of the published Java sample: raw members in its own order. */
   @Test
   void thePublishedJavaSample() {
     String sample = "txnid=T1234&sessionid=S1234&srcref=Srcref1234&userid=acme@perfios-aa&redirect=https://example.com";
@@ -278,7 +278,9 @@ class KnownSendersTest extends WithServer {
     read(decode(Keyring.IV, sample), expected, DEVIATION_TXNID_NOT_UUID);
   }
 
-  /** URLEncoder escapes for forms: `+` for a space. The escaped user id tells it, whatever the profile. */
+  /**
+   * URLEncoder escapes for forms: `+` for a space. The escaped user id shows it, in every profile.
+   */
   @Test
   void membersOfUrlEncoderAreReadAsAForm() {
     String session = "a b+c&d=e%f\r\nनमस्ते 🔑";
@@ -290,7 +292,7 @@ class KnownSendersTest extends WithServer {
     for (Pairing pairing : List.of(Keyring.IV, Keyring.V11, Keyring.V12, Keyring.V15)) {
       read(decode(pairing, members), expected);
     }
-    // An unescaped user id shows that no form encoder wrote the message, and then a plus is itself.
+    // An unescaped user id shows that no form encoder wrote the message. A plus is then a plus.
     String raw = members.replace(form.apply("9999988888@iv"), "9999988888@iv");
     expected.setSessionid(session.replace(' ', '+'));
     for (Pairing pairing : List.of(Keyring.IV, Keyring.V11, Keyring.V12, Keyring.V15)) {
@@ -344,7 +346,7 @@ class KnownSendersTest extends WithServer {
     read(decode(Keyring.IV, members), expected, DEVIATION_EXTRA_MEMBER);
   }
 
-  /** A map sorted by name, with every optional member there and blank. */
+  /** A map sorted by name, with every optional member present and blank. */
   @Test
   void blankOptionalsInAlphabeticalOrder() {
     String members =

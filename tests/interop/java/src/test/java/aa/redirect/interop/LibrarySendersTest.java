@@ -64,7 +64,7 @@ class LibrarySendersTest extends WithServer {
     URI_COMPONENTS_BUILDER {
       @Override
       String write(Map<String, List<String>> members) {
-        // Values in variables are encoded strictly.
+        // Spring encodes the values of variables strictly.
         UriComponentsBuilder builder = UriComponentsBuilder.newInstance().encode();
         Map<String, Object> values = new LinkedHashMap<>();
         members.forEach(
@@ -176,13 +176,13 @@ class LibrarySendersTest extends WithServer {
 
   // Dates
 
-  /** How a sender writes a date, and what the pairing takes it for. */
+  /** How a sender writes a date, and how the pairing reads it. */
   private enum DateWriter {
     SIMPLE_DATE_FORMAT_MILLIS("ddMMyyyyHHmmSSS", true),
     SIMPLE_DATE_FORMAT_PADDED_SECONDS("ddMMyyyyHHmmsss", true),
     SIMPLE_DATE_FORMAT_SECONDS("ddMMyyyyHHmmss", true),
     SIMPLE_DATE_FORMAT_FULL("ddMMyyyyHHmmssSSS", true),
-    /** One to three digits, however many milliseconds have. */
+    /** One to three digits, as many as the milliseconds have. */
     SIMPLE_DATE_FORMAT_ONE_S("ddMMyyyyHHmmssS", true),
     JAVA_TIME_MILLIS("ddMMuuuuHHmmSSS", false),
     JAVA_TIME_TENTHS("ddMMuuuuHHmmssS", false),
@@ -208,7 +208,10 @@ class LibrarySendersTest extends WithServer {
     }
   }
 
-  /** Within the window of the wide pairing, about 31 years to both sides, and from 2000 on. */
+  /**
+   * Within the window of the wide pairing, about 31 years before and after now, and not before
+   * 2000.
+   */
   private static Instant randomInstant(Random random) {
     long now = System.currentTimeMillis();
     long earliest = Math.max(now - 950_000_000_000L, 946_684_800_000L);
@@ -229,7 +232,10 @@ class LibrarySendersTest extends WithServer {
     }
   }
 
-  /** What the characters say, read here: 15 digits as milliseconds of a minute, 16 to their second. */
+  /**
+   * The instant of the date, read here: 15 digits as milliseconds of a minute, 16 digits to the
+   * second.
+   */
   private static Instant meant(String date) {
     Instant minute =
         LocalDateTime.parse(date.substring(0, 12), DateTimeFormatter.ofPattern("ddMMuuuuHHmm"))

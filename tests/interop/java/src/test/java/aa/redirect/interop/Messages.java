@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.UUID;
 
-/** Random members within the API's limits, heavy with what breaks escaping. */
+/** Random members within the API's limits, with many characters that break careless escaping. */
 final class Messages {
   private static final String[] PIECES = {
     "अ", "क्षि", "नमस्ते", "१२", "é", "e\u0301", "🇮🇳", "🔑", "👩‍👩‍👧", "\uFEFF", "\u00A0", "\u2028",
@@ -20,12 +20,12 @@ final class Messages {
     "%zz", "&a=b", "srcref=", "S", "0", "abc", "Z9"
   };
 
-  /** Those that may stand in a user id or a URL: no blanks, control characters or backslashes. */
+  /** The parts that a user id or a URL may have: no blanks, control characters or backslashes. */
   private static final String[] SOLID = {
     "अ", "क्षि", "é", "🔑", "&", "=", "%", "+", "\"", "'", "<", "|", "?", "/", ",", "{", "~", "%2B", "%20", "x", "7"
   };
 
-  /** Those that may stand in a list item, in a JSON string as they are. */
+  /** The parts that a list item may have, and that a JSON string has unescaped. */
   private static final String[] IN_LIST = {
     "ह", "🏦", "=", "%", "+", "#", "|", "?", "@", ":", "/", "~", "%2C", "x", "7"
   };

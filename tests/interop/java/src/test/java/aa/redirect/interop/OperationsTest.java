@@ -42,7 +42,7 @@ import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What an operator does to servers in use, seen by their callers: no call fails. */
+/** What an operator does to servers in use: no call of the callers fails. */
 class OperationsTest {
   @TempDir Path folder;
 
@@ -78,7 +78,7 @@ class OperationsTest {
     return service.decodeRedirect(DecodeRedirectRequest.newBuilder().setAaId("aa").setUrl(sealed.getUrl()).build());
   }
 
-  /** Calls, some hundred a second, for as long as it is open: encode, then decode what came. */
+  /** Makes some hundred calls a second until it is closed: encodes, then decodes the result. */
   private static final class Load implements AutoCloseable {
     private static final int THREADS = 4;
     private final Queue<Throwable> failures = new ConcurrentLinkedQueue<>();
@@ -154,7 +154,7 @@ class OperationsTest {
 
   @Test
   void aRollingRestartFailsNoCall() throws Exception {
-    // Each opens what the other seals, and the secret tells who has answered.
+    // Each server opens what the other seals, and the secret shows which one has answered.
     String[] first = {"--keyring", keyring("first.toml", "a", "b").toString(), "--drain-delay", "1"};
     String[] second = {"--keyring", keyring("second.toml", "b", "a").toString(), "--drain-delay", "1"};
     List<Server> servers = new ArrayList<>(List.of(Server.start(first), Server.start(second)));
@@ -231,8 +231,8 @@ class OperationsTest {
   }
 
   /**
-   * A certificate that is its own authority, and its key, both as PEM files of this name. RSA, since the JDK writes ECDSA
-   * keys without their public half, which the server's TLS wants.
+   * A certificate that is its own authority, and its key, both as PEM files of this name. RSA,
+   * because the JDK writes ECDSA keys without their public half, which the server's TLS needs.
    */
   private void certificate(String name) throws Exception {
     Path store = folder.resolve(name + ".p12");

@@ -28,9 +28,15 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A server with a single thread for PBKDF2 and more work than it can do: what it sheds, and what runs out of time. */
+/**
+ * A server with a single thread for PBKDF2 and more work than it can do: the calls that it refuses,
+ * and those whose time runs out.
+ */
 class OverloadTest {
-  /** The server takes 200 at a time, so that filling its queue of 1,024 derivations takes several connections. */
+  /**
+   * The server accepts 200 calls at a time on one connection, so it takes several to fill its queue
+   * of 1,024 derivations.
+   */
   private static final int CALLS_OF_A_CONNECTION = 190;
 
   @TempDir Path folder;
@@ -51,7 +57,10 @@ class OverloadTest {
     }
   }
 
-  /** A request with a date of its own: calls that share one share a derivation, and a minute has 1,000 of them. */
+  /**
+   * A request with its own date, because calls with the same date share a derivation; a minute has
+   * 1,000 dates.
+   */
   private static EncodeRedirectRequest request(int number) {
     long minute = System.currentTimeMillis() / 60_000 - 1 + number / 1000;
     Timestamp issued =
@@ -65,7 +74,10 @@ class OverloadTest {
     return EncodeRedirectRequest.newBuilder().setFiuId(Keyring.FIU).setRedirect(members).build();
   }
 
-  /** Begins calls without waiting for them; all end with {@code calls}. Gives their first refusal. */
+  /**
+   * Starts calls without waiting for them; closing {@code calls} ends them. Returns the first
+   * refusal.
+   */
   private CompletableFuture<StatusRuntimeException> begin(int connections) {
     CompletableFuture<StatusRuntimeException> refusal = new CompletableFuture<>();
     StreamObserver<EncodeRedirectResponse> observer =
@@ -106,8 +118,9 @@ class OverloadTest {
 
   @Test
   void theServerEndsACallWhoseTimeoutPasses() throws Exception {
-    // A derivation takes several milliseconds, and a free thread refuses none. Written by hand: with a deadline of its own
-    // the client ends the call before the server's answer comes.
+    // A derivation takes several milliseconds, and a free thread refuses none. The test writes the
+    // header by hand, because a client with its own deadline ends the call before the server's
+    // answer comes.
     Metadata timeout = new Metadata();
     timeout.put(Metadata.Key.of("grpc-timeout", Metadata.ASCII_STRING_MARSHALLER), "1m");
     var stub =

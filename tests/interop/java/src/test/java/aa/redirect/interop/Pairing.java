@@ -4,11 +4,11 @@ import aa.redirect.codec.Members.Lists;
 import aa.redirect.codec.RedirectCodec.Scheme;
 import java.util.List;
 
-/** A pairing of the tests' keyring: what the keyring says of it, and the secrets themselves. */
+/** A pairing of the tests' keyring: its settings and its secrets. */
 record Pairing(
     String fiu, String aa, String profile, WireDate written, Lists lists, String webview, List<Secret> secrets) {
 
-  /** The first of a pairing is its primary one, the others only decode. */
+  /** The first secret of a pairing is its primary one; the others only decode. */
   record Secret(String id, String text) {}
 
   Scheme scheme() {
@@ -19,7 +19,7 @@ record Pairing(
     return secrets.get(0);
   }
 
-  /** What follows the `@` of the user ids that this AA serves. */
+  /** The handle of the user ids that this AA serves. */
   String handle() {
     return aa.replace("aa-", "");
   }

@@ -37,8 +37,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Every reason for which the service refuses a call on its own, as the error details bring it: code, reason, metadata
- * and violations. Those of load and time are in OverloadTest.
+ * Every reason for which the service refuses a single call, read from the error details: code,
+ * reason, metadata and violations. OverloadTest has those of load and time.
  */
 class ReasonsTest extends WithServer {
   private static final String TXNID = "2d04747e-21c6-4c23-955b-d46c2f820140";
@@ -166,7 +166,7 @@ class ReasonsTest extends WithServer {
     assertEquals(List.of("page_size", "page_token"), refused.violations());
   }
 
-  // What is wrong with a URL and can be seen without a key
+  // Faults of a URL that can be seen without a key
 
   @ParameterizedTest
   @ValueSource(strings = {"fi", "reqdate", "ecreq"})
@@ -328,7 +328,8 @@ class ReasonsTest extends WithServer {
     encode(request).is(RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE");
   }
 
-  // UNDECIPHERABLE: an attacker who can tell one cause from another can decrypt a message by asking often enough.
+  // UNDECIPHERABLE: an attacker who can distinguish the causes can decrypt a message with many
+  // calls.
 
   @Test
   void everythingBehindTheKeyFailsInTheSameWay() throws Exception {
@@ -338,7 +339,7 @@ class ReasonsTest extends WithServer {
       Refused refused = answer.getValue();
       refused.is(INVALID_ARGUMENT, "UNDECIPHERABLE");
       assertEquals(Set.of("fiu_id", "aa_id"), refused.metadata().keySet());
-      // Refused compares code, message and the very bytes of the details.
+      // Refused compares code, message and all bytes of the details.
       if (!first.computeIfAbsent(refused.metadata().get("aa_id"), aa -> refused).equals(refused)) {
         different.add(answer.getKey());
       }
@@ -396,7 +397,10 @@ class ReasonsTest extends WithServer {
     return decodeRequest(pairing, sealed.requestQuery());
   }
 
-  /** Members that fill whole blocks, encrypted as they are: their last byte, `1`, is not a padding. */
+  /**
+   * Members that fill whole blocks, encrypted without padding: their last byte, `1`, is not a valid
+   * padding.
+   */
   private static Sealed unpadded(Pairing pairing) throws Exception {
     ByteArrayOutputStream blocks = new ByteArrayOutputStream();
     blocks.writeBytes(MEMBERS.getBytes(StandardCharsets.UTF_8));

@@ -20,7 +20,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.function.Executable;
 
-/** A refusal as a client sees it, with what every refusal of the service promises already checked. */
+/** A refusal as a client sees it. It checks what every refusal of the service promises. */
 record Refused(
     Status.Code code,
     String message,
@@ -76,7 +76,7 @@ record Refused(
     assertEquals(metadata, this.metadata);
   }
 
-  /** Checks code and reason, for metadata that are a test's own business. */
+  /** Checks code and reason; the test checks the metadata itself. */
   void is(Status.Code code, String reason) {
     assertEquals(reason, this.reason, () -> "in " + this);
     assertEquals(code, this.code);

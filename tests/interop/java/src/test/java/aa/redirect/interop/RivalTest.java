@@ -28,7 +28,10 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** The rival of the benchmark does the work that the service does: each opens what the other seals, to one answer. */
+/**
+ * The rival server of the benchmark does the work of the service: each opens what the other seals,
+ * with the same answer.
+ */
 class RivalTest extends WithServer {
   private static final List<Pairing> PAIRINGS = List.of(Keyring.IV, Keyring.V13);
 
@@ -62,7 +65,10 @@ class RivalTest extends WithServer {
     }
   }
 
-  /** Both open {@code sealed}, and agree on all but the moment and the name of the secret. */
+  /**
+   * Both open {@code sealed}, and their answers differ only in the moment and the name of the
+   * secret.
+   */
   private static void exchange(
       EncodeRedirectRequest request, EncodeRedirectResponse sealed, RedirectServiceBlockingStub rival) {
     assertEquals(sealed.getUrl().split("\\?", 2)[1], sealed.getQuery());

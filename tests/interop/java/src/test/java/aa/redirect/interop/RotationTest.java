@@ -19,7 +19,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A pairing amid a change of secrets: each message is answered under the secret that it came with. */
+/**
+ * A pairing whose secret is being replaced: each message is answered with the secret that it came
+ * with.
+ */
 class RotationTest extends WithServer {
   static Stream<Pairing> rotatedPairings() {
     return Stream.of(Keyring.IV_ROTATED, Keyring.V12_ROTATED);
@@ -69,7 +72,7 @@ class RotationTest extends WithServer {
     byte[] plaintext = Members.write(redirect, Lists.REPEATED).getBytes(StandardCharsets.UTF_8);
     String date = WireDate.MILLIS.write(Instant.now());
     Sealed sealed = Sealed.seal(pairing, secret, pairing.fiu(), date, plaintext);
-    // No AA id: this FIU has but one AA.
+    // No AA id, because this FIU has only one AA.
     DecodeRedirectResponse response =
         service().decodeRedirect(DecodeRedirectRequest.newBuilder().setParams(sealed.redirectParams()).build());
     assertEquals(redirect, response.getRedirect());

@@ -46,7 +46,10 @@ class RoundTripTest extends WithServer {
   private static final int WINDOW = 180;
   private static final int THREADS = 8;
 
-  /** Messages for each of the four tests: over 1,000 with the one scheme, over 100 with the costly one. */
+  /**
+   * The messages of each of the four tests: over 1,000 with HKDF, over 100 with PBKDF2, which costs
+   * more.
+   */
   private static int messages(Scheme scheme) {
     return scheme == Scheme.HKDF_IV ? 264 : 36;
   }
@@ -265,7 +268,7 @@ class RoundTripTest extends WithServer {
     Pairing.Secret secret = pairing.secrets().get(messages.random.nextInt(pairing.secrets().size()));
     byte[] plaintext = Members.write(members, pairing.lists()).getBytes(StandardCharsets.UTF_8);
     Sealed sealed = Sealed.seal(pairing, secret, pairing.aa(), date, plaintext);
-    // No FIU id: each AA of the keyring has but one FIU, so `fi` is enough.
+    // No FIU id, because each AA of the keyring has only one FIU, so `fi` is enough.
     DecodeCallbackRequest.Builder request = DecodeCallbackRequest.newBuilder();
     if (messages.oneIn(2)) {
       request.setFiuId(pairing.fiu());
@@ -355,7 +358,7 @@ class RoundTripTest extends WithServer {
     assertFalse(first.isAfter(Instant.now().plusSeconds(1)), "opened later than now");
   }
 
-  /** The last admitted reading plus the window. */
+  /** The latest reading of the date plus the window. */
   private static void replayUntil(Timestamp replayUntil, String date) {
     Instant end = WireDate.last(date).plusSeconds(WINDOW);
     Instant told = Strict.instant(replayUntil);

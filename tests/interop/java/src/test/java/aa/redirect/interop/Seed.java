@@ -15,7 +15,9 @@ final class Seed {
     return seed;
   }
 
-  /** A generator of its own for each name, so that neither order nor threads change what is drawn. */
+  /**
+   * Each name has its own generator, so that neither order nor threads change the random values.
+   */
   static Random random(String name) {
     return new Random(VALUE * 1_000_003 + name.hashCode());
   }

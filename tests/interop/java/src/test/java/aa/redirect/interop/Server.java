@@ -42,7 +42,7 @@ final class Server implements AutoCloseable {
     List<String> command = new ArrayList<>(List.of(binary.toString(), "--listen", listen, "--log", "json"));
     command.addAll(List.of(settings));
     ProcessBuilder builder = new ProcessBuilder(command);
-    // The settings of the user who runs the tests are not ours.
+    // Settings of the user who runs the tests must not reach the server.
     builder.environment().keySet().removeIf(name -> name.startsWith("AA_REDIRECT_"));
     builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
     return new Server(builder.start());
@@ -53,7 +53,7 @@ final class Server implements AutoCloseable {
     killer = new Thread(process::destroyForcibly);
     Runtime.getRuntime().addShutdownHook(killer);
     CompletableFuture<String> listening = new CompletableFuture<>();
-    // Reads to the end, so that the server never blocks on a full pipe.
+    // Reads the output to its end, so that the server never blocks on a full pipe.
     Thread log = new Thread(() -> follow(listening), "log of aa-redirect");
     log.setDaemon(true);
     log.start();

@@ -17,9 +17,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** Reads what the service writes with no tolerance at all, so that a fault of the service shows. */
+/** Reads what the service writes without any tolerance, so that a fault of the service shows. */
 final class Strict {
-  /** Every IV that this run has seen: an IV must never come twice. */
+  /** Every IV of this run: an IV must never come twice. */
   private static final Set<String> IVS = ConcurrentHashMap.newKeySet();
 
   private Strict() {}
@@ -65,14 +65,17 @@ final class Strict {
     return RedirectCodec.open(key, vector, ciphertext);
   }
 
-  /** Encoding again shows what the JDK's decoder overlooks: missing padding and stray last bits. */
+  /** Encodes again to find what the JDK's decoder accepts: missing padding and wrong last bits. */
   private static byte[] standardBase64(String text) {
     byte[] decoded = Base64.getDecoder().decode(text);
     assertEquals(Base64.getEncoder().encodeToString(decoded), text, "standard padded Base64");
     return decoded;
   }
 
-  /** That {@code issueTime} is about now, and {@code date} that instant in the pairing's style. */
+  /**
+   * Checks that {@code issueTime} is about now, and that {@code date} is that instant in the
+   * pairing's style.
+   */
   static void dateOfNow(Pairing pairing, String date, Timestamp issueTime, Instant before) {
     Instant issued = instant(issueTime);
     assertFalse(issued.isBefore(before.minusSeconds(2)), "an issue time before the call");

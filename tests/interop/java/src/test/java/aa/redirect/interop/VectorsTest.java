@@ -21,9 +21,12 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
-/** This codec against every shared vector: so that the round trips compare two codecs that are both right. */
+/**
+ * Checks this codec with every shared vector, so that the round trips compare two codecs that are
+ * both right.
+ */
 class VectorsTest {
-  /** Named as in the file. */
+  /** The names are those of the file. */
   private record Vector(
       String name,
       String profile,

@@ -34,7 +34,10 @@ enum WireDate {
     return LocalDateTime.parse(date.substring(0, 12), MINUTE).toInstant(ZoneOffset.UTC);
   }
 
-  /** What a pairing that writes {@code written} takes {@code date} for; unknown seconds are 0. */
+  /**
+   * The instant that a pairing whose style is {@code written} reads in {@code date}; unknown
+   * seconds are 0.
+   */
   static Instant read(String date, WireDate written) {
     Instant minute = minute(date);
     int digits = Integer.parseInt(date.substring(12));
@@ -45,7 +48,7 @@ enum WireDate {
     };
   }
 
-  /** The last instant that any reading of {@code date} admits: 15 digits name no more than a minute. */
+  /** The latest instant that {@code date} can mean: 15 digits name only a minute. */
   static Instant last(String date) {
     return date.length() == 15 ? minute(date).plusSeconds(60) : read(date, FULL);
   }

@@ -28,7 +28,7 @@ abstract class WithServer {
     keyring = Keyring.write(folder);
     server = Server.start("--keyring", keyring.toString());
     channel = server.connect();
-    // Deviations are what many tests are about: they look at the results.
+    // Many tests are about deviations, and check them in the results.
     client = RedirectClient.builder(server.address).timeout(PATIENCE).onDeviations(report -> {}).build();
   }
 
@@ -48,8 +48,9 @@ abstract class WithServer {
   }
 
   /**
-   * The service through gRPC alone, to see the very bytes of a refusal: with one request id for all calls, so that bytes
-   * can be compared, and a deadline, so that a server that hangs fails a test instead of stopping the run.
+   * The service through gRPC alone, to see all bytes of a refusal. All calls have one request id,
+   * so that the bytes can be compared, and a deadline, so that a server that hangs fails a test
+   * instead of stopping the run.
    */
   static RedirectServiceBlockingStub wire() {
     Metadata headers = new Metadata();
