@@ -12,11 +12,14 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::files::{
-    ReadFile,
-    problem::{Problem, Refused},
-    read_file,
-    reload::Reloaded,
+use crate::{
+    codec::base64::to_hexadecimal,
+    files::{
+        ReadFile,
+        problem::{Problem, Refused},
+        read_file,
+        reload::Reloaded,
+    },
 };
 
 mod file;
@@ -103,6 +106,11 @@ impl Callers {
             },
         )
     }
+}
+
+/// The SHA-256 of a bearer token, as the callers file has it.
+pub fn token_sha256(token: &[u8]) -> String {
+    to_hexadecimal(&Sha256::digest(token))
 }
 
 impl fmt::Debug for Callers {

@@ -8,19 +8,19 @@
 //! | [`codec`] | the format, pure | nothing of ours |
 //! | [`config`] | settings as plain data | nothing of ours |
 //! | [`files`] | reading, checking and reloading files | nothing of ours |
+//! | [`proto`] | the generated code | nothing of ours |
 //! | [`keyring`] | pairings and secrets, as a file says them | codec, files |
 //! | [`callers`] | who may call | codec, files |
 //! | [`keys`] | derived keys: cache, single flight, the PBKDF2 pool | codec, keyring |
 //! | [`memory`] | failures and first openings, in the process or in a shared store | codec, keyring |
 //! | [`exchange`] | opening and sealing one message | codec, keyring, keys, memory |
-//! | [`telemetry`] | logs, metrics, traces | names of codec, proto |
-//! | [`service`] | protobuf ↔ exchange, errors | exchange and what it uses, callers, telemetry, proto |
-//! | [`diagnosis`] | everything about one message, for operators | service and what it uses |
+//! | [`telemetry`] | logs, metrics, traces | proto, names of codec |
+//! | [`service`] | protobuf ↔ exchange, errors | exchange, codec, keyring, keys, memory, callers, telemetry, proto |
+//! | [`diagnosis`] | everything about one message, for operators | service, exchange, codec, keyring, keys, memory |
 //! | [`server`] | listeners, connections, TLS, limits, health, admin, drain | service, callers, telemetry, files |
-//! | [`rehearsal`] | both sides of a redirect in a browser | service as a caller does, diagnosis and what they use |
+//! | [`rehearsal`] | both sides of a redirect in a browser | service, diagnosis, exchange, codec, keyring, keys, memory, telemetry, proto |
 //! | [`compose`], [`cli`] | the program | everything |
-//!
-//! [`manual`] is documentation only.
+//! | [`manual`] | the chapters | nothing of ours |
 
 pub mod callers;
 pub mod cli;

@@ -24,7 +24,7 @@ mod own;
 mod sketch;
 mod store;
 
-pub use budget::{DATE_BUDGET, Spent};
+pub use budget::Spent;
 pub use store::{Answer, BOUNDS, BadStore, Counts, Operation, StoreSettings};
 
 use own::Own;

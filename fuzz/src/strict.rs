@@ -9,7 +9,8 @@ mod list;
 mod members;
 mod parameters;
 
-pub use members::{Kind, Members, Syntax, members};
+pub use list::Syntax;
+pub use members::{Kind, Members, members};
 pub use parameters::{Parameters, parameters};
 
 /// What the format says about a text.

@@ -47,7 +47,7 @@ use super::{
 };
 
 /// The most failures of one (pairing, date), unless the keyring turns off the budget of the pairing.
-pub const DATE_BUDGET: u32 = 4096;
+pub(super) const DATE_BUDGET: u32 = 4096;
 
 /// Up to this distance from now a date is near: the window of the guidelines.
 const NEAR: TimeDelta = TimeDelta::seconds(180);

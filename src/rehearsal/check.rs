@@ -228,10 +228,9 @@ impl Walk<'_> {
             (Event::DecodeRedirect(called), Leg::Request) => {
                 Some(Seen::of(called, |opened| (opened.reopened, opened.deviations.clone(), None)))
             }
-            (Event::DecodeCallback(called), Leg::Callback) => Some(Seen::of(called, |opened| {
-                let callback = opened.callback.clone().unwrap_or_default();
-                (opened.reopened, opened.deviations.clone(), Some(callback))
-            })),
+            (Event::DecodeCallback(called), Leg::Callback) => {
+                Some(Seen::of(called, |opened| (opened.reopened, opened.deviations.clone(), opened.callback.clone())))
+            }
             _ => None,
         });
         found.unwrap_or_default()

@@ -54,8 +54,8 @@ pub(super) fn names() -> impl Iterator<Item = (String, String)> {
 pub fn help() -> String {
     let names: Vec<String> = names().map(|(name, _)| name).collect();
     format!(
-        "User ids that decide by themselves, in front of the AA's handle (accept@alpha): the AA desk answers at once \
-         with a redirect, and a test needs no hand.\n\n{}",
+        "For these user names, in front of the AA's handle (accept@alpha), the AA desk answers at once with a \
+         redirect, so a test needs no click.\n\n{}",
         names.join(", ")
     )
 }

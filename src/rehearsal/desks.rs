@@ -204,8 +204,9 @@ async fn faulty(draft: Draft, fault: Fault) -> Result<String, Impossible> {
 }
 
 /// The answer to `opened`: its members, unchanged, with the outcome.
+#[expect(clippy::expect_used, reason = "the service answers with the members")]
 fn callback(opened: &DecodeRedirectResponse, decision: &Decision) -> EncodeCallbackRequest {
-    let redirect = opened.redirect.clone().unwrap_or_default();
+    let redirect = opened.redirect.clone().expect("an opened request has members");
     let (errorcode, srcref) = match decision {
         Decision::Accept | Decision::Faulty(_) => (0, redirect.srcref),
         Decision::AcceptSome(places) => {

@@ -13,14 +13,17 @@ use crate::{
 use super::fault::Draft;
 
 /// The draft of a request that the service has just sealed.
-#[expect(clippy::expect_used, reason = "the service always answers with the parameters")]
+#[expect(
+    clippy::expect_used,
+    reason = "the service seals only a request with members, and answers with the parameters"
+)]
 pub(super) fn of_request(
     pairing: &Arc<Pairing>,
     request: &proto::EncodeRedirectRequest,
     sealed: &proto::EncodeRedirectResponse,
     base: &str,
 ) -> Draft {
-    let redirect = request.redirect.clone().unwrap_or_default();
+    let redirect = request.redirect.clone().expect("a sealed request has members");
     let members = proto::Redirect { txnid: sealed.txnid.clone(), ..redirect }.into();
     Draft {
         leg: Leg::Request,
@@ -35,13 +38,16 @@ pub(super) fn of_request(
 }
 
 /// The draft of a callback that the service has just sealed.
-#[expect(clippy::expect_used, reason = "the service always answers with the parameters")]
+#[expect(
+    clippy::expect_used,
+    reason = "the service seals only a request with members, and answers with the parameters"
+)]
 pub(super) fn of_callback(
     pairing: &Arc<Pairing>,
     request: &proto::EncodeCallbackRequest,
     sealed: &proto::EncodeCallbackResponse,
 ) -> Draft {
-    let members = request.callback.clone().unwrap_or_default().into();
+    let members = request.callback.clone().expect("a sealed callback has members").into();
     Draft {
         leg: Leg::Callback,
         // A keyring that has just changed may have another one: then the primary one.

@@ -278,11 +278,12 @@ impl<'a> About<'a> {
         }
     }
 
+    #[expect(clippy::expect_used, reason = "the service seals only a request with members")]
     fn sealed(Called { request, answer }: &'a Called<EncodeRedirectRequest, EncodeRedirectResponse>) -> Self {
         let Ok(sealed) = answer else {
             return Self { fiu: &request.fiu_id, aa: &request.aa_id, ..Self::default() };
         };
-        let redirect = request.redirect.clone().unwrap_or_default();
+        let redirect = request.redirect.clone().expect("a sealed request has members");
         Self {
             fiu: &request.fiu_id,
             aa: &request.aa_id,

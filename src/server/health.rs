@@ -27,7 +27,7 @@ const MAX_REQUEST: usize = 1024;
 pub(crate) struct Readiness(Arc<watch::Sender<State>>);
 
 impl Readiness {
-    /// A state that is not serving, since no keyring is loaded yet.
+    /// The state of a server that has not begun to serve.
     pub(crate) fn new() -> Self {
         Self(Arc::new(watch::Sender::new(State::Starting)))
     }
@@ -58,7 +58,7 @@ impl Readiness {
     /// Why the server takes no calls, as a text for people. `None` while it takes calls.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match *self.0.borrow() {
-            State::Starting => Some("starting: no keyring is loaded yet"),
+            State::Starting => Some("starting"),
             State::Serving => None,
             State::Draining | State::Ended => Some("draining"),
         }
@@ -353,7 +353,7 @@ mod tests {
     fn readyz_says_whether_the_server_starts_or_drains() {
         let readiness = Readiness::new();
         readiness.set_serving(false);
-        assert_eq!(readiness.reason(), Some("starting: no keyring is loaded yet"));
+        assert_eq!(readiness.reason(), Some("starting"));
         readiness.set_serving(true);
         assert_eq!(readiness.reason(), None);
         readiness.set_serving(false);

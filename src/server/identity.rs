@@ -1,9 +1,8 @@
 //! Finds the caller of a call by its credentials.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderMap, header::AUTHORIZATION};
-use sha2::{Digest, Sha256};
 
 use crate::{
     callers::{self, Caller, Callers, San},
@@ -60,13 +59,9 @@ pub(super) fn identify(callers: &Callers, peer: &Peer, headers: &HeaderMap) -> R
     Err(unknown(hint, token.map(digest).or_else(|| names(&sans))))
 }
 
-/// The SHA-256 of a token, in the form of `token_sha256` in the callers file.
+/// The SHA-256 of a token, named as in the callers file.
 fn digest(token: &[u8]) -> String {
-    Sha256::digest(token).iter().fold("token_sha256 ".to_owned(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("token_sha256 {}", callers::token_sha256(token))
 }
 
 /// The names of a certificate in the form of `san` in the callers file. That form has no character that can break a log

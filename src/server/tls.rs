@@ -117,7 +117,7 @@ impl Tls {
 }
 
 /// Whether the peer agreed on HTTP/2 in its handshake.
-pub fn negotiated_h2(connection: &ServerConnection) -> bool {
+pub(super) fn negotiated_h2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(H2)
 }
 

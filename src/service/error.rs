@@ -26,7 +26,7 @@ pub use hint::CallerHint;
 use text::Text;
 
 /// The domain of every `ErrorInfo`.
-pub const DOMAIN: &str = "aa.redirect.v1";
+const DOMAIN: &str = "aa.redirect.v1";
 /// Tells clients when to try again, in milliseconds; a negative number tells them not to (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
@@ -253,7 +253,7 @@ fn reason_of(refused: Refused) -> ErrorReason {
     }
 }
 
-/// The gRPC code of a reason (`api.md` of the interface, the comments of `ErrorReason`).
+/// The gRPC code of a reason, as the comments of `ErrorReason` in the proto say.
 fn code_of(reason: ErrorReason) -> Code {
     match reason {
         ErrorReason::FieldInvalid

@@ -37,24 +37,13 @@ impl Method {
     ];
 
     /// The method behind the `:path` of a request.
-    pub fn of_path(path: &str) -> Self {
-        match path {
-            "/aa.redirect.v1.RedirectService/EncodeRedirect" => Self::EncodeRedirect,
-            "/aa.redirect.v1.RedirectService/DecodeRedirect" => Self::DecodeRedirect,
-            "/aa.redirect.v1.RedirectService/EncodeCallback" => Self::EncodeCallback,
-            "/aa.redirect.v1.RedirectService/DecodeCallback" => Self::DecodeCallback,
-            "/aa.redirect.v1.RedirectService/ListPairings" => Self::ListPairings,
-            "/grpc.health.v1.Health/Check" => Self::HealthCheck,
-            "/grpc.health.v1.Health/List" => Self::HealthList,
-            "/grpc.health.v1.Health/Watch" => Self::HealthWatch,
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" => Self::Reflection,
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => Self::ReflectionV1Alpha,
-            _ => Self::Unknown,
-        }
+    pub(super) fn of_path(path: &str) -> Self {
+        let named = |name: &str| Self::ALL.into_iter().find(|method| method.full_name() == name);
+        path.strip_prefix('/').and_then(named).unwrap_or(Self::Unknown)
     }
 
     /// Service and method, joined with `/` as a span's name has them.
-    pub fn full_name(self) -> &'static str {
+    pub(super) fn full_name(self) -> &'static str {
         match self {
             Self::EncodeRedirect => "aa.redirect.v1.RedirectService/EncodeRedirect",
             Self::DecodeRedirect => "aa.redirect.v1.RedirectService/DecodeRedirect",
@@ -72,16 +61,21 @@ impl Method {
 
     /// The service's name with its package.
     pub fn service(self) -> &'static str {
-        self.full_name().split_once('/').map_or("", |(service, _)| service)
+        self.parts().0
     }
 
     /// The method's name within its service.
     pub fn name(self) -> &'static str {
-        self.full_name().split_once('/').map_or("", |(_, name)| name)
+        self.parts().1
+    }
+
+    #[expect(clippy::expect_used, reason = "every name above has a slash")]
+    fn parts(self) -> (&'static str, &'static str) {
+        self.full_name().split_once('/').expect("a full name has a slash")
     }
 
     /// Whether it opens or seals a message, which its pairing's scheme decides.
-    pub fn has_scheme(self) -> bool {
+    pub(super) fn has_scheme(self) -> bool {
         self.is_redirect() && self != Self::ListPairings
     }
 

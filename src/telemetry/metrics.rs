@@ -145,10 +145,10 @@ impl Metrics {
     }
 
     /// All metrics in a text form.
+    #[expect(clippy::expect_used, reason = "writing to a string does not fail")]
     pub fn text(&self, format: Format) -> String {
         let mut all = String::new();
-        // Writing to a string does not fail.
-        let _ = encoding::text::encode(&mut all, &self.registry);
+        encoding::text::encode(&mut all, &self.registry).expect("writing to a string does not fail");
         // The format forbids the sum of a histogram with bounds below zero, because such a sum could fall.
         let lines = all.split_inclusive('\n').filter(|line| !line.starts_with("aa_redirect_date_skew_seconds_sum"));
         let page: String = lines.collect();

@@ -97,7 +97,7 @@ impl Tracer {
     ///
     /// # Errors
     /// As for [`Tracer::from_environment`].
-    pub fn from_variables(read: &Read<'_>) -> Result<Option<Self>, BadTracing> {
+    fn from_variables(read: &Read<'_>) -> Result<Option<Self>, BadTracing> {
         let endpoint = ENDPOINTS.iter().find_map(|name| given(read, name));
         endpoint.map(|endpoint| Self::new(&endpoint, read)).transpose()
     }

@@ -585,6 +585,8 @@ async fn pairings_are_listed_in_pages_without_secrets() {
 async fn no_debug_output_holds_a_payload() {
     let request = encode_redirect("iv", redirect());
     assert_eq!(format!("{request:?} {:?}", request.redirect), "EncodeRedirectRequest { .. } Some(Redirect { .. })");
+    let source = aa_redirect::proto::decode_redirect_request::Source::Url("https://aa.example/webview?ecreq=…".into());
+    assert_eq!(format!("{source:?}"), "decode_redirect_request::Source { .. }");
 }
 
 #[tokio::test]

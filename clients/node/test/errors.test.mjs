@@ -5,26 +5,15 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
-import { NOT_COMPARED, RedirectError } from 'aa-redirect';
+import { NOT_COMPARED } from 'aa-redirect';
 import { create } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 
 import pb from '../dist/gen/aa/redirect/v1/redirect_pb.js';
 import { fail, fake, hang, refuse } from './fake.mjs';
-import { connect, FIU, REDIRECT } from './service.mjs';
+import { connect, failure, FIU, REDIRECT } from './service.mjs';
 
 const REQUEST = { fiuId: FIU, redirect: REDIRECT };
-
-/** The RedirectError of a call, which must have this reason. */
-async function failure(call, reason) {
-  const error = await call.then(
-    () => assert.fail(`it did not fail with ${reason}`),
-    (error) => error,
-  );
-  assert.ok(error instanceof RedirectError, String(error));
-  assert.equal(error.reason, reason, error.message);
-  return error;
-}
 
 async function encode(t, answer, reason) {
   const { address } = await fake(t, answer);

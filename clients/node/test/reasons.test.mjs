@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 
-import { RedirectError } from 'aa-redirect';
 import grpc from '@grpc/grpc-js';
 
 import {
   AA,
   answer,
   connect,
+  failure,
   files,
   FIU,
   forged,
@@ -22,17 +22,6 @@ import {
   today,
   USER,
 } from './service.mjs';
-
-/** The RedirectError of a call, which must have this reason. */
-async function failure(call, reason) {
-  const error = await call.then(
-    () => assert.fail(`it did not fail with ${reason}`),
-    (error) => error,
-  );
-  assert.ok(error instanceof RedirectError, String(error));
-  assert.equal(error.reason, reason, error.message);
-  return error;
-}
 
 test('reasons of the service', async (t) => {
   const { address } = await serve(t);

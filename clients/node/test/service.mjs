@@ -1,5 +1,6 @@
 // Starts the release binary as the server under test, and holds what all tests share.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import { RedirectClient } from 'aa-redirect';
+import { RedirectClient, RedirectError } from 'aa-redirect';
 
 const inRepository = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
@@ -77,6 +78,17 @@ export function connect(t, options) {
   });
   t.after(() => client.close());
   return client;
+}
+
+/** The RedirectError of a call, which must have this reason. */
+export async function failure(call, reason) {
+  const error = await call.then(
+    () => assert.fail(`it did not fail with ${reason}`),
+    (error) => error,
+  );
+  assert.ok(error instanceof RedirectError, String(error));
+  assert.equal(error.reason, reason, error.message);
+  return error;
 }
 
 export const FIU = 'fiu@sandbox';

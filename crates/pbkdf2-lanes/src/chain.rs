@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256, block_api::compress256};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Input, Key, kernel::library};
+use crate::{Input, Key, library::library};
 
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;

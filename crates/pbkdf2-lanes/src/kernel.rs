@@ -7,11 +7,10 @@
 
 use std::fmt;
 
-use sha2::Sha256;
 #[cfg(target_arch = "x86_64")]
 use zeroize::Zeroizing;
 
-use crate::{Input, Key};
+use crate::{Input, Key, library::library};
 #[cfg(target_arch = "x86_64")]
 use crate::{chain::Chain, sha_ni, wide};
 
@@ -174,9 +173,4 @@ fn side_by_side<const N: usize>(inputs: &[Input<'_>], keys: &mut [Key], run: imp
     for (chain, key) in chains.iter().zip(keys) {
         chain.write(key);
     }
-}
-
-/// The key by the `pbkdf2` crate.
-pub(crate) fn library(input: &Input<'_>, rounds: u32, key: &mut Key) {
-    pbkdf2::pbkdf2_hmac::<Sha256>(input.password, input.salt, rounds, key);
 }

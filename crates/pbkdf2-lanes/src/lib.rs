@@ -5,6 +5,7 @@ use std::fmt;
 #[cfg(target_arch = "x86_64")]
 mod chain;
 mod kernel;
+mod library;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
 #[cfg(target_arch = "x86_64")]

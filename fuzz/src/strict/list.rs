@@ -1,6 +1,15 @@
 //! Lists (wire format, section 6, rule 7).
 
-use super::{Stop, members::Syntax};
+use super::Stop;
+
+/// A list syntax by its name in the keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    Repeated,
+    Comma,
+    Braces,
+    Json,
+}
 
 /// The items of one decoded `value` of the list `name`, and the repairs.
 pub(crate) fn items(name: &str, value: &str, own: Syntax) -> Result<(Vec<String>, Vec<&'static str>), Stop> {

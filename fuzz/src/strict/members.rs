@@ -2,22 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{ByName, Stop, Verdict, is_uuid, list::items, percent_decoded};
+use super::{ByName, Stop, Verdict, is_uuid, list::{Syntax, items}, percent_decoded};
 
 /// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Redirect,
     Callback,
-}
-
-/// A list syntax by its name in the keyring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Syntax {
-    Repeated,
-    Comma,
-    Braces,
-    Json,
 }
 
 /// The content of a text: known members by name, and the others.

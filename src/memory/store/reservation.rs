@@ -13,7 +13,7 @@ use super::{
     Operation, Silent, Store,
     script::{Names, RELEASE, RESERVE, RESOLVE, begin, hash},
 };
-use crate::memory::{DATE_BUDGET, Ended, Opening, Outcome, Subject, tell_changed, tell_spent};
+use crate::memory::{Ended, Opening, Outcome, Subject, budget::DATE_BUDGET, tell_changed, tell_spent};
 
 /// How long the store remembers a message whose date never expires, from the last time it was seen.
 const ENDLESS: TimeDelta = TimeDelta::days(30);

@@ -11,6 +11,7 @@ use super::{Fault, Impossible};
 ///
 /// # Errors
 /// If this message cannot show the fault.
+#[expect(clippy::expect_used, reason = "a sealed message has at least a block")]
 pub(super) fn query(fault: Fault, leg: Leg, mut sealed: Sealed) -> Result<String, Impossible> {
     let unchanged = |before: &str, after: &str, why| if before == after { Err(Impossible(why)) } else { Ok(()) };
     match fault {
@@ -56,7 +57,7 @@ pub(super) fn query(fault: Fault, leg: Leg, mut sealed: Sealed) -> Result<String
     let query = sealed.query(leg);
     Ok(match fault {
         Fault::Deviates(Deviation::DoubleEncoded) => {
-            let first = sealed.message.bytes().next().unwrap_or_default();
+            let first = sealed.message.bytes().next().expect("a sealed message is not empty");
             query.replacen(
                 &format!("{}={}", leg.message_name(), char::from(first)),
                 &format!("{}=%25{first:02X}", leg.message_name()),

@@ -24,6 +24,7 @@ const FILLER: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST
 ///
 /// # Errors
 /// If no seam is text after many tries.
+#[expect(clippy::expect_used, reason = "every text has a txnid and more members")]
 pub(super) fn spliced(
     mut sealed: Sealed,
     text: &str,
@@ -32,7 +33,7 @@ pub(super) fn spliced(
     conventions: &Conventions,
 ) -> Result<Sealed, Impossible> {
     let first = decoded(&sealed.message);
-    let rest = text.split_once('&').map_or("", |(_, rest)| rest);
+    let (_, rest) = text.split_once('&').expect("a text has several members");
     let hkdf = conventions.profile.scheme == Scheme::HkdfIv;
     for _ in 0..TRIES {
         let iv: [u8; BLOCK] = if hkdf { rand::random() } else { [0; BLOCK] };

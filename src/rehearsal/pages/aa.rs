@@ -169,8 +169,9 @@ fn refused_page(aa: &str, number: u64, status: &Status, report: Option<&Report>)
     }
 }
 
+#[expect(clippy::expect_used, reason = "the service answers with the members")]
 fn opened_page(number: u64, opened: &DecodeRedirectResponse, report: Option<&Report>) -> Markup {
-    let redirect = opened.redirect.clone().unwrap_or_default();
+    let redirect = opened.redirect.as_ref().expect("an opened request has members");
     html! {
         h1 { "AA desk of " (view::value(&opened.aa_id)) }
         p.lead { (view::value(&opened.fiu_id)) " sends the user " (view::value(&redirect.userid)) ". What does the user decide?" }
@@ -178,7 +179,7 @@ fn opened_page(number: u64, opened: &DecodeRedirectResponse, report: Option<&Rep
         section {
             h2 { "What arrived" }
             (arrived(opened, report))
-            (view::redirect_members(&redirect))
+            (view::redirect_members(redirect))
         }
         @if let Some(report) = report { (view::deviations(&report.deviation_details)) }
         (other_decisions(number, opened, &redirect.srcref))

@@ -95,12 +95,13 @@ fn paste_form(fiu: &str) -> Markup {
     }
 }
 
+#[expect(clippy::expect_used, reason = "the service answers with the members")]
 fn opened_page(
     opened: &DecodeCallbackResponse,
     expected: Option<&ExpectedCallback>,
     report: Option<&Report>,
 ) -> Markup {
-    let callback = opened.callback.clone().unwrap_or_default();
+    let callback = opened.callback.as_ref().expect("an opened callback has members");
     let mismatch = opened.deviations.contains(&Deviation::StatusMismatch.into());
     let success = callback.status() == CallbackStatus::Success && !mismatch;
     html! {
@@ -134,7 +135,7 @@ fn opened_page(
                 dt { "Authentication tag" } dd { @if opened.authenticated { "right" } @else { "none: the format authenticates nothing" } }
                 dt { "Reload" } dd { @if opened.reopened { "yes" } @else { "no, opened for the first time" } }
             }
-            (view::callback_members(&callback))
+            (view::callback_members(callback))
         }
         @if let Some(report) = report { (view::deviations(&report.deviation_details)) }
     }

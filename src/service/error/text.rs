@@ -55,9 +55,11 @@ impl Text {
 }
 
 /// Names the first violation in words, and how many more there are.
+#[expect(clippy::expect_used, reason = "without a violation nothing is refused")]
 pub(super) fn field_invalid(violations: &[Violation]) -> Text {
     let fields: Vec<&str> = violations.iter().map(|violation| violation.field).collect();
-    let first = violations.first().map_or_else(String::new, |first| format!("{} {}", first.field, first.description));
+    let first = violations.first().expect("a refusal has a violation");
+    let first = format!("{} {}", first.field, first.description);
     let more = match violations.len() {
         0 | 1 => String::new(),
         2 => format!("; 1 more field is wrong: {}", fields[1]),
@@ -88,7 +90,7 @@ pub(super) fn unread(leg: Leg, unread: &Unread) -> Text {
                 _ if problem.is_garbled() => {
                     "fi is masked with the date, so a date that was changed on the way garbles it"
                 }
-                _ => "the sender wrote it so, or something on the way changed it",
+                _ => "the sender wrote it like that, or something on the way changed it",
             };
             let metadata = [("parameter", (*parameter).to_owned()), ("problem", problem.to_string())];
             Text::of(format!("{parameter} {problem}: {advice}"), metadata).with_hint(problem.hint())
@@ -99,10 +101,10 @@ pub(super) fn unread(leg: Leg, unread: &Unread) -> Text {
 fn url_malformed(leg: Leg, problem: &UrlProblem) -> Text {
     let missing = ("is", "are", "missing from the query of the URL");
     let (names, (one, several, what), advice) = match problem {
-        UrlProblem::Missing(names) => (names, missing, ": the sender left that out, or the URL was cut on the way"),
+        UrlProblem::Missing(names) => (names, missing, ": the sender left it out, or the URL was cut on the way"),
         UrlProblem::Repeated(names) => {
             let what = ("comes", "come", "more than once, with different values");
-            (names, what, ": the sender or the browser must send that once")
+            (names, what, ": the sender or the browser must send it only once")
         }
         UrlProblem::OtherLeg(names) => {
             let advice = match leg {
@@ -226,7 +228,7 @@ fn pairing_unknown(missing: Missing, fiu: &str, aa: &str) -> String {
     };
     format!(
         "{message}: check the ids, or add the pairing to the keyring; ListPairings lists the pairings that the \
-         caller may use. If an id looks garbled, the date was changed on the way, since fi is masked with it"
+         caller may use. If an id looks garbled, the date was changed on the way, because fi is masked with it"
     )
 }
 
