@@ -8,7 +8,7 @@ use aa_redirect::codec::date::{DateStyle, Freshness, Instants, ReadDate, WireDat
 use chrono::{DateTime, TimeDelta, Utc};
 use libfuzzer_sys::fuzz_target;
 
-const STYLES: [DateStyle; 3] = [DateStyle::Millis, DateStyle::Tenths, DateStyle::Full];
+const STYLES: [DateStyle; 3] = DateStyle::ALL;
 /// The years that are read: 2000 to 2999.
 const FIRST: i64 = 946_684_800_000;
 const LAST: i64 = 32_503_679_999_999;

@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let [choice, leg, text @ ..] = input else { return };
     let conventions = conventions(*choice);
-    let syntaxes = [ListSyntax::Repeated, ListSyntax::Comma, ListSyntax::Braces, ListSyntax::Json];
+    let syntaxes = ListSyntax::ALL;
     if leg % 2 == 0 {
         let Ok((read, deviations)) = read_redirect(text, &conventions) else { return };
         check_redirect(&read, &deviations);

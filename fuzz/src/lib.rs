@@ -12,7 +12,7 @@ pub mod strict;
 
 /// Every profile with every list syntax, by the first byte of an input.
 pub fn conventions(choice: u8) -> Conventions {
-    let lists = [ListSyntax::Repeated, ListSyntax::Comma, ListSyntax::Braces, ListSyntax::Json];
+    let lists = ListSyntax::ALL;
     let choice = usize::from(choice);
     Conventions {
         lists: lists[choice / PROFILES.len() % lists.len()],

@@ -27,6 +27,9 @@ pub enum DateStyle {
 }
 
 impl DateStyle {
+    /// Every style.
+    pub const ALL: [Self; 3] = [Self::Millis, Self::Tenths, Self::Full];
+
     /// The name in keyring files and in the API.
     pub fn name(self) -> &'static str {
         match self {
@@ -53,7 +56,10 @@ impl DateStyle {
 /// seconds of `now`, and in its minute. Spans begin with the minute. `reuse` is positive.
 pub fn shared_instant(style: DateStyle, now: DateTime<Utc>, reuse: TimeDelta) -> DateTime<Utc> {
     // A date has no finer resolution.
-    let finest = if style == DateStyle::Tenths { 100 } else { 1 };
+    let finest = match style {
+        DateStyle::Tenths => 100,
+        DateStyle::Millis | DateStyle::Full => 1,
+    };
     let reuse = reuse.num_milliseconds().max(finest);
     let in_minute = i64::from(now.second()) * 1000 + i64::from(now.timestamp_subsec_millis().min(999));
     let begin = in_minute / reuse * reuse;
@@ -62,7 +68,7 @@ pub fn shared_instant(style: DateStyle, now: DateTime<Utc>, reuse: TimeDelta) ->
     let digits = match style {
         // The seconds are dropped, so the three digits number the spans of a minute.
         DateStyle::Millis if reuse >= 60 => begin / 60,
-        _ => begin % 1000,
+        DateStyle::Millis | DateStyle::Tenths | DateStyle::Full => begin % 1000,
     };
     minute + TimeDelta::milliseconds(begin / 1000 * 1000 + digits)
 }

@@ -59,6 +59,9 @@ pub enum ListSyntax {
 }
 
 impl ListSyntax {
+    /// Every syntax.
+    pub const ALL: [Self; 4] = [Self::Repeated, Self::Comma, Self::Braces, Self::Json];
+
     /// The name in keyring files and in the API.
     pub fn name(self) -> &'static str {
         match self {
@@ -82,6 +85,9 @@ pub enum Authentication {
 }
 
 impl Authentication {
+    /// Every setting.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Write, Self::Require];
+
     /// The name in the keyring file.
     pub fn name(self) -> &'static str {
         match self {

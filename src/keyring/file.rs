@@ -200,32 +200,30 @@ impl Check<'_> {
     }
 
     fn conventions(&mut self, raw: &RawPairing, profile: &'static Profile) -> Conventions {
-        let usual = Conventions::of(profile);
-        let styles = [DateStyle::Millis, DateStyle::Tenths, DateStyle::Full].map(|style| (style.name(), style));
-        let syntaxes = [ListSyntax::Repeated, ListSyntax::Comma, ListSyntax::Braces, ListSyntax::Json];
-        let syntaxes = syntaxes.map(|syntax| (syntax.name(), syntax));
-        let authentications = [Authentication::Off, Authentication::Write, Authentication::Require];
-        let authentications = authentications.map(|authentication| (authentication.name(), authentication));
+        let default = Conventions::of(profile);
+        let styles = DateStyle::ALL.map(|style| (style.name(), style));
+        let syntaxes = ListSyntax::ALL.map(|syntax| (syntax.name(), syntax));
+        let authentications = Authentication::ALL.map(|authentication| (authentication.name(), authentication));
         let readings = [("any", ReadDate::Any), ("tenths", ReadDate::Tenths)];
         let conventions = Conventions {
             profile,
-            date: raw.date.as_ref().and_then(|at| self.choice(at, "date", &styles)).unwrap_or(usual.date),
+            date: raw.date.as_ref().and_then(|at| self.choice(at, "date", &styles)).unwrap_or(default.date),
             read_date: raw
                 .read_date
                 .as_ref()
                 .and_then(|at| self.choice(at, "read_date", &readings))
-                .unwrap_or(usual.read_date),
-            lists: raw.lists.as_ref().and_then(|at| self.choice(at, "lists", &syntaxes)).unwrap_or(usual.lists),
-            padding: raw.padding.unwrap_or(usual.padding),
+                .unwrap_or(default.read_date),
+            lists: raw.lists.as_ref().and_then(|at| self.choice(at, "lists", &syntaxes)).unwrap_or(default.lists),
+            padding: raw.padding.unwrap_or(default.padding),
             max_age: self
                 .number(raw.max_age_seconds.as_ref(), "max_age_seconds", 1, MAX_AGE)
-                .map_or(usual.max_age, TimeDelta::seconds),
-            check_resdate: raw.check_resdate.unwrap_or(usual.check_resdate),
+                .map_or(default.max_age, TimeDelta::seconds),
+            check_resdate: raw.check_resdate.unwrap_or(default.check_resdate),
             authentication: raw
                 .authentication
                 .as_ref()
                 .and_then(|at| self.choice(at, "authentication", &authentications))
-                .unwrap_or(usual.authentication),
+                .unwrap_or(default.authentication),
         };
         if let (Some(read_date), DateStyle::Millis, ReadDate::Tenths) =
             (&raw.read_date, conventions.date, conventions.read_date)

@@ -90,11 +90,11 @@ async fn guarded<S: RedirectService>(
     };
     if let Some(caller) = &caller {
         call.note_caller(&caller.name);
-        // Before any field is read: a caller learns nothing from a method that it may not use. A path that is no RPC of
-        // the interface is refused by the router.
-        match Rpc::of_name(call.method().name()) {
-            Some(rpc) if !caller.may_call(rpc) => return Err(Refusal::CallerForbidden(rpc)),
-            _ => {}
+        // Before any field is read: a caller learns nothing from a method that it may not use. Every method of the service
+        // is an RPC; one that is not would be refused.
+        let rpc = Rpc::of_name(call.method().name()).ok_or(Refusal::InternalFault)?;
+        if !caller.may_call(rpc) {
+            return Err(Refusal::CallerForbidden(rpc));
         }
     }
     let deadline = deadline(shared, &request);

@@ -25,7 +25,7 @@ use aa_redirect::codec::{
 
 const DATE: &str = "060420210510756";
 const TXNID: &str = "2d04747e-21c6-4c23-955b-d46c2f820140";
-const LISTS: [ListSyntax; 4] = [ListSyntax::Repeated, ListSyntax::Comma, ListSyntax::Braces, ListSyntax::Json];
+const LISTS: [ListSyntax; 4] = ListSyntax::ALL;
 
 fn redirect() -> Redirect {
     Redirect {

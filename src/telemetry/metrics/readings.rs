@@ -53,39 +53,68 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// Name, help and type of each, in the order of the enum.
-    const ALL: [(&'static str, &'static str, MetricType); 18] = [
-        ("derivations", "PBKDF2 keys derived.", MetricType::Counter),
-        ("derivations_refused", "Derivations refused because the queue had no room.", MetricType::Counter),
-        ("derivation_queue", "Derivations that wait.", MetricType::Gauge),
-        ("derivation_queue_limit", "Derivations that may wait.", MetricType::Gauge),
-        ("kdf_threads", "Threads that derive PBKDF2 keys.", MetricType::Gauge),
-        ("derived_keys", "PBKDF2 keys remembered.", MetricType::Gauge),
-        ("failure_budget_spent", "Failure budgets that were used up.", MetricType::Counter),
-        ("failure_budget_refused", "Messages refused because their budget was used up.", MetricType::Counter),
-        (
-            "opened_memory_full",
-            "Messages not opened because the memory of first openings was full.",
-            MetricType::Counter,
-        ),
-        ("log_lines_dropped", "Log lines dropped because nobody read the log in time.", MetricType::Counter),
-        ("spans_lost", "Trace spans that were not exported.", MetricType::Counter),
-        (
-            "certificate_expiry_timestamp_seconds",
-            "End of the served certificate, in seconds of the Unix epoch.",
-            MetricType::Gauge,
-        ),
-        (
-            "client_ca_expiry_timestamp_seconds",
-            "End of the client CA that ends first, in seconds of the Unix epoch.",
-            MetricType::Gauge,
-        ),
-        ("ready", "1 while calls are served and no shutdown has begun.", MetricType::Gauge),
-        ("draining", "1 from the beginning of a shutdown.", MetricType::Gauge),
-        ("max_connections", "Connections that may be open.", MetricType::Gauge),
-        ("calls", "Calls of the redirect service in work.", MetricType::Gauge),
-        ("max_calls", "Calls of the redirect service that may be in work.", MetricType::Gauge),
+    /// Every reading, in the order of the page.
+    const ALL: [Self; 18] = [
+        Self::Derivations,
+        Self::DerivationsRefused,
+        Self::DerivationQueue,
+        Self::DerivationQueueLimit,
+        Self::KdfThreads,
+        Self::DerivedKeys,
+        Self::FailureBudgetSpent,
+        Self::FailureBudgetRefused,
+        Self::OpenedMemoryFull,
+        Self::LogLinesDropped,
+        Self::SpansLost,
+        Self::CertificateExpiry,
+        Self::ClientCaExpiry,
+        Self::Ready,
+        Self::Draining,
+        Self::MaxConnections,
+        Self::Calls,
+        Self::MaxCalls,
     ];
+
+    /// Its name without the prefix, its help and its type.
+    fn described(self) -> (&'static str, &'static str, MetricType) {
+        use MetricType::{Counter, Gauge};
+        match self {
+            Self::Derivations => ("derivations", "PBKDF2 keys derived.", Counter),
+            Self::DerivationsRefused => {
+                ("derivations_refused", "Derivations refused because the queue had no room.", Counter)
+            }
+            Self::DerivationQueue => ("derivation_queue", "Derivations that wait.", Gauge),
+            Self::DerivationQueueLimit => ("derivation_queue_limit", "Derivations that may wait.", Gauge),
+            Self::KdfThreads => ("kdf_threads", "Threads that derive PBKDF2 keys.", Gauge),
+            Self::DerivedKeys => ("derived_keys", "PBKDF2 keys remembered.", Gauge),
+            Self::FailureBudgetSpent => ("failure_budget_spent", "Failure budgets that were used up.", Counter),
+            Self::FailureBudgetRefused => {
+                ("failure_budget_refused", "Messages refused because their budget was used up.", Counter)
+            }
+            Self::OpenedMemoryFull => {
+                ("opened_memory_full", "Messages not opened because the memory of first openings was full.", Counter)
+            }
+            Self::LogLinesDropped => {
+                ("log_lines_dropped", "Log lines dropped because nobody read the log in time.", Counter)
+            }
+            Self::SpansLost => ("spans_lost", "Trace spans that were not exported.", Counter),
+            Self::CertificateExpiry => (
+                "certificate_expiry_timestamp_seconds",
+                "End of the served certificate, in seconds of the Unix epoch.",
+                Gauge,
+            ),
+            Self::ClientCaExpiry => (
+                "client_ca_expiry_timestamp_seconds",
+                "End of the client CA that ends first, in seconds of the Unix epoch.",
+                Gauge,
+            ),
+            Self::Ready => ("ready", "1 while calls are served and no shutdown has begun.", Gauge),
+            Self::Draining => ("draining", "1 from the beginning of a shutdown.", Gauge),
+            Self::MaxConnections => ("max_connections", "Connections that may be open.", Gauge),
+            Self::Calls => ("calls", "Calls of the redirect service in work.", Gauge),
+            Self::MaxCalls => ("max_calls", "Calls of the redirect service that may be in work.", Gauge),
+        }
+    }
 }
 
 type Read = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -109,8 +138,9 @@ impl fmt::Debug for Readings {
 
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (read, (name, help, metric_type)) in self.0.iter().zip(Reading::ALL) {
-            let Some(read) = read.get() else { continue };
+        for reading in Reading::ALL {
+            let Some(read) = self.0[reading as usize].get() else { continue };
+            let (name, help, metric_type) = reading.described();
             let encoder = encoder.encode_descriptor(name, help, None, metric_type)?;
             match metric_type {
                 MetricType::Counter => ConstCounter::new(read()).encode(encoder)?,
