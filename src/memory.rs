@@ -25,7 +25,7 @@ mod sketch;
 mod store;
 
 pub use budget::Spent;
-pub use store::{Answer, BOUNDS, BadStore, Counts, Operation, StoreSettings};
+pub use store::{Answer, BOUNDS, BadStore, Counts, Operation, PasswordFile, StoreSettings};
 
 use own::Own;
 use store::{Reservation, Store, Unreserved};

@@ -8,12 +8,13 @@ use crate::{
     callers::{self, Callers},
     config::{Address, KeyringSettings, Settings, StoreOutage},
     files::{
-        ReadFile,
+        MAX_FILE, ReadFile,
         problem::{Problem, Refused},
+        read_file,
         reload::{Reloaded, Source},
     },
     keyring::{self, Absent},
-    memory::{BadStore, Memory, StoreSettings},
+    memory::{BadStore, Memory, PasswordFile, StoreSettings},
     server::tls::{self, Tls, TlsFiles, TlsRefused},
     telemetry::traces::BadTracing,
 };
@@ -152,7 +153,10 @@ fn memory(settings: &Settings) -> Result<Memory, BadStore> {
     }
     Memory::shared(StoreSettings {
         urls: settings.store.clone(),
-        password: settings.store_password_file.clone(),
+        password: settings
+            .store_password_file
+            .clone()
+            .map(|path| PasswordFile { path, read: |path| read_file(path, MAX_FILE) }),
         limit: Duration::from_millis(settings.store_timeout_milliseconds),
         closed: settings.store_outage == StoreOutage::Closed,
     })

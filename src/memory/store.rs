@@ -9,13 +9,12 @@
 //! **Few connections.** Each thread that serves calls has one, and its calls are pipelined over it.
 //!
 //! **Outage.** A step has a time limit. If a step exceeds it, fails or gets an answer of the wrong form, the connection
-//! is closed. A task makes a new one, and proves with a write that the store serves before calls use it. Calls that
+//! is closed. A task makes a new one, and proves that the store runs every command of the scripts before calls use it. Calls that
 //! need the store wait for it within their time limit. Other calls use the memory of the process at once. If the answer
 //! to the end of a decryption was lost, the server sends that end again in the background. So the store neither counts
 //! a failure that did not happen nor remembers an opening that the caller did not see.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -35,12 +34,12 @@ mod link;
 mod reservation;
 mod script;
 
-pub use address::BadStore;
+pub use address::{BadStore, PasswordFile};
 pub use counts::{Answer, BOUNDS, Counts, Operation};
 pub(super) use reservation::{Reservation, Unreserved};
 
 use address::Address;
-use link::{Link, Shared, State};
+use link::{Fault, Link, Shared, State};
 use script::{Names, run};
 
 /// The most ends of decryptions that are sent again at the same time. The others expire in the store.
@@ -52,8 +51,8 @@ const AFTERMATH: Duration = Duration::from_secs(5);
 pub struct StoreSettings {
     /// `redis://…`. Several URLs name the nodes of a cluster, or the Sentinels.
     pub urls: Vec<String>,
-    /// The file of its password.
-    pub password: Option<PathBuf>,
+    /// Its password.
+    pub password: Option<PasswordFile>,
     /// How long an answer may take.
     pub limit: Duration,
     /// Whether messages are refused while the store does not answer. If not, each replica uses its own memory.
@@ -153,13 +152,14 @@ impl Store {
             asked = true;
             match time::timeout_at(deadline, run(&mut connection, commands)).await {
                 Ok(Ok(value)) if operation.can_answer(&value) => {
+                    link.note_answer(generation);
                     self.counts.note(operation, Answer::Ok, begin.elapsed());
                     return Ok(value);
                 }
-                Ok(Ok(_)) => link.lose(generation, names.tag(), "an answer that a correct store never gives", false),
-                Ok(Err(error)) => link.lose(generation, names.tag(), &error.to_string(), false),
+                Ok(Ok(_)) => link.lose(generation, names.tag(), &Fault::Wrong),
+                Ok(Err(error)) => link.lose(generation, names.tag(), &Fault::Error(error)),
                 Err(_) => {
-                    link.lose(generation, names.tag(), "no answer in time", true);
+                    link.lose(generation, names.tag(), &Fault::Hangs);
                     self.counts.note(operation, Answer::Timeout, begin.elapsed());
                     return Err(Silent { asked });
                 }

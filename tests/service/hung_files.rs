@@ -5,11 +5,16 @@ use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use aa_redirect::proto::redirect_service_client::RedirectServiceClient;
 use sha2::{Digest, Sha256};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::{AbortHandle, JoinSet},
+};
 use tonic::{Request, Status};
 
 use crate::support::{
     certificates::{Ca, Issued, channel, config},
-    program::{Files, Program, encode, text},
+    program::{Files, Program, encode, opened, sealed, text},
     reason,
 };
 
@@ -164,5 +169,69 @@ async fn a_revoked_caller_is_refused_while_another_file_hangs_and_that_file_is_r
         fs::remove_file(sign).unwrap();
         served.reloaded(&BTreeSet::from([source])).await;
         assert_eq!(served.state().await, changed_but("none"), "{file}");
+    }
+}
+
+/// A store that takes every password and passes every proof. If it is aborted, its connections end too.
+async fn store(address: &str) -> (String, AbortHandle) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serving = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(answer_all(stream));
+        }
+    });
+    (address, serving.abort_handle())
+}
+
+async fn answer_all(mut stream: TcpStream) {
+    let mut asked = vec![0; 65_536];
+    while let Ok(length @ 1..) = stream.read(&mut asked).await {
+        let is_password = asked[..length].windows(4).any(|word| word == b"AUTH");
+        let answer = if is_password { &b"+OK\r\n"[..] } else { b":1\r\n" };
+        if stream.write_all(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_password_that_is_a_pipe_or_hangs_stops_no_call() {
+    for (is_pipe, expected) in [(true, "it is not a regular file"), (false, "it does not answer")] {
+        let files = Files::new();
+        let keyring = files.keyring("iv", &[("one", ONE)]);
+        let password = files.write("password", "the-password-of-the-store");
+        let (address, serving) = store("127.0.0.1:0").await;
+        let url = format!("redis://{address}");
+        let arguments = ["--keyring", text(&keyring), "--store", &url, "--store-password-file", text(&password)];
+        let program = Program::start_with(&arguments, &[("LD_PRELOAD", text(&hanging(&files)))]);
+        program.message(1, "the shared store answers").await;
+        let sign = files.path("password.hangs");
+        if is_pipe {
+            fs::remove_file(&password).unwrap();
+            assert!(Command::new("mkfifo").arg(&password).status().unwrap().success());
+        } else {
+            fs::write(&sign, "").unwrap();
+        }
+        serving.abort();
+        // Each thread that serves calls has a connection to the store.
+        for _ in 0..8 {
+            let mut client = program.client().await;
+            let message = sealed(&mut client, "fiu", "aa").await.unwrap();
+            opened(&mut client, "aa", &message.query).await.unwrap();
+        }
+        let told = program.message(1, "the shared store does not answer").await;
+        assert!(told["problem"].as_str().unwrap().contains(expected), "{told}");
+        sealed(&mut program.client().await, "fiu", "aa").await.unwrap();
+        if is_pipe {
+            fs::remove_file(&password).unwrap();
+            files.write("password", "the-password-of-the-store");
+        } else {
+            fs::remove_file(&sign).unwrap();
+        }
+        let _serving = store(&address).await;
+        program.message(2, "the shared store answers").await;
+        assert!(!program.log().contains("the-password"), "a secret stays out of the log");
     }
 }

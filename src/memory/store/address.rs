@@ -1,6 +1,12 @@
 //! Where the store is: the URLs of the setting as clients of the `redis` crate.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisError, TlsMode,
@@ -8,10 +14,16 @@ use redis::{
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use thiserror::Error;
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 use zeroize::Zeroizing;
 
 /// How long connecting may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
+/// How long reading the password may take, of the time to connect: a network mount that hangs never answers.
+const READ: Duration = Duration::from_millis(500);
 
 /// Why the settings of the store cannot be used. Names no password.
 #[derive(Debug, Error)]
@@ -30,11 +42,21 @@ pub enum BadStore {
     PasswordFile(PathBuf, String),
 }
 
+/// The file of the store's password.
+#[derive(Clone, Debug)]
+pub struct PasswordFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Reads it. This must refuse what is not a regular file, and what is too large.
+    pub read: fn(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
+}
+
 /// A checked address of a store.
-#[derive(Clone)]
 pub(super) struct Address {
     kind: Kind,
-    password: Option<PathBuf>,
+    password: Option<PasswordFile>,
+    /// A permit to read the password, so that at most one thread waits for a file that does not answer.
+    reading: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -52,24 +74,35 @@ pub(super) enum Connection {
 }
 
 impl Address {
-    /// The store that `urls` name; its password is in the file `password`.
-    pub(super) fn parse(urls: &[String], password: Option<PathBuf>) -> Result<Self, BadStore> {
-        let address = Self { kind: kind(urls)?, password };
-        address.password()?;
+    /// The store that `urls` name, with this password.
+    pub(super) fn parse(urls: &[String], password: Option<PasswordFile>) -> Result<Self, BadStore> {
+        let address = Self { kind: kind(urls)?, password, reading: Arc::new(Semaphore::new(1)) };
+        address.password.as_ref().map(PasswordFile::text).transpose()?;
         Ok(address)
     }
 
-    /// The password. It is read again for each connection, so that it can be changed while the server runs.
-    fn password(&self) -> Result<Option<Zeroizing<String>>, BadStore> {
-        let Some(file) = &self.password else { return Ok(None) };
-        let text = fs::read_to_string(file).map(Zeroizing::new);
-        let text = text.map_err(|error| BadStore::PasswordFile(file.clone(), error.to_string()))?;
-        Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+    /// The password. It is read again for each connection, so that it can be changed while the server runs, and on a
+    /// thread of its own, so that no call waits for the file.
+    async fn password(&self) -> Result<Option<Zeroizing<String>>, BadStore> {
+        let Some(file) = self.password.clone() else { return Ok(None) };
+        let late = file.unreadable("it does not answer");
+        let reading = async {
+            let permit = Arc::clone(&self.reading).acquire_owned().await.ok()?;
+            let (tell, told) = oneshot::channel();
+            // Not a task of the runtime, whose end would wait for it.
+            thread::spawn(move || {
+                // If nobody waits for the password any longer, it is dropped.
+                let _ = tell.send(file.text());
+                drop(permit);
+            });
+            told.await.ok()
+        };
+        timeout(READ, reading).await.ok().flatten().ok_or(late)?.map(Some)
     }
 
     /// A new connection.
     pub(super) async fn connect(&self) -> Result<Connection, Unconnected> {
-        let password = self.password()?;
+        let password = self.password().await?;
         let with_password = |node: &ConnectionInfo| {
             let mut settings = node.redis_settings().clone().set_skip_set_lib_name();
             if let Some(password) = &password {
@@ -97,6 +130,19 @@ impl Address {
     }
 }
 
+impl PasswordFile {
+    /// Its content without the line end.
+    fn text(&self) -> Result<Zeroizing<String>, BadStore> {
+        let bytes = (self.read)(&self.path).map_err(|error| self.unreadable(&error.to_string()))?;
+        let text = str::from_utf8(&bytes).map_err(|_| self.unreadable("it is not UTF-8"))?;
+        Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    fn unreadable(&self, why: &str) -> BadStore {
+        BadStore::PasswordFile(self.path.clone(), why.to_owned())
+    }
+}
+
 /// Why connecting failed.
 #[derive(Debug, Error)]
 pub(super) enum Unconnected {
@@ -116,6 +162,10 @@ fn kind(urls: &[String]) -> Result<Kind, BadStore> {
         let (scheme, is_sentinel) = scheme.strip_suffix("+sentinel").map_or((scheme, false), |scheme| (scheme, true));
         if !["redis", "rediss"].contains(&scheme) {
             return Err(bad("a URL has another scheme"));
+        }
+        if rest.contains(['?', '#']) {
+            // The client reads settings there, such as one that trusts every certificate.
+            return Err(bad("a URL has a query or a fragment"));
         }
         let rest = match rest.split_once('/') {
             Some((host, service)) if is_sentinel => {
@@ -191,6 +241,8 @@ mod tests {
         for wrong in [
             &["store:6379"][..],
             &["http://SECRET:6379"],
+            &["redis://a:6379/?protocol=SECRET"],
+            &["rediss://a:6379/#insecure"],
             &["redis+sentinel://a:26379"],
             &["redis+sentinel://a:26379/"],
             &["redis+sentinel://a:26379/one", "redis+sentinel://a:26379/two"],

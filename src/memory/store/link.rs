@@ -1,23 +1,31 @@
-//! One connection to the store that many calls share, and the task that keeps it: it connects, proves with a write that
-//! the store serves, and does so again when calls lose the connection.
+//! One connection to the store that many calls share, and the task that keeps it: it connects, proves that the store
+//! runs every command of the scripts, and does so again when calls lose the connection.
+//!
+//! A connection is made anew at once if the lost one was good. Else there is a pause, so that a store that passes the
+//! proof and then answers wrongly is not asked for thousands of connections a second.
 
 use std::{
     collections::HashSet,
+    fmt,
+    pin::pin,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use redis::{Cmd, RedisResult, Value};
+use redis::{Cmd, RedisError, RedisResult, Value};
 use tokio::{
     sync::watch,
     task::AbortHandle,
     time::{sleep, timeout},
 };
 
-use super::address::{Address, Connection};
+use super::{
+    address::{Address, Connection},
+    script,
+};
 
 /// The pause after a failure. It is doubled after each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
@@ -25,13 +33,36 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 /// A connection that lasted at least this long counts as good.
 const SOUND: Duration = Duration::from_secs(1);
+/// The most characters of what a store says that reach the log.
+const MAX_PROBLEM: usize = 200;
 
 /// A connection and its state.
 pub(super) struct Link {
     state: watch::Sender<State>,
     keeper: OnceLock<AbortHandle>,
-    /// Why calls lost the connection, and the tag of the message that was sent at that time.
-    lost: Mutex<(String, String)>,
+    /// The latest connection that gave a call a right answer.
+    answered: AtomicU64,
+    lost: Mutex<Lost>,
+}
+
+/// How calls lost the connection.
+#[derive(Default)]
+struct Lost {
+    problem: String,
+    /// The tag of the message that was sent at that time.
+    tag: String,
+    /// Whether it only broke: the store gave no wrong answer.
+    broke: bool,
+}
+
+/// What went wrong with a connection.
+pub(super) enum Fault {
+    /// No answer in time.
+    Hangs,
+    /// It ended, or the store answered with an error.
+    Error(RedisError),
+    /// An answer that a correct store never gives.
+    Wrong,
 }
 
 #[derive(Clone)]
@@ -94,7 +125,12 @@ impl Shared {
 
 impl Link {
     pub(super) fn new() -> Self {
-        Self { state: watch::Sender::new(State::Connecting), keeper: OnceLock::new(), lost: Mutex::default() }
+        Self {
+            state: watch::Sender::new(State::Connecting),
+            keeper: OnceLock::new(),
+            answered: AtomicU64::default(),
+            lost: Mutex::default(),
+        }
     }
 
     /// Starts the task that keeps the connection, on the runtime of the first caller. Other callers of this thread then
@@ -122,67 +158,106 @@ impl Link {
         }
     }
 
-    /// A call with `tag` lost this connection. If the store `hangs`, it is down at once; else a new connection may
-    /// help.
-    pub(super) fn lose(&self, generation: Generation, tag: &str, problem: &str, hangs: bool) {
+    /// A call got a right answer over this connection.
+    pub(super) fn note_answer(&self, generation: Generation) {
+        self.answered.store(generation, Relaxed);
+    }
+
+    /// A call with `tag` lost this connection. If the store hangs, it is down at once; else a new connection may help.
+    pub(super) fn lose(&self, generation: Generation, tag: &str, fault: &Fault) {
         self.state.send_if_modified(|state| {
             let is_current = matches!(state, State::Up(current, _) if *current == generation);
             if is_current {
-                *state = if hangs { State::Down } else { State::Connecting };
-                *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = (problem.to_owned(), tag.to_owned());
+                *state = if matches!(fault, Fault::Hangs) { State::Down } else { State::Connecting };
+                let broke = matches!(fault, Fault::Error(error) if error.is_io_error());
+                *self.lost() = Lost { problem: fault.to_string(), tag: tag.to_owned(), broke };
             }
             is_current
         });
     }
 
+    fn lost(&self) -> MutexGuard<'_, Lost> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn keep(&self, number: usize, shared: &Shared) {
         let mut pause = FIRST_PAUSE;
+        // Whether the last connection was good, so that the store counts as up when the next one is made.
+        let mut good = true;
         for generation in 1.. {
-            match self.connect(shared).await {
+            let problem = match self.connect(shared).await {
                 Ok(connection) => {
                     self.state.send_replace(State::Up(generation, connection));
-                    shared.report(number, None);
-                    let since = Instant::now();
-                    let mut states = self.state.subscribe();
-                    // The sender is a field of this value, so it is still there.
-                    let _ = states.wait_for(|state| !matches!(state, State::Up(..))).await;
-                    if since.elapsed() > SOUND {
+                    let lasted = self.serve(number, shared, good).await;
+                    let is_hanging = matches!(self.state(), State::Down);
+                    let answered = self.answered.load(Relaxed) == generation;
+                    let Lost { problem, broke, .. } = &*self.lost();
+                    good = lasted || (answered && *broke);
+                    if lasted {
                         pause = FIRST_PAUSE;
                     }
-                    if matches!(self.state(), State::Connecting) {
+                    if good && !is_hanging {
                         continue;
                     }
-                    let problem = self.lost.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
-                    shared.report(number, Some(&problem));
+                    problem.clone()
                 }
-                Err(problem) => {
-                    self.state.send_replace(State::Down);
-                    shared.report(number, Some(&problem));
-                }
-            }
+                Err(problem) => problem,
+            };
+            self.state.send_replace(State::Down);
+            shared.report(number, Some(&problem));
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// A connection over which the store has written.
+    /// Waits until calls lose the connection, and reports that the store answers: at once if it is `trusted`, else when
+    /// the connection has lasted. Returns whether it has lasted.
+    async fn serve(&self, number: usize, shared: &Shared, trusted: bool) -> bool {
+        if trusted {
+            shared.report(number, None);
+        }
+        let mut states = self.state.subscribe();
+        // The sender is a field of this value, so it is still there.
+        let mut lost = pin!(states.wait_for(|state| !matches!(state, State::Up(..))));
+        if timeout(SOUND, &mut lost).await.is_ok() {
+            return false;
+        }
+        shared.report(number, None);
+        let _ = lost.await;
+        true
+    }
+
+    /// A connection over which the store has run every command of the scripts.
     async fn connect(&self, shared: &Shared) -> Result<Connection, String> {
         let connecting = timeout(super::address::CONNECT, shared.address.connect()).await;
-        let mut connection =
-            connecting.map_err(|_| "no connection in time".to_owned())?.map_err(|error| error.to_string())?;
-        // The write uses the tag of the message that lost the last connection: in a cluster another node may still
+        let connecting = connecting.map_err(|_| "no connection in time".to_owned())?;
+        let mut connection = connecting.map_err(|error| shown(&error.to_string()))?;
+        // The proof uses the tag of the message that lost the last connection: in a cluster another node may still
         // serve.
-        let tag = self.lost.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
-        let mut probe = redis::cmd("EVAL");
-        let probe = probe.arg("redis.call('HSET', KEYS[1], 'p', '') return redis.call('PEXPIRE', KEYS[1], 1000)");
-        let probe = probe.arg(1).arg(format!("{}{{{tag}}}:probe", super::script::PREFIX));
-        match timeout(shared.limit, connection.query(probe)).await {
-            Ok(Ok(Value::Int(1))) => Ok(connection),
-            Ok(Ok(_)) => Err("an answer that a correct store never gives".to_owned()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer in time".to_owned()),
+        let proof = script::proof(&self.lost().tag);
+        let fault = match timeout(shared.limit, script::run(&mut connection, &proof)).await {
+            Ok(Ok(Value::Int(1))) => return Ok(connection),
+            Ok(Ok(_)) => Fault::Wrong,
+            Ok(Err(error)) => Fault::Error(error),
+            Err(_) => Fault::Hangs,
+        };
+        Err(fault.to_string())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hangs => f.write_str("no answer in time"),
+            Self::Error(error) => f.write_str(&shown(&error.to_string())),
+            Self::Wrong => f.write_str("an answer that a correct store never gives"),
         }
     }
+}
+
+/// The beginning of what a store says, as one line.
+fn shown(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(MAX_PROBLEM).collect()
 }
 
 impl Drop for super::Store {

@@ -28,6 +28,7 @@ pub(super) struct Script {
 pub(super) static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("reserve.lua")));
 pub(super) static RESOLVE: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("resolve.lua")));
 pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("release.lua")));
+static PROOF: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("proof.lua")));
 
 impl Script {
     fn of(text: &'static str) -> Self {
@@ -72,19 +73,50 @@ pub(super) fn hash<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
 
 /// The beginning of `EVALSHA` or `EVAL` of a script.
 pub(super) fn begin(name: &str, script: &Script, names: &Names) -> Cmd {
-    let mut command = redis::cmd(name);
-    if name == "EVAL" {
-        command.arg(script.text);
-    } else {
-        command.arg(&script.hash);
-    }
+    let mut command = load(name, script);
     command.arg(2).arg(&names.date).arg(&names.block);
     command
 }
 
+/// The script that proves that the store runs every command of the others, with a key in the slot of `tag`.
+pub(super) fn proof(tag: &str) -> [Cmd; 2] {
+    let key = format!("{PREFIX}{{{tag}}}:probe");
+    ["EVALSHA", "EVAL"].map(|name| {
+        let mut command = load(name, &PROOF);
+        command.arg(1).arg(&key);
+        command
+    })
+}
+
+/// `EVALSHA` or `EVAL` of a script, without its keys.
+fn load(name: &str, script: &Script) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(if name == "EVAL" { script.text } else { &script.hash });
+    command
+}
+
+/// Runs a script by its hash, or by its text if the store does not know the hash.
 pub(super) async fn run(connection: &mut Connection, [by_hash, by_text]: &[Cmd; 2]) -> RedisResult<Value> {
     match connection.query(by_hash).await {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => connection.query(by_text).await,
         answer => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn commands(script: &Script) -> BTreeSet<&str> {
+        script.text.split("redis.call('").skip(1).filter_map(|rest| rest.split('\'').next()).collect()
+    }
+
+    #[test]
+    fn the_proof_runs_every_command_of_the_other_scripts() {
+        let others = [&RESERVE, &RESOLVE, &RELEASE].into_iter().flat_map(|script| commands(script)).collect();
+        assert_eq!(commands(&PROOF), others);
+        assert!(others.len() > 5, "{others:?}");
     }
 }

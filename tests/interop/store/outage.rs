@@ -107,6 +107,74 @@ async fn errors_and_garbage_are_an_outage() {
     }
 }
 
+/// The commands that `docs/operations.md` asks for.
+const COMMANDS: [&str; 11] =
+    ["+eval", "+evalsha", "+time", "+hget", "+hmget", "+hgetall", "+hexists", "+hset", "+hincrby", "+hdel", "+pexpire"];
+
+#[tokio::test]
+async fn a_user_that_lacks_one_command_is_an_outage_until_it_has_it() {
+    let redis = Redis::start();
+    let user = |commands: &[&str]| {
+        let base = ["ACL", "SETUSER", "aa", "reset", "on", "nopass", "~aar:*", "-@all"];
+        assert_eq!(redis.cli(&[&base, commands].concat()), "OK");
+    };
+    let url = format!("redis://aa@127.0.0.1:{}", redis.port);
+    for lacking in COMMANDS {
+        let others: Vec<&str> = COMMANDS.into_iter().filter(|command| *command != lacking).collect();
+        user(&others);
+        // It would have to run the text of each script once.
+        redis.cli(&["SCRIPT", "FLUSH"]);
+        let local = Replicas::start(1, "", std::slice::from_ref(&url), &LOCAL).await;
+        let closed = Replicas::start(1, "", std::slice::from_ref(&url), &CLOSED).await;
+        assert_eq!(answers(&local, 3).await, ["OK"; 3], "{lacking}");
+        assert_eq!(answers(&closed, 2).await, ["STORE_UNAVAILABLE"; 2], "{lacking}");
+        for replicas in [&local, &closed] {
+            let told = replicas.programs[0].message(1, "the shared store does not answer").await;
+            let problem = told["problem"].as_str().unwrap();
+            assert!(problem.contains("can't run this command") || problem.contains("no permissions"), "{told}");
+            replicas.store_is(false).await;
+        }
+        user(&COMMANDS);
+        for replicas in [&local, &closed] {
+            replicas.store_is(true).await;
+            assert_eq!(answers(replicas, 2).await, ["OK"; 2], "{lacking}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_answers_wrongly_after_the_proof_is_asked_for_few_connections() {
+    let redis = Redis::start();
+    for spoiled in [&b"-OOM command not allowed\r\n"[..], b":77\r\n", b"-NOSCRIPT none\r\n", b"garbage\r\n"] {
+        let proxy = Proxy::start(redis.port).await;
+        let local = Replicas::start(1, "", &[proxy.url()], &LOCAL).await;
+        let closed = Replicas::start(1, "", &[proxy.url()], &CLOSED).await;
+        proxy.set(Mode::AnswerAfterProof(spoiled));
+        let text = spoiled.escape_ascii();
+        assert_eq!(answers(&local, 5).await, ["OK"; 5], "{text}");
+        assert_eq!(answers(&closed, 5).await, ["STORE_UNAVAILABLE"; 5], "{text}");
+        // Without a pause it is asked for thousands.
+        assert!(proxy.connections() < 200, "{text}: {}", proxy.connections());
+        proxy.set(Mode::Pass);
+        for replicas in [&local, &closed] {
+            replicas.store_is(true).await;
+            assert_eq!(answers(replicas, 5).await, ["OK"; 5], "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_beginning_of_what_a_store_says_reaches_the_log() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let error = format!("-ERR {}\r\n", "long\u{1b}".repeat(100_000)).into_bytes();
+    proxy.set(Mode::Answer(error.leak()));
+    let replicas = Replicas::start(1, "", &[proxy.url()], &CLOSED).await;
+    let told = replicas.programs[0].message(1, "the shared store does not answer").await;
+    let problem = told["problem"].as_str().unwrap();
+    assert!(problem.contains("long long") && problem.len() <= 200 && !problem.contains('\u{1b}'), "{problem}");
+}
+
 #[tokio::test]
 async fn a_store_that_answers_too_late_is_an_outage() {
     let redis = Redis::start();

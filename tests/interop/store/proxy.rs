@@ -1,6 +1,9 @@
 //! A proxy in front of a store. It delays answers, closes connections and damages answers.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,10 +23,13 @@ pub enum Mode {
     Cut,
     /// Replaces each answer with another one.
     Answer(&'static [u8]),
+    /// Lets the proof of a new connection pass, and replaces every other answer.
+    AnswerAfterProof(&'static [u8]),
 }
 
 pub struct Proxy {
     pub port: u16,
+    connections: Arc<AtomicUsize>,
     mode: Arc<watch::Sender<Mode>>,
 }
 
@@ -33,12 +39,20 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let mode = Arc::new(watch::Sender::new(Mode::Pass));
         let modes = Arc::clone(&mode);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                counted.fetch_add(1, Relaxed);
                 tokio::spawn(serve(client, store, modes.subscribe()));
             }
         });
-        Self { port, mode }
+        Self { port, connections, mode }
+    }
+
+    /// How many connections have been made.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
     }
 
     pub fn url(&self) -> String {
@@ -61,6 +75,7 @@ async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mod
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)).await else { return };
     client.set_nodelay(true).unwrap();
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut is_proof = false;
     loop {
         let mode = *modes.borrow_and_update();
         if mode == Mode::Cut {
@@ -70,11 +85,17 @@ async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mod
             _ = modes.changed() => {}
             read = client.read(&mut asked) => match read {
                 Ok(0) | Err(_) => return,
-                Ok(length) => if server.write_all(&asked[..length]).await.is_err() { return },
+                Ok(length) => {
+                    is_proof = asked[..length].windows(6).any(|word| word == b":probe");
+                    if server.write_all(&asked[..length]).await.is_err() { return }
+                }
             },
             read = server.read(&mut answered) => match (read, mode) {
                 (Ok(0) | Err(_), _) => return,
                 (Ok(_), Mode::Hang) => {}
+                (Ok(_), Mode::AnswerAfterProof(answer)) if !is_proof => {
+                    if client.write_all(answer).await.is_err() { return }
+                }
                 (Ok(_), Mode::Answer(answer)) => if client.write_all(answer).await.is_err() { return },
                 (Ok(length), mode) => {
                     if let Mode::Delay(time) = mode {
