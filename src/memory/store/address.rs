@@ -77,7 +77,11 @@ impl Address {
     /// The store that `urls` name, with this password.
     pub(super) fn parse(urls: &[String], password: Option<PasswordFile>) -> Result<Self, BadStore> {
         let address = Self { kind: kind(urls)?, password, reading: Arc::new(Semaphore::new(1)) };
-        address.password.as_ref().map(PasswordFile::text).transpose()?;
+        let password = address.password.as_ref().map(PasswordFile::text).transpose()?;
+        if password.is_none() && urls.iter().any(|url| url.contains('@')) {
+            // The client would connect as the default user.
+            return Err(BadStore::Url("a user name needs a password: name its file with --store-password-file".into()));
+        }
         Ok(address)
     }
 
@@ -254,6 +258,15 @@ mod tests {
                 "{refused}"
             );
         }
+    }
+
+    #[test]
+    fn a_user_name_without_a_password_is_refused() {
+        let refused = Address::parse(&["redis://user@store:6379".to_owned()], None).err().unwrap().to_string();
+        assert!(
+            refused.ends_with("a user name needs a password: name its file with --store-password-file"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
     proxy::{Mode, Proxy},
     redis::Redis,
     replicas::{Replicas, answer, open},
+    support::program::{Files, text},
 };
 
 const CLOSED: [&str; 4] = ["--store-outage", "closed", "--store-timeout-milliseconds", "500"];
@@ -115,17 +116,20 @@ const COMMANDS: [&str; 11] =
 async fn a_user_that_lacks_one_command_is_an_outage_until_it_has_it() {
     let redis = Redis::start();
     let user = |commands: &[&str]| {
-        let base = ["ACL", "SETUSER", "aa", "reset", "on", "nopass", "~aar:*", "-@all"];
+        let base = ["ACL", "SETUSER", "aa", "reset", "on", ">secret-of-aa", "~aar:*", "-@all"];
         assert_eq!(redis.cli(&[&base, commands].concat()), "OK");
     };
     let url = format!("redis://aa@127.0.0.1:{}", redis.port);
+    let files = Files::new();
+    let password = files.write("password", "secret-of-aa");
+    let password = ["--store-password-file", text(&password)];
     for lacking in COMMANDS {
         let others: Vec<&str> = COMMANDS.into_iter().filter(|command| *command != lacking).collect();
         user(&others);
         // It would have to run the text of each script once.
         redis.cli(&["SCRIPT", "FLUSH"]);
-        let local = Replicas::start(1, "", std::slice::from_ref(&url), &LOCAL).await;
-        let closed = Replicas::start(1, "", std::slice::from_ref(&url), &CLOSED).await;
+        let local = Replicas::start(1, "", std::slice::from_ref(&url), &[&LOCAL[..], &password].concat()).await;
+        let closed = Replicas::start(1, "", std::slice::from_ref(&url), &[&CLOSED[..], &password].concat()).await;
         assert_eq!(answers(&local, 3).await, ["OK"; 3], "{lacking}");
         assert_eq!(answers(&closed, 2).await, ["STORE_UNAVAILABLE"; 2], "{lacking}");
         for replicas in [&local, &closed] {
