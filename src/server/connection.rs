@@ -169,10 +169,10 @@ fn protocol() -> http2::Builder<TokioExecutor> {
     http
 }
 
-/// The age at which a connection ends: `usual`, plus or minus up to a tenth, so that connections that were opened
+/// The age at which a connection ends: `standard`, plus or minus up to a tenth, so that connections that were opened
 /// together are not closed together.
-fn age(usual: Duration) -> Duration {
-    usual.mul_f64(0.9 + rand::random::<f64>() / 5.0)
+fn age(standard: Duration) -> Duration {
+    standard.mul_f64(0.9 + rand::random::<f64>() / 5.0)
 }
 
 /// The handshakes. A connection that does not speak HTTP/2, or does not speak TLS if it must, is closed at once.

@@ -12,7 +12,7 @@ use crate::{
 use super::{Context, convert::duration, error::Refusal, fields::Fields};
 
 /// The default number of pairings of a page.
-const USUAL_PAGE: usize = 100;
+const DEFAULT_PAGE: usize = 100;
 /// The most pairings of a page.
 const MAX_PAGE: usize = 1000;
 
@@ -27,7 +27,7 @@ pub(super) fn list(
 ) -> Result<proto::ListPairingsResponse, Refusal> {
     let mut fields = Fields::default();
     let size = match usize::try_from(request.page_size) {
-        Ok(0) => USUAL_PAGE,
+        Ok(0) => DEFAULT_PAGE,
         Ok(size) => size.min(MAX_PAGE),
         Err(_) => {
             fields.refuse("page_size", "must not be negative");

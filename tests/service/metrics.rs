@@ -26,6 +26,19 @@ fn start(files: &Files) -> Program {
 }
 
 #[tokio::test]
+async fn every_metric_is_in_the_table_of_the_chapter_on_operations() {
+    let files = Files::new();
+    let page = start(&files).metrics().await.0;
+    let chapter = include_str!("../../docs/operations.md");
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let own: Vec<&str> = types.filter(|name| !name.starts_with("process_")).collect();
+    assert!(own.len() > 30, "{own:?}");
+    for name in own {
+        assert!(chapter.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn known_calls_give_the_expected_numbers() {
     let files = Files::new();
     let program = start(&files);

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import enum
 import pickle
+import re
 import uuid
 from datetime import datetime, timedelta, timezone
 
@@ -14,6 +16,7 @@ from support import AA, FIU, HANDLE, REDIRECT, Script, Server
 
 from aa_redirect import (
     NOT_COMPARED,
+    Authentication,
     Callback,
     CallbackParams,
     CallbackStatus,
@@ -28,6 +31,7 @@ from aa_redirect import (
     Redirect,
     RedirectError,
     RedirectParams,
+    Reopen,
     RequestorType,
     Scheme,
     Secret,
@@ -280,6 +284,19 @@ def test_deviations_are_logged_if_no_callback_takes_them(client: Client, caplog:
     [record] = [record for record in caplog.records if record.name == "aa_redirect"]
     assert record.levelname == "WARNING"
     assert "EXTRA_MEMBER" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "known",
+    [RequestorType, CallbackStatus, Scheme, SecretState, Reopen, Authentication, Deviation],
+    ids=lambda known: known.__name__,
+)
+def test_an_enumeration_has_the_values_of_the_proto(known: type[enum.IntEnum]) -> None:
+    proto = pb.DESCRIPTOR.enum_types_by_name[known.__name__]
+    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", known.__name__).upper() + "_"
+    assert {value.name.removeprefix(prefix): value.number for value in proto.values} == {
+        member.name: member.value for member in known
+    }
 
 
 def test_values_that_a_newer_service_adds_to_enumerations_are_kept(make: Make) -> None:

@@ -13,7 +13,7 @@ use super::{Absent, Check, shape::RawSecret};
 /// The most secrets of a pairing: each may cost a key derivation on decode.
 const MAX_SECRETS: usize = 4;
 /// The fewest characters of a secret in the specification. A shorter secret gives a warning.
-const USUAL_SECRET: usize = 32;
+const LEAST_CHARACTERS: usize = 32;
 
 /// The bytes of a secret, or the fact that they are absent.
 enum Value {
@@ -94,9 +94,10 @@ impl Check<'_> {
 
     /// Warns about a short secret, and about a secret that another pairing (on another line) also has.
     fn weigh(&mut self, entry: &RawSecret, value: &[u8], pairing: usize) {
-        if String::from_utf8_lossy(value).chars().count() < USUAL_SECRET {
-            let text =
-                format!("the secret has fewer than {USUAL_SECRET} characters: `aa-redirect keygen` makes a new one");
+        if String::from_utf8_lossy(value).chars().count() < LEAST_CHARACTERS {
+            let text = format!(
+                "the secret has fewer than {LEAST_CHARACTERS} characters: `aa-redirect keygen` makes a new one"
+            );
             self.warn(&entry.id, text);
         }
         if value.trim_ascii().len() < value.len() || value.starts_with("\u{feff}".as_bytes()) {

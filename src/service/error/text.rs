@@ -139,14 +139,14 @@ pub(super) fn exchange(refused: Refused, fiu: &str, aa: &str) -> Text {
         Refused::SchemeMismatch(scheme) => scheme_mismatch(scheme, fiu, aa),
         Refused::DateMalformed { leg, problem, fault } => date_malformed(leg, problem, fault),
         Refused::DateExpired { leg, age, max_age, fault } => {
-            let usual = "the user waited, the URL was used again, or a clock is wrong; start a new redirect";
-            dated(leg, &format!("is {age} s old, and the pairing allows {max_age} s"), usual, fault)
+            let causes = "the user waited, the URL was used again, or a clock is wrong; start a new redirect";
+            dated(leg, &format!("is {age} s old, and the pairing allows {max_age} s"), causes, fault)
                 .with_ages(age, max_age)
         }
         Refused::DateInFuture { leg, age, max_age, fault } => {
             let ahead = age.unsigned_abs();
-            let usual = "the sender's clock is wrong, or the sender writes local time instead of UTC";
-            dated(leg, &format!("is {ahead} s ahead, and the pairing allows {max_age} s"), usual, fault)
+            let causes = "the sender's clock is wrong, or the sender writes local time instead of UTC";
+            dated(leg, &format!("is {ahead} s ahead, and the pairing allows {max_age} s"), causes, fault)
                 .with_ages(age, max_age)
         }
         Refused::Overloaded(_) => Text::plain(OVERLOADED),
@@ -181,11 +181,11 @@ fn already_opened(first: DateTime<Utc>) -> Text {
 }
 
 /// A date outside the window: with the mistake that explains it, or with the common causes.
-fn dated(leg: Leg, problem: &str, usual: &str, fault: Option<ClockFault>) -> Text {
+fn dated(leg: Leg, problem: &str, causes: &str, fault: Option<ClockFault>) -> Text {
     let parameter = leg.date_name();
     let message = match fault {
         Some(fault) => format!("{parameter} {fault}; read as UTC it {problem}"),
-        None => format!("{parameter} {problem}: {usual}"),
+        None => format!("{parameter} {problem}: {causes}"),
     };
     Text::plain(message).with_hint(fault.map(ClockFault::name))
 }
