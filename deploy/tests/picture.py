@@ -5,24 +5,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.certificates import Authority
 from support.dashboard import draw
-from support.metrics import Store, Traffic, full_service
+from support.metrics import scraped_service
 from support.processes import DEPLOY
-from support.prometheus import Prometheus
 
 SECONDS = 75
 
 with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
-    ca = Authority(folder)
-    certificate, key = ca.issue("server", "localhost")
-    with (
-        Store() as store,
-        full_service(folder, store, certificate, key, ca.file) as service,
-        Prometheus(folder, service.admin) as prometheus,
-        Traffic(f"unix:{folder}/calls.sock") as traffic,
-    ):
+    with scraped_service(folder) as (_, prometheus, traffic):
         begin = time.time()
         while (elapsed := time.time() - begin) < SECONDS:
             traffic.round()

@@ -7,7 +7,7 @@ import itertools
 import re
 from datetime import UTC, datetime, timedelta
 
-from support.calls import load, messages, redirect_request
+from support.calls import load, redirect_request
 from support.processes import ROOT, Service
 
 SECONDS = 8

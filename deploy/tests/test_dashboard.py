@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.certificates import Authority
 from support.dashboard import draw, expressions, panels, resolved
-from support.metrics import Store, Traffic, full_service, named, shown
+from support.metrics import named, scraped_service, shown
 from support.processes import DEPLOY, wait_for
-from support.prometheus import Prometheus
 
 BOARD = json.loads((DEPLOY / "grafana/aa-redirect.json").read_text())
 # Events that only happen if something is wrong or an operator acts.
@@ -22,14 +20,7 @@ QUIET = {"Faults of the service"}
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory) -> Iterator[tuple]:
     folder = tmp_path_factory.mktemp("dashboard")
-    ca = Authority(folder)
-    certificate, key = ca.issue("server", "localhost")
-    with (
-        Store() as store,
-        full_service(folder, store, certificate, key, ca.file) as service,
-        Prometheus(folder, service.admin) as prometheus,
-        Traffic(f"unix:{folder}/calls.sock") as traffic,
-    ):
+    with scraped_service(folder) as (service, prometheus, traffic):
         begin = time.time()
         # Enough scrapes for a rate.
         def enough() -> bool:

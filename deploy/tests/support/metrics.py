@@ -1,16 +1,19 @@
-"""The names of metrics: those that an expression reads, and those that a live service shows."""
+"""Metrics: the names that an expression reads, those that a live service shows, and a service that shows all of them."""
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 
 from .calls import RedirectServiceStub, channel, messages, redirect_request
+from .certificates import Authority
 from .processes import ROOT, Program, Service, free_port, wait_for
+from .prometheus import Prometheus
 
 NAME = re.compile(r"\b(?:aa_redirect|grpc_server|process)_\w+(?![\w:])")
 
@@ -76,6 +79,20 @@ class Traffic:
 
     def __exit__(self, *_) -> None:
         self._channel.close()
+
+
+@contextlib.contextmanager
+def scraped_service(folder: Path) -> Iterator[tuple[Service, Prometheus, Traffic]]:
+    """A service with every setting, a Prometheus that scrapes it, and the calls to make."""
+    ca = Authority(folder)
+    certificate, key = ca.issue("server", "localhost")
+    with (
+        Store() as store,
+        full_service(folder, store, certificate, key, ca.file) as service,
+        Prometheus(folder, service.admin) as prometheus,
+        Traffic(f"unix:{folder}/calls.sock") as traffic,
+    ):
+        yield service, prometheus, traffic
 
 
 def promtool(*arguments: object, stdin: str | None = None) -> None:
