@@ -56,7 +56,7 @@ fn folder() -> &'static PathBuf {
 }
 
 /// `text` with the piece of the number `place`, counted from 1, replaced by the marker; the end of the piece stays,
-/// since otherwise the marker would always break the file.
+/// because otherwise the marker would always break the file.
 fn marked(text: &str, place: usize, quotes: u8) -> String {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '/' | ':');
     let replacement = match quotes % 5 {
