@@ -41,8 +41,8 @@ pub enum Malformed {
         parameter: &'static str,
         /// What is wrong with it.
         problem: ParameterProblem,
-        /// `fi` decoded but not unmasked, if the result is text. If the sender forgot the mask, it is an id of the
-        /// keyring.
+        /// `fi` decoded but not unmasked, or `fi` itself if that is no text. If the sender forgot the mask, it is an id
+        /// of the keyring.
         unmasked: Option<String>,
     },
 }
@@ -196,6 +196,7 @@ impl Reader {
             (_, Some(problem)) => problem,
             _ => broken(value),
         };
+        let unmasked = unmasked.or_else(|| String::from_utf8(value.decoded().0.trim_ascii().to_vec()).ok());
         Err(Malformed::Parameter { parameter: "fi", problem, unmasked })
     }
 
@@ -206,7 +207,8 @@ impl Reader {
         if known.is_none() {
             self.deviations.note(Deviation::RequestorType, "requestorType");
         }
-        known.or_else(|| RequestorType::named(value.decoded().0.trim_ascii()))
+        let unmasked = || base64::read(value, Alphabet::Standard, |bytes| RequestorType::named(&bytes));
+        known.or_else(|| RequestorType::named(value.decoded().0.trim_ascii())).or_else(|| Some(unmasked()?.0))
     }
 
     fn iv(&mut self, value: Value<'_>) -> Result<[u8; BLOCK], Malformed> {

@@ -24,7 +24,7 @@ pub enum Unread {
         /// The common mistake that writes such a date, if there is one.
         fault: Option<ClockFault>,
     },
-    /// `fi` is the Base64 of this id of the keyring, not masked with the date.
+    /// `fi` is this id of the keyring or the Base64 of it, not masked with the date.
     NotMasked(String),
 }
 

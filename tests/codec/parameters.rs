@@ -55,6 +55,7 @@ fn parameters_are_found_however_the_url_carries_them() {
     check(&[
         (format!("https://aa.example/w?{}", query.replace('&', "&amp;")), "HTML_ESCAPED"),
         (format!("https://aa.example/w?x=1&amp;{query}"), "HTML_ESCAPED"),
+        (format!("https://aa.example/w?{}", query.replace('&', "&amp;amp;")), "HTML_ESCAPED"),
         (format!("https://aa.example/w?{query}&amp;x=1"), ""),
         (query.replace("fi=", "FI=").replace("&reqdate", "&reqDate"), "NAME_CASE@fi NAME_CASE@reqdate"),
         (query.replace("&iv", "&amp;%49V%20"), "WHITESPACE@iv NAME_CASE@iv HTML_ESCAPED"),
@@ -104,6 +105,8 @@ fn any_requestor_type_opens() {
     assert_eq!(kind(&masked("FIU")), (Some(RequestorType::Fiu), vec![]));
     assert_eq!(kind("FIU"), (Some(RequestorType::Fiu), reported.clone()));
     assert_eq!(kind("LSP"), (Some(RequestorType::Lsp), reported.clone()));
+    assert_eq!(kind("RklV"), (Some(RequestorType::Fiu), reported.clone()), "Base64 of FIU");
+    assert_eq!(kind("TFNQ"), (Some(RequestorType::Lsp), reported.clone()), "Base64 of LSP");
     for unknown in ["fiu", "TSP", "%23%23", "%FF", "100%", &*masked("TSP"), &*masked("fiu"), &*masked(""), "RkpV"] {
         if !unknown.is_empty() {
             assert_eq!(kind(unknown), (None, reported.clone()), "{unknown}");
@@ -197,7 +200,9 @@ fn an_id_that_is_not_masked_is_recognised() {
     assert_ne!(envelope.sender, "fiu@wild");
     assert_eq!(envelope.unmasked_sender().as_deref(), Some("fiu@wild"));
     assert_eq!(problem(&url(b"2fiu")), ("fi", ParameterProblem::ControlCharacters, Some("2fiu".to_owned())));
-    assert_eq!(problem(&url(&[0xff])), ("fi", ParameterProblem::NotUtf8, None));
+    assert_eq!(problem(&url(b"\xff")), ("fi", ParameterProblem::NotUtf8, Some("/w==".to_owned())));
+    let plain = format!("fi=fiu@wild&reqdate={DATE}&ecreq{message}");
+    assert_eq!(problem(&plain), ("fi", ParameterProblem::NotBase64, Some("fiu@wild".to_owned())), "not Base64 either");
     let long = "x".repeat(129);
     assert_eq!(problem(&url(&mask(long.as_bytes(), DATE))).1, ParameterProblem::LongId);
 }

@@ -19,8 +19,10 @@ pub enum ClockFault {
     TwelveHourClock,
     /// The month counted from 0.
     MonthOffByOne,
-    /// Minutes in place of the month, or the month in place of the minutes.
+    /// Minutes in place of the month, and perhaps the month in place of the minutes too.
     MinutesAsMonth,
+    /// The month in place of the minutes. In one minute of each hour a date that is only late has these digits too.
+    MonthAsMinutes,
     /// The month before the day.
     DayMonthSwapped,
     /// Two digits of the year.
@@ -34,7 +36,7 @@ impl ClockFault {
             Self::LocalTime(_) => "LOCAL_TIME",
             Self::TwelveHourClock => "TWELVE_HOUR_CLOCK",
             Self::MonthOffByOne => "MONTH_OFF_BY_ONE",
-            Self::MinutesAsMonth => "MINUTES_AS_MONTH",
+            Self::MinutesAsMonth | Self::MonthAsMinutes => "MINUTES_AS_MONTH",
             Self::DayMonthSwapped => "DAY_MONTH_SWAPPED",
             Self::TwoDigitYear => "TWO_DIGIT_YEAR",
         }
@@ -59,6 +61,9 @@ impl fmt::Display for ClockFault {
             Self::MinutesAsMonth => {
                 f.write_str("has minutes and month mixed up: in many date formats MM is the month and mm the minutes")
             }
+            Self::MonthAsMinutes => f.write_str(
+                "may have the month in place of the minutes: in many date formats MM is the month and mm the minutes",
+            ),
             Self::DayMonthSwapped => f.write_str("has the month before the day: write the day first"),
             Self::TwoDigitYear => f.write_str("has two digits of the year: write four"),
         }
@@ -81,6 +86,8 @@ pub fn clock_fault(text: &str, now: DateTime<Utc>, window: TimeDelta) -> Option<
         Some(ClockFault::MonthOffByOne)
     } else if digits.has_minutes_as_month() {
         Some(ClockFault::MinutesAsMonth)
+    } else if digits.has_month_as_minutes() {
+        Some(ClockFault::MonthAsMinutes)
     } else if digits.has_day_month_swapped() {
         Some(ClockFault::DayMonthSwapped)
     } else if digits.has_two_digit_year() {
@@ -145,12 +152,14 @@ impl Digits<'_> {
 
     fn has_minutes_as_month(&self) -> bool {
         let (day, hour, third, last) = (self.two(0), self.two(8), self.two(2), self.two(10));
-        let twice = third == last;
-        // Three mistakes: the minutes stand at both places, the month stands at both, or the two are swapped.
-        let hour_of = |month| minute(self.year(), month, day, hour, 0);
-        let month_twice = || hour_of(third).is_some_and(|begin| self.window.meets(begin, 60));
-        twice && ((1..=12).any(|month| self.fits(month, day, hour, last)) || month_twice())
-            || self.fits(last, day, hour, third)
+        // Two mistakes: the minutes stand at both places, or minutes and month are swapped.
+        third == last && (1..=12).any(|month| self.fits(month, day, hour, last)) || self.fits(last, day, hour, third)
+    }
+
+    fn has_month_as_minutes(&self) -> bool {
+        let month = self.two(2);
+        month == self.two(10)
+            && minute(self.year(), month, self.two(0), self.two(8), 0).is_some_and(|hour| self.window.meets(hour, 60))
     }
 
     fn has_day_month_swapped(&self) -> bool {
@@ -184,7 +193,7 @@ mod tests {
             ("310020261005345", "2026-01-31T10:05:30Z", ClockFault::MonthOffByOne),
             ("311120261005345", "2026-12-31T10:05:30Z", ClockFault::MonthOffByOne),
             ("270520262205345", evening, ClockFault::MinutesAsMonth),
-            ("271120262211345", evening, ClockFault::MinutesAsMonth),
+            ("271120262211345", evening, ClockFault::MonthAsMinutes),
             ("270520262211345", evening, ClockFault::MinutesAsMonth),
             ("274520262245345", "2026-11-27T22:45:30Z", ClockFault::MinutesAsMonth),
             ("112720262205345", evening, ClockFault::DayMonthSwapped),
@@ -223,5 +232,7 @@ mod tests {
         assert_eq!(ClockFault::LocalTime(330).to_string(), "is 5 h 30 min ahead: local time in place of UTC");
         assert_eq!(ClockFault::LocalTime(120).to_string(), "is 2 h ahead: local time in place of UTC");
         assert_eq!(ClockFault::LocalTime(30).to_string(), "is 30 min ahead: local time in place of UTC");
+        // A user who is late by half an hour brings such a date too.
+        assert!(ClockFault::MonthAsMinutes.to_string().starts_with("may have the month in place of the minutes"));
     }
 }

@@ -214,7 +214,7 @@ fn names_any(query: &str, names: &[&'static str]) -> bool {
 /// The name of a parameter, and how the sender wrote it.
 struct Named {
     name: &'static str,
-    /// Behind `&amp;`.
+    /// Behind `&amp;`, or behind `&amp;amp;` of a URL that was HTML-escaped twice.
     html_escaped: bool,
     outer_blanks: bool,
     other_case: bool,
@@ -225,7 +225,7 @@ fn find(names: &[&'static str], written: &str) -> Option<Named> {
     if let Some(name) = names.iter().find(|name| **name == written) {
         return Some(Named { name, html_escaped: false, outer_blanks: false, other_case: false });
     }
-    let rest = written.strip_prefix("amp;").unwrap_or(written);
+    let rest = written.trim_start_matches("amp;");
     let decoded: Cow<'_, [u8]> = percent_decode_str(rest).into();
     let trimmed = decoded.trim_ascii();
     let name = names.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(trimmed))?;

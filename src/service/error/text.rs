@@ -74,8 +74,8 @@ pub(super) fn unread(leg: Leg, unread: &Unread) -> Text {
         Unread::NotMasked(id) => {
             let problem = "is not masked";
             let message = format!(
-                "fi {problem}: it is the Base64 of the id {id} itself; the sender must XOR the id with the characters of \
-                 {} before Base64",
+                "fi {problem}: without a mask it is the id {id}; the sender must XOR the id with the characters of {}, \
+                 and write the result in Base64",
                 leg.date_name()
             );
             Text::of(message, [("parameter", "fi".to_owned()), ("problem", problem.to_owned())])

@@ -304,6 +304,7 @@ func TestParameterMalformedNamesTheParameter(t *testing.T) {
 		spoil                 func(*redirectv1.RedirectParams)
 	}{
 		{"fi not masked", "fi", "NOT_MASKED", func(p *redirectv1.RedirectParams) { p.Fi = std([]byte(iv.fiu)) }},
+		{"fi neither masked nor Base64", "fi", "NOT_MASKED", func(p *redirectv1.RedirectParams) { p.Fi = iv.fiu }},
 		{"ecreq in hexadecimal", "ecreq", "HEXADECIMAL", func(p *redirectv1.RedirectParams) {
 			p.Ecreq = fmt.Sprintf("%x", p.Ecreq)
 		}},
