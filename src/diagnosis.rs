@@ -19,6 +19,8 @@ use crate::{
 
 mod advice;
 mod decrypt;
+mod derivation;
+mod forms;
 mod material;
 mod members;
 mod partial;
@@ -199,11 +201,12 @@ impl Report {
         self.search = Some(search);
         match found {
             Found::Recipe { fiu, aa, secret_id, wrong, text } => {
-                self.cause = Some(format!(
-                    "The message opens with the secret {secret_id} of FIU {fiu} with AA {aa}, but the sender seals it \
-                     wrongly: {}.",
-                    wrong.join("; ")
-                ));
+                let opens = format!("The message opens with the secret {secret_id} of FIU {fiu} with AA {aa}");
+                self.cause = Some(if wrong.is_empty() {
+                    format!("{opens}, and it is sealed rightly: only what the answer names is wrong.")
+                } else {
+                    format!("{opens}, but the sender seals it wrongly: {}.", wrong.join("; "))
+                });
                 self.recipe = wrong;
                 self.members = members::of_text(&text, material.leg);
             }

@@ -1,28 +1,31 @@
 //! Decrypts with one derived key in several ways: one for each common wrong way to encrypt.
 
 use aes::{
-    Aes128, Aes256,
+    Aes128, Aes192, Aes256,
     cipher::{
-        Array, BlockCipherDecrypt, BlockModeDecrypt, KeyInit, KeyIvInit,
-        block_padding::{NoPadding, Pkcs7},
-        consts::U16,
-        typenum::Unsigned,
+        Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockSizeUser, KeyInit, KeyIvInit,
+        StreamCipher,
+        block_padding::NoPadding,
+        consts::{U12, U16},
     },
 };
 use aes_gcm::{
-    AesGcm, Key,
+    AesGcm,
     aead::{Aead, Nonce},
 };
 use zeroize::Zeroizing;
 
 use crate::codec::{
     cipher::BLOCK,
-    members,
-    profile::{Conventions, PROFILES},
+    members::{self, Unreadable},
+    profile::{Conventions, PROFILES, Scheme},
     url::Leg,
 };
 
-use super::material::Material;
+use super::{
+    material::Material,
+    partial::{self, unpadded},
+};
 
 /// The bytes of a GCM nonce, as most libraries choose it.
 const NONCE: usize = 12;
@@ -34,122 +37,153 @@ pub(super) struct Decrypted {
     pub(super) wrong: Vec<String>,
 }
 
-/// Whether `text` is a message of `leg`.
-pub(super) fn is_message(text: &[u8], leg: Leg) -> bool {
+/// Why `text` is not a message of `leg`.
+pub(super) fn unreadable(text: &[u8], leg: Leg) -> Option<Unreadable> {
     let conventions = Conventions::of(&PROFILES[0]);
     match leg {
-        Leg::Request => members::read_redirect(text, &conventions).is_ok(),
-        Leg::Callback => members::read_callback(text, &conventions).is_ok(),
+        Leg::Request => members::read_redirect(text, &conventions).err(),
+        Leg::Callback => members::read_callback(text, &conventions).err(),
     }
 }
 
-/// The first way in which `key` opens the message.
-pub(super) fn open(material: &Material, key: &[u8; 32]) -> Option<Decrypted> {
-    let fits = |text: &[u8]| is_message(text, material.leg);
-    for bits in [256, 128] {
-        for (iv, ciphertext, wrong) in ivs(material, key) {
-            let text = cbc::<Pkcs7>(key, bits, &iv, ciphertext);
-            if let Some(text) = text.filter(|text| fits(text)) {
-                return Some(Decrypted { text, wrong: aes(bits).into_iter().chain(wrong).collect() });
-            }
-        }
-        if let Some(text) = ecb(key, bits, &material.ciphertext).filter(|text| fits(text)) {
-            let wrong = aes(bits).into_iter().chain(["it encrypts with ECB, not CBC".to_owned()]).collect();
-            return Some(Decrypted { text, wrong });
-        }
-        if let Some(text) = gcm(material, key, bits).filter(|text| fits(text)) {
-            let wrong = aes(bits).into_iter().chain(["it encrypts with GCM, not CBC".to_owned()]).collect();
-            return Some(Decrypted { text, wrong });
-        }
-    }
-    None
+/// Whether `text` is a message of `leg`.
+pub(super) fn is_message(text: &[u8], leg: Leg) -> bool {
+    unreadable(text, leg).is_none()
 }
 
-/// All bytes, decrypted with the key and the IV of the scheme. The padding is included.
-pub(super) fn raw(material: &Material, key: &[u8; 32]) -> Option<Zeroizing<Vec<u8>>> {
-    cbc::<NoPadding>(key, 256, &material.iv.unwrap_or([0; BLOCK]), &material.ciphertext)
+/// The first way in which `key`, derived from `secret`, opens the message. `scheme` says which IV is right.
+pub(super) fn open(material: &Material, key: &[u8; 32], secret: &[u8], scheme: Scheme) -> Option<Decrypted> {
+    let ivs = ivs(material, key, secret, scheme);
+    opened::<Aes256>(material, key, &ivs, None)
+        .or_else(|| opened::<Aes128>(material, &key[..16], &ivs, Some("it uses AES-128, not AES-256")))
+        .or_else(|| opened::<Aes192>(material, &key[..24], &ivs, Some("it uses AES-192, not AES-256")))
 }
 
-fn aes(bits: u32) -> Option<String> {
-    (bits != 256).then(|| format!("it uses AES-{bits}, not AES-256"))
+/// What is right about the text under `key`, though it is no message, and what was wrong with its encryption.
+pub(super) fn partly(material: &Material, key: &[u8; 32]) -> Option<(String, Option<String>)> {
+    let iv = &material.iv.unwrap_or([0; BLOCK]);
+    let read = |text: Option<Zeroizing<Vec<u8>>>| partial::read(&text?, material.leg);
+    read(cbc::<Aes256>(key, iv, &material.ciphertext)).map(|what| (what, None)).or_else(|| {
+        let what = read(cbc::<Aes128>(&key[..16], iv, &material.ciphertext))?;
+        Some((what, Some("it uses AES-128, not AES-256".to_owned())))
+    })
 }
 
-/// The IVs that senders use, each with the ciphertext behind it and what is wrong with it.
-fn ivs<'a>(material: &'a Material, key: &[u8; 32]) -> Vec<([u8; BLOCK], &'a [u8], Option<String>)> {
-    let whole = &*material.ciphertext;
-    let wrong = |what: &str| Some(format!("its IV is {what}"));
-    let mut ivs = Vec::with_capacity(6);
-    // The IV of the scheme comes first.
-    match material.iv {
-        Some(iv) => ivs.extend([(iv, whole, None), ([0; BLOCK], whole, wrong("16 zero bytes, not the one in iv"))]),
-        None => ivs.push(([0; BLOCK], whole, None)),
-    }
-    ivs.push(([b'0'; BLOCK], whole, wrong("16 times the character 0")));
+/// An IV that senders use, the ciphertext behind it, and what is wrong with it.
+struct Iv<'a> {
+    iv: [u8; BLOCK],
+    ciphertext: &'a [u8],
+    wrong: Option<&'static str>,
+}
+
+/// The IVs that senders use. The IV of the scheme comes first.
+fn ivs<'a>(material: &'a Material, key: &[u8; 32], secret: &[u8], scheme: Scheme) -> Vec<Iv<'a>> {
+    let zeros = [0; BLOCK];
+    let of = |iv, wrong| Iv { iv, ciphertext: &material.ciphertext, wrong };
+    let mut ivs = match (scheme, material.iv) {
+        (Scheme::HkdfIv, Some(iv)) => vec![of(iv, None), of(zeros, Some("its IV is 16 zero bytes, not the one in iv"))],
+        (Scheme::Pbkdf2, None) => vec![of(zeros, None)],
+        (Scheme::HkdfIv, None) => {
+            vec![of(zeros, Some("its IV is 16 zero bytes; hkdf-iv needs a random one, which it sends in iv"))]
+        }
+        (Scheme::Pbkdf2, Some(iv)) => vec![
+            of(iv, Some("its IV is the one in iv; pbkdf2 has 16 zero bytes and no iv")),
+            of(zeros, Some("it sends an iv, and pbkdf2 has none")),
+        ],
+    };
+    ivs.push(of([b'0'; BLOCK], Some("its IV is 16 times the character 0")));
     if let Some(start) = key.first_chunk() {
-        ivs.push((*start, whole, wrong("the first half of the key")));
+        ivs.push(of(*start, Some("its IV is the first half of the key")));
     }
-    if let Some((front, rest)) = whole.split_first_chunk() {
-        ivs.push((*front, rest, wrong("in front of the ciphertext")));
+    if let Some(start) = secret.first_chunk() {
+        ivs.push(of(*start, Some("its IV is the first 16 bytes of the secret")));
+    }
+    if let Some((front, ciphertext)) = material.ciphertext.split_first_chunk() {
+        ivs.push(Iv { iv: *front, ciphertext, wrong: Some("its IV is in front of the ciphertext") });
     }
     ivs
 }
 
-fn cbc<P: aes::cipher::block_padding::Padding>(
-    key: &[u8; 32],
-    bits: u32,
-    iv: &[u8; BLOCK],
-    ciphertext: &[u8],
-) -> Option<Zeroizing<Vec<u8>>> {
+/// The first way in which `key` opens the message with the cipher `C`; `wrong` is what is wrong with that cipher.
+fn opened<C>(material: &Material, key: &[u8], ivs: &[Iv<'_>], wrong: Option<&'static str>) -> Option<Decrypted>
+where
+    C: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16> + KeyInit + Clone,
+{
+    let fits = |text: &[u8]| is_message(text, material.leg);
+    let found = |text: &[u8], how: Option<&str>| Decrypted {
+        text: Zeroizing::new(text.to_vec()),
+        wrong: wrong.into_iter().chain(how).map(str::to_owned).collect(),
+    };
+    let padded = |bytes: &[u8], how| Some(found(unpadded(bytes).filter(|text| fits(text))?, how));
+    ivs.iter()
+        .find_map(|iv| padded(&cbc::<C>(key, &iv.iv, iv.ciphertext)?, iv.wrong))
+        .or_else(|| padded(&ecb::<C>(key, &material.ciphertext)?, Some("it encrypts with ECB, not CBC")))
+        .or_else(|| {
+            Some(found(&gcm::<C>(material, key).filter(|text| fits(text))?, Some("it encrypts with GCM, not CBC")))
+        })
+        .or_else(|| {
+            ivs.iter().find_map(|iv| {
+                let text = ctr::<C>(key, &iv.iv, iv.ciphertext)?;
+                let text = unpadded(&text).filter(|text| fits(text)).or_else(|| fits(&text).then_some(&**text))?;
+                Some(found(text, Some("it encrypts with CTR, not CBC")))
+            })
+        })
+}
+
+/// The bytes under CBC, with the padding.
+fn cbc<C>(key: &[u8], iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>>
+where
+    C: BlockCipherDecrypt + BlockSizeUser<BlockSize = U16> + KeyInit + Clone,
+{
     let mut bytes = Zeroizing::new(ciphertext.to_vec());
     if bytes.is_empty() || !bytes.len().is_multiple_of(BLOCK) {
         return None;
     }
-    let length = match bits {
-        256 => ::cbc::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_padded::<P>(&mut bytes).ok()?.len(),
-        _ => ::cbc::Decryptor::<Aes128>::new(key.first_chunk::<16>()?.into(), iv.into())
-            .decrypt_padded::<P>(&mut bytes)
-            .ok()?
-            .len(),
-    };
-    bytes.truncate(length);
+    ::cbc::Decryptor::<C>::new_from_slices(key, iv).ok()?.decrypt_padded::<NoPadding>(&mut bytes).ok()?;
     Some(bytes)
 }
 
-fn ecb(key: &[u8; 32], bits: u32, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// The bytes under ECB, with the padding.
+fn ecb<C>(key: &[u8], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>>
+where
+    C: BlockCipherDecrypt + BlockSizeUser<BlockSize = U16> + KeyInit,
+{
     let mut bytes = Zeroizing::new(ciphertext.to_vec());
     let (blocks, rest) = Array::<u8, U16>::slice_as_chunks_mut(&mut bytes);
     if blocks.is_empty() || !rest.is_empty() {
         return None;
     }
-    match bits {
-        256 => Aes256::new(key.into()).decrypt_blocks(blocks),
-        _ => Aes128::new(key.first_chunk::<16>()?.into()).decrypt_blocks(blocks),
-    }
-    let padding = usize::from(*bytes.last()?);
-    let length = bytes.len().checked_sub(padding).filter(|_| (1..=BLOCK).contains(&padding))?;
-    bytes.truncate(length);
+    C::new_from_slice(key).ok()?.decrypt_blocks(blocks);
     Some(bytes)
 }
 
-/// The text under GCM, with the nonce of `iv` or in front of the ciphertext; its tag is checked.
-fn gcm(material: &Material, key: &[u8; 32], bits: u32) -> Option<Zeroizing<Vec<u8>>> {
-    let given = material.iv_bytes.as_deref().into_iter().map(|iv| (iv, &*material.ciphertext));
-    let front = material.ciphertext.split_at_checked(NONCE).into_iter();
-    let long_front = material.ciphertext.split_at_checked(BLOCK).into_iter();
-    given.chain([([0; NONCE].as_slice(), &*material.ciphertext)]).chain(front).chain(long_front).find_map(
-        |(nonce, sealed)| match (bits, nonce.len()) {
-            (256, NONCE) => unseal::<AesGcm<Aes256, aes::cipher::consts::U12>>(key, nonce, sealed),
-            (256, BLOCK) => unseal::<AesGcm<Aes256, U16>>(key, nonce, sealed),
-            (_, NONCE) => unseal::<AesGcm<Aes128, aes::cipher::consts::U12>>(&key[..16], nonce, sealed),
-            (_, BLOCK) => unseal::<AesGcm<Aes128, U16>>(&key[..16], nonce, sealed),
-            _ => None,
-        },
-    )
+/// The bytes under CTR with a counter of 128 bits.
+fn ctr<C>(key: &[u8], iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>>
+where
+    C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + KeyInit,
+{
+    let mut bytes = Zeroizing::new(ciphertext.to_vec());
+    ::ctr::Ctr128BE::<C>::new_from_slices(key, iv).ok()?.try_apply_keystream(&mut bytes).ok()?;
+    Some(bytes)
 }
 
-fn unseal<C: Aead + KeyInit>(key: &[u8], nonce: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    debug_assert_eq!(key.len(), C::KeySize::USIZE, "the caller cuts the key");
-    let key: &Key<C> = key.try_into().ok()?;
-    let nonce: &Nonce<C> = nonce.try_into().ok()?;
-    C::new(key).decrypt(nonce, sealed).ok().map(Zeroizing::new)
+/// The text under GCM, with the nonce of `iv`, of zeros or in front of the ciphertext; its tag is checked.
+fn gcm<C>(material: &Material, key: &[u8]) -> Option<Zeroizing<Vec<u8>>>
+where
+    C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + KeyInit,
+{
+    let whole = &*material.ciphertext;
+    let given = material.iv_bytes.as_deref();
+    let given = given.into_iter().chain(given.and_then(|iv| iv.get(..NONCE))).map(|iv| (iv, whole));
+    let front = [NONCE, BLOCK].into_iter().filter_map(|length| whole.split_at_checked(length));
+    given.chain([([0; NONCE].as_slice(), whole)]).chain(front).find_map(|(nonce, sealed)| match nonce.len() {
+        NONCE => unseal::<AesGcm<C, U12>>(key, nonce, sealed),
+        BLOCK => unseal::<AesGcm<C, U16>>(key, nonce, sealed),
+        _ => None,
+    })
+}
+
+fn unseal<A: Aead + KeyInit>(key: &[u8], nonce: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let nonce: &Nonce<A> = nonce.try_into().ok()?;
+    A::new_from_slice(key).ok()?.decrypt(nonce, sealed).ok().map(Zeroizing::new)
 }

@@ -27,31 +27,31 @@ use sha2::{Digest, Sha256};
 
 use crate::support::sender::{self, IV};
 
-const PLAIN: &str = "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=9999988888@iv&redirect=https://fiu.example/cb&srcref=a";
+pub(super) const PLAIN: &str = "txnid=2d04747e-21c6-4c23-955b-d46c2f820140&sessionid=s&userid=9999988888@iv&redirect=https://fiu.example/cb&srcref=a";
 
 /// A date of now with 15 digits that begins with a zero.
-fn date() -> String {
+pub(super) fn date() -> String {
     "011120261040756".to_owned()
 }
 
 /// How a sender seals. The default is correct.
 #[derive(Clone)]
-struct Wrong {
+pub(super) struct Wrong {
     /// The pairing's AA; `v1.2` has the scheme pbkdf2, `iv` has hkdf-iv.
-    aa: &'static str,
-    key: Vec<u8>,
-    iv: [u8; 16],
-    text: Vec<u8>,
+    pub(super) aa: &'static str,
+    pub(super) key: Vec<u8>,
+    pub(super) iv: [u8; 16],
+    pub(super) text: Vec<u8>,
 }
 
 impl Wrong {
-    fn of(aa: &'static str) -> Self {
+    pub(super) fn of(aa: &'static str) -> Self {
         let scheme = if aa == "iv" { "hkdf-iv" } else { "pbkdf2" };
         let key = sender::key(scheme, &secret(aa), &date()).to_vec();
         Self { aa, key, iv: if aa == "iv" { IV } else { [0; 16] }, text: PLAIN.into() }
     }
 
-    fn sealed(&self) -> Vec<u8> {
+    pub(super) fn sealed(&self) -> Vec<u8> {
         let (key, iv) = (&*self.key, &self.iv);
         match key.len() {
             16 => cbc::Encryptor::<aes::Aes128>::new(key.try_into().unwrap(), iv.into())
@@ -61,41 +61,41 @@ impl Wrong {
         }
     }
 
-    fn unpadded(&self) -> Vec<u8> {
+    pub(super) fn unpadded(&self) -> Vec<u8> {
         cbc::Encryptor::<aes::Aes256>::new((&*self.key).try_into().unwrap(), &self.iv.into())
             .encrypt_padded_vec::<NoPadding>(&self.text)
     }
 
-    fn query_of(&self, sealed: &[u8]) -> String {
+    pub(super) fn query_of(&self, sealed: &[u8]) -> String {
         let iv = if self.aa == "iv" { STANDARD.encode(IV) } else { String::new() };
         let fi = STANDARD.encode(sender::mask(b"fiu@test", &date()));
         sender::Message { fi, date: date(), sealed: URL_SAFE.encode(sealed), iv }.request_query()
     }
 
-    fn query(&self) -> String {
+    pub(super) fn query(&self) -> String {
         self.query_of(&self.sealed())
     }
 }
 
-fn secret(aa: &str) -> Vec<u8> {
+pub(super) fn secret(aa: &str) -> Vec<u8> {
     sender::secret(&format!("fiu-{aa}-new"))
 }
 
-fn of_key(aa: &'static str, key: impl AsRef<[u8]>) -> String {
+pub(super) fn of_key(aa: &'static str, key: impl AsRef<[u8]>) -> String {
     Wrong { key: key.as_ref().to_vec(), ..Wrong::of(aa) }.query()
 }
 
-fn of_text(aa: &'static str, text: impl AsRef<[u8]>) -> String {
+pub(super) fn of_text(aa: &'static str, text: impl AsRef<[u8]>) -> String {
     Wrong { text: text.as_ref().to_vec(), ..Wrong::of(aa) }.query()
 }
 
-async fn diagnosed(query: &str, aa: &str) -> Report {
+pub(super) async fn diagnosed(query: &str, aa: &str) -> Report {
     let (keyring, _) = keyring::load("tests/support/keyring.toml".as_ref()).unwrap();
     let exchange = Exchange::new(Arc::new(KdfPool::new(1).unwrap()), Arc::new(Memory::default()));
     diagnose(&exchange, &keyring, Asked { text: query, fiu: None, aa: Some(aa), now: Utc::now() }).await
 }
 
-async fn assert_cause(query: &str, aa: &str, expected: &str) {
+pub(super) async fn assert_cause(query: &str, aa: &str, expected: &str) {
     let report = diagnosed(query, aa).await;
     let cause = report.cause.unwrap_or_else(|| panic!("no cause found, expected {expected}"));
     assert!(cause.contains(expected), "{cause}, expected {expected}");

@@ -4,6 +4,7 @@
 
 mod alike;
 mod diagnosis;
+mod rare_mistakes;
 #[path = "../support/mod.rs"]
 mod support;
 
