@@ -27,6 +27,7 @@ mod partial;
 mod paste;
 mod recipes;
 mod report;
+mod text;
 
 pub use report::{DateReport, DeviationReport, Member, PairingReport, Reading, Report, SearchReport, SecretReport};
 

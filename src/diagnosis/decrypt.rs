@@ -15,16 +15,12 @@ use aes_gcm::{
 };
 use zeroize::Zeroizing;
 
-use crate::codec::{
-    cipher::BLOCK,
-    members::{self, Unreadable},
-    profile::{Conventions, PROFILES, Scheme},
-    url::Leg,
-};
+use crate::codec::{cipher::BLOCK, profile::Scheme};
 
 use super::{
     material::Material,
-    partial::{self, unpadded},
+    partial,
+    text::{is_message, unpadded},
 };
 
 /// The bytes of a GCM nonce, as most libraries choose it.
@@ -35,20 +31,6 @@ pub(super) struct Decrypted {
     pub(super) text: Zeroizing<Vec<u8>>,
     /// What was wrong, in words; empty if nothing was wrong.
     pub(super) wrong: Vec<String>,
-}
-
-/// Why `text` is not a message of `leg`.
-pub(super) fn unreadable(text: &[u8], leg: Leg) -> Option<Unreadable> {
-    let conventions = Conventions::of(&PROFILES[0]);
-    match leg {
-        Leg::Request => members::read_redirect(text, &conventions).err(),
-        Leg::Callback => members::read_callback(text, &conventions).err(),
-    }
-}
-
-/// Whether `text` is a message of `leg`.
-pub(super) fn is_message(text: &[u8], leg: Leg) -> bool {
-    unreadable(text, leg).is_none()
 }
 
 /// The first way in which `key`, derived from `secret`, opens the message. `scheme` says which IV is right.

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::codec::{base64::from_hexadecimal, cipher::BLOCK, url::Leg};
 
-use super::decrypt::{is_message, unreadable};
+use super::text::{is_message, unpadded, unreadable};
 
 /// What is right and what is wrong with decrypted `bytes`, text and padding. `None` if they are garbage.
 pub(super) fn read(bytes: &[u8], leg: Leg) -> Option<String> {
@@ -63,13 +63,6 @@ fn padding(bytes: &[u8], leg: Leg) -> Option<String> {
     Some(format!("{what}; it must be PKCS#7, once"))
 }
 
-/// `bytes` without a PKCS#7 padding.
-pub(super) fn unpadded(bytes: &[u8]) -> Option<&[u8]> {
-    let length = usize::from(*bytes.last()?);
-    let text = bytes.len().checked_sub(length).filter(|_| (1..=BLOCK).contains(&length))?;
-    bytes[text..].iter().all(|&byte| usize::from(byte) == length).then(|| &bytes[..text])
-}
-
 /// What is wrong with a text whose first block alone is garbage.
 fn first_block(bytes: &[u8]) -> Option<String> {
     let text = unpadded(bytes).unwrap_or(bytes);
@@ -117,12 +110,14 @@ fn wide(text: &[u8], leg: Leg) -> Option<&'static str> {
     )
 }
 
-/// Why a text that names members is not a message.
+/// Why a text that names members, or is at least readable, is not a message.
 fn members(bytes: &[u8], leg: Leg) -> Option<String> {
     let text = unpadded(bytes)?;
     let names = |name: &[u8]| text.windows(name.len()).any(|part| part == name);
-    // At least seven bytes that garbage has once in 2^48 tries.
-    if !names(b"userid=") && !names(b"sessionid=") && !names(b"errorcode=") && !text.starts_with(b"txnid=") {
+    // Garbage has such a name, or only such characters, once in millions of millions of tries.
+    let readable = text.len() >= BLOCK && text.iter().all(|byte| (b' '..=b'~').contains(byte));
+    if !readable && !names(b"userid=") && !names(b"sessionid=") && !names(b"errorcode=") && !text.starts_with(b"txnid=")
+    {
         return None;
     }
     let replaced = |from: &str, to: &str| {
