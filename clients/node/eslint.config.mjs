@@ -1,3 +1,5 @@
+// The lints of this package: the strict rules of typescript-eslint for src, the recommended ones for the rest.
+
 import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';

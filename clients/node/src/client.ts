@@ -1,3 +1,5 @@
+// The client: the five calls, their tries, and the reports of deviations.
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
