@@ -130,13 +130,15 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Tries what is seldom wrong with a message of the sender, and two mistakes at once; what costs least comes first.
+    /// Tries what is seldom wrong with a message of the sender, then two mistakes at once. The pairings with keys that
+    /// cost next to nothing come first.
     fn rare(&mut self, own: &[&Pairing]) -> Option<Found> {
         let steps: [fn(&mut Self, Guess<'_>) -> Option<Found>; 4] =
-            [Self::cheap_derivations, Self::two_mistakes, Self::rare_secrets_and_derivations, Self::rare_dates];
-        steps
-            .iter()
-            .find_map(|step| own.iter().flat_map(|pairing| Guess::of(pairing)).find_map(|guess| step(self, guess)))
+            [Self::cheap_derivations, Self::rare_secrets_and_derivations, Self::rare_dates, Self::two_mistakes];
+        [Scheme::HkdfIv, Scheme::Pbkdf2].into_iter().find_map(|scheme| {
+            let guesses = || own.iter().flat_map(|pairing| Guess::of(pairing)).filter(|guess| guess.scheme == scheme);
+            steps.iter().find_map(|step| guesses().find_map(|guess| step(self, guess)))
+        })
     }
 
     fn cheap_derivations(&mut self, guess: Guess<'_>) -> Option<Found> {
@@ -147,13 +149,13 @@ impl<'a> Search<'a> {
     fn two_mistakes(&mut self, guess: Guess<'_>) -> Option<Found> {
         let value = guess.secret.expose();
         let pbkdf2 = [1_000, 10_000].map(|rounds| Kdf::Pbkdf2(Hash::Sha256, rounds));
-        [Kdf::Secret, Kdf::of(Scheme::HkdfIv)].into_iter().chain(pbkdf2).filter(|&kdf| kdf != guess.kdf()).find_map(
-            |kdf| {
-                let secrets = forms::usual_secrets(value).into_iter().chain(forms::rare_secrets(value));
-                self.secrets(guess, kdf, secrets.collect())
-                    .or_else(|| self.dates(guess, kdf, forms::usual_dates(&self.material.date)))
-            },
-        )
+        let pbkdf2 = pbkdf2.into_iter().filter(|_| guess.scheme == Scheme::Pbkdf2);
+        let cheap = [Kdf::Secret, Kdf::of(Scheme::HkdfIv)].into_iter().filter(|&kdf| kdf != guess.kdf());
+        cheap.chain(pbkdf2).find_map(|kdf| {
+            let secrets = forms::usual_secrets(value).into_iter().chain(forms::rare_secrets(value));
+            self.secrets(guess, kdf, secrets.collect())
+                .or_else(|| self.dates(guess, kdf, forms::usual_dates(&self.material.date)))
+        })
     }
 
     fn rare_secrets_and_derivations(&mut self, guess: Guess<'_>) -> Option<Found> {
