@@ -253,15 +253,9 @@ fn tell_changed(pairing: &Pairing) {
 /// The name of this message and of every message that somebody could make from it, for a caller that keeps its own
 /// record: the first 16 bytes of SHA-256(FIU id ‖ 0 ‖ AA id ‖ 0 ‖ date ‖ 0 ‖ last ciphertext block), in hexadecimal.
 pub fn replay_key(pairing: &Pairing, envelope: &Envelope) -> String {
-    let hash = Sha256::new()
-        .chain_update(&pairing.fiu)
-        .chain_update([0])
-        .chain_update(&pairing.aa)
-        .chain_update([0])
-        .chain_update(envelope.date.text())
-        .chain_update([0])
-        .chain_update(last_block(envelope))
-        .finalize();
+    let (fiu, aa, date) = (pairing.fiu.as_bytes(), pairing.aa.as_bytes(), envelope.date.text().as_bytes());
+    // One digest of the joined parts costs less than a hash that is fed part by part.
+    let hash = Sha256::digest([fiu, aa, date, last_block(envelope)].join(&0));
     to_hexadecimal(&hash[..16])
 }
 

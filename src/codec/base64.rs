@@ -35,9 +35,11 @@ pub fn standard(bytes: &[u8]) -> String {
 /// `bytes` in lower-case hexadecimal digits.
 pub fn to_hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
     }
     text
 }

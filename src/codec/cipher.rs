@@ -7,7 +7,7 @@ use aes::cipher::{
 };
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 use super::kdf::Key;
 
@@ -57,7 +57,9 @@ pub fn decrypt(key: &Key, iv: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Decrypt
 
 impl Drop for Decrypted {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        // As a whole: `zeroize` writes byte by byte.
+        self.bytes.fill(0);
+        optimization_barrier(&*self.bytes);
     }
 }
 
@@ -65,11 +67,14 @@ impl Drop for Decrypted {
 /// the bytes. The length is at most that of the block, and 0 if the padding is invalid.
 fn padding(block: &[u8; BLOCK]) -> (usize, Choice) {
     let length = block[BLOCK - 1];
-    let mut valid = !length.ct_eq(&0) & !length.ct_gt(&16);
+    let mut wrong = 0;
     for (from_end, byte) in (0_u8..).zip(block.iter().rev()) {
-        // A byte inside the padding must equal its length. A byte outside may have any value.
-        valid &= !length.ct_gt(&from_end) | byte.ct_eq(&length);
+        // A byte inside the padding must equal its length. A byte outside may have any value. The upper byte of the
+        // difference has all bits inside, and none outside.
+        let [_, inside] = u16::from(from_end).wrapping_sub(length.into()).to_le_bytes();
+        wrong |= inside & (byte ^ length);
     }
+    let valid = wrong.ct_eq(&0) & !length.ct_eq(&0) & !length.ct_gt(&16);
     (usize::from(u8::conditional_select(&0, &length, valid)), valid)
 }
 

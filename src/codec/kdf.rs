@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use hkdf::Hkdf;
+use pbkdf2_lanes::hmac_sha256;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -40,17 +40,19 @@ pub const PBKDF2_ROUNDS: u32 = 65_536;
 /// `HKDF-SHA256(IKM = secret, salt = date, info = "", L = 32)`, RFC 5869. Under a microsecond. `date` is bytes, since
 /// published vectors have salts of any bytes.
 pub fn hkdf(secret: &[u8], date: &(impl AsRef<[u8]> + ?Sized)) -> Key {
-    expanded(&Hkdf::new(Some(date.as_ref()), secret), b"")
+    extract_and_expand(secret, date.as_ref(), b"\x01")
 }
 
 /// `HKDF-SHA256(IKM = key, salt = "", info = "aa-redirect v1 mac", L = 32)`: the key of the tag.
 pub(super) fn mac_key(key: &Key) -> Key {
-    expanded(&Hkdf::new(None, &key[..]), b"aa-redirect v1 mac")
+    extract_and_expand(&key[..], b"", b"aa-redirect v1 mac\x01")
 }
 
-#[expect(clippy::expect_used, reason = "an unwritten key would be zeros")]
-fn expanded(hkdf: &Hkdf<Sha256>, info: &[u8]) -> Key {
-    Key::written_by(|key| hkdf.expand(info, key).expect("32 bytes are under 255 blocks of SHA-256"))
+/// The first 32 bytes of HKDF. They need one step of its expansion, whose text is the info and the byte 1.
+fn extract_and_expand(ikm: &[u8], salt: &[u8], info_1: &[u8]) -> Key {
+    let mut extracted = Zeroizing::new([0; 32]);
+    hmac_sha256(salt, ikm, &mut extracted);
+    Key::written_by(|key| hmac_sha256(&extracted[..], info_1, key))
 }
 
 /// `PBKDF2-HMAC-SHA256(P = secret, S = date, c = 65,536, dkLen = 32)`, RFC 8018. 6 to 16 ms: never on an async thread.

@@ -160,10 +160,7 @@ impl Exchange {
         let account = self.memory.account(subject);
         let attempt = match account.check() {
             Ok(()) => {
-                // All keys are derived together: derivations are batched, so two cost little more than one.
-                let date = envelope.date.text();
-                let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, date, deadline));
-                let keys = match try_join_all(keys).await {
+                let keys = match self.all_keys(pairing, envelope.date.text(), deadline).await {
                     Ok(keys) => keys,
                     Err(why) => return verdict.refused(why),
                 };
@@ -198,6 +195,23 @@ impl Exchange {
         };
         self.ticks.after(begin).await;
         verdict.refused(refused)
+    }
+
+    /// The keys of all secrets of a pairing for `date`, for a call that ends at `deadline`.
+    async fn all_keys(
+        &self,
+        pairing: &Arc<Pairing>,
+        date: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Key>, Refused> {
+        match pairing.conventions.profile.scheme {
+            Scheme::HkdfIv => Ok(pairing.secrets.iter().map(|secret| secret.derive(Scheme::HkdfIv, date)).collect()),
+            // Derived together: derivations are batched, so two cost little more than one.
+            Scheme::Pbkdf2 => {
+                let keys = (0..pairing.secrets.len()).map(|secret| self.key(pairing, secret, date, deadline));
+                try_join_all(keys).await
+            }
+        }
     }
 
     /// The key of a pairing's secret for `date`, for a call that ends at `deadline`.

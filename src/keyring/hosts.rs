@@ -1,5 +1,7 @@
 //! `redirect_hosts`: the hosts that a redirect may lead to, compared as a browser resolves hosts (WHATWG URL).
 
+use std::borrow::Cow;
+
 use url::{Host, Url};
 
 /// The hosts that a pairing allows.
@@ -59,28 +61,68 @@ impl HostRules {
     /// app of that scheme decides what the host means.
     pub fn allow(&self, url: &str) -> bool {
         let Some(rules) = &self.0 else { return true };
-        let (_, rest) = url.split_once("://").unwrap_or_default();
-        let authority = rest.trim_start_matches('/').split(['/', '?', '#']).next().unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let rest = rest.trim_start_matches('/');
+        let authority = &rest[..rest.bytes().position(|byte| b"/?#".contains(&byte)).unwrap_or(rest.len())];
         if authority.len() > MAX_AUTHORITY {
             return false;
         }
-        let Ok(url) = Url::parse(url) else { return false };
-        // The fragment says where an Android intent leads, not the host.
-        if url.scheme() == "intent" {
-            return false;
-        }
-        // WHATWG does not change the host of other schemes.
-        let Some(host) = url.host_str().map(str::to_ascii_lowercase) else { return false };
-        rules.iter().any(|rule| match rule {
-            Rule::Exact(exact) => host == *exact,
-            Rule::Below(domain) => host.len() > domain.len() && host.ends_with(domain),
+        let host = if ["https", "http"].contains(&scheme) && is_plain(authority) {
+            Some(Cow::Borrowed(authority))
+        } else {
+            host_of(url).map(Cow::Owned)
+        };
+        host.is_some_and(|host| {
+            rules.iter().any(|rule| match rule {
+                Rule::Exact(exact) => host == *exact,
+                Rule::Below(domain) => host.len() > domain.len() && host.ends_with(domain),
+            })
         })
     }
 }
 
+/// The host of `url`, in lower case.
+fn host_of(url: &str) -> Option<String> {
+    // The fragment says where an Android intent leads, not the host.
+    let url = Url::parse(url).ok().filter(|url| url.scheme() != "intent")?;
+    // WHATWG does not change the host of other schemes.
+    url.host_str().map(str::to_ascii_lowercase)
+}
+
+/// Whether WHATWG reads the authority of a web URL as a host without any change: names in lower case, the last of which
+/// begins with a letter, so that they are no number. Most redirects have such a host.
+///
+/// Replaces `Url::parse` for them, which takes 2 % of a decode (`benches/instructions`).
+fn is_plain(authority: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with("xn--")
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    let is_last = |name: &str| name.starts_with(|first: char| first.is_ascii_lowercase());
+    authority.split('.').all(is_name) && authority.rsplit('.').next().is_some_and(is_last)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_host_is_the_one_that_a_browser_reads(
+            authority in "([a-z0-9-]{1,4}|xn--a|0x1|127)(\\.([a-z0-9-]{0,4}|xn--a|0x1|1)){0,3}",
+            rest in "(|[/?#][ -~]{0,9})",
+        ) {
+            if is_plain(&authority) {
+                for scheme in ["https://", "http:///"] {
+                    let url = Url::parse(&format!("{scheme}{authority}{rest}")).unwrap();
+                    prop_assert_eq!(url.host_str(), Some(&*authority));
+                }
+            }
+        }
+    }
 
     #[test]
     fn hosts_are_compared_as_a_browser_resolves_them() {

@@ -89,7 +89,7 @@ pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder
 /// # Errors
 /// If the body is longer, or if the peer does not finish it. In the second case nobody receives the answer.
 pub(super) async fn arrived(mut body: Incoming, limit: usize, holder: &Holder) -> Result<(Bytes, Held), Refusal> {
-    let (mut gathered, mut held) = (Gathered::default(), holder.take(0));
+    let (mut gathered, mut held) = (Gathered::default(), holder.nothing());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refusal::NotReady)?;
         // Everything else is trailers, which have no meaning here.

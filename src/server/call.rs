@@ -97,7 +97,7 @@ async fn guarded<S: RedirectService>(
             return Err(Refusal::CallerForbidden(rpc));
         }
     }
-    let deadline = deadline(shared, &request);
+    let deadline = deadline(shared, call, &request);
     request.extensions_mut().insert(Context { call: Arc::clone(call), caller, deadline: deadline.into_std() });
     let response = within(shared, call, deadline, async {
         let (request, _held) = whole_request(request, holder).await?;
@@ -118,7 +118,7 @@ async fn told<S: RedirectService>(
     request: Request<Incoming>,
     is_stream: bool,
 ) -> Result<Response<Answer>, Refusal> {
-    let response = within(shared, call, deadline(shared, &request), async {
+    let response = within(shared, call, deadline(shared, call, &request), async {
         let (request, _held) = whole_request(request, holder).await?;
         holder.room().await;
         let place = if is_stream { Some(holder.stream(0).ok_or(Refusal::Full(FULL))?) } else { None };
@@ -144,9 +144,10 @@ async fn reflected<S: RedirectService>(
     Ok(streamed(response, holder, place))
 }
 
-/// The deadline of a call that arrives now.
-fn deadline<S>(shared: &Shared<S>, request: &Request<Incoming>) -> Instant {
-    Instant::now() + deadline::of(request.headers()).unwrap_or(Duration::MAX).min(shared.limits.max_deadline)
+/// The deadline of a call.
+fn deadline<S>(shared: &Shared<S>, call: &Call, request: &Request<Incoming>) -> Instant {
+    Instant::from_std(call.begin_time())
+        + deadline::of(request.headers()).unwrap_or(Duration::MAX).min(shared.limits.max_deadline)
 }
 
 /// The result of `work`, or a refusal if it panics, if its deadline passes, or if the server ends first.

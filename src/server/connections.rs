@@ -39,7 +39,7 @@ pub(super) struct Connections {
     /// The most bytes that may be held for all of them together.
     max_held: usize,
     /// The bytes held for all of them, also for connections that are cut and still open.
-    held: Arc<AtomicUsize>,
+    held: AtomicUsize,
     /// The open streams of all of them.
     streams: AtomicUsize,
     open: Mutex<Open>,
@@ -55,16 +55,16 @@ struct Open {
     fresh: BTreeSet<u64>,
 }
 
-/// What is known of one connection's use.
+/// What is known of one connection's use. Its calls share it and not [`Connections`], since processors would pass a
+/// counter that all calls change from one to the other.
 struct Activity {
+    connections: Arc<Connections>,
     /// The bytes held for it: 0 if no call is open and every answer has left.
     held: AtomicUsize,
     /// The part of `held` that is freed as soon as the written bytes have left for the peer.
     leaving: AtomicUsize,
     /// Whether the peer takes no bytes at the moment.
     blocked: AtomicBool,
-    /// Bytes held for all connections.
-    all: Arc<AtomicUsize>,
     /// When `held` last became 0, or else when the connection was opened, in microseconds since the server's start.
     idle_since: AtomicU64,
     /// Whether it has made a call.
@@ -80,17 +80,13 @@ struct Activity {
 
 /// A place among the open connections, given back when dropped.
 pub(super) struct Place {
-    connections: Arc<Connections>,
     number: u64,
     activity: Arc<Activity>,
 }
 
 /// A connection for which bytes are held.
 #[derive(Clone)]
-pub(super) struct Holder {
-    connections: Arc<Connections>,
-    activity: Arc<Activity>,
-}
+pub(super) struct Holder(Arc<Activity>);
 
 /// A call of a connection. While this value lives, the connection is not idle.
 pub(super) struct InCall {
@@ -117,13 +113,13 @@ struct HeldBytes {
 }
 
 impl Activity {
-    fn new(idle_since: AtomicU64, all: Arc<AtomicUsize>) -> Self {
+    fn new(connections: Arc<Connections>) -> Self {
         Self {
+            idle_since: AtomicU64::new(connections.now()),
+            connections,
             held: AtomicUsize::default(),
             leaving: AtomicUsize::default(),
             blocked: AtomicBool::default(),
-            all,
-            idle_since,
             called: AtomicBool::default(),
             streams: AtomicUsize::default(),
             closing: Notify::new(),
@@ -164,7 +160,7 @@ impl Connections {
             cap,
             begin: Instant::now(),
             max_held,
-            held: Arc::default(),
+            held: AtomicUsize::default(),
             streams: AtomicUsize::default(),
             open: Mutex::default(),
             closed: Notify::new(),
@@ -175,8 +171,7 @@ impl Connections {
     /// another connection makes room. The oldest one that never made a call ends at once. If there is no such
     /// connection, the one that has been idle longest is told to close.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
-        let (idle_since, all) = (AtomicU64::new(self.now()), Arc::clone(&self.held));
-        let activity = Arc::new(Activity::new(idle_since, all));
+        let activity = Arc::new(Activity::new(Arc::clone(self)));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.connections.len() >= self.cap + excess(self.cap) {
             return None;
@@ -189,7 +184,7 @@ impl Connections {
         open.connections.insert(number, Arc::clone(&activity));
         open.fresh.insert(number);
         drop(open);
-        Some(Place { connections: Arc::clone(self), number, activity })
+        Some(Place { number, activity })
     }
 
     /// How many are open.
@@ -250,14 +245,14 @@ impl Place {
 
     /// How long the connection has had no open call and no waiting answer; `None` if a call is open or an answer waits.
     pub(super) fn idle(&self) -> Option<Duration> {
-        let idle = self.connections.now().saturating_sub(self.activity.idle_since.load(Ordering::Relaxed));
+        let idle = self.activity.connections.now().saturating_sub(self.activity.idle_since.load(Ordering::Relaxed));
         (self.activity.held.load(Ordering::Relaxed) == 0).then(|| Duration::from_micros(idle))
     }
 
     /// Notes that a call begins whose headers take this many bytes.
     pub(super) fn call(&self, headers: usize) -> InCall {
         if !self.activity.called.swap(true, Ordering::Relaxed) {
-            let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = self.activity.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
             open.fresh.remove(&self.number);
         }
         let holder = self.holder();
@@ -266,7 +261,7 @@ impl Place {
 
     /// This connection, as the holder of bytes.
     pub(super) fn holder(&self) -> Holder {
-        Holder { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) }
+        Holder(Arc::clone(&self.activity))
     }
 
     /// Gives back the bytes that were held until answers leave, unless the peer takes no bytes. Call it right after the
@@ -277,9 +272,9 @@ impl Place {
             return;
         }
         let left = activity.leaving.swap(0, Ordering::Relaxed);
-        activity.idle_since.store(self.connections.now(), Ordering::Relaxed);
+        activity.idle_since.store(activity.connections.now(), Ordering::Relaxed);
         activity.held.fetch_sub(left, Ordering::Relaxed);
-        activity.all.fetch_sub(left, Ordering::Relaxed);
+        activity.connections.held.fetch_sub(left, Ordering::Relaxed);
     }
 }
 
@@ -296,14 +291,14 @@ impl Holder {
     pub(super) fn stream(&self, waiting: usize) -> Option<StreamPlace> {
         // The stream is counted first. If there is no place, the drop of `place` takes it off the count.
         let place = StreamPlace { holder: self.clone(), _held: self.take(CALL + waiting) };
-        let own = self.activity.streams.fetch_add(1, Ordering::Relaxed);
-        let all = self.connections.streams.fetch_add(1, Ordering::Relaxed);
+        let own = self.0.streams.fetch_add(1, Ordering::Relaxed);
+        let all = self.0.connections.streams.fetch_add(1, Ordering::Relaxed);
         (own < MAX_OWN_STREAMS && all < MAX_STREAMS).then_some(place)
     }
 
     /// Whether all connections together hold more than they may. Connections that are cut count until they have closed.
     pub(super) fn is_full(&self) -> bool {
-        self.connections.held.load(Ordering::Relaxed) > self.connections.max_held
+        self.0.connections.held.load(Ordering::Relaxed) > self.0.connections.max_held
     }
 
     /// Resolves when an answer may be made, that is, when the server does not hold too much. For a connection that is
@@ -312,19 +307,24 @@ impl Holder {
     /// Many requests arrive in one read. Without this, all of their answers would be made before any connection is
     /// closed.
     pub(super) async fn room(&self) {
-        while self.is_full() || self.activity.cut.is_cancelled() {
+        while self.is_full() || self.0.cut.is_cancelled() {
             sleep(PAUSE).await;
         }
     }
 
     /// Notes whether the peer took the last written bytes.
     pub(super) fn note_blocked(&self, blocked: bool) {
-        self.activity.blocked.store(blocked, Ordering::Relaxed);
+        self.0.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    /// Holds no bytes yet.
+    pub(super) fn nothing(&self) -> Held {
+        Held { holder: self.clone(), count: 0 }
     }
 
     /// Holds the first bytes.
     pub(super) fn take(&self, count: usize) -> Held {
-        let mut held = Held { holder: self.clone(), count: 0 };
+        let mut held = self.nothing();
         held.add(count);
         held
     }
@@ -333,9 +333,9 @@ impl Holder {
 impl Held {
     /// Holds more bytes.
     pub(super) fn add(&mut self, count: usize) {
-        let Holder { connections, activity } = &self.holder;
+        let Activity { connections, held, .. } = &*self.holder.0;
         self.count += count;
-        activity.held.fetch_add(count, Ordering::Relaxed);
+        held.fetch_add(count, Ordering::Relaxed);
         if connections.held.fetch_add(count, Ordering::Relaxed) + count > connections.max_held {
             connections.relieve();
         }
@@ -350,31 +350,33 @@ impl AsRef<[u8]> for HeldBytes {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.holder.activity.leaving.fetch_add(self.count, Ordering::Relaxed);
+        self.holder.0.leaving.fetch_add(self.count, Ordering::Relaxed);
     }
 }
 
 impl Drop for Activity {
     /// The connection and all its calls have ended.
     fn drop(&mut self) {
-        self.all.fetch_sub(*self.held.get_mut(), Ordering::Relaxed);
+        self.connections.held.fetch_sub(*self.held.get_mut(), Ordering::Relaxed);
     }
 }
 
 impl Drop for StreamPlace {
     fn drop(&mut self) {
-        self.holder.activity.streams.fetch_sub(1, Ordering::Relaxed);
-        self.holder.connections.streams.fetch_sub(1, Ordering::Relaxed);
+        let Activity { connections, streams, .. } = &*self.holder.0;
+        streams.fetch_sub(1, Ordering::Relaxed);
+        connections.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = &self.activity.connections;
+        let mut open = connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.connections.remove(&self.number);
         open.fresh.remove(&self.number);
         drop(open);
-        self.connections.closed.notify_waiters();
+        connections.closed.notify_waiters();
     }
 }
 

@@ -79,6 +79,11 @@ impl Call {
         self.method
     }
 
+    /// When the call began.
+    pub fn begin_time(&self) -> Instant {
+        self.begin
+    }
+
     /// The value of [`REQUEST_ID`] for the answer: the caller's if it is `[A-Za-z0-9._-]{1,64}`, else a new one.
     pub fn request_id(&self) -> &HeaderValue {
         &self.request_id

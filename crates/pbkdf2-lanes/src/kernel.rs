@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{Input, Key, library::library};
 #[cfg(target_arch = "x86_64")]
-use crate::{chain::Chain, sha_ni, wide};
+use crate::{chain::Chain, hmac::States, sha_ni, sha256, wide};
 
 /// A way to run PBKDF2's rounds on this processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +38,7 @@ impl Kernel {
     /// The SHA extensions of x86, one message or two side by side.
     pub fn sha_ni() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("sha")
-            && is_x86_feature_detected!("sse2")
-            && is_x86_feature_detected!("ssse3")
-            && is_x86_feature_detected!("sse4.1")
-        {
+        if sha_ni::is_available() {
             return Some(Self(Kind::ShaNi));
         }
         None
@@ -167,10 +163,21 @@ impl fmt::Display for Kernel {
 fn side_by_side<const N: usize>(inputs: &[Input<'_>], keys: &mut [Key], run: impl FnOnce(&mut [Chain; N])) {
     let mut chains = Zeroizing::new([Chain::default(); N]);
     for (chain, input) in chains.iter_mut().zip(inputs) {
-        chain.start(input);
+        start(chain, input);
     }
     run(&mut chains);
     for (chain, key) in chains.iter().zip(keys) {
-        chain.write(key);
+        sha256::write(&chain.sum, key);
     }
+}
+
+/// Fills in everything of `chain` except its sum.
+#[cfg(target_arch = "x86_64")]
+fn start(chain: &mut Chain, input: &Input<'_>) {
+    let states = States::of(input.password);
+    (chain.inner, chain.outer) = (states.inner, states.outer);
+    // One round is `U₁` alone.
+    let mut first = Zeroizing::new(Key::default());
+    library(input, 1, &mut first);
+    sha256::read(&mut chain.last, &first);
 }

@@ -4,13 +4,16 @@ use std::fmt;
 
 #[cfg(target_arch = "x86_64")]
 mod chain;
+mod hmac;
 mod kernel;
 mod library;
+mod sha256;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
+pub use hmac::hmac_sha256;
 pub use kernel::Kernel;
 
 /// A derived key: one block of PBKDF2 with HMAC-SHA256, `dkLen` = 32.

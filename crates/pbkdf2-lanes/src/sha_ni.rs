@@ -1,15 +1,18 @@
-//! PBKDF2's rounds with the SHA extensions of x86, one stream or two interleaved: a single stream is bound by the
-//! latency of `sha256rnds2`, and a second one fills its gaps.
+//! SHA-256's compression and PBKDF2's rounds with the SHA extensions of x86, one stream or two interleaved: a single
+//! stream is bound by the latency of `sha256rnds2`, and a second one fills its gaps.
 
 #![allow(clippy::many_single_char_names, reason = "the names of FIPS 180-4")]
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_set_epi32, _mm_set_epi64x, _mm_setzero_si128,
-    _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi32, _mm_unpackhi_epi64,
+    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_set_epi32, _mm_set_epi64x, _mm_sha256msg1_epu32,
+    _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_unpackhi_epi64,
     _mm_unpacklo_epi64, _mm_xor_si128,
 };
 
-use crate::chain::{Chain, K};
+use crate::{
+    chain::Chain,
+    sha256::{self, BLOCK, K},
+};
 
 /// A state in the form that the instructions need: `a b e f` and `c d g h`, with the first word on top.
 #[derive(Clone, Copy)]
@@ -21,6 +24,14 @@ struct State {
 /// Swaps the words of each pair: a state has the first word on top, a block at the bottom.
 const SWAP_PAIRS: i32 = 0b10_11_00_01;
 
+/// Whether this processor has the features of the functions of this module.
+pub(crate) fn is_available() -> bool {
+    is_x86_feature_detected!("sha")
+        && is_x86_feature_detected!("sse2")
+        && is_x86_feature_detected!("ssse3")
+        && is_x86_feature_detected!("sse4.1")
+}
+
 /// Runs `rounds` of each of `N` chains. Their first round is already done.
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 pub(crate) fn run<const N: usize>(chains: &mut [Chain; N], rounds: u32) {
@@ -29,8 +40,8 @@ pub(crate) fn run<const N: usize>(chains: &mut [Chain; N], rounds: u32) {
     let mut digest: [State; N] = std::array::from_fn(|n| load(&chains[n].last));
     let mut sum = digest;
     for _ in 1..rounds {
-        digest = compress(&inner, &digest);
-        digest = compress(&outer, &digest);
+        digest = compress(&inner, digest.map(|digest| digest_block(&digest)));
+        digest = compress(&outer, digest.map(|digest| digest_block(&digest)));
         for (sum, digest) in sum.iter_mut().zip(&digest) {
             sum.abef = _mm_xor_si128(sum.abef, digest.abef);
             sum.cdgh = _mm_xor_si128(sum.cdgh, digest.cdgh);
@@ -41,16 +52,35 @@ pub(crate) fn run<const N: usize>(chains: &mut [Chain; N], rounds: u32) {
     }
 }
 
+/// SHA-256's compression of each of `N` states with its block.
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+pub(crate) fn compress_blocks<const N: usize>(states: [&mut sha256::State; N], blocks: [&[u8; BLOCK]; N]) {
+    let next = compress(&std::array::from_fn(|n| load(states[n])), blocks.map(|block| words(block)));
+    for (state, next) in states.into_iter().zip(&next) {
+        *state = store(next);
+    }
+}
+
+/// The words of a block, which it has in big-endian form.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn load(words: &[u32; 8]) -> State {
+fn words(block: &[u8; BLOCK]) -> [__m128i; 4] {
+    let swap_bytes = _mm_set_epi64x(0x0C0D_0E0F_0809_0A0B, 0x0405_0607_0001_0203);
+    let (halves, _) = block.as_chunks();
+    let half = |at: usize| i64::from_le_bytes(halves[at]);
+    std::array::from_fn(|at| _mm_shuffle_epi8(_mm_set_epi64x(half(2 * at + 1), half(2 * at)), swap_bytes))
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn load(words: &sha256::State) -> State {
     let [a, b, c, d, e, f, g, h] = words.map(u32::cast_signed);
     State { abef: _mm_set_epi32(a, b, e, f), cdgh: _mm_set_epi32(c, d, g, h) }
 }
 
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn store(state: &State) -> [u32; 8] {
+fn store(state: &State) -> sha256::State {
     let words = |vector: __m128i| {
         [
             _mm_extract_epi32::<3>(vector),
@@ -76,14 +106,10 @@ fn digest_block(digest: &State) -> [__m128i; 4] {
     ]
 }
 
-/// SHA-256's compression (FIPS 180-4, 6.2.2) of each of `N` states with the block of its digest.
+/// SHA-256's compression (FIPS 180-4, 6.2.2) of each of `N` states with the words of its block.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn compress<const N: usize>(states: &[State; N], digests: &[State; N]) -> [State; N] {
-    let mut w: [[__m128i; 4]; N] = [[_mm_setzero_si128(); 4]; N];
-    for n in 0..N {
-        w[n] = digest_block(&digests[n]);
-    }
+fn compress<const N: usize>(states: &[State; N], mut w: [[__m128i; 4]; N]) -> [State; N] {
     let mut now = *states;
     macro_rules! four_rounds {
         ($g:literal) => {

