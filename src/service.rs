@@ -68,7 +68,7 @@ impl Redirects {
 struct Answered<M> {
     pairing: Arc<Pairing>,
     window: Window,
-    opened: Opened<M>,
+    opened: Box<Opened<M>>,
     opening: Opening,
 }
 

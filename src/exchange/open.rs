@@ -67,8 +67,8 @@ pub struct Verdict<M> {
     pub window: Option<Window>,
     /// The secrets that were tried without success, in order.
     pub tried: Vec<Tried>,
-    /// The message, if a secret opened it.
-    pub opened: Option<Opened<M>>,
+    /// The message, if a secret opened it. Boxed: a verdict moves often, and a message has 300 bytes.
+    pub opened: Option<Box<Opened<M>>>,
     /// When it was opened, if the caller gets it.
     pub opening: Option<Opening>,
     /// The first reason for which a caller does not get the message.
@@ -176,8 +176,8 @@ impl Exchange {
             Err(Denied::Spent) => Refused::Undecipherable,
             Ok((attempt, keys)) => {
                 let opened = try_keys::<M>(pairing, envelope, &keys, &mut verdict.tried);
-                let differences = differences(opened.as_ref(), pairing, expected.as_ref());
-                match (attempt.end(outcome(opened.as_ref(), differences)).await, differences) {
+                let differences = differences(opened.as_deref(), pairing, expected.as_ref());
+                match (attempt.end(outcome(opened.as_deref(), differences)).await, differences) {
                     (Ended::Opened(opening), _) if opening.reopened && pairing.reopen == Reopen::Refuse => {
                         return verdict.refused(Refused::AlreadyOpened(opening.first));
                     }
@@ -255,13 +255,13 @@ fn try_keys<M: Message>(
     envelope: &Envelope,
     keys: &[Key],
     tried: &mut Vec<Tried>,
-) -> Option<Opened<M>> {
+) -> Option<Box<Opened<M>>> {
     let parties = Parties { fiu: &pairing.fiu, aa: &pairing.aa };
     keys.iter().enumerate().find_map(|(secret, key)| {
         match codec::open::<M>(envelope, key, &pairing.conventions, parties) {
             Ok(codec::Opened { message, deviations, authenticated }) => {
                 if message.target().is_none_or(|url| pairing.redirect_hosts.allow(url)) {
-                    return Some(Opened { message, deviations, authenticated, secret });
+                    return Some(Box::new(Opened { message, deviations, authenticated, secret }));
                 }
                 tried.push(Tried { secret, why: Failure::HostForbidden });
                 None

@@ -68,19 +68,19 @@ impl Body for Answer {
 
 /// `response` with its whole body. The bytes count as held until the peer has taken them, since tonic writes a body
 /// only when the peer has room.
-pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder) -> Response<Answer> {
+pub(super) async fn whole(response: Response<tonic::body::Body>, holder: &Holder) -> Box<Response<Answer>> {
     let (head, mut body) = response.into_parts();
     let (mut gathered, mut trailers) = (Gathered::default(), None);
     while let Some(frame) = body.frame().await {
         match frame.map(Frame::into_data) {
             Ok(Ok(data)) => gathered.add(data),
             Ok(Err(frame)) => trailers = frame.into_trailers().ok(),
-            Err(status) => return status.into_http(),
+            Err(status) => return Box::new(status.into_http()),
         }
     }
     let data = gathered.into_bytes();
     let data = if data.is_empty() { data } else { holder.hold(data) };
-    Response::from_parts(head, Answer::Whole { data, trailers })
+    Box::new(Response::from_parts(head, Answer::Whole { data, trailers }))
 }
 
 /// The whole body of a request, up to `limit` bytes. They count as held from their arrival until the second value is

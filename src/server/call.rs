@@ -43,6 +43,11 @@ pub(super) const MAX_CALLS: usize = 4096;
 /// How long a caller should wait if the server is full.
 const FULL: Duration = Duration::from_secs(1);
 
+/// A request whose body may still be on its way. Boxed, like an answer: every layer would copy its 300 bytes.
+type Incomplete = Box<Request<Incoming>>;
+/// The answer to a call.
+type Answered = Result<Box<Response<Answer>>, Refusal>;
+
 /// The answer to `request`, also if it fails. A request whose headers are not acceptable is refused at once.
 pub(super) async fn answer<S: RedirectService>(
     shared: Arc<Shared<S>>,
@@ -51,6 +56,7 @@ pub(super) async fn answer<S: RedirectService>(
     request: Request<Incoming>,
     refused: Option<Refusal>,
 ) -> Result<Response<Answer>, Infallible> {
+    let request = Box::new(request);
     let holder = &in_call.holder;
     let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
     let mut response = if framing::is_grpc(request.headers()) {
@@ -60,9 +66,9 @@ pub(super) async fn answer<S: RedirectService>(
             (_, Method::Reflection | Method::ReflectionV1Alpha) => reflected(&shared, holder, request).await,
             (_, method) => Box::pin(told(&shared, &call, holder, request, method == Method::HealthWatch)).await,
         };
-        answer.unwrap_or_else(|refusal| call.refuse(&refusal).into_http())
+        answer.unwrap_or_else(|refusal| Box::new(call.refuse(&refusal).into_http()))
     } else {
-        let mut response = Response::new(Answer::default());
+        let mut response = Box::new(Response::new(Answer::default()));
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         response
     };
@@ -70,7 +76,7 @@ pub(super) async fn answer<S: RedirectService>(
     // The status of a stream comes at its end, so a stream is counted by the status at its beginning.
     call.end(Status::from_header_map(response.headers()).map_or(code, |status| status.code()));
     response.headers_mut().insert(REQUEST_ID.clone(), call.request_id().clone());
-    Ok(response)
+    Ok(*response)
 }
 
 /// A call of the redirect service, within its limits.
@@ -79,8 +85,8 @@ async fn guarded<S: RedirectService>(
     peer: &Peer,
     call: &Arc<Call>,
     holder: &Holder,
-    mut request: Request<Incoming>,
-) -> Result<Response<Answer>, Refusal> {
+    mut request: Incomplete,
+) -> Answered {
     let caller = match &shared.edges.callers {
         None => None,
         Some(callers) => Some(identify(&callers.current(), peer, request.headers()).map_err(|unknown| {
@@ -115,9 +121,9 @@ async fn told<S: RedirectService>(
     shared: &Shared<S>,
     call: &Call,
     holder: &Holder,
-    request: Request<Incoming>,
+    request: Incomplete,
     is_stream: bool,
-) -> Result<Response<Answer>, Refusal> {
+) -> Answered {
     let response = within(shared, call, deadline(shared, call, &request), async {
         let (request, _held) = whole_request(request, holder).await?;
         holder.room().await;
@@ -132,20 +138,16 @@ async fn told<S: RedirectService>(
 }
 
 /// A call of reflection. More requests can come while it answers.
-async fn reflected<S: RedirectService>(
-    shared: &Shared<S>,
-    holder: &Holder,
-    request: Request<Incoming>,
-) -> Result<Response<Answer>, Refusal> {
+async fn reflected<S: RedirectService>(shared: &Shared<S>, holder: &Holder, request: Incomplete) -> Answered {
     holder.room().await;
     // While the peer does not take the answers, its requests wait in the stream's window.
     let place = holder.stream(framing::STREAM_WINDOW as usize).ok_or(Refusal::Full(FULL))?;
-    let response = Box::pin(shared.others.clone().oneshot(request)).await.unwrap_or_else(|never| match never {});
+    let response = Box::pin(shared.others.clone().oneshot(*request)).await.unwrap_or_else(|never| match never {});
     Ok(streamed(response, holder, place))
 }
 
 /// The deadline of a call.
-fn deadline<S>(shared: &Shared<S>, call: &Call, request: &Request<Incoming>) -> Instant {
+fn deadline<S>(shared: &Shared<S>, call: &Call, request: &Incomplete) -> Instant {
     Instant::from_std(call.begin_time())
         + deadline::of(request.headers()).unwrap_or(Duration::MAX).min(shared.limits.max_deadline)
 }
@@ -155,8 +157,8 @@ async fn within<S>(
     shared: &Shared<S>,
     call: &Call,
     deadline: Instant,
-    work: impl Future<Output = Result<Response<Answer>, Refusal>>,
-) -> Result<Response<Answer>, Refusal> {
+    work: impl Future<Output = Answered>,
+) -> Answered {
     let answer = tokio::select! {
         biased;
         answer = AssertUnwindSafe(work).catch_unwind() => answer,
@@ -175,7 +177,7 @@ async fn within<S>(
 }
 
 /// A request with its one whole message; its bytes count as held until the second value is dropped.
-async fn whole_request(request: Request<Incoming>, holder: &Holder) -> Result<(Request<Full<Bytes>>, Held), Refusal> {
+async fn whole_request(request: Incomplete, holder: &Holder) -> Result<(Request<Full<Bytes>>, Held), Refusal> {
     let (head, body) = request.into_parts();
     let (body, held) = arrived(body, MESSAGE_HEAD + MAX_REQUEST, holder).await?;
     framing::check_message(&head.headers, &body)?;
@@ -184,7 +186,7 @@ async fn whole_request(request: Request<Incoming>, holder: &Holder) -> Result<(R
 
 /// Turns tonic's answer to an unreadable message into a refusal, since that is the caller's fault. tonic answers
 /// INTERNAL without details, and every refusal of the services has details.
-fn readable(response: Response<Answer>) -> Result<Response<Answer>, Refusal> {
+fn readable(response: Box<Response<Answer>>) -> Answered {
     let status = Status::from_header_map(response.headers());
     match status {
         Some(status) if status.code() == Code::Internal && status.details().is_empty() => {
@@ -196,19 +198,19 @@ fn readable(response: Response<Answer>) -> Result<Response<Answer>, Refusal> {
 
 /// An answer that is sent piece by piece, each made when there is room for it. It has a place among the streams until
 /// it ends.
-fn streamed(response: Response<Body>, holder: &Holder, place: StreamPlace) -> Response<Answer> {
+fn streamed(response: Response<Body>, holder: &Holder, place: StreamPlace) -> Box<Response<Answer>> {
     if response.body().is_end_stream() {
-        return response.map(Answer::Streamed);
+        return Box::new(response.map(Answer::Streamed));
     }
     let holder = holder.clone();
-    response.map(|body| {
+    Box::new(response.map(|body| {
         let pieces = stream::unfold((body, holder, place), async |(mut body, holder, place)| {
             holder.room().await;
             let frame = body.frame().await?.map(|frame| frame.map_data(|bytes| holder.hold(bytes)));
             Some((frame, (body, holder, place)))
         });
         Answer::Streamed(Body::new(StreamBody::new(pieces)))
-    })
+    }))
 }
 
 /// One of the calls that may be in flight.
