@@ -44,7 +44,7 @@ pub(super) const MAX_CALLS: usize = 4096;
 const FULL: Duration = Duration::from_secs(1);
 
 /// A request whose body may still be on its way. Boxed, like an answer: every layer would copy its 300 bytes.
-type Incomplete = Box<Request<Incoming>>;
+pub(super) type Incomplete = Box<Request<Incoming>>;
 /// The answer to a call.
 type Answered = Result<Box<Response<Answer>>, Refusal>;
 
@@ -53,10 +53,9 @@ pub(super) async fn answer<S: RedirectService>(
     shared: Arc<Shared<S>>,
     peer: Arc<Peer>,
     in_call: InCall,
-    request: Request<Incoming>,
+    request: Incomplete,
     refused: Option<Refusal>,
 ) -> Result<Response<Answer>, Infallible> {
-    let request = Box::new(request);
     let holder = &in_call.holder;
     let call = Arc::new(Call::begin(&shared.edges.telemetry, request.headers(), request.uri().path()));
     let mut response = if framing::is_grpc(request.headers()) {

@@ -95,7 +95,8 @@ async fn serve_until<S: RedirectService>(
     let (place, peer) = (Arc::new(place), Arc::new(peer));
     let service = {
         let (place, shared) = (Arc::clone(&place), Arc::clone(&shared));
-        service_fn(move |mut request| {
+        service_fn(move |request| {
+            let mut request = call::Incomplete::new(request);
             let refused = framing::refuse(&mut request);
             let in_call = place.call(framing::cost(&request));
             // It is boxed here, since hyper and the runtime move it several times before they poll it, and its size is
