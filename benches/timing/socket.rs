@@ -58,8 +58,8 @@ fn pairs() -> Vec<Pair> {
     vec![
         pair("bad padding, or the same", padding.clone()),
         pair("bad padding, or bad UTF-8 in the first byte", url(&text)),
-        pair("bad padding, or a bad escape in the first member", with("txnid=2d0", "txnid=%zz")),
-        pair("bad padding, or a bad escape in the last member", with("x699=%61", "x699=%zz")),
+        pair("bad padding, or an escape that is no UTF-8 in the first member", with("txnid=2d0", "txnid=%ff")),
+        pair("bad padding, or an escape that is no UTF-8 in the last member", with("x699=%61", "x699=%ff")),
         pair("bad padding, or no `srcref`, all else read", with("&srcref=a", "&srcreg=a")),
         pair("bad padding, or a forbidden host, all read", with("fiu.example", "fiu.exampel")),
         Pair { name: "control: refusals without a tick", urls: [stale("&"), stale("x")], is_control: true },
