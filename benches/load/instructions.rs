@@ -34,8 +34,8 @@ const COMPONENTS: [(&str, &str); 27] = [
     ("/bytes-", "buffers (bytes)"),
     ("mimalloc", "allocation"),
     ("/sha2-", "cryptography"),
-    ("/hkdf-", "cryptography"),
     ("/hmac-", "cryptography"),
+    ("/pbkdf2-lanes/", "cryptography"),
     ("/aes-", "cryptography"),
     ("src/codec", "codec"),
     ("src/exchange", "exchange"),
@@ -48,7 +48,7 @@ const COMPONENTS: [(&str, &str); 27] = [
 
 /// The component by the crate at the beginning of a function's name, for code of the standard library that was compiled
 /// into that crate.
-const CRATES: [(&str, &str); 20] = [
+const CRATES: [(&str, &str); 21] = [
     ("h2::hpack", "HPACK (h2)"),
     ("h2::", "HTTP/2 (h2)"),
     ("http::", "headers (http)"),
@@ -59,6 +59,7 @@ const CRATES: [(&str, &str); 20] = [
     ("tracing", "tracing"),
     ("bytes::", "buffers (bytes)"),
     ("sha2::", "cryptography"),
+    ("pbkdf2_lanes::", "cryptography"),
     ("aes::", "cryptography"),
     ("aa_redirect::codec", "codec"),
     ("aa_redirect::exchange", "exchange"),
