@@ -11,9 +11,9 @@ use rustix::process::{Resource, getrlimit};
 use crate::server::excess;
 
 const MIB: u64 = 1 << 20;
-/// The memory of a server without connections for calls: the program, the counters of failures and first openings, 8,192
-/// derived keys, lines of the log and spans that nobody takes, the flooded admin port. With all of these full a process
-/// took 58 MiB, and the rest is room for the allocator. `docs/operations.md` has the sum.
+/// The memory of a server without connections for calls: the program, the counters of failures and first openings,
+/// 8,192 derived keys, lines of the log and spans that nobody takes, the flooded admin port. With all of these full a
+/// process took 58 MiB, and the rest is room for the allocator. `docs/operations.md` has the sum.
 const FIXED: u64 = 72 * MIB;
 /// The most memory of a connection beside the bytes that are held for its calls: 37 KiB when idle, and an unfinished
 /// frame, block of headers and handshake.

@@ -113,8 +113,8 @@ pub(super) fn usual_dates(date: &str) -> Vec<Form<String>> {
     )
 }
 
-/// Other dates that are seldom seen. `all` adds every other end of the date, not the nearest ones only: that costs up to
-/// 1,000 derivations.
+/// Other dates that are seldom seen. `all` adds every other end of the date, not the nearest ones only: that costs up
+/// to 1,000 derivations.
 pub(super) fn rare_dates(date: &str, all: bool) -> Vec<Form<String>> {
     let seconds = date.get(..12).zip(date.get(12..14)).map(|(minute, seconds)| format!("{minute}0{seconds}"));
     let reversed = date.get(..8).map(|day| format!("{}{}{}{}", &day[4..], &day[2..4], &day[..2], &date[8..]));

@@ -73,8 +73,8 @@ impl<'a> Search<'a> {
         Self { material, begin: Instant::now(), keys: 0, cut_short: false }
     }
 
-    /// Tries the pairings of the sender that `fi` names, among those that are `asked` about, or all that are asked about
-    /// if `fi` names none; and the secrets of all others.
+    /// Tries the pairings of the sender that `fi` names, among those that are `asked` about, or all that are asked
+    /// about if `fi` names none; and the secrets of all others.
     pub(super) fn run(mut self, keyring: &Keyring, asked: impl Fn(&Pairing) -> bool) -> (Found, SearchReport) {
         let all: Vec<&Pairing> = keyring.pairings().map(|pairing| &**pairing).collect();
         let (asked, rest): (Vec<&Pairing>, Vec<&Pairing>) = all.into_iter().partition(|pairing| asked(pairing));

@@ -9,10 +9,10 @@
 //! **Few connections.** Each thread that serves calls has one, and its calls are pipelined over it.
 //!
 //! **Outage.** A step has a time limit. If a step exceeds it, fails or gets an answer of the wrong form, the connection
-//! is closed. A task makes a new one, and proves that the store runs every command of the scripts before calls use it. Calls that
-//! need the store wait for it within their time limit. Other calls use the memory of the process at once. If the answer
-//! to the end of a decryption was lost, the server sends that end again in the background. So the store neither counts
-//! a failure that did not happen nor remembers an opening that the caller did not see.
+//! is closed. A task makes a new one, and proves that the store runs every command of the scripts before calls use it.
+//! Calls that need the store wait for it within their time limit. Other calls use the memory of the process at once. If
+//! the answer to the end of a decryption was lost, the server sends that end again in the background. So the store
+//! neither counts a failure that did not happen nor remembers an opening that the caller did not see.
 
 use std::{
     sync::{

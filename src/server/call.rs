@@ -95,8 +95,8 @@ async fn guarded<S: RedirectService>(
     };
     if let Some(caller) = &caller {
         call.note_caller(&caller.name);
-        // Before any field is read: a caller learns nothing from a method that it may not use. Every method of the service
-        // is an RPC; one that is not would be refused.
+        // Before any field is read: a caller learns nothing from a method that it may not use. Every method of the
+        // service is an RPC; one that is not would be refused.
         let rpc = Rpc::of_name(call.method().name()).ok_or(Refusal::InternalFault)?;
         if !caller.may_call(rpc) {
             return Err(Refusal::CallerForbidden(rpc));

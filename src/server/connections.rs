@@ -55,8 +55,8 @@ struct Open {
     fresh: BTreeSet<u64>,
 }
 
-/// What is known of one connection's use. Its calls share it and not [`Connections`], since processors would pass a
-/// counter that all calls change from one to the other.
+/// What is known of one connection's use. Its calls count their references to it, and not to [`Connections`]: all
+/// processors would change that one count, and wait for each other.
 struct Activity {
     connections: Arc<Connections>,
     /// The bytes held for it: 0 if no call is open and every answer has left.

@@ -1,4 +1,5 @@
-//! What `inspect` says about mistakes that are seldom seen, about two at once, and about messages whose secret is right.
+//! What `inspect` says about mistakes that are seldom seen, about two at once, and about messages whose secret is
+//! right.
 
 use aes::{
     Aes192, Aes256,
