@@ -44,8 +44,7 @@ use script::{Names, run};
 
 /// The most ends of decryptions that are sent again at the same time. The others expire in the store.
 const AFTERMATHS: usize = 1024;
-/// How long this may take. After it the store has counted every decryption without an end as a failure.
-const AFTERMATH: Duration = Duration::from_secs(5);
+
 /// Where the shared store is, and what to do if it does not answer.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
@@ -180,15 +179,20 @@ impl Store {
         link
     }
 
-    /// Sends the end of a decryption to the store again, since the answer was lost.
-    async fn aftermath(&self, operation: Operation, names: &Names, commands: &[Cmd; 2]) {
+    /// Sends the end of a decryption to the store again, since the answer was lost. A store that stood still runs what
+    /// it was asked before when it goes on, so this waits for it as long as the keys live.
+    async fn aftermath(&self, operation: Operation, names: &Names, commands: &[Cmd; 2], life: Duration) {
         let Ok(_permit) = self.aftermaths.try_acquire() else { return };
         let told = async {
-            while self.ask(operation, names, commands, true).await.is_err() {
+            loop {
+                let _ = self.link().up().await;
+                if self.ask(operation, names, commands, true).await.is_ok() {
+                    return;
+                }
                 time::sleep(self.shared.limit).await;
             }
         };
-        // Later it has no effect: the store has already counted the failure.
-        let _ = time::timeout(AFTERMATH, told).await;
+        // Later there is nothing left to change.
+        let _ = time::timeout(life, told).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta};
@@ -31,6 +31,8 @@ pub(in crate::memory) struct Reservation {
     store: Arc<Store>,
     names: Names,
     token: [u8; 12],
+    /// Not later than the store reserved; `None` without a budget.
+    since: Option<Instant>,
     /// How long the keys live, in milliseconds.
     life: i64,
     after: After,
@@ -55,6 +57,7 @@ impl Store {
             store: Arc::clone(self),
             names: Names::of(subject),
             token: rand::random(),
+            since: None,
             life: life.num_milliseconds().max(1000),
             after: After::Nothing,
         };
@@ -74,6 +77,7 @@ impl Store {
         let waits = self.is_closed_for(subject);
         loop {
             reservation.after = After::GiveBack;
+            reservation.since = Some(Instant::now());
             match self.ask(Operation::Reserve, &names, &commands, waits).await {
                 Ok(Value::Int(0)) => {
                     reservation.after = After::Charge;
@@ -119,6 +123,7 @@ impl Store {
             2 => Ended::NotExpected,
             3 => Ended::Opened(Opening { reopened: false, first: first()? }),
             4 => Ended::Opened(Opening { reopened: true, first: first()? }),
+            5 => Ended::Unavailable,
             _ => return None,
         })
     }
@@ -149,6 +154,11 @@ impl Reservation {
             _ => hash(&[subject.envelope.iv.as_ref().map_or(&[], |iv| iv.as_slice()), &subject.envelope.ciphertext]),
         };
         let budget = subject.pairing.failure_budget;
+        // If calls go on without the store, an opening that it records late is one that the caller has seen.
+        let patience = self.since.filter(|_| closed).map_or_else(String::new, |since| {
+            let until_given_up = since.elapsed() + store.shared.limit;
+            until_given_up.as_millis().to_string()
+        });
         let commands = ["EVALSHA", "EVAL"].map(|name| {
             let letter = match outcome {
                 Outcome::Failed => "f",
@@ -158,11 +168,13 @@ impl Reservation {
             let mut command = begin(name, &RESOLVE, &self.names);
             command.arg(&self.token).arg(letter).arg(&message).arg(&call);
             command.arg(subject.now.timestamp_millis()).arg(self.life).arg(budget).arg(DATE_BUDGET);
+            command.arg(&patience);
             command
         });
         let answer = store.ask(Operation::Resolve, &self.names, &commands, closed).await?;
         let ended = store.ended(&answer, subject).ok_or(Silent { asked: true })?;
-        self.after = After::Nothing;
+        // An opening that came too late still has its reservation.
+        self.after = if ended == Ended::Unavailable { After::GiveBack } else { After::Nothing };
         Ok(ended)
     }
 }
@@ -179,7 +191,7 @@ impl Drop for Reservation {
             if charges {
                 let mut command = begin(name, &RESOLVE, &self.names);
                 // Without a budget, so that a failure that the store has already counted is not counted again.
-                command.arg(&self.token).arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0);
+                command.arg(&self.token).arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0).arg("");
                 return command;
             }
             let mut command = begin(name, &RELEASE, &self.names);
@@ -188,8 +200,9 @@ impl Drop for Reservation {
         });
         let operation = if charges { Operation::Resolve } else { Operation::Release };
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
+        let life = Duration::from_millis(self.life.unsigned_abs());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { store.aftermath(operation, &names, &commands).await });
+            runtime.spawn(async move { store.aftermath(operation, &names, &commands, life).await });
         }
     }
 }

@@ -6,9 +6,12 @@
 -- (milliseconds of the Unix epoch), and `c`, in which call.
 --
 -- KEYS: date, last block. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call, now in
--- milliseconds, life of both keys in milliseconds, budget of the last block (0: none), budget of the date.
+-- milliseconds, life of both keys in milliseconds, budget of the last block (0: none), budget of the date, patience in
+-- milliseconds or nothing.
 -- Answers {what, when it opened first, 1 if this spent the budget of the last block, likewise of the date}; what is 0:
--- failed, 1: another message opened before it, 2: not expected, 3: opened first, 4: opened again.
+-- failed, 1: another message opened before it, 2: not expected, 3: opened first, 4: opened again, 5: too late. With a
+-- patience, an opening is too late if the reservation is older: the store stood still meanwhile, the caller was told that
+-- nothing was recorded, and so nothing is.
 local date, block = KEYS[1], KEYS[2]
 local mine, outcome, message, call = 'p' .. ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local now, of_block, of_date = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -63,6 +66,9 @@ end
 
 if outcome == 'f' then
   return charge(0)
+end
+if held and clock - string.match(held, '^%d+') > (tonumber(ARGV[9]) or math.huge) then
+  return { 5, 0, 0, 0 }
 end
 local known = redis.call('HMGET', block, 'm', 'o', 'c')
 if known[1] and known[1] ~= message then

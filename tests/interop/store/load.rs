@@ -11,13 +11,15 @@ use std::{
 
 use aa_redirect::proto::{
     Callback, CallbackStatus, DecodeCallbackRequest, DecodeRedirectRequest, EncodeCallbackRequest, ExpectedCallback,
-    decode_callback_request, decode_redirect_request::Source,
+    RedirectParams, decode_callback_request, decode_redirect_request::Source,
 };
+use futures_util::future::join_all;
 use tokio::{task::JoinSet, time::sleep};
 use tonic::{Code, Response, Status};
 
 use crate::{
     redis::{Redis, free_port},
+    replicas::broken,
     support::{
         program::{Client, Files, Program, encode, pairing, text, until},
         reason,
@@ -30,6 +32,7 @@ struct Fleet {
     ports: Vec<u16>,
     store: String,
     outage: &'static str,
+    reopen: &'static str,
     files: Files,
     proxy: Child,
     proxy_port: u16,
@@ -41,7 +44,7 @@ const MOVED: &str = "{ id = \"b\", file = \"secret-b\" }, { id = \"a\", file = \
 const REMOVED: &str = "{ id = \"b\", file = \"secret-b\" }";
 
 impl Fleet {
-    fn start(store: &Redis, outage: &'static str) -> Self {
+    fn start(store: &Redis, outage: &'static str, reopen: &'static str) -> Self {
         let files = Files::new();
         files.write("secret-a", "0123456789abcdefghijABCDEFGHIJ-_");
         files.write("secret-b", "abcdefghijABCDEFGHIJ-_0123456789");
@@ -61,7 +64,8 @@ impl Fleet {
             ),
         );
         let proxy = Command::new("haproxy").arg("-f").arg(config).spawn().unwrap();
-        let mut fleet = Self { programs: Vec::new(), ports, store: store.url(), outage, files, proxy, proxy_port };
+        let programs = Vec::new();
+        let mut fleet = Self { programs, ports, store: store.url(), outage, reopen, files, proxy, proxy_port };
         for number in 0..3 {
             fleet.keyring(number, ONE);
             let program = fleet.program(number);
@@ -71,7 +75,8 @@ impl Fleet {
     }
 
     fn keyring(&self, number: usize, secrets: &str) {
-        let lines = format!("[[pairing]]\n{}reopen = \"refuse\"\nsecrets = [{secrets}]\n", pairing("iv"));
+        let (pairing, reopen) = (pairing("iv"), self.reopen);
+        let lines = format!("[[pairing]]\n{pairing}reopen = \"{reopen}\"\nsecrets = [{secrets}]\n");
         self.files.write(&format!("keyring-{number}.toml"), &lines);
     }
 
@@ -122,6 +127,14 @@ impl Drop for Fleet {
     }
 }
 
+/// What a second opening of a message is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Second {
+    Refused,
+    /// Opened, and said to be reopened unless the memory of one of both was not that of the other.
+    Opened,
+}
+
 /// The answers that the callers under load have seen.
 #[derive(Default)]
 struct Seen {
@@ -130,7 +143,7 @@ struct Seen {
 }
 
 /// Callers that each run whole redirects until they are stopped. A wrong answer ends the test.
-fn load(client: &Client) -> (Arc<Seen>, JoinSet<()>) {
+fn load(client: &Client, second: Second) -> (Arc<Seen>, JoinSet<()>) {
     let seen = Arc::new(Seen::default());
     let mut callers = JoinSet::new();
     for caller in 0..8 {
@@ -139,7 +152,7 @@ fn load(client: &Client) -> (Arc<Seen>, JoinSet<()>) {
             let mut number = 0;
             while !seen.stop.load(SeqCst) {
                 number += 1;
-                redirect(&client, &format!("{caller}-{number}")).await;
+                redirect(&client, second, &format!("{caller}-{number}")).await;
                 seen.redirects.fetch_add(1, SeqCst);
             }
         });
@@ -153,8 +166,8 @@ async fn stop((seen, mut callers): (Arc<Seen>, JoinSet<()>)) -> u64 {
     seen.redirects.load(SeqCst)
 }
 
-/// Request and callback, each opened once and then refused.
-async fn redirect(client: &Client, name: &str) {
+/// Request and callback; the request is opened twice.
+async fn redirect(client: &Client, second: Second, name: &str) {
     let sealed = again(|| {
         let mut client = client.clone();
         async move { client.encode_redirect(encode("fiu", "aa")).await }
@@ -175,8 +188,12 @@ async fn redirect(client: &Client, name: &str) {
         })
     };
     let opened = open("first").await.unwrap();
-    assert!(!opened.reopened);
-    assert_eq!(reason(&open("second").await.unwrap_err()), "ALREADY_OPENED");
+    assert!(second == Second::Opened || !opened.reopened);
+    match (second, open("second").await) {
+        (Second::Refused, Err(refused)) => assert_eq!(reason(&refused), "ALREADY_OPENED"),
+        (Second::Opened, Ok(_)) => {}
+        (second, answer) => panic!("{second:?}: {answer:?}"),
+    }
     let redirect = opened.redirect.clone().unwrap();
     let callback = Callback {
         txnid: redirect.txnid.clone(),
@@ -218,7 +235,7 @@ async fn redirect(client: &Client, name: &str) {
     })
     .await
     .unwrap();
-    assert!(!opened.reopened);
+    assert!(second == Second::Opened || !opened.reopened);
 }
 
 /// The answer to a call. Like the client packages, it calls again if no server takes the call, or if the server that
@@ -242,13 +259,45 @@ fn lost(status: &Status) -> bool {
     status.code() == Code::Unavailable || status.details().is_empty()
 }
 
+/// Sends 300 broken copies of a message, over all replicas.
+async fn attack(client: &Client) {
+    let params = again(|| {
+        let mut client = client.clone();
+        async move { client.encode_redirect(encode("fiu", "aa")).await }
+    });
+    let params = params.await.unwrap().params.unwrap();
+    let open = |params: RedirectParams| {
+        let source = Some(Source::Params(params));
+        let request = DecodeRedirectRequest { aa_id: "aa".into(), source, ..DecodeRedirectRequest::default() };
+        again(move || {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.decode_redirect(request).await }
+        })
+    };
+    let answers = join_all((0..300).map(|number| open(broken(&params, number)))).await;
+    assert!(answers.iter().all(|answer| reason(answer.as_ref().unwrap_err()) == "UNDECIPHERABLE"));
+    assert_eq!(reason(&open(params).await.unwrap_err()), "UNDECIPHERABLE", "the budget is used up");
+}
+
+/// The most failures that the store holds for a last block.
+fn most_failures(redis: &Redis) -> u32 {
+    let keys = redis.cli(&["KEYS", "aar:*:*"]);
+    let failures = keys.lines().filter_map(|key| redis.cli(&["HGET", key, "f"]).parse().ok());
+    failures.max().unwrap()
+}
+
 #[tokio::test]
 async fn a_replica_that_is_killed_drained_or_restarted_fails_no_call_and_opens_no_message_twice() {
     let redis = Redis::start();
-    let mut fleet = Fleet::start(&redis, "closed");
-    let load = load(&fleet.client().await);
+    let mut fleet = Fleet::start(&redis, "closed", "refuse");
+    let client = fleet.client().await;
+    let load = load(&client, Second::Refused);
     sleep(Duration::from_secs(2)).await;
-    fleet.programs[0].signal("KILL");
+    let kill = async {
+        sleep(Duration::from_millis(50)).await;
+        fleet.programs[0].signal("KILL");
+    };
+    tokio::join!(attack(&client), kill);
     sleep(Duration::from_secs(2)).await;
     fleet.programs[0] = fleet.program(0);
     sleep(Duration::from_secs(1)).await;
@@ -259,29 +308,63 @@ async fn a_replica_that_is_killed_drained_or_restarted_fails_no_call_and_opens_n
     let redirects = stop(load).await;
     println!("{redirects} redirects");
     assert!(redirects > 100, "{redirects}");
+    assert_eq!(most_failures(&redis), 32);
 }
 
 #[tokio::test]
-async fn a_store_that_restarts_makes_no_message_open_twice() {
+async fn a_store_that_restarts_makes_no_message_open_twice_and_grants_no_second_budget() {
     let mut redis = Redis::start();
-    let fleet = Fleet::start(&redis, "closed");
-    let load = load(&fleet.client().await);
+    let fleet = Fleet::start(&redis, "closed", "refuse");
+    let client = fleet.client().await;
+    let load = load(&client, Second::Refused);
     for _ in 0..3 {
         sleep(Duration::from_secs(1)).await;
-        redis.kill();
-        redis.restart();
+        let restart = async {
+            sleep(Duration::from_millis(20)).await;
+            redis.kill();
+            redis.restart();
+        };
+        tokio::join!(attack(&client), restart);
     }
     sleep(Duration::from_secs(1)).await;
     let redirects = stop(load).await;
     println!("{redirects} redirects");
     assert!(redirects > 50, "{redirects}");
+    assert_eq!(most_failures(&redis), 32);
+}
+
+#[tokio::test]
+async fn with_local_no_call_fails_while_the_store_restarts_or_stands_still() {
+    let mut redis = Redis::start();
+    let fleet = Fleet::start(&redis, "local", "report");
+    let load = load(&fleet.client().await, Second::Opened);
+    for _ in 0..3 {
+        sleep(Duration::from_secs(1)).await;
+        redis.kill();
+        sleep(Duration::from_millis(500)).await;
+        redis.restart();
+        sleep(Duration::from_secs(1)).await;
+        redis.signal("STOP");
+        sleep(Duration::from_secs(3)).await;
+        redis.signal("CONT");
+    }
+    let redirects = stop(load).await;
+    println!("{redirects} redirects");
+    assert!(redirects > 100, "{redirects}");
+    for program in &fleet.programs {
+        let metrics = program.metrics().await;
+        for method in ["DecodeRedirect", "DecodeCallback"] {
+            let series = format!("aa_redirect_refusals_total{{method=\"{method}\",reason=\"STORE_UNAVAILABLE\"}}");
+            assert_eq!(metrics.of(&series), Some(0.0));
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_rotation_in_three_steps_fails_no_call() {
     let redis = Redis::start();
-    let fleet = Fleet::start(&redis, "closed");
-    let load = load(&fleet.client().await);
+    let fleet = Fleet::start(&redis, "closed", "refuse");
+    let load = load(&fleet.client().await, Second::Refused);
     sleep(Duration::from_secs(1)).await;
     for secrets in [ADDED, MOVED, REMOVED] {
         fleet.rotate(secrets).await;

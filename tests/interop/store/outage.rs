@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use aa_redirect::proto::RedirectParams;
 use futures_util::future::join_all;
 
 use crate::{
     proxy::{Mode, Proxy},
     redis::Redis,
     replicas::{Replicas, answer, open},
-    support::program::{Files, text},
+    support::program::{Client, Files, text, until},
 };
 
 const CLOSED: [&str; 4] = ["--store-outage", "closed", "--store-timeout-milliseconds", "500"];
@@ -231,4 +232,44 @@ async fn a_message_that_was_answered_store_unavailable_is_not_recorded() {
         assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
         assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "ALREADY_OPENED");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_was_answered_store_unavailable_opens_on_any_replica_after_a_store_that_stood_still_goes_on() {
+    let redis = Redis::start();
+    let settings = "reopen = \"refuse\"\nfailure_budget = 1";
+    let replicas = Replicas::start(2, settings, &[redis.url()], &["--store-timeout-milliseconds", "300"]).await;
+    let mut refused = 0;
+    // Longer than a reservation runs, and shorter.
+    for still in [Duration::from_secs(6), Duration::from_secs(1), Duration::from_secs(6), Duration::from_secs(1)] {
+        let mut messages = Vec::new();
+        for _ in 0..100 {
+            messages.push(replicas.message().await.params.unwrap());
+        }
+        let calls = join_all(messages.iter().map(|params| open(&replicas.clients[0], params, "")));
+        let stop = async {
+            tokio::time::sleep(Duration::from_micros(rand::random_range(1000..8000))).await;
+            redis.signal("STOP");
+        };
+        let (answers, ()) = tokio::join!(calls, stop);
+        tokio::time::sleep(still).await;
+        redis.signal("CONT");
+        let again = join_all(messages.iter().map(|params| opened(&replicas.clients[1], params))).await;
+        for (first, again) in answers.iter().zip(again) {
+            let expected = if first.is_ok() { "ALREADY_OPENED" } else { "OK" };
+            assert_eq!(again, expected, "after {}", answer(first));
+            refused += usize::from(first.is_err());
+        }
+    }
+    println!("{refused} calls refused");
+    assert!(refused > 0, "the store stood still after all calls");
+}
+
+/// The first answer that does not come from an outage.
+async fn opened(client: &Client, params: &RedirectParams) -> String {
+    until(|| async {
+        let given = answer(&open(client, params, "").await);
+        (given != "STORE_UNAVAILABLE").then_some(given)
+    })
+    .await
 }
