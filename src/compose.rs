@@ -112,12 +112,16 @@ fn tell_settings(settings: &Settings, keys: &KdfPool, limits: &Limits) {
         );
     }
     let named = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let store = (!settings.store.is_empty()).then(|| settings.store.join(" "));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         keyring = named(&settings.keyring.keyring).as_deref().unwrap_or("embedded"),
         callers = named(&settings.callers).as_deref().unwrap_or("everybody who can connect"),
         tls_cert = named(&settings.tls_cert),
         tls_client_ca = named(&settings.tls_client_ca),
+        store_outage = store.is_some().then(|| settings.store_outage.name()),
+        store_timeout_milliseconds = store.is_some().then_some(settings.store_timeout_milliseconds),
+        store,
         kdf_threads = settings.kdf_threads(),
         kernels = keys.kernels(),
         max_connections = limits.max_connections,

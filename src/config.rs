@@ -81,6 +81,16 @@ pub enum StoreOutage {
     Closed,
 }
 
+impl StoreOutage {
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {

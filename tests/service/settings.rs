@@ -72,6 +72,17 @@ async fn a_flag_overrides_the_environment_and_the_environment_overrides_the_defa
 }
 
 #[tokio::test]
+async fn the_settings_in_the_log_name_the_store_and_what_happens_without_it() {
+    let settings = Program::start(&[""; 0]).message(1, "settings").await;
+    assert_eq!(settings["store"], serde_json::Value::Null);
+    let store = ["--store", "redis://127.0.0.1:1", "--store", "redis://127.0.0.1:2", "--store-outage", "closed"];
+    let settings = Program::start(&store).message(1, "settings").await;
+    assert_eq!(settings["store"], "redis://127.0.0.1:1 redis://127.0.0.1:2");
+    assert_eq!(settings["store_outage"], "closed");
+    assert_eq!(settings["store_timeout_milliseconds"], 50);
+}
+
+#[tokio::test]
 async fn the_drain_delay_is_0_on_loopback_since_it_is_for_balancers() {
     for (arguments, expected) in [
         (&["--trusted-listen", "127.0.0.2:0"][..], 0),
