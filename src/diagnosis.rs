@@ -3,7 +3,7 @@
 //! It is for the operator who holds the secrets, and works offline: it says what the service must not say. `inspect`
 //! prints it. The answer that the service would give comes from [`Exchange::open`], which the service uses too.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     codec::{
@@ -68,15 +68,14 @@ impl Asked<'_> {
 /// async thread that others need.
 pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) -> Report {
     let pasted = Pasted::of(asked.text);
-    let (url, leg) = (&*pasted.url, leg_of(&pasted.url));
-    let mut report = Report {
-        removed: pasted.removed,
-        leg: match leg {
-            Leg::Request => "request (FIU to AA)",
-            Leg::Callback => "callback (AA to FIU)",
-        },
-        ..Report::default()
+    let url = &*pasted.url;
+    let leg = match leg_of(url) {
+        Some(Leg::Request) => "request (FIU to AA)",
+        Some(Leg::Callback) => "callback (AA to FIU)",
+        None => "not known: no parameter of a request or of a callback",
     };
+    let mut report = Report { removed: pasted.removed, leg, ..Report::default() };
+    let leg = leg_of(url).unwrap_or(Leg::Request);
     let read = exchange::read(keyring, leg, Envelope::from_url(url, leg), asked.now, |pairing| asked.is_about(pairing));
     match read {
         Ok(envelope) => report.open(exchange, keyring, &envelope, leg, asked).await,
@@ -88,6 +87,14 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
         report.search(&material, keyring, asked);
     }
     report
+}
+
+/// The minute of the date of a message, as its digits name it: the key of the message is derived from them. `None` for a
+/// text without the parameters of a message, in which nothing is searched.
+pub fn minute(text: &str) -> Option<String> {
+    let pasted = Pasted::of(text);
+    let material = Material::of(&pasted.url, leg_of(&pasted.url)?)?;
+    Some(material.date.chars().take(12).collect())
 }
 
 impl Report {
@@ -122,11 +129,7 @@ impl Report {
 
     /// Adds everything that can be read without a key.
     fn envelope(&mut self, envelope: &Envelope, now: DateTime<Utc>) {
-        let readings = envelope.date.readings().into_iter().map(|(digits, instant)| Reading {
-            digits,
-            instant: instant.to_rfc3339_opts(SecondsFormat::Millis, true),
-            age_seconds: (now - instant).num_seconds(),
-        });
+        let readings = envelope.date.readings().into_iter().map(|(digits, instant)| Reading::of(digits, instant, now));
         self.date = Some(DateReport { text: envelope.date.text().to_owned(), readings: readings.collect() });
         self.sender = Some(envelope.sender.clone());
         self.requestor_type = envelope.requestor_type.map(codec::RequestorType::name);

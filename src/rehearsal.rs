@@ -8,22 +8,16 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chrono::Utc;
-use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore, task::spawn_blocking};
+use tokio::net::TcpListener;
 
-use crate::{
-    diagnosis::{Asked, Report, diagnose},
-    exchange::Exchange,
-    keyring::Served,
-    keys::KdfPool,
-    memory::Memory,
-};
+use crate::{keyring::Served, keys::KdfPool};
 
 mod calls;
 mod check;
 mod decision;
 mod desks;
 mod draft;
+mod explanations;
 mod fault;
 mod form;
 mod guard;
@@ -38,9 +32,7 @@ pub use decision::help;
 use pages::router;
 
 use desks::Desks;
-
-/// How many searches for the cause of an unopened message run at a time: each may take seconds of a core.
-const SEARCHES: usize = 1;
+use explanations::Explanations;
 
 /// The addresses of a rehearsal, and the files and services that it works with.
 #[derive(Clone, Debug)]
@@ -81,38 +73,13 @@ pub async fn serve(socket: TcpListener, rehearsal: Rehearsal) {
 pub struct Rehearsal {
     desks: Desks,
     site: Site,
-    keys: Arc<KdfPool>,
-    searches: Semaphore,
-    /// Whether pages search for the cause if a message does not open.
-    explains: bool,
+    explanations: Explanations,
 }
 
 impl Rehearsal {
     /// The rehearsal of `keyring`. `calls` reaches the service.
     pub fn new(calls: Calls, keyring: Arc<Served>, keys: Arc<KdfPool>, site: Site) -> Self {
-        Self { desks: Desks::new(calls, keyring), site, keys, searches: Semaphore::new(SEARCHES), explains: true }
-    }
-
-    /// Everything about a message that has arrived; `None` if these pages explain nothing.
-    async fn explain(&self, text: String, fiu: Option<String>, aa: Option<String>) -> Option<Report> {
-        if !self.explains {
-            return None;
-        }
-        Some(self.diagnose(text, fiu, aa).await)
-    }
-
-    /// Everything about a message. Nothing of it is stored.
-    #[expect(clippy::expect_used, reason = "the semaphore is never closed, and a panic of the diagnosis is a bug")]
-    async fn diagnose(&self, text: String, fiu: Option<String>, aa: Option<String>) -> Report {
-        let _one = self.searches.acquire().await.expect("never closed");
-        let (keyring, keys) = (self.desks.keyring.current().clone(), Arc::clone(&self.keys));
-        let runtime = Handle::current();
-        let search = move || {
-            // A separate memory: a diagnosis must not count as an opening.
-            let exchange = Exchange::new(keys, Arc::new(Memory::default()));
-            let asked = Asked { text: &text, fiu: fiu.as_deref(), aa: aa.as_deref(), now: Utc::now() };
-            runtime.block_on(diagnose(&exchange, &keyring, asked))
-        };
-        spawn_blocking(search).await.expect("the diagnosis does not panic")
+        let explanations = Explanations::new(Arc::clone(&keyring), keys);
+        Self { desks: Desks::new(calls, keyring), site, explanations }
     }
 }

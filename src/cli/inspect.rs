@@ -75,7 +75,7 @@ impl Table {
         if let Some(date) = &report.date {
             self.row("date", &date.text);
             for reading in &date.readings {
-                let age = format!("{}, {} s old ({})", reading.instant, reading.age_seconds, reading.digits);
+                let age = format!("{}, {} ({})", reading.instant, reading.age(), reading.digits);
                 self.row("", &age);
             }
         }

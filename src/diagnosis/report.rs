@@ -1,6 +1,7 @@
 //! Everything that was found about one message, with stable names in JSON. The results of steps that were not reached
 //! are absent.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::keyring::Pairing;
@@ -86,6 +87,26 @@ pub struct Reading {
     pub instant: String,
     /// Now minus that instant.
     pub age_seconds: i64,
+}
+
+impl Reading {
+    /// `digits` read as `instant`.
+    pub fn of(digits: &'static str, instant: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let text = instant.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Self { digits, instant: text, age_seconds: (now - instant).num_seconds() }
+    }
+
+    /// The age in words. If the seconds are not known, it is a span.
+    pub fn age(&self) -> String {
+        let (oldest, newest) = (self.age_seconds, self.age_seconds - 59);
+        match (self.digits.ends_with("seconds unknown"), oldest, newest) {
+            (true, ..0, _) => format!("{} to {} s ahead of this machine's clock", -oldest, -newest),
+            (true, _, ..=0) => format!("at most {oldest} s old"),
+            (true, _, _) => format!("{newest} to {oldest} s old"),
+            (false, ..0, _) => format!("{} s ahead of this machine's clock", -oldest),
+            (false, _, _) => format!("{oldest} s old"),
+        }
+    }
 }
 
 /// A pairing that was tried.

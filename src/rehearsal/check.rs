@@ -57,7 +57,7 @@ enum End {
 
 /// Runs every journey of every pairing.
 pub async fn check(mut rehearsal: Rehearsal) -> Vec<Checked> {
-    rehearsal.explains = false;
+    rehearsal.explanations.is_on = false;
     let rehearsal = Arc::new(rehearsal);
     let keyring = rehearsal.desks.keyring.current().clone();
     let router = router(Arc::clone(&rehearsal));

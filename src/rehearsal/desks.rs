@@ -35,7 +35,7 @@ pub(super) enum Failed {
     Refused(Box<Status>),
     #[error("{0}")]
     Impossible(#[from] Impossible),
-    #[error("this journey is forgotten: only the last hundred are kept; start again")]
+    #[error("This journey is forgotten: only the last hundred are kept. Start again")]
     Forgotten,
 }
 

@@ -18,7 +18,7 @@ pub(super) use seal::Draft;
 
 /// Why a message cannot show a fault.
 #[derive(Clone, Copy, Debug, Error)]
-#[error("this message cannot show the fault: {0}")]
+#[error("This message cannot show the fault: {0}")]
 pub(super) struct Impossible(&'static str);
 
 /// What a sender does wrong.
@@ -195,14 +195,14 @@ fn deviation_text(deviation: Deviation) -> &'static str {
         Deviation::Base64Unpadded => "The = at the end of Base64 is stripped.",
         Deviation::PlusAsSpace => "The + of Base64 is not escaped in the URL, so form decoders read it as a blank.",
         Deviation::DoubleEncoded => "A parameter is percent-encoded twice.",
-        Deviation::Whitespace => "A line end stands behind the ciphertext.",
+        Deviation::Whitespace => "A line end stands behind the last parameter.",
         Deviation::DateDigits => "The date has other digits than the pairing writes.",
         Deviation::SecondQuestionMark => "The sender appends ? to a URL that already has a query.",
         Deviation::ListSyntax => "The list srcref is written in another syntax than the pairing's.",
         Deviation::RedirectUnescaped => "The member redirect has its own query, and it is not escaped.",
         Deviation::TxnidNotUuid => "The txnid is T1234, which is not a UUID.",
         Deviation::ExtraMember => "The message has a member that the guideline does not have.",
-        Deviation::BlankOptional => "An optional member has no value.",
+        Deviation::BlankOptional => "An optional member is there without a value.",
         Deviation::StatusMismatch => {
             "The status is S, and the errorcode is not 0: the receiver must treat this as a failure."
         }

@@ -61,7 +61,8 @@ impl Filled {
         let handle = pairing.handles.first().unwrap_or(&pairing.aa);
         let visit = &new_uuid()[..8];
         Self {
-            aa: pairing.aa.clone(),
+            // The handle picks the AA, also if a script sends only another user id.
+            aa: if pairing.handles.is_empty() { pairing.aa.clone() } else { String::new() },
             txnid: new_uuid(),
             sessionid: format!("basket-{visit}"),
             userid: format!("9999988888@{handle}"),

@@ -1,12 +1,13 @@
 //! Checks every request and adds headers to every answer, so that no other site can read these pages or act through
 //! them.
 //!
-//! A page of another site can make a browser send requests here. It cannot choose the `Origin` of a form. If it makes
-//! its own host name resolve to this machine (DNS rebinding), that name shows in `Host`.
+//! A page of another site can make a browser send requests here. It cannot choose the `Origin` of a form, or the
+//! `Sec-Fetch-` headers, which say that an image or a script is fetched, and not a page opened. If it makes its own
+//! host name resolve to this machine (DNS rebinding), that name shows in `Host`.
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,9 +15,10 @@ use axum::{
 /// The policy of pages whose forms lead back here.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                                  form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// The policy of pages whose forms end in a redirect to a backend: browsers apply `form-action` to that redirect too.
+/// The policy of pages whose forms end in a redirect to a backend. Browsers apply `form-action` to that redirect too,
+/// and to each further one, such as one to an app.
 pub(super) const LEAVING: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-                                  form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'";
+                                  base-uri 'none'; frame-ancestors 'none'";
 
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
@@ -29,7 +31,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 /// Refuses requests that come from other sites, and adds the headers of every answer.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
-    let mut answer = match refused(request.method(), request.headers()) {
+    let host = request.uri().authority().map(Authority::as_str);
+    let mut answer = match refused(request.method(), host, request.headers()) {
         Some(why) => (StatusCode::FORBIDDEN, why).into_response(),
         None => next.run(request).await,
     };
@@ -41,26 +44,35 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     answer
 }
 
-/// Why a request is refused; `None` if it is allowed.
-fn refused(method: &Method, headers: &HeaderMap) -> Option<&'static str> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(host) = text(header::HOST).filter(|host| is_loopback(host)) else {
+/// Why a request is refused; `None` if it is allowed. `authority` is that of the request's target, if it has one.
+fn refused(method: &Method, authority: Option<&str>, headers: &HeaderMap) -> Option<&'static str> {
+    let only = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none()).map(|value| value.to_str().unwrap_or("not text"))
+    };
+    let fetch = |name: &'static str| only(HeaderName::from_static(name));
+    let host = only(header::HOST).filter(|host| is_loopback(host) && authority.is_none_or(|named| named == *host));
+    let Some(host) = host else {
         return Some("these pages answer only to a local name of this machine: use 127.0.0.1 or localhost\n");
     };
+    let site = fetch("sec-fetch-site");
     if matches!(*method, Method::GET | Method::HEAD) {
-        return None;
+        let opens_page = fetch("sec-fetch-dest") == Some("document") && !headers.contains_key("sec-purpose");
+        let own = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
+        return (!own && !opens_page).then_some("a page of another site fetches this; open it as a page\n");
     }
-    let own = match headers.get(header::ORIGIN) {
-        Some(origin) => origin.to_str().is_ok_and(|origin| origin.strip_prefix("http://") == Some(host)),
+    let own = if headers.contains_key(header::ORIGIN) {
+        only(header::ORIGIN).is_some_and(|origin| origin.strip_prefix("http://") == Some(host))
+    } else {
         // A browser always sends it with a form. A program may leave it out.
-        None => text(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin"),
+        site.is_none_or(|site| site == "same-origin")
     };
     (!own).then_some("this form was sent by a page of another site\n")
 }
 
 /// Whether a `Host` names this machine, with any port: `127.0.0.1`, `[::1]` or `localhost`.
 fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<axum::http::uri::Authority>() else { return false };
+    let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == authority.as_str()
@@ -79,7 +91,7 @@ mod tests {
     #[test]
     fn only_names_of_this_machine_are_answered() {
         for host in ["127.0.0.1:8080", "127.0.0.1", "localhost:9", "LOCALHOST", "[::1]:8080", "127.9.9.9:1"] {
-            assert_eq!(refused(&Method::GET, &headers(&[("host", host)])), None, "{host}");
+            assert_eq!(refused(&Method::GET, None, &headers(&[("host", host)])), None, "{host}");
         }
         for host in [
             "evil.example",
@@ -90,16 +102,40 @@ mod tests {
             "a@localhost",
             "",
         ] {
-            assert!(refused(&Method::GET, &headers(&[("host", host)])).is_some(), "{host}");
+            assert!(refused(&Method::GET, None, &headers(&[("host", host)])).is_some(), "{host}");
         }
-        assert!(refused(&Method::GET, &HeaderMap::new()).is_some());
+        assert!(refused(&Method::GET, None, &HeaderMap::new()).is_some());
+        let host = headers(&[("host", "127.0.0.1:8080")]);
+        assert_eq!(refused(&Method::GET, Some("127.0.0.1:8080"), &host), None);
+        assert!(refused(&Method::GET, Some("evil.example"), &host).is_some());
+        let mut twice = host;
+        twice.append("host", HeaderValue::from_static("127.0.0.1:8080"));
+        assert!(refused(&Method::GET, None, &twice).is_some());
+    }
+
+    #[test]
+    fn another_site_can_open_a_page_and_fetch_nothing() {
+        let host = ("host", "127.0.0.1:8080");
+        let refused =
+            |more: &[(&'static str, &'static str)]| refused(&Method::GET, None, &headers(&[&[host], more].concat()));
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(refused(&[("sec-fetch-site", site), ("sec-fetch-dest", "document")]), None, "{site}");
+            for dest in ["image", "script", "empty", "iframe", "object"] {
+                assert!(refused(&[("sec-fetch-site", site), ("sec-fetch-dest", dest)]).is_some(), "{dest}");
+            }
+            let early = [("sec-fetch-site", site), ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch")];
+            assert!(refused(&early).is_some());
+        }
+        for site in ["same-origin", "none"] {
+            assert_eq!(refused(&[("sec-fetch-site", site), ("sec-fetch-dest", "style")]), None, "{site}");
+        }
     }
 
     #[test]
     fn a_form_of_another_site_is_refused() {
         let host = ("host", "127.0.0.1:8080");
         let refused =
-            |more: &[(&'static str, &'static str)]| refused(&Method::POST, &headers(&[&[host], more].concat()));
+            |more: &[(&'static str, &'static str)]| refused(&Method::POST, None, &headers(&[&[host], more].concat()));
         assert_eq!(refused(&[("origin", "http://127.0.0.1:8080")]), None);
         assert_eq!(refused(&[]), None, "a program");
         for origin in

@@ -332,8 +332,9 @@ impl<'a> About<'a> {
 /// back. Empty if the URL has no such parameter.
 pub(super) fn visit(url: &str) -> String {
     let query = url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
-    let found = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "visit");
-    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+    // A sender may append ? to a URL that already has a query, as the service knows too.
+    let mut parts = query.split('?').flat_map(|part| url::form_urlencoded::parse(part.as_bytes()));
+    parts.find(|(name, _)| name == "visit").map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 /// The part of a URL that has the parameters.

@@ -46,6 +46,7 @@ pub(super) fn router(rehearsal: Arc<Rehearsal>) -> Router {
         .route("/page.js", asset("text/javascript; charset=utf-8", include_str!("assets/page.js")))
         .route("/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
         .fallback(nothing)
+        .method_not_allowed_fallback(not_allowed)
         .with_state(rehearsal)
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .layer(middleware::from_fn(guard))
@@ -58,6 +59,11 @@ fn asset(kind: &'static str, text: &'static str) -> MethodRouter<Arc<Rehearsal>>
 
 async fn nothing(State(app): App) -> Response {
     problem(&app, StatusCode::NOT_FOUND, "No such page", "Nothing is at this address.")
+}
+
+async fn not_allowed(State(app): App) -> Response {
+    let text = "A page is read with GET, and a form is sent with POST.";
+    problem(&app, StatusCode::METHOD_NOT_ALLOWED, "No such method", text)
 }
 
 /// A page that only says what is wrong.

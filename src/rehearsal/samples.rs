@@ -52,6 +52,14 @@ impl<'a> Call<'a> {
 
     /// The call in a language.
     fn code<L: Language>(&self, address: &str) -> String {
+        let uses: &[&str] = match self {
+            Self::EncodeRedirect(request) if request.requestor_type() == RequestorType::Unspecified => &["Redirect"],
+            Self::EncodeRedirect(_) => &["Redirect", "RequestorType"],
+            Self::DecodeRedirect { .. } => &[],
+            Self::EncodeCallback(_) => &["Callback", "CallbackStatus"],
+            Self::DecodeCallback { expected: Some(_), .. } => &["Expected"],
+            Self::DecodeCallback { expected: None, .. } => &["NOT_COMPARED"],
+        };
         let call = match *self {
             Self::EncodeRedirect(request) => {
                 let members = request.redirect.as_ref().map_or_else(String::new, |redirect| L::STYLE.members(redirect));
@@ -75,16 +83,18 @@ impl<'a> Call<'a> {
                 L::decode_callback(&text(fiu), &text(url), expected.as_ref())
             }
         };
-        L::client(&text(address)) + &call
+        shown(&(L::client(&text(address), uses) + &call), L::ASTRAL)
     }
 }
 
 /// How to call the package of a language. All texts are already string literals.
 trait Language {
     const STYLE: Style;
+    /// An escape for a character above U+FFFF.
+    const ASTRAL: fn(char) -> String;
 
-    /// The line that makes the client.
-    fn client(address: &str) -> String;
+    /// The lines that import the package, with the names that the call `uses`, and make the client.
+    fn client(address: &str, uses: &[&str]) -> String;
     fn encode_redirect(call: &EncodeRedirect) -> String;
     fn decode_redirect(aa: &str, url: &str) -> String;
     fn encode_callback(call: &EncodeCallback) -> String;
@@ -146,21 +156,32 @@ impl EncodeCallback {
 /// The call of a step in each language, by the language's name. `address` is the service's.
 pub(super) fn of(event: &Event, address: &str) -> Vec<(&'static str, String)> {
     let Some(call) = Call::of(event) else { return Vec::new() };
-    let codes = [
-        ("grpcurl", grpcurl::code(&call, address)),
+    vec![
+        ("grpcurl", shown(&grpcurl::code(&call, address), surrogates)),
         ("Go", call.code::<go::Go>(address)),
         ("Java", call.code::<java::Java>(address)),
         ("Node", call.code::<node::Node>(address)),
         ("Python", call.code::<python::Python>(address)),
-    ];
-    codes.map(|(language, code)| (language, shown(&code))).into()
+    ]
 }
 
-/// `code` with an escape for each invisible character. JSON and all four languages read such an escape in a string in
-/// the same way. Outside of strings, `code` has no invisible characters except line ends and tabs.
-fn shown(code: &str) -> String {
-    // All of them are in the basic plane of Unicode, so four digits are enough.
-    escaped(code, &['\n', '\t'], |character| format!("\\u{:04x}", u32::from(character)))
+/// `code` with an escape for each invisible character. JSON and all four languages read an escape of four digits in a
+/// string in the same way. Outside of strings, `code` has no invisible characters except line ends and tabs.
+fn shown(code: &str, astral: fn(char) -> String) -> String {
+    escaped(code, &['\n', '\t'], |character| match u32::from(character) {
+        number @ ..=0xffff => format!("\\u{number:04x}"),
+        _ => astral(character),
+    })
+}
+
+/// The escape of JSON, Java and JavaScript for a character above U+FFFF.
+fn surrogates(character: char) -> String {
+    character.encode_utf16(&mut [0; 2]).iter().map(|half| format!("\\u{half:04x}")).collect()
+}
+
+/// The escape of Go and Python for a character above U+FFFF.
+fn eight_digits(character: char) -> String {
+    format!("\\U{:08x}", u32::from(character))
 }
 
 /// The names of a request's members in the message, and `extra` for the members that the guideline does not have.
@@ -218,14 +239,15 @@ mod tests {
     fn hostile_values_stay_inside_their_literals() {
         let redirect = Redirect {
             userid: "a'b\"c\\d\n$(x)`y`@alpha".to_owned(),
-            sessionid: "\u{202e}\u{7f}".to_owned(),
+            sessionid: "\u{202e}\u{7f}\u{e0041}".to_owned(),
             srcref: vec!["'; rm -rf ~ #".to_owned()],
             ..Redirect::default()
         };
         let request = EncodeRedirectRequest { redirect: Some(redirect), ..EncodeRedirectRequest::default() };
         let event = Event::EncodeRedirect(Called { request, answer: Ok(EncodeRedirectResponse::default()) });
         for (language, code) in of(&event, "127.0.0.1:1") {
-            assert!(code.contains(r#""\u202e\u007f""#), "{language}: {code}");
+            let astral = if ["Go", "Python"].contains(&language) { r"\U000e0041" } else { r"\udb40\udc41" };
+            assert!(code.contains(&format!(r#""\u202e\u007f{astral}""#)), "{language}: {code}");
             if language == "grpcurl" {
                 assert!(code.contains(r"'\''; rm -rf ~ #"), "{code}");
             } else {

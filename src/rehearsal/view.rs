@@ -16,25 +16,25 @@ mod report;
 
 pub(super) use message::{callback_members, deviation, deviations, redirect_members};
 pub(super) use parts::parts;
-pub(super) use refusal::{reason, refusal, violations};
-pub(super) use report::{envelope, report};
+pub(super) use refusal::{next_step, reason, refusal, violations};
+pub(super) use report::{envelope, explanation, report};
 
 /// The characters that are escaped in a segment of a path here. `@` needs no escape (RFC 3986, `pchar`).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
-/// Characters that change the direction of text or are invisible in it.
-const INVISIBLE: [char; 14] = [
-    '\u{200b}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
-    '\u{2067}', '\u{2068}', '\u{2069}', '\u{2028}', '\u{feff}',
-];
 
 /// An id as a segment of a path.
 pub(super) fn segment(id: &str) -> String {
     utf8_percent_encode(id, SEGMENT).to_string()
 }
 
-/// Whether a reader cannot see `character`, or cannot see its effect on the text around it.
+/// Whether a reader cannot see `character`, or cannot see its effect on the text around it: what the standard library
+/// escapes, but for the two joiners that Indian scripts and emoji need.
 fn is_invisible(character: char) -> bool {
-    character.is_control() || INVISIBLE.contains(&character)
+    if character.is_ascii() || matches!(character, '\u{200c}' | '\u{200d}') {
+        return character.is_ascii_control();
+    }
+    // Behind another character, combining marks are not escaped.
+    ['a', character].iter().collect::<String>().escape_debug().count() > 2
 }
 
 /// `text` with invisible characters written as escapes, so that two texts that look the same are the same.
@@ -55,19 +55,21 @@ pub(super) fn escaped(text: &str, kept: &[char], escape: impl Fn(char) -> String
     escaped
 }
 
-/// An age in words.
-fn age(seconds: i64) -> String {
-    if seconds < 0 { format!("{} s ahead of this machine's clock", -seconds) } else { format!("{seconds} s old") }
-}
-
 /// A value that came from outside. It is isolated, so that its direction does not change the text around it.
 pub(super) fn value(text: &str) -> Markup {
     html! { @if text.is_empty() { span.empty { "empty" } } @else { bdi.value { (visible(text)) } } }
 }
 
-/// Code that a reader copies.
+/// Code that a reader copies. Its invisible characters must be escapes of its language.
 pub(super) fn code(label: &str, text: &str) -> Markup {
     html! { pre tabindex="0" role="region" aria-label=(label) { code { (text) } } }
+}
+
+/// A URL that a reader copies, with invisible characters percent-encoded, which changes nothing in a browser.
+pub(super) fn url(label: &str, url: &str) -> Markup {
+    let escape =
+        |character: char| utf8_percent_encode(character.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string();
+    code(label, &escaped(url, &[], escape))
 }
 
 /// A whole page.
@@ -146,7 +148,11 @@ mod tests {
     #[test]
     fn invisible_characters_are_shown_and_letters_stay() {
         assert_eq!(visible("a\u{202e}b\n\u{7f}"), "a\\u{202e}b\\u{a}\\u{7f}");
-        for text in ["सहमति", "क्\u{200d}ष", "👩\u{200d}🌾", "<b>&amp;"] {
+        for hidden in ['\u{2029}', '\u{61c}', '\u{ad}', '\u{2060}', '\u{e0041}', '\u{a0}', '\u{200b}', '\u{feff}'] {
+            assert_eq!(visible(&hidden.to_string()), hidden.escape_unicode().to_string());
+        }
+        for text in ["सहमति", "e\u{301} \"quoted\" it's a\\b", "क्\u{200d}ष", "👩\u{200d}🌾", "<b>&amp;"]
+        {
             assert_eq!(visible(text), text);
         }
     }

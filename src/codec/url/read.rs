@@ -139,12 +139,13 @@ fn given(text: &str) -> Value<'_> {
     Value { text, from_url: true }
 }
 
-/// The leg of the parameters of `url`: the callback leg if it names `ecres` or `resdate`.
-pub fn leg_of(url: &str) -> Leg {
+/// The leg of the parameters of `url`: the callback leg if it names `ecres` or `resdate`. `None` if it names none of
+/// our parameters.
+pub fn leg_of(url: &str) -> Option<Leg> {
     let callback = [Leg::Callback.date_name(), Leg::Callback.message_name()];
     // Only the first part with a parameter is read.
-    let query = queries(url).find(|query| has_any(query, &PARAMETERS));
-    if query.is_some_and(|query| has_any(query, &callback)) { Leg::Callback } else { Leg::Request }
+    let query = queries(url).find(|query| has_any(query, &PARAMETERS))?;
+    Some(if has_any(query, &callback) { Leg::Callback } else { Leg::Request })
 }
 
 /// Whether the query of `url` names a parameter of `leg`, as a tolerant reader finds them.

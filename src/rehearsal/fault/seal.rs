@@ -71,9 +71,9 @@ impl Draft {
     }
 
     fn seal(&self, fault: Fault, date: String, key: &Key, conventions: &Conventions) -> Sealed {
-        let text =
-            text::with_fault(fault, &self.text, conventions.lists).map_or_else(|| self.text.clone(), Zeroizing::new);
         let (leg, requestor_type) = (self.leg, self.requestor_type);
+        let text = text::with_fault(fault, leg, &self.text, conventions.lists)
+            .map_or_else(|| self.text.clone(), Zeroizing::new);
         let seal = Seal { leg, parties: self.parties(), requestor_type, date, key, random_iv: rand::random() };
         codec::seal(text, seal, conventions)
     }

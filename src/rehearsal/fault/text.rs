@@ -2,12 +2,12 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::codec::{Deviation, members::Member, profile::ListSyntax};
+use crate::codec::{Deviation, members::Member, profile::ListSyntax, url::Leg};
 
 use super::Fault;
 
-/// The members of `text` with `fault`; `None` if the fault is not in the text.
-pub(super) fn with_fault(fault: Fault, text: &str, lists: ListSyntax) -> Option<String> {
+/// The members of `text`, a message of `leg`, with `fault`; `None` if the fault is not in the text.
+pub(super) fn with_fault(fault: Fault, leg: Leg, text: &str, lists: ListSyntax) -> Option<String> {
     Some(match fault {
         Fault::Missing(member) => pieces_but(text, member.name()).join("&"),
         Fault::Deviates(deviation) => match deviation {
@@ -15,7 +15,8 @@ pub(super) fn with_fault(fault: Fault, text: &str, lists: ListSyntax) -> Option<
             Deviation::RedirectUnescaped => unescaped(text),
             Deviation::TxnidNotUuid => replaced(text, Member::Txnid, "T1234"),
             Deviation::ExtraMember => format!("{text}&aaVersion=2.1"),
-            Deviation::BlankOptional => format!("{text}&srcref="),
+            Deviation::BlankOptional if leg == Leg::Callback => format!("{text}&srcref="),
+            Deviation::BlankOptional => format!("{text}&pan=&dob="),
             Deviation::StatusMismatch => replaced(&replaced(text, Member::Status, "S"), Member::Errorcode, "1"),
             Deviation::StrayCharacters => text.replacen('&', "&&", 1),
             Deviation::NameCase => text.replacen("&srcref=", "&srcRef=", 1),

@@ -17,6 +17,7 @@ use crate::{
         Rehearsal,
         decision::Decision,
         desks::{Failed, new_uuid},
+        explanations::{Question, Unexplained},
         form::Fields,
         journeys::Who,
         view,
@@ -25,8 +26,14 @@ use crate::{
 
 use super::{App, faults, problem, unknown, whole};
 
-/// The codes of the guideline; 21 to 23 are proposed.
-const CODES: std::ops::RangeInclusive<u32> = 1..=23;
+/// The codes of the guideline.
+const CODES: std::ops::RangeInclusive<u32> = 1..=20;
+/// Codes that are proposed and not released.
+const PROPOSED: [(u32, &str); 3] = [
+    (21, "proposed: specific account not present"),
+    (22, "proposed: specific account not present"),
+    (23, "proposed: accounts present but session timeout"),
+];
 
 /// The desk without a request.
 pub(super) async fn lobby(State(app): App, Path(aa): Path<String>) -> Response {
@@ -37,11 +44,13 @@ pub(super) async fn lobby(State(app): App, Path(aa): Path<String>) -> Response {
         h1 { "AA desk of " (view::value(&aa)) }
         p.lead { "An FIU sends the user's browser to this web view:" }
         (view::code("Web view", &app.site.desk(&aa)))
-        p { "Nothing has arrived with this page. Let your FIU backend send a browser here, or paste a request:" }
+        p {
+            "Nothing has arrived with this page. Let your FIU backend send a browser here, or send a request from "
+            a href="/" { "the desk of an FIU" } "."
+        }
         (paste_form(&aa))
-        p { a href="/" { "Send one from the desk of an FIU" } }
     };
-    view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body)
+    view::leaving(view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body))
 }
 
 /// Shows the request that a browser brings.
@@ -76,17 +85,20 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
             Err(failed) => unanswered(app, &failed),
         };
     }
-    let report = app.explain(url, None, Some(aa.clone())).await;
+    let question = Question { text: url, fiu: None, aa: Some(aa.clone()) };
     match answer {
         Ok(opened) => {
+            let report = app.explanations.of_opened(question).await.ok();
             let fault = faults::sent(app, number, Leg::Request);
             let body = html! { (opened_page(number, &opened, report.as_ref())) (fault) };
             view::leaving(view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body))
         }
         Err(status) => {
+            let report = app.explanations.of_refused(question).await;
             let fault = faults::sent(app, number, Leg::Request);
-            let body = html! { (refused_page(&aa, number, &status, report.as_ref())) (fault) };
-            view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request is refused", &body)
+            let body = html! { (refused_page(&aa, number, &status, &report)) (fault) };
+            let page = view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request is refused", &body);
+            view::leaving(page)
         }
     }
 }
@@ -121,7 +133,7 @@ fn to_app(app: &Rehearsal, number: u64, url: &str) -> Response {
         h1 { "Back to an app" }
         p.lead { "The request came from an app. A browser hands this URL to the app that owns its scheme." }
         p { a.button href=(url) { "Open the app" } }
-        (view::code("The URL", url))
+        (view::url("The URL", url))
         (view::parts(url, Leg::Callback))
         p { a href=(format!("/journeys/{number}")) { "This journey" } }
     };
@@ -148,23 +160,26 @@ fn paste_form(aa: &str) -> Markup {
         form method="post" action=(format!("/aa/{}/webview", view::segment(aa))) {
             div.field {
                 label for="url" { "The URL of a request" }
-                textarea id="url" name="url" rows="4" required autocomplete="off" spellcheck="false" {}
+                textarea.whole-address id="url" name="url" rows="4" required autocomplete="off" spellcheck="false"
+                    aria-describedby="url-hint" {}
+                p.hint id="url-hint" {
+                    "Are the parameters behind #, in the address of this page? A browser does not send them, so no server "
+                    "sees them. Paste the whole address."
+                }
             }
             button type="submit" { "Open" }
         }
     }
 }
 
-fn refused_page(aa: &str, number: u64, status: &Status, report: Option<&Report>) -> Markup {
+fn refused_page(aa: &str, number: u64, status: &Status, report: &Result<Report, Unexplained>) -> Markup {
     html! {
         h1 { "The request is refused" }
         p.lead { "An AA's backend that calls " code { "DecodeRedirect" } " as " (view::value(aa)) " gets this error." }
         (view::refusal(status))
-        @if let Some(report) = report { (view::report(report, false)) }
-        @if view::reason(status) == "URL_MALFORMED" {
-            p { "A browser does not send what stands behind #. If the address of this page has the parameters there, paste it:" }
-            (paste_form(aa))
-        }
+        (view::explanation(report))
+        (view::next_step(status, Leg::Request))
+        @if view::reason(status) == "URL_MALFORMED" { (paste_form(aa)) }
         p { a href=(format!("/journeys/{number}")) { "This journey" } }
     }
 }
@@ -258,13 +273,13 @@ fn some(srcref: &[String]) -> Markup {
 }
 
 fn codes() -> Markup {
+    let released = CODES.map(|code| (code, errorcode::text(code)));
+    let proposed = PROPOSED.map(|(code, text)| (code, text.to_owned()));
     html! {
         ul.codes {
-            @for code in CODES {
+            @for (code, text) in released.chain(proposed) {
                 li {
-                    button.quiet type="submit" name="decide" value=(format!("error-{code}")) {
-                        (code) ". " @if code > 20 { "Proposed, not released" } @else { (errorcode::text(code)) }
-                    }
+                    button.quiet type="submit" name="decide" value=(format!("error-{code}")) { (code) ". " (text) }
                 }
             }
         }

@@ -17,6 +17,7 @@ use crate::{
     },
     rehearsal::{
         Rehearsal,
+        explanations::Question,
         form::Fields,
         journeys::{Who, visit},
         view,
@@ -49,15 +50,20 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
         attempt_id: String::new(),
     };
     let (number, answer) = app.desks.calls.decode_callback(Who::FiuDesk, request).await;
-    let report = app.explain(url, Some(fiu.clone()), None).await;
+    let question = Question { text: url, fiu: Some(fiu.clone()), aa: None };
     let (status, title, body) = match &answer {
-        Ok(opened) => (StatusCode::OK, "The user is back", opened_page(opened, expected.as_ref(), report.as_ref())),
+        Ok(opened) => {
+            let report = app.explanations.of_opened(question).await.ok();
+            (StatusCode::OK, "The user is back", opened_page(opened, expected.as_ref(), report.as_ref()))
+        }
         Err(refused) => {
+            let report = app.explanations.of_refused(question).await;
             let nothing = view::reason(refused) == "URL_MALFORMED";
             let body = html! {
                 p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error. It does not know what the user decided." }
                 (view::refusal(refused))
-                @if let Some(report) = &report { (view::report(report, false)) }
+                (view::explanation(&report))
+                (view::next_step(refused, Leg::Callback))
                 @if nothing { (paste_form(&fiu)) }
             };
             (StatusCode::UNPROCESSABLE_ENTITY, "The callback is refused", body)

@@ -10,13 +10,16 @@ use crate::{
     },
 };
 
-/// A button for each fault of `leg`. It sends the field `name` with the fault's name.
+/// A button for each fault of `leg`, with what it does. It sends the field `name` with the fault's name.
 pub(super) fn buttons(leg: Leg, name: &str) -> Markup {
     let (broken, repaired): (Vec<Fault>, Vec<Fault>) =
         Fault::of(leg).partition(|fault| !matches!(fault, Fault::Deviates(_)));
     html! {
         details.faults open {
-            summary { "Send it with a fault" }
+            summary { (match leg {
+                Leg::Request => "Send it with a fault",
+                Leg::Callback => "Accept all, and send the answer with a fault",
+            }) }
             p { "One click sends the message with this fault, so that you see what a backend does with it." }
             (group("What a backend must survive", &broken, name))
             (group("What the service repairs and reports", &repaired, name))
@@ -28,9 +31,12 @@ fn group(title: &str, faults: &[Fault], name: &str) -> Markup {
     html! {
         fieldset {
             legend { (title) }
-            div.buttons {
+            ul.faults {
                 @for fault in faults {
-                    button.quiet type="submit" name=(name) value=(fault.name()) title=(fault.explanation()) { (fault.title()) }
+                    li {
+                        button.quiet type="submit" name=(name) value=(fault.name()) { (fault.title()) }
+                        p.hint { (fault.explanation()) }
+                    }
                 }
             }
         }

@@ -143,8 +143,7 @@ fn members(filled: &Filled, pairings: &[&Pairing], wrong: &[(String, String)]) -
         }
         details open[has_more(filled) || !wrong.is_empty()] {
             summary { "Optional members" }
-            fieldset {
-                legend { "Optional members" }
+            fieldset aria-label="Optional members" {
                 (field("fipid", &filled.fipid, 2, "FIP ids, one on each line."))
                 (field("email", &filled.email, 0, ""))
                 (field("pan", &filled.pan, 0, "Five upper-case letters, four digits, an upper-case letter."))

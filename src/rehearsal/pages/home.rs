@@ -72,11 +72,11 @@ fn pairings<'a>(app: &Rehearsal, pairings: impl Iterator<Item = &'a Pairing>) ->
                     tbody {
                         @for pairing in pairings {
                             tr {
-                                td { a href=(path("fiu", &pairing.fiu)) { (view::value(&pairing.fiu)) } }
-                                td { a href=(path("aa", &pairing.aa)) { (view::value(&pairing.aa)) } }
-                                td { (pairing.conventions.profile.name) }
-                                td { @for handle in &pairing.handles { "@" (view::value(handle)) " " } }
-                                td {
+                                td data-label="FIU" { a href=(path("fiu", &pairing.fiu)) { (view::value(&pairing.fiu)) } }
+                                td data-label="AA" { a href=(path("aa", &pairing.aa)) { (view::value(&pairing.aa)) } }
+                                td data-label="Profile" { (pairing.conventions.profile.name) }
+                                td data-label="Handles" { @for handle in &pairing.handles { "@" (view::value(handle)) " " } }
+                                td data-label="Web view" {
                                     @match &pairing.webview {
                                         Some(url) if *url == app.site.desk(&pairing.aa) => { "the AA desk here" }
                                         Some(url) => { (view::value(url)) }

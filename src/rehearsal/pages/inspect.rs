@@ -3,7 +3,7 @@
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use maud::{Markup, html};
 
-use crate::rehearsal::{form::Fields, view};
+use crate::rehearsal::{explanations::Question, form::Fields, view};
 
 use super::App;
 
@@ -18,8 +18,14 @@ pub(super) async fn look(State(app): App, body: Bytes) -> Response {
         let nothing = html! { p.refused role="alert" { "Paste a URL or a query string." } };
         return view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "Inspect", &page("", &nothing));
     }
-    let report = app.diagnose(text.to_owned(), None, None).await;
-    view::page(&app.site, StatusCode::OK, "Inspect", &page(text, &view::report(&report, true)))
+    let question = Question { text: text.to_owned(), fiu: None, aa: None };
+    match app.explanations.of_pasted(question).await {
+        Ok(report) => view::page(&app.site, StatusCode::OK, "Inspect", &page(text, &view::report(&report, true))),
+        unexplained => {
+            let why = page(text, &view::explanation(&unexplained));
+            view::page(&app.site, StatusCode::SERVICE_UNAVAILABLE, "Inspect", &why)
+        }
+    }
 }
 
 fn page(text: &str, found: &Markup) -> Markup {

@@ -35,13 +35,13 @@ pub(super) async fn show(State(app): App, Path(number): Path<u64>) -> Response {
             @if !journey.aa.is_empty() { dt { "AA" } dd { (view::value(&journey.aa)) } }
             dt { "txnid" } dd { @if journey.txnid.is_empty() { "not known: nothing opened" } @else { (view::value(&journey.txnid)) } }
         }
-        ol.steps { @for step in &journey.steps { li { (of_step(&app, step)) } } }
+        ol.steps { @for (at, step) in (1..).zip(&journey.steps) { li { (of_step(&app, at, step)) } } }
         p { a href="/journeys" { "All journeys" } }
     };
     view::page(&app.site, StatusCode::OK, &format!("Journey {number}"), &body)
 }
 
-fn of_step(app: &Rehearsal, step: &Step) -> Markup {
+fn of_step(app: &Rehearsal, number: usize, step: &Step) -> Markup {
     let name = match &step.event {
         Event::EncodeRedirect(_) => "EncodeRedirect",
         Event::DecodeRedirect(_) => "DecodeRedirect",
@@ -54,12 +54,15 @@ fn of_step(app: &Rehearsal, step: &Step) -> Markup {
         section.step {
             h2 { (name) }
             p.when { (time(step.at)) ", " (who(step)) ": " code { (answer(step)) } }
-            (detail(&step.event))
+            (detail(number, &step.event))
             @let samples = samples::of(&step.event, &app.site.grpc);
             @if !samples.is_empty() {
                 details {
                     summary { "The same call, ready to copy" }
-                    @for (language, text) in samples { h3 { (language) } (view::code(language, &text)) }
+                    @for (language, text) in samples {
+                        h3 { (language) }
+                        (view::code(&format!("Step {number}: {language}"), &text))
+                    }
                 }
             }
         }
@@ -67,12 +70,12 @@ fn of_step(app: &Rehearsal, step: &Step) -> Markup {
 }
 
 /// The members, and the result.
-fn detail(event: &Event) -> Markup {
+fn detail(number: usize, event: &Event) -> Markup {
     match event {
         Event::EncodeRedirect(Called { request, answer }) => html! {
             @if let Some(redirect) = &request.redirect { (view::redirect_members(redirect)) }
             @match answer {
-                Ok(sealed) => { (url(if sealed.url.is_empty() { &sealed.query } else { &sealed.url }, Leg::Request)) }
+                Ok(sealed) => { (url(number, if sealed.url.is_empty() { &sealed.query } else { &sealed.url }, Leg::Request)) }
                 Err(status) => { (view::refusal(status)) }
             }
         },
@@ -88,7 +91,7 @@ fn detail(event: &Event) -> Markup {
         Event::EncodeCallback(Called { request, answer }) => html! {
             @if let Some(callback) = &request.callback { (view::callback_members(callback)) }
             @match answer {
-                Ok(sealed) => { (url(&sealed.url, Leg::Callback)) }
+                Ok(sealed) => { (url(number, &sealed.url, Leg::Callback)) }
                 Err(status) => { (view::refusal(status)) }
             }
         },
@@ -101,13 +104,13 @@ fn detail(event: &Event) -> Markup {
                 Err(status) => { (view::refusal(status)) }
             }
         },
-        Event::Faulty { leg, fault, url: sent } => html! { (faults::note(*fault, None)) (url(sent, *leg)) },
+        Event::Faulty { leg, fault, url: sent } => html! { (faults::note(*fault, None)) (url(number, sent, *leg)) },
     }
 }
 
-fn url(text: &str, leg: Leg) -> Markup {
+fn url(number: usize, text: &str, leg: Leg) -> Markup {
     html! {
-        details { summary { "The URL" } (view::code("The URL", text)) (view::parts(text, leg)) }
+        details { summary { "The URL" } (view::url(&format!("Step {number}: the URL"), text)) (view::parts(text, leg)) }
     }
 }
 

@@ -30,12 +30,12 @@ pub(super) async fn show(State(app): App) -> Response {
                         @for journey in &journeys {
                             tr {
                                 td { a href=(format!("/journeys/{}", journey.number)) { "Journey " (journey.number) } }
-                                td { (view::value(&journey.fiu)) }
-                                td { (view::value(&journey.aa)) }
-                                td { (journey.steps.len()) }
+                                td data-label="FIU" { (view::value(&journey.fiu)) }
+                                td data-label="AA" { (view::value(&journey.aa)) }
+                                td data-label="Steps" { (journey.steps.len()) }
                                 @if let Some(step) = journey.steps.last() {
-                                    td { (time(step.at)) " " (who(step)) }
-                                    td { (answer(step)) }
+                                    td data-label="Last" { (time(step.at)) ", " (who(step)) }
+                                    td data-label="Answer" { (answer(step)) }
                                 }
                             }
                         }

@@ -82,7 +82,7 @@ fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
         (view::parts(&sent.url, Leg::Request))
         details {
             summary { "The whole URL" }
-            (view::code("The whole URL", &sent.url))
+            (view::url("The whole URL", &sent.url))
         }
         @if let (Some((request, sealed)), Some(pairing)) = (journey.sealed(), pairing) {
             details {

@@ -1,6 +1,6 @@
 //! Calls with the package of `clients/go`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, pairs, texts};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, eight_digits, pairs, texts};
 
 pub(super) struct Go;
 
@@ -24,8 +24,12 @@ impl Language for Go {
         map: |extra| format!("map[string]string{{{}}}", pairs(extra, ": ")),
     };
 
-    fn client(address: &str) -> String {
-        format!("client, err := redirect.NewClient(redirect.Options{{Addresses: []string{{{address}}}}})\n")
+    const ASTRAL: fn(char) -> String = eight_digits;
+
+    fn client(address: &str, _: &[&str]) -> String {
+        format!(
+            "// import \"aa/redirect\"\nclient, err := redirect.NewClient(redirect.Options{{Addresses: []string{{{address}}}}})\n"
+        )
     }
 
     fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {

@@ -56,10 +56,10 @@ pub(super) fn code(call: &Call<'_>, address: &str) -> String {
     format!("grpcurl -plaintext -d '{body}' \\\n  {address} aa.redirect.v1.RedirectService/{method}")
 }
 
-/// Removes empty fields: an absent field of protobuf has its default.
+/// Removes empty fields: an absent field of protobuf has its default. An extra member may be empty.
 fn prune(value: &mut Value) {
     let Value::Object(fields) = value else { return };
-    fields.values_mut().for_each(prune);
+    fields.iter_mut().filter(|(name, _)| *name != "extra").for_each(|(_, value)| prune(value));
     let is_empty = |value: &Value| match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

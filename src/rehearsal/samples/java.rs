@@ -1,6 +1,6 @@
 //! Calls with the package of `clients/java`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, NAMES, Style, text, texts};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, NAMES, Style, surrogates, text, texts};
 
 pub(super) struct Java;
 
@@ -15,8 +15,12 @@ impl Language for Java {
         },
     };
 
-    fn client(address: &str) -> String {
-        format!("RedirectClient client = RedirectClient.to({address});\n")
+    const ASTRAL: fn(char) -> String = surrogates;
+
+    fn client(address: &str, _: &[&str]) -> String {
+        format!(
+            "// import aa.redirect.client.*; import java.util.*;\nRedirectClient client = RedirectClient.to({address});\n"
+        )
     }
 
     fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {

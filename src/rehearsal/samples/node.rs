@@ -1,6 +1,6 @@
 //! Calls with the package of `clients/node`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, NAMES, Style, pairs, texts};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, NAMES, Style, pairs, surrogates, texts};
 
 pub(super) struct Node;
 
@@ -12,8 +12,13 @@ impl Language for Node {
         map: |extra| format!("{{ {} }}", pairs(extra, ": ")),
     };
 
-    fn client(address: &str) -> String {
-        format!("const client = new RedirectClient({{ addresses: {address} }});\n")
+    const ASTRAL: fn(char) -> String = surrogates;
+
+    fn client(address: &str, uses: &[&str]) -> String {
+        let names = if uses == ["NOT_COMPARED"] { "NOT_COMPARED, RedirectClient" } else { "RedirectClient" };
+        format!(
+            "import {{ {names} }} from 'aa-redirect';\n\nconst client = new RedirectClient({{ addresses: {address} }});\n"
+        )
     }
 
     fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {

@@ -1,6 +1,6 @@
 //! Calls with the package of `clients/python`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, pairs, texts};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, eight_digits, pairs, texts};
 
 pub(super) struct Python;
 
@@ -24,8 +24,11 @@ impl Language for Python {
         map: |extra| format!("{{{}}}", pairs(extra, ": ")),
     };
 
-    fn client(address: &str) -> String {
-        format!("client = Client({address})\n")
+    const ASTRAL: fn(char) -> String = eight_digits;
+
+    fn client(address: &str, uses: &[&str]) -> String {
+        let names = [uses, &["Client"]].concat().join(", ");
+        format!("from aa_redirect import {names}\n\nclient = Client({address})\n")
     }
 
     fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {

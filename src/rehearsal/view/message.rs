@@ -56,7 +56,7 @@ pub(super) fn row(name: &str, text: &str) -> Markup {
 
 fn items(name: &str, items: &[String]) -> Markup {
     html! {
-        tr { th scope="row" { (name) } td { ul.items { @for item in items { li { (value(item)) } } } } }
+        tr { th scope="row" { (value(name)) } td { ul.items { @for item in items { li { (value(item)) } } } } }
     }
 }
 

@@ -1,14 +1,19 @@
 //! A URL, part by part.
 
-use chrono::{SecondsFormat, Utc};
+use std::iter;
+
+use chrono::Utc;
 use maud::{Markup, html};
 
-use crate::codec::{
-    Envelope,
-    url::{Leg, PARAMETERS},
+use crate::{
+    codec::{
+        Envelope,
+        url::{Leg, PARAMETERS},
+    },
+    diagnosis::Reading,
 };
 
-use super::{age, value, visible};
+use super::value;
 
 /// The parts of the URL of a message, each with its meaning.
 pub(in crate::rehearsal) fn parts(url: &str, leg: Leg) -> Markup {
@@ -21,10 +26,23 @@ pub(in crate::rehearsal) fn parts(url: &str, leg: Leg) -> Markup {
             thead { tr { th scope="col" { "Part" } th scope="col" { "As it travels" } th scope="col" { "What it is" } } }
             tbody {
                 tr { th scope="row" { "URL" } td { (value(base)) } td { "where the browser goes" } }
-                @for part in query.split_inclusive(['&', '#']) { (row(part, leg, envelope.as_ref())) }
+                @for part in pieces(query) { (row(part, leg, envelope.as_ref())) }
             }
         }
     }
+}
+
+/// The pieces of a query with their separators, as a tolerant reader separates them: also at a second `?`, behind `#`,
+/// and at `&amp;`.
+fn pieces(query: &str) -> impl Iterator<Item = &str> {
+    let mut rest = query;
+    iter::from_fn(move || {
+        let separators = rest.match_indices(['&', '#', '?']).map(|(at, found)| at + found.len());
+        let end = separators.map(|end| if rest[end..].starts_with("amp;") { end + 4 } else { end }).next();
+        let (piece, others) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = others;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 fn row(part: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
@@ -33,7 +51,7 @@ fn row(part: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
     html! {
         tr {
             th scope="row" { (value(name)) }
-            td { bdi.value { (visible(text)) } }
+            td { (value(text)) }
             td { @if own { (meaning(name, leg, envelope)) } @else { "not ours" } }
         }
     }
@@ -49,8 +67,8 @@ fn meaning(name: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
             html! {
                 "UTC; salt of the key and mask of fi"
                 @for (digits, instant) in readings {
-                    br; (digits) ": " (instant.to_rfc3339_opts(SecondsFormat::Millis, true))
-                    ", " (age((Utc::now() - instant).num_seconds()))
+                    @let reading = Reading::of(digits, instant, Utc::now());
+                    br; (digits) ": " (reading.instant) ", " (reading.age())
                 }
             }
         }

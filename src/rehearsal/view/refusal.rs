@@ -4,6 +4,8 @@ use maud::{Markup, html};
 use tonic::Status;
 use tonic_types::StatusExt;
 
+use crate::codec::url::Leg;
+
 use super::value;
 
 /// The reason of an error, such as `DATE_EXPIRED`; empty for an error without a reason.
@@ -33,4 +35,32 @@ pub(in crate::rehearsal) fn refusal(status: &Status) -> Markup {
             }
         }
     }
+}
+
+/// What the receiver's backend does after this error.
+pub(in crate::rehearsal) fn next_step(status: &Status, leg: Leg) -> Markup {
+    let text = match (leg, &*reason(status)) {
+        (_, "OVERLOADED" | "NOT_READY" | "STORE_UNAVAILABLE") => "Call again: nothing was recorded.",
+        (Leg::Request, "ALREADY_OPENED") => {
+            "Show the page of the session that you have, and begin no second one: the user has reloaded the page, or \
+             somebody has copied the URL."
+        }
+        (Leg::Request, _) => {
+            "Show a page that tells the user to go back and to start again. Do not redirect: a request that does not \
+             open does not say where to."
+        }
+        (Leg::Callback, "ALREADY_OPENED") => "Show the outcome that you have recorded, and act on nothing.",
+        (Leg::Callback, "NOT_EXPECTED") => {
+            "Act on nothing, and let the user start again. The user has two requests open at a time, or somebody has \
+             put another message in place of this one."
+        }
+        (Leg::Callback, "URL_MALFORMED") => {
+            "If the parameters are behind #, let the page send location.href to your backend. Else let the user start \
+             again."
+        }
+        (Leg::Callback, _) => {
+            "Let the user start again. Do not guess what the user decided: ask the AA for the status of the consent."
+        }
+    };
+    html! { p { strong { "What your backend does now: " } (text) } }
 }

@@ -2,10 +2,12 @@
 
 use maud::{Markup, html};
 
-use crate::diagnosis::{PairingReport, Report};
+use crate::{
+    diagnosis::{PairingReport, Report},
+    rehearsal::explanations::Unexplained,
+};
 
 use super::{
-    age,
     message::{deviations, row, table},
     value,
 };
@@ -28,7 +30,7 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
                     }
                 }
                 p.note {
-                    "Tried " (search.keys) " keys in " (search.milliseconds) " ms"
+                    "Tried " (search.keys) @if search.keys == 1 { " key in " } @else { " keys in " } (search.milliseconds) " ms"
                     @if search.cut_short { ", and gave up there" } "."
                 }
             }
@@ -42,6 +44,20 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
     }
 }
 
+/// The diagnosis of a message that did not open, or why there is none.
+pub(in crate::rehearsal) fn explanation(explained: &Result<Report, Unexplained>) -> Markup {
+    let why = match explained {
+        Ok(explained) => return report(explained, false),
+        Err(Unexplained::Off) => return html! {},
+        Err(Unexplained::Busy) => "Other searches for causes are running. Try again in some seconds.",
+        Err(Unexplained::TooMany) => {
+            "Too many messages with a date of this minute did not open, so this page does not explain more of them. \
+             Paste this one into Inspect."
+        }
+    };
+    html! { section.report { h2 { "Diagnosis" } p { (why) } p { a href="/inspect" { "Inspect" } } } }
+}
+
 /// What can be read without a key.
 pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
     html! {
@@ -51,9 +67,9 @@ pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
             @if let Some(sender) = &report.sender { dt { "Sender (fi)" } dd { (value(sender)) } }
             @if let Some(date) = &report.date {
                 dt { "Date" } dd { (value(&date.text)) }
-                @for reading in &date.readings {
-                    dt { "read as " (reading.digits) }
-                    dd { (reading.instant) ", " (age(reading.age_seconds)) }
+                @for (at, reading) in date.readings.iter().enumerate() {
+                    dt { @if at == 0 { "read as " } @else { "or read as " } (reading.digits) }
+                    dd { (reading.instant) ", " (reading.age()) }
                 }
             }
             @if let Some(kind) = report.requestor_type { dt { "requestorType" } dd { (kind) } }

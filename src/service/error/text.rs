@@ -101,7 +101,10 @@ pub(super) fn unread(leg: Leg, unread: &Unread) -> Text {
 fn url_malformed(leg: Leg, problem: &UrlProblem) -> Text {
     let missing = ("is", "are", "missing from the query of the URL");
     let (names, (one, several, what), advice) = match problem {
-        UrlProblem::Missing(names) => (names, missing, ": the sender left it out, or the URL was cut on the way"),
+        UrlProblem::Missing(names) if names.len() == 1 => {
+            (names, missing, ": the sender left it out, or the URL was cut on the way")
+        }
+        UrlProblem::Missing(names) => (names, missing, ": the sender left them out, or the URL was cut on the way"),
         UrlProblem::Repeated(names) => {
             let what = ("comes", "come", "more than once, with different values");
             (names, what, ": the sender or the browser must send it only once")
