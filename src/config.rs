@@ -264,8 +264,9 @@ fn local(text: &str) -> Result<Address, String> {
 
 /// A TCP address of loopback.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    match local(text)? {
-        Address::Tcp(address) => Ok(address),
+    match text.parse()? {
+        Address::Tcp(address) if address.ip().is_loopback() => Ok(address),
+        Address::Tcp(_) => Err("must be a loopback address: the pages show the members of every message".into()),
         Address::Unix(_) => Err("must be host:port: a browser cannot open a Unix socket".into()),
     }
 }
@@ -273,7 +274,9 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 /// A URL that a browser opens.
 fn web_url(text: &str) -> Result<String, String> {
     let web = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if web && !text.contains([' ', '#']) {
+    // The other characters of a URL are escaped.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !br##""#<>\^`{|}"##.contains(&byte));
+    if web && is_plain && text.contains("://") {
         return Ok(text.to_owned());
     }
     Err("must be an absolute http or https URL without a fragment, such as http://127.0.0.1:8081/webview".into())

@@ -49,6 +49,10 @@ pub struct Asked<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// The explanation of a text without a message.
+const NOTHING: &str =
+    "the text has no parameter of a request (fi, reqdate, ecreq) or of a callback (fi, resdate, ecres)";
+
 /// An operator opens a message even if its date is refused.
 struct Operator;
 
@@ -81,20 +85,15 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
         Ok(envelope) => report.open(exchange, keyring, &envelope, leg, asked).await,
         Err(unread) => report.refuse(&Refusal::Unread(leg, unread)),
     }
+    if leg_of(url).is_none() {
+        NOTHING.clone_into(&mut report.explanation);
+    }
     if report.members.is_none()
         && let Some(material) = Material::of(url, leg)
     {
         report.search(&material, keyring, asked);
     }
     report
-}
-
-/// The minute of the date of a message, as its digits name it: the key of the message is derived from them. `None` for a
-/// text without the parameters of a message, in which nothing is searched.
-pub fn minute(text: &str) -> Option<String> {
-    let pasted = Pasted::of(text);
-    let material = Material::of(&pasted.url, leg_of(&pasted.url)?)?;
-    Some(material.date.chars().take(12).collect())
 }
 
 impl Report {

@@ -4,7 +4,7 @@
 //! It is for developers, on loopback, beside the real service. The pages call the service as every caller does
 //! ([`Calls`]) and show what [`crate::diagnosis`] says. They show no secret, but they show every member of every
 //! message. So `serve` does not have them. maud makes the HTML and escapes every value. axum, a dependency of tonic,
-//! serves it.
+//! finds the page of a request.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -24,6 +24,7 @@ mod guard;
 mod journeys;
 mod pages;
 mod samples;
+mod socket;
 mod view;
 
 pub use calls::Calls;
@@ -65,8 +66,7 @@ impl Site {
 
 /// Serves the pages on `socket` until the program ends.
 pub async fn serve(socket: TcpListener, rehearsal: Rehearsal) {
-    // It ends only when the runtime ends.
-    drop(axum::serve(socket, router(Arc::new(rehearsal))).await);
+    socket::serve(socket, router(Arc::new(rehearsal))).await;
 }
 
 /// A rehearsal: the desks, and everything else that its pages need.

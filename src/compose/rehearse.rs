@@ -68,14 +68,15 @@ pub fn check_journeys(settings: &RehearsalSettings) -> Result<Vec<Checked>, Fail
 
 async fn serve(settings: &RehearsalSettings) -> Result<(), Failure> {
     let (stop, hangups) = (signals::stop()?, reload::hangups()?);
-    let pages = bind_pages(settings.pages).await?;
     let listener = bind_one(&settings.listen, 0o600)?;
+    let pages = bind_pages(settings.pages).await?;
     let site = site(settings, pages.local_addr()?, listener.address()?);
     let Parts { calls, keyring, keys, telemetry } = parts(settings, &site)?;
     let report = observe::reloads(&telemetry, &keys, &keyring);
     let source = Arc::clone(&keyring) as Arc<dyn reload::Source>;
     tokio::spawn(reload::watch(vec![source], hangups, [reload::POLL, reload::TIME_LIMIT], report));
-    println!("pages  {}/\ngRPC   {}", site.pages, site.grpc);
+    let named = site.keyring.as_deref().unwrap_or("of the sandbox; its secrets are public");
+    println!("pages    {}/\ngRPC     {}\nkeyring  {named}", site.pages, site.grpc);
     let rehearsal = Rehearsal::new(calls.clone(), keyring, keys, site);
     tokio::spawn(rehearsal::serve(pages, rehearsal));
     let edges = Edges { tls: None, callers: None, telemetry };
@@ -116,8 +117,11 @@ fn sandbox(pages: &str) -> Result<keyring::Served, BadSettings> {
 
 async fn bind_pages(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        let text =
-            format!("cannot serve pages on {}: {error}; choose another address with --pages", Address::Tcp(address));
+        let text = format!(
+            "cannot serve pages on {}: {error}; another program listens there, or --listen has the same address; choose \
+             another one with --pages",
+            Address::Tcp(address)
+        );
         std::io::Error::new(error.kind(), text)
     })
 }

@@ -35,8 +35,12 @@ pub(super) enum Failed {
     Refused(Box<Status>),
     #[error("{0}")]
     Impossible(#[from] Impossible),
-    #[error("This journey is forgotten: only the last hundred are kept. Start again")]
+    #[error(
+        "This request is forgotten: only the last hundred journeys are kept, and the last 40 steps of each. Open it again"
+    )]
     Forgotten,
+    #[error("No consent handle is chosen: choose one, or reject the consent")]
+    NothingChosen,
 }
 
 impl Failed {
@@ -44,7 +48,7 @@ impl Failed {
     pub(super) fn impossible(&self) -> Option<Impossible> {
         match self {
             Self::Impossible(why) => Some(*why),
-            Self::Refused(_) | Self::Forgotten => None,
+            Self::Refused(_) | Self::Forgotten | Self::NothingChosen => None,
         }
     }
 }
@@ -103,14 +107,23 @@ impl Desks {
         Ok(number)
     }
 
-    /// The URL that sends the user back from the AA desk. A form that comes twice gets the same answer.
-    pub(super) async fn answer(&self, number: u64, form: &str, decision: &Decision) -> Result<String, Failed> {
+    /// The URL that answers the opened request with this `replay_key` in a journey. A form that comes twice gets the
+    /// same answer.
+    pub(super) async fn answer(
+        &self,
+        (number, replay_key): (u64, &str),
+        form: &str,
+        decision: &Decision,
+    ) -> Result<String, Failed> {
         let _one = self.answering.lock().await;
         if let Some(url) = self.calls.journeys.answered(number, form) {
             return Ok(url);
         }
         let journey = self.calls.journeys.get(number).ok_or(Failed::Forgotten)?;
-        let opened = journey.opened().ok_or(Failed::Forgotten)?;
+        let opened = journey.opened(replay_key).ok_or(Failed::Forgotten)?;
+        if matches!(decision, Decision::AcceptSome(places) if places.is_empty()) {
+            return Err(Failed::NothingChosen);
+        }
         let request = callback(opened, decision);
         let (_, sealed) = self.calls.encode_callback(Who::AaDesk, request.clone()).await;
         let sealed = sealed?;

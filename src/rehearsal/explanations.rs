@@ -2,21 +2,20 @@
 //!
 //! A search ends at once if it finds the cause, and takes seconds if it does not. A page of another site can send the
 //! browser here with a message that somebody has changed, and measure that time: without a limit it would read a
-//! message bit by bit, as with the service (see [`crate::memory`]). So messages that arrive are explained
-//! [`EXPLAINED`] times for each minute of their dates, from which their keys are derived. A form of these pages has no
-//! limit: other sites cannot send it.
+//! message bit by bit, as with the service (see [`crate::memory`]). So messages that arrive and do not open are
+//! explained only [`BURST`] times, and then one each [`PAUSE`]. A form of these pages has no limit: other sites cannot
+//! send it.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::Utc;
 use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use crate::{
-    diagnosis::{Asked, Report, diagnose, minute},
+    diagnosis::{Asked, Report, diagnose},
     exchange::Exchange,
     keyring::Served,
     keys::KdfPool,
@@ -27,10 +26,10 @@ use crate::{
 const SEARCHES: usize = 1;
 /// How long a page waits for its search to begin.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How many messages with dates of one minute are explained if they arrive and do not open.
-const EXPLAINED: u32 = 64;
-/// How many minutes are remembered.
-const MINUTES: usize = 1000;
+/// How many messages that do not open are explained without a pause.
+const BURST: u32 = 60;
+/// After this time one more is explained.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A message that is to be explained.
 pub(super) struct Question {
@@ -47,7 +46,7 @@ pub(super) struct Question {
 pub(super) enum Unexplained {
     /// Other searches are running.
     Busy,
-    /// Too many messages of this minute have not opened.
+    /// Too many messages have not opened in a short time.
     TooMany,
     /// These pages explain nothing.
     Off,
@@ -58,8 +57,7 @@ pub(super) struct Explanations {
     keyring: Arc<Served>,
     keys: Arc<KdfPool>,
     searches: Arc<Semaphore>,
-    /// Minutes of dates, the newest last, each with the number of messages that were explained.
-    minutes: Mutex<VecDeque<(String, u32)>>,
+    pace: Pace,
     /// Whether messages that arrive are explained.
     pub(super) is_on: bool,
 }
@@ -67,7 +65,7 @@ pub(super) struct Explanations {
 impl Explanations {
     pub(super) fn new(keyring: Arc<Served>, keys: Arc<KdfPool>) -> Self {
         let searches = Arc::new(Semaphore::new(SEARCHES));
-        Self { keyring, keys, searches, minutes: Mutex::default(), is_on: true }
+        Self { keyring, keys, searches, pace: Pace::new(Instant::now()), is_on: true }
     }
 
     /// Everything about a message that has arrived and opened: nothing is searched.
@@ -83,7 +81,7 @@ impl Explanations {
         if !self.is_on {
             return Err(Unexplained::Off);
         }
-        if !self.counts(&question.text) {
+        if !self.pace.admits(Instant::now()) {
             return Err(Unexplained::TooMany);
         }
         self.of_pasted(question).await
@@ -112,20 +110,38 @@ impl Explanations {
         };
         spawn_blocking(search).await.expect("the diagnosis does not panic")
     }
+}
 
-    /// Counts a message of its minute. False if the minute has had too many.
-    fn counts(&self, text: &str) -> bool {
-        // Nothing is searched in a text without the parameters of a message.
-        let Some(minute) = minute(text) else { return true };
-        let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, count)) = minutes.iter_mut().find(|(known, _)| *known == minute) {
-            *count += 1;
-            return *count <= EXPLAINED;
-        }
-        if minutes.len() == MINUTES {
-            minutes.pop_front();
-        }
-        minutes.push_back((minute, 1));
-        true
+/// How many messages may be explained now, and since when.
+struct Pace(Mutex<(u32, Instant)>);
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self(Mutex::new((BURST, now)))
+    }
+
+    /// Counts a message that arrives `now`. False if too many came before it.
+    fn admits(&self, now: Instant) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, since) = *left;
+        let more = u32::try_from((now - since).as_secs() / PAUSE.as_secs()).unwrap_or(BURST);
+        let (count, since) = if more == 0 { (count, since) } else { (count.saturating_add(more).min(BURST), now) };
+        *left = (count.saturating_sub(1), since);
+        count > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_explained_up_to_a_burst_and_then_one_each_pause() {
+        let begin = Instant::now();
+        let pace = Pace::new(begin);
+        let admitted = |count: u32, now| (0..count).filter(|_| pace.admits(now)).count();
+        assert_eq!(admitted(200, begin), 60);
+        assert_eq!(admitted(200, begin + PAUSE * 3), 3);
+        assert_eq!(admitted(200, begin + PAUSE * 1000), 60);
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! [`Draft`] writes such messages, which the service would never write.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::{
     codec::{Deviation, members::Member, profile::Authentication, url::Leg},
     keyring::{Pairing, Reopen},
+    proto::ExpectedCallback,
 };
 
 mod parameters;
@@ -20,6 +23,9 @@ pub(super) use seal::Draft;
 #[derive(Clone, Copy, Debug, Error)]
 #[error("This message cannot show the fault: {0}")]
 pub(super) struct Impossible(&'static str);
+
+/// A txnid that is not a UUID.
+const NO_UUID: &str = "T1234";
 
 /// What a sender does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +63,17 @@ pub(super) enum Outcome {
     Reopened,
     /// It is refused for this reason.
     Refused(&'static str),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened => f.write_str("OK"),
+            Self::Repaired(deviation) => write!(f, "OK with the deviation {}", deviation.name()),
+            Self::Reopened => f.write_str("OK with reopened"),
+            Self::Refused(reason) => write!(f, "the error {reason}"),
+        }
+    }
 }
 
 /// The faults that are not deviations, in the order of the pages.
@@ -157,6 +174,15 @@ impl Fault {
             Self::Deviates(deviation) => deviation_text(deviation),
         };
         text.to_owned()
+    }
+
+    /// Changes the record of the request's sender: it is of the message that was sent.
+    pub(super) fn changes(self, expected: &mut ExpectedCallback) {
+        match self {
+            Self::Deviates(Deviation::TxnidNotUuid) => NO_UUID.clone_into(&mut expected.txnid),
+            Self::Missing(Member::Sessionid) => expected.sessionid.clear(),
+            _ => {}
+        }
     }
 
     /// What a receiver sees if it compares callbacks with its own record (`expected`).

@@ -17,11 +17,15 @@ use crate::{
     proto::{
         DecodeCallbackRequest, DecodeCallbackResponse, DecodeRedirectRequest, DecodeRedirectResponse,
         EncodeCallbackRequest, EncodeCallbackResponse, EncodeRedirectRequest, EncodeRedirectResponse, ExpectedCallback,
-        decode_callback_request, decode_redirect_request,
     },
 };
 
 use super::fault::Fault;
+
+mod about;
+
+use about::About;
+pub(super) use about::visit;
 
 /// The most journeys.
 const MOST: usize = 100;
@@ -73,8 +77,9 @@ pub(super) struct Journey {
     pub(super) number: u64,
     pub(super) fiu: String,
     pub(super) aa: String,
-    /// Empty for a message that did not open.
-    pub(super) txnid: String,
+    /// The first one that was sealed or opened, and those that faults have put in its place.
+    pub(super) txnids: Vec<String>,
+    sessionid: String,
     pub(super) steps: Vec<Arc<Step>>,
     /// Stands for a browser's session with the FIU desk; see [`visit`].
     visit: String,
@@ -102,8 +107,7 @@ impl Journeys {
     pub(super) fn note(&self, who: Who, event: Event) -> u64 {
         let mut kept = self.kept();
         let about = About::of(&event);
-        let at = kept.journeys.iter().rposition(|journey| about.is_of(journey));
-        let at = at.unwrap_or_else(|| kept.begin());
+        let at = kept.place(&about).unwrap_or_else(|| kept.begin());
         let journey = &mut kept.journeys[at];
         about.fill(journey);
         journey.add(who, event);
@@ -116,6 +120,9 @@ impl Journeys {
     pub(super) fn note_fault(&self, number: u64, who: Who, (leg, fault): (Leg, Fault), url: &str) {
         if let Some(journey) = self.kept().find(number) {
             journey.sends(query_of(url));
+            if let (Leg::Request, Some(expected)) = (leg, &mut journey.expected) {
+                fault.changes(expected);
+            }
             journey.add(who, Event::Faulty { leg, fault, url: url.to_owned() });
         }
     }
@@ -149,7 +156,7 @@ impl Journeys {
         if let Some(journey) = self.kept().find(number)
             && journey.answers.len() < MOST_STEPS
         {
-            journey.bytes += url.len();
+            journey.bytes += form.len() + url.len();
             journey.answers.push((form, url));
         }
     }
@@ -160,6 +167,17 @@ impl Journeys {
 }
 
 impl Kept {
+    /// The journey of a step: the one that has sent the message, or else the newest one about the same request.
+    fn place(&self, about: &About<'_>) -> Option<usize> {
+        if about.expected.is_some() {
+            return None;
+        }
+        let newest = |fits: &dyn Fn(&Journey) -> bool| {
+            self.journeys.iter().rposition(|journey| about.is_alike(journey) && fits(journey))
+        };
+        newest(&|journey| about.was_sent_in(journey)).or_else(|| newest(&|journey| about.is_of(journey)))
+    }
+
     fn begin(&mut self) -> usize {
         self.last += 1;
         self.journeys.push_back(Journey { number: self.last, ..Journey::default() });
@@ -195,12 +213,34 @@ impl Journey {
         self.steps.push(Arc::new(Step { at: Utc::now(), who, event }));
     }
 
-    /// The latest request of this journey that an AA has opened.
-    pub(super) fn opened(&self) -> Option<&DecodeRedirectResponse> {
-        self.steps.iter().rev().find_map(|step| match &step.event {
+    /// The request with this `replay_key` that an AA has opened.
+    pub(super) fn opened(&self, replay_key: &str) -> Option<&DecodeRedirectResponse> {
+        let opened = self.steps.iter().rev().filter_map(|step| match &step.event {
             Event::DecodeRedirect(called) => called.answer.as_ref().ok(),
             _ => None,
-        })
+        });
+        opened.into_iter().find(|opened| opened.replay_key == replay_key)
+    }
+
+    /// A callback of this journey that was opened before the one with this `replay_key`.
+    pub(super) fn answered_before(&self, replay_key: &str) -> Option<&DecodeCallbackResponse> {
+        let opened = self.steps.iter().filter_map(|step| match &step.event {
+            Event::DecodeCallback(called) => called.answer.as_ref().ok(),
+            _ => None,
+        });
+        opened.take_while(|opened| opened.replay_key != replay_key).last()
+    }
+
+    /// The user of this journey; empty if nothing has opened.
+    pub(super) fn userid(&self) -> &str {
+        let found = self.steps.iter().find_map(|step| match &step.event {
+            Event::EncodeRedirect(Called { request, .. }) => Some(&request.redirect.as_ref()?.userid),
+            Event::DecodeRedirect(Called { answer, .. }) => Some(&answer.as_ref().ok()?.redirect.as_ref()?.userid),
+            Event::EncodeCallback(Called { request, .. }) => Some(&request.callback.as_ref()?.userid),
+            Event::DecodeCallback(Called { answer, .. }) => Some(&answer.as_ref().ok()?.callback.as_ref()?.userid),
+            Event::Faulty { .. } => None,
+        });
+        found.map_or("", |userid| userid)
     }
 
     /// The latest call that sealed the request, with its answer.
@@ -220,121 +260,6 @@ impl Journey {
         });
         last.flatten()
     }
-}
-
-/// What a step says about the journey that it belongs to.
-#[derive(Default)]
-struct About<'a> {
-    fiu: &'a str,
-    aa: &'a str,
-    txnid: &'a str,
-    /// The URL that was received. It contains the query that was sent, even if it does not open.
-    received: &'a str,
-    sent: &'a str,
-    visit: String,
-    expected: Option<ExpectedCallback>,
-}
-
-impl<'a> About<'a> {
-    fn of(event: &'a Event) -> Self {
-        match event {
-            Event::EncodeRedirect(called) => Self::sealed(called),
-            Event::DecodeRedirect(Called { request, answer }) => Self {
-                fiu: answer.as_ref().map_or("", |opened| &opened.fiu_id),
-                aa: answer.as_ref().map_or(&request.aa_id, |opened| &opened.aa_id),
-                txnid: answer
-                    .as_ref()
-                    .ok()
-                    .and_then(|opened| opened.redirect.as_ref())
-                    .map_or("", |members| &members.txnid),
-                received: match &request.source {
-                    Some(decode_redirect_request::Source::Url(url)) => url,
-                    _ => "",
-                },
-                ..Self::default()
-            },
-            Event::EncodeCallback(Called { request, answer }) => Self {
-                fiu: &request.fiu_id,
-                aa: &request.aa_id,
-                txnid: request.callback.as_ref().map_or("", |callback| &callback.txnid),
-                sent: answer.as_ref().map_or("", |answer| &answer.query),
-                ..Self::default()
-            },
-            Event::DecodeCallback(Called { request, answer }) => Self {
-                fiu: &request.fiu_id,
-                aa: answer.as_ref().map_or("", |opened| &opened.aa_id),
-                txnid: match (answer, &request.expected) {
-                    (Ok(opened), _) => opened.callback.as_ref().map_or("", |callback| &callback.txnid),
-                    (Err(_), Some(expected)) => &expected.txnid,
-                    (Err(_), None) => "",
-                },
-                received: match &request.source {
-                    Some(decode_callback_request::Source::Url(url)) => url,
-                    _ => "",
-                },
-                ..Self::default()
-            },
-            Event::Faulty { .. } => Self::default(),
-        }
-    }
-
-    #[expect(clippy::expect_used, reason = "the service seals only a request with members")]
-    fn sealed(Called { request, answer }: &'a Called<EncodeRedirectRequest, EncodeRedirectResponse>) -> Self {
-        let Ok(sealed) = answer else {
-            return Self { fiu: &request.fiu_id, aa: &request.aa_id, ..Self::default() };
-        };
-        let redirect = request.redirect.clone().expect("a sealed request has members");
-        Self {
-            fiu: &request.fiu_id,
-            aa: &request.aa_id,
-            txnid: &sealed.txnid,
-            sent: &sealed.query,
-            visit: visit(&redirect.redirect),
-            expected: Some(ExpectedCallback {
-                txnid: sealed.txnid.clone(),
-                sessionid: redirect.sessionid,
-                userid: redirect.userid,
-                aa_id: request.aa_id.clone(),
-            }),
-            ..Self::default()
-        }
-    }
-
-    fn is_of(&self, journey: &Journey) -> bool {
-        let alike = |own: &str, other: &str| own.is_empty() || other.is_empty() || own == other;
-        if !alike(self.fiu, &journey.fiu) || !alike(self.aa, &journey.aa) {
-            return false;
-        }
-        (!self.txnid.is_empty() && self.txnid == journey.txnid)
-            || (!self.received.is_empty() && journey.sent.iter().any(|sent| self.received.contains(&**sent)))
-    }
-
-    fn fill(self, journey: &mut Journey) {
-        let fill = |own: &mut String, text: &str| {
-            if own.is_empty() {
-                text.clone_into(own);
-            }
-        };
-        fill(&mut journey.fiu, self.fiu);
-        fill(&mut journey.aa, self.aa);
-        fill(&mut journey.txnid, self.txnid);
-        if !self.sent.is_empty() {
-            journey.sends(self.sent);
-        }
-        if self.expected.is_some() {
-            journey.visit = self.visit;
-            journey.expected = self.expected;
-        }
-    }
-}
-
-/// The parameter `visit` of a URL. It stands for the cookie with which a backend recognises the browser that comes
-/// back. Empty if the URL has no such parameter.
-pub(super) fn visit(url: &str) -> String {
-    let query = url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
-    // A sender may append ? to a URL that already has a query, as the service knows too.
-    let mut parts = query.split('?').flat_map(|part| url::form_urlencoded::parse(part.as_bytes()));
-    parts.find(|(name, _)| name == "visit").map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 /// The part of a URL that has the parameters.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{StatusCode, Uri, header},
-    middleware,
+    middleware::{self, Next},
     response::Response,
     routing::{MethodRouter, get, post},
 };
@@ -46,7 +46,7 @@ pub(super) fn router(rehearsal: Arc<Rehearsal>) -> Router {
         .route("/page.js", asset("text/javascript; charset=utf-8", include_str!("assets/page.js")))
         .route("/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
         .fallback(nothing)
-        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&rehearsal), dress))
         .with_state(rehearsal)
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .layer(middleware::from_fn(guard))
@@ -61,9 +61,24 @@ async fn nothing(State(app): App) -> Response {
     problem(&app, StatusCode::NOT_FOUND, "No such page", "Nothing is at this address.")
 }
 
-async fn not_allowed(State(app): App) -> Response {
-    let text = "A page is read with GET, and a form is sent with POST.";
-    problem(&app, StatusCode::METHOD_NOT_ALLOWED, "No such method", text)
+/// Gives a page to each error that arises before a page is asked.
+async fn dress(State(app): App, request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    let (title, text) = match answer.status() {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("No such method", "This address is only for a form of another page, or only to be read.")
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("Too much text", "A form here takes 256 KiB, which is more than any message needs.")
+        }
+        StatusCode::BAD_REQUEST => ("No such page", "The address or the form cannot be read."),
+        _ => return answer,
+    };
+    let mut page = problem(&app, answer.status(), title, text);
+    if let Some(allowed) = answer.headers().get(header::ALLOW) {
+        page.headers_mut().insert(header::ALLOW, allowed.clone());
+    }
+    page
 }
 
 /// A page that only says what is wrong.
@@ -78,7 +93,7 @@ fn problem(app: &Rehearsal, status: StatusCode, title: &str, text: &str) -> Resp
 
 /// The page for a party that the keyring does not have.
 fn unknown(app: &Rehearsal, kind: &str) -> Response {
-    let text = format!("The keyring has no {kind} with this id.");
+    let text = format!("The keyring has no {kind} with this id. The first page lists all that it has.");
     problem(app, StatusCode::NOT_FOUND, &format!("No such {kind}"), &text)
 }
 

@@ -8,8 +8,15 @@ for (const block of document.querySelectorAll('pre')) {
   button.textContent = 'Copy';
   button.setAttribute('aria-label', `Copy: ${block.getAttribute('aria-label')}`);
   button.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(block.textContent);
-    button.textContent = 'Copied';
+    try {
+      await navigator.clipboard.writeText(block.textContent);
+      button.textContent = 'Copied';
+    } catch {
+      // The browser does not allow it: the reader copies the marked text.
+      getSelection().selectAllChildren(block);
+      button.textContent = 'Marked: copy it';
+    }
+    setTimeout(() => { button.textContent = 'Copy'; }, 3000);
   });
   block.before(button);
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     codec::{
         self, Deviation, Parties, RequestorType, Seal, Sealed,
-        date::DateStyle,
+        date::{DateStyle, WireDate},
         kdf::{self, Key},
         profile::{Conventions, PROFILES, Scheme},
         url::Leg,
@@ -48,7 +48,11 @@ impl Draft {
     /// # Errors
     /// If this message cannot show the fault.
     pub(in crate::rehearsal) fn url(&self, fault: Fault) -> Result<String, Impossible> {
-        let first = self.url_of(fault, self.date(fault));
+        let date = self.date(fault);
+        if fault == Fault::Stale && WireDate::parse(&date).is_err() {
+            return Err(Impossible("the window of the pairing begins before the year 2000"));
+        }
+        let first = self.url_of(fault, date);
         if !matches!(fault, Fault::Deviates(Deviation::Base64Alphabet | Deviation::PlusAsSpace)) {
             return first;
         }

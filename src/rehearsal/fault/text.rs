@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::codec::{Deviation, members::Member, profile::ListSyntax, url::Leg};
 
-use super::Fault;
+use super::{Fault, NO_UUID};
 
 /// The members of `text`, a message of `leg`, with `fault`; `None` if the fault is not in the text.
 pub(super) fn with_fault(fault: Fault, leg: Leg, text: &str, lists: ListSyntax) -> Option<String> {
@@ -13,7 +13,7 @@ pub(super) fn with_fault(fault: Fault, leg: Leg, text: &str, lists: ListSyntax) 
         Fault::Deviates(deviation) => match deviation {
             Deviation::ListSyntax => relisted(text, lists),
             Deviation::RedirectUnescaped => unescaped(text),
-            Deviation::TxnidNotUuid => replaced(text, Member::Txnid, "T1234"),
+            Deviation::TxnidNotUuid => replaced(text, Member::Txnid, NO_UUID),
             Deviation::ExtraMember => format!("{text}&aaVersion=2.1"),
             Deviation::BlankOptional if leg == Leg::Callback => format!("{text}&srcref="),
             Deviation::BlankOptional => format!("{text}&pan=&dob="),

@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{Path, State},
-    http::{StatusCode, Uri},
+    http::{Method, StatusCode, Uri},
     response::Response,
 };
 use maud::{Markup, html};
@@ -54,8 +54,9 @@ pub(super) async fn lobby(State(app): App, Path(aa): Path<String>) -> Response {
 }
 
 /// Shows the request that a browser brings.
-pub(super) async fn arrive(app: App, Path(aa): Path<String>, uri: Uri) -> Response {
-    if uri.query().is_none_or(str::is_empty) {
+pub(super) async fn arrive(app: App, Path(aa): Path<String>, method: Method, uri: Uri) -> Response {
+    // HEAD must open nothing.
+    if uri.query().is_none_or(str::is_empty) || method == Method::HEAD {
         return lobby(app, Path(aa)).await;
     }
     let url = whole(&app.0, &uri);
@@ -80,7 +81,7 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
     if let (Ok(opened), Some(decision)) = (&answer, Decision::of_user(userid)) {
         // The same request gets the same answer, no matter how often it comes.
         let form = format!("request {}", opened.replay_key);
-        return match app.desks.answer(number, &form, &decision).await {
+        return match app.desks.answer((number, &opened.replay_key), &form, &decision).await {
             Ok(url) => view::see_other(&url),
             Err(failed) => unanswered(app, &failed),
         };
@@ -115,8 +116,13 @@ pub(super) async fn answer(State(app): App, Path(aa): Path<String>, body: Bytes)
         let text = "This desk does not know the decision in the form. An errorcode is a number from 1 to 4294967295.";
         return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "No such decision", text);
     };
-    let form = format!("{aa} {} {decision:?}", fields.text("form"));
-    match app.desks.answer(number, &form, &decision).await {
+    if !knows(&app, &aa) {
+        return unknown(&app, "AA");
+    }
+    // The form is a UUID of this desk.
+    let form: String = fields.text("form").chars().take(36).collect();
+    let form = format!("{form} {decision:?}");
+    match app.desks.answer((number, fields.text("message")), &form, &decision).await {
         Ok(url) if view::is_web(&url) => view::see_other(&url),
         Ok(url) => to_app(&app, number, &url),
         Err(failed) => unanswered(&app, &failed),
@@ -226,6 +232,7 @@ fn form(number: u64, opened: &DecodeRedirectResponse, content: &Markup) -> Marku
     html! {
         form method="post" action=(format!("/aa/{}/answer", view::segment(&opened.aa_id))) {
             input type="hidden" name="journey" value=(number);
+            input type="hidden" name="message" value=(opened.replay_key);
             input type="hidden" name="form" value=(new_uuid());
             (content)
         }

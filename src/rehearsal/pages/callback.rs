@@ -3,8 +3,8 @@
 use axum::{
     body::Bytes,
     extract::{Path, State},
-    http::{StatusCode, Uri},
-    response::Response,
+    http::{Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
 
@@ -12,8 +12,7 @@ use crate::{
     codec::url::Leg,
     diagnosis::Report,
     proto::{
-        CallbackStatus, DecodeCallbackRequest, DecodeCallbackResponse, Deviation, ExpectedCallback,
-        decode_callback_request::Source,
+        CallbackStatus, DecodeCallbackRequest, DecodeCallbackResponse, Deviation, decode_callback_request::Source,
     },
     rehearsal::{
         Rehearsal,
@@ -27,7 +26,11 @@ use crate::{
 use super::{App, faults, unknown, whole};
 
 /// Shows the callback that a browser brings back.
-pub(super) async fn arrive(State(app): App, Path(fiu): Path<String>, uri: Uri) -> Response {
+pub(super) async fn arrive(State(app): App, Path(fiu): Path<String>, method: Method, uri: Uri) -> Response {
+    if method == Method::HEAD {
+        // It must open nothing.
+        return StatusCode::OK.into_response();
+    }
     let url = whole(&app, &uri);
     open(&app, fiu, url).await
 }
@@ -42,7 +45,8 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
     if !app.desks.keyring.current().knows_fiu(&fiu, |_| true) {
         return unknown(app, "FIU");
     }
-    let expected = app.desks.calls.journeys.expected(&fiu, &visit(&url));
+    let visit = visit(&url);
+    let expected = app.desks.calls.journeys.expected(&fiu, &visit);
     let request = DecodeCallbackRequest {
         fiu_id: fiu.clone(),
         source: Some(Source::Url(url.clone())),
@@ -54,13 +58,22 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
     let (status, title, body) = match &answer {
         Ok(opened) => {
             let report = app.explanations.of_opened(question).await.ok();
-            (StatusCode::OK, "The user is back", opened_page(opened, expected.as_ref(), report.as_ref()))
+            let journey = app.desks.calls.journeys.get(number);
+            let before = journey.as_ref().and_then(|journey| journey.answered_before(&opened.replay_key));
+            let compared = if expected.is_some() {
+                Compared::Yes
+            } else if visit.is_empty() {
+                Compared::NoVisit
+            } else {
+                Compared::Forgotten
+            };
+            (StatusCode::OK, "The user is back", opened_page(opened, &compared, before, report.as_ref()))
         }
         Err(refused) => {
             let report = app.explanations.of_refused(question).await;
             let nothing = view::reason(refused) == "URL_MALFORMED";
             let body = html! {
-                p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error. It does not know what the user decided." }
+                p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error." }
                 (view::refusal(refused))
                 (view::explanation(&report))
                 (view::next_step(refused, Leg::Callback))
@@ -73,6 +86,7 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
         h1 { (title) }
         (body)
         (faults::sent(app, number, Leg::Callback))
+        (faults::sent(app, number, Leg::Request))
         p {
             a href=(format!("/journeys/{number}")) { "This journey, with the calls in your language" } " · "
             a href=(format!("/fiu/{}", view::segment(&fiu))) { "Another request" }
@@ -101,15 +115,32 @@ fn paste_form(fiu: &str) -> Markup {
     }
 }
 
+/// Whether a callback was compared with the record of the desk.
+enum Compared {
+    Yes,
+    /// The URL does not say which visit it belongs to.
+    NoVisit,
+    /// The desk has no record of the visit.
+    Forgotten,
+}
+
+/// Whether the user has given consent.
+#[expect(clippy::expect_used, reason = "the service answers with the members")]
+pub(super) fn is_success(opened: &DecodeCallbackResponse) -> bool {
+    let callback = opened.callback.as_ref().expect("an opened callback has members");
+    callback.status() == CallbackStatus::Success && !opened.deviations.contains(&Deviation::StatusMismatch.into())
+}
+
 #[expect(clippy::expect_used, reason = "the service answers with the members")]
 fn opened_page(
     opened: &DecodeCallbackResponse,
-    expected: Option<&ExpectedCallback>,
+    compared: &Compared,
+    before: Option<&DecodeCallbackResponse>,
     report: Option<&Report>,
 ) -> Markup {
     let callback = opened.callback.as_ref().expect("an opened callback has members");
     let mismatch = opened.deviations.contains(&Deviation::StatusMismatch.into());
-    let success = callback.status() == CallbackStatus::Success && !mismatch;
+    let success = is_success(opened);
     html! {
         section.outcome.good[success].bad[!success] {
             h2 { @if success { "Consent given" } @else { "No consent" } }
@@ -124,11 +155,24 @@ fn opened_page(
         @if opened.reopened {
             p.warn role="status" { strong { "Opened before. " } "The page was reloaded, or somebody has copied the URL. Show the outcome again, and act on it once." }
         }
-        @if expected.is_none() {
-            p.warn {
-                strong { "Not compared. " }
-                "This desk has no record of the request: its URL has no parameter visit of a request from here. A backend always "
-                "compares a callback with its record (" code { "expected" } "): nothing else shows that a callback was joined from two others."
+        @if let Some(before) = before {
+            p.warn role="status" {
+                strong { "Answered before. " }
+                "This request already has another answer: "
+                @if is_success(before) { "consent given" } @else { "no consent" }
+                ". The user went back and decided again, or answered in two tabs. A backend keeps the first outcome, or asks the AA."
+            }
+        }
+        @match compared {
+            Compared::Yes => {}
+            Compared::NoVisit => {
+                p.warn { strong { "Not compared. " } "The URL has no parameter visit, so this desk cannot find its record. " (compare()) }
+            }
+            Compared::Forgotten => {
+                p.warn {
+                    strong { "Not compared. " } "This desk has no record of this visit: the request was not sent from here, or its "
+                    "journey is forgotten. " (compare())
+                }
             }
         }
         section {
@@ -136,7 +180,8 @@ fn opened_page(
             @if let Some(report) = report { (view::envelope(report)) }
             dl {
                 dt { "AA" } dd { (view::value(&opened.aa_id)) }
-                dt { "Compared with the record" } dd { @if expected.is_some() { "yes, it is the answer to the request" } @else { "no" } }
+                dt { "Compared with the record" }
+                dd { @if matches!(compared, Compared::Yes) { "yes, it is the answer to the request" } @else { "no" } }
                 dt { "Secret" } dd { (view::value(&opened.secret_id)) @if !opened.primary_secret { ", not the primary one" } }
                 dt { "Authentication tag" } dd { @if opened.authenticated { "right" } @else { "none: the format authenticates nothing" } }
                 dt { "Reload" } dd { @if opened.reopened { "yes" } @else { "no, opened for the first time" } }
@@ -144,5 +189,13 @@ fn opened_page(
             (view::callback_members(callback))
         }
         @if let Some(report) = report { (view::deviations(&report.deviation_details)) }
+    }
+}
+
+/// Why a backend compares.
+fn compare() -> Markup {
+    html! {
+        "A backend always compares a callback with its record (" code { "expected" } "): nothing else shows that a callback was "
+        "joined from two others."
     }
 }

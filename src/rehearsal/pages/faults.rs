@@ -43,18 +43,23 @@ fn group(title: &str, faults: &[Fault], name: &str) -> Markup {
     }
 }
 
-/// The fault of the message of `leg` that has just arrived, if a desk sent it with one.
+/// The fault with which a desk has sent the message of `leg` of a journey, if it has one.
 pub(super) fn sent(app: &Rehearsal, number: u64, leg: Leg) -> Markup {
     let journey = app.desks.calls.journeys.get(number);
     let fault = journey.as_ref().and_then(|journey| journey.faulty(leg)).map(|(fault, _)| fault);
-    html! { @if let Some(fault) = fault { (note(fault, None)) } }
+    html! { @if let Some(fault) = fault { (note(leg, fault, None)) } }
 }
 
 /// The fault of a message, and what its receiver should see.
-pub(super) fn note(fault: Fault, outcome: Option<Outcome>) -> Markup {
+pub(super) fn note(leg: Leg, fault: Fault, outcome: Option<Outcome>) -> Markup {
     html! {
         section.fault {
-            h2 { "Fault on purpose: " (fault.title()) }
+            h2 {
+                "Fault on purpose in the " (match leg {
+                    Leg::Request => "request",
+                    Leg::Callback => "callback",
+                }) ": " (fault.title())
+            }
             p { (fault.explanation()) }
             @if let Some(outcome) = outcome { p { "What the receiver's service answers: " (expected(outcome)) } }
         }

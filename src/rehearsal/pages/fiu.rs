@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-use super::{App, faults, sent, unknown};
+use super::{App, faults, problem, sent, unknown};
 
 /// The names of fields in errors of the service, and in the form.
 const NAMES: [(&str, &str); 14] = [
@@ -51,7 +51,15 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
     let fields = Fields::of(&body);
     let filled = filled.sent(&fields);
-    let fault = fields.get("fault").and_then(|name| Fault::named(name, Leg::Request));
+    let fault = match fields.get("fault").map(|name| (name, Fault::named(name, Leg::Request))) {
+        Some((name, None)) => return no_such_value(&app, "fault", name, Fault::of(Leg::Request).map(Fault::name)),
+        Some((_, fault)) => fault,
+        None => None,
+    };
+    if !["", "FIU", "LSP"].contains(&&*filled.requestor) {
+        let known = ["FIU", "LSP"].map(str::to_owned).into_iter();
+        return no_such_value(&app, "requestorType", &filled.requestor, known);
+    }
     let sent = app.desks.send(filled.request(&fiu), fault, |aa| app.site.desk(aa)).await;
     match sent {
         Ok(number) => {
@@ -65,6 +73,16 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
             view::failing(view::leaving(page), &failed)
         }
     }
+}
+
+/// The page for a script that names a value which this form does not have.
+fn no_such_value(app: &Rehearsal, field: &str, value: &str, known: impl Iterator<Item = String>) -> Response {
+    let text = format!(
+        "The field {field} has no value {}. It has: {}.",
+        view::visible(value),
+        known.collect::<Vec<_>>().join(", ")
+    );
+    problem(app, StatusCode::UNPROCESSABLE_ENTITY, "No such value", &text)
 }
 
 /// A form with sensible values; `None` for an FIU that the keyring does not have.

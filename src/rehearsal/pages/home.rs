@@ -16,6 +16,10 @@ pub(super) async fn show(State(app): App) -> Response {
     let keyring = app.desks.keyring.current();
     let fius: BTreeSet<&str> = keyring.pairings().map(|pairing| &*pairing.fiu).collect();
     let aas: BTreeSet<&str> = keyring.pairings().map(|pairing| &*pairing.aa).collect();
+    let webview = |aa: &str| app.site.desk(aa);
+    let all_here =
+        keyring.pairings().all(|pairing| pairing.webview.as_ref().is_none_or(|url| *url == webview(&pairing.aa)));
+    let handle = keyring.pairings().find_map(|pairing| pairing.handles.first()).map_or("alpha", |handle| handle);
     let body = html! {
         h1 { "Rehearse a redirect" }
         p.lead {
@@ -27,8 +31,13 @@ pub(super) async fn show(State(app): App) -> Response {
                 h2 { "You build an FIU" }
                 p {
                     "Let your backend call " code { "EncodeRedirect" } " at " code { (app.site.grpc) }
-                    ", and send the browser to the URL of the answer: it leads to an AA desk here. Decide there what the user "
-                    "does, or what goes wrong, and see how your backend handles the callback."
+                    @if all_here {
+                        ", and send the browser to the URL of the answer: it leads to an AA desk here. "
+                    } @else {
+                        ". The web views of this keyring lead elsewhere, so send the browser to " code { (webview("AA-ID")) }
+                        " with the " code { "query" } " of the answer. "
+                    }
+                    "Decide there what the user does, or what goes wrong, and see how your backend handles the callback."
                 }
                 p { "No backend yet? Use the desk of an FIU:" }
                 ul.links { @for fiu in &fius { li { a href=(path("fiu", fiu)) { (view::value(fiu)) } } } }
@@ -48,7 +57,7 @@ pub(super) async fn show(State(app): App) -> Response {
             }
         }
         (pairings(&app, keyring.pairings().map(|pairing| &**pairing)))
-        (deciding())
+        (deciding(handle))
     };
     view::page(&app.site, StatusCode::OK, "Rehearse a redirect", &body)
 }
@@ -93,12 +102,12 @@ fn pairings<'a>(app: &Rehearsal, pairings: impl Iterator<Item = &'a Pairing>) ->
 }
 
 /// The user ids that decide by themselves.
-fn deciding() -> Markup {
+fn deciding(handle: &str) -> Markup {
     html! {
         section id="users" {
             h2 { "User ids that decide by themselves" }
             p {
-                "For automatic tests: with " code { "accept@alpha" } " as the user id the AA desk answers at once with a "
+                "For automatic tests: with " code { "accept@" (view::visible(handle)) } " as the user id the AA desk answers at once with a "
                 "redirect. Follow it with " code { "curl -L" } " or any HTTP client."
             }
             details {

@@ -33,7 +33,9 @@ pub(super) async fn show(State(app): App, Path(number): Path<u64>) -> Response {
         dl {
             @if !journey.fiu.is_empty() { dt { "FIU" } dd { (view::value(&journey.fiu)) } }
             @if !journey.aa.is_empty() { dt { "AA" } dd { (view::value(&journey.aa)) } }
-            dt { "txnid" } dd { @if journey.txnid.is_empty() { "not known: nothing opened" } @else { (view::value(&journey.txnid)) } }
+            @if !journey.userid().is_empty() { dt { "User" } dd { (view::value(journey.userid())) } }
+            dt { "txnid" }
+            dd { @if let Some(txnid) = journey.txnids.first() { (view::value(txnid)) } @else { "not known: nothing opened" } }
         }
         ol.steps { @for (at, step) in (1..).zip(&journey.steps) { li { (of_step(&app, at, step)) } } }
         p { a href="/journeys" { "All journeys" } }
@@ -95,7 +97,13 @@ fn detail(number: usize, event: &Event) -> Markup {
                 Err(status) => { (view::refusal(status)) }
             }
         },
-        Event::DecodeCallback(Called { answer, .. }) => html! {
+        Event::DecodeCallback(Called { request, answer }) => html! {
+            @if request.expected.is_none() {
+                p.warn {
+                    strong { "Not compared. " } "The call does not set " code { "expected" } ", so a callback that was joined from "
+                    "two others is accepted."
+                }
+            }
             @match answer {
                 Ok(opened) => {
                     @if let Some(callback) = &opened.callback { (view::callback_members(callback)) }
@@ -104,7 +112,9 @@ fn detail(number: usize, event: &Event) -> Markup {
                 Err(status) => { (view::refusal(status)) }
             }
         },
-        Event::Faulty { leg, fault, url: sent } => html! { (faults::note(*fault, None)) (url(number, sent, *leg)) },
+        Event::Faulty { leg, fault, url: sent } => {
+            html! { (faults::note(*leg, *fault, None)) (url(number, sent, *leg)) }
+        }
     }
 }
 

@@ -2,14 +2,17 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use chrono::{DateTime, SecondsFormat, Utc};
-use maud::html;
+use maud::{Markup, html};
 
-use crate::rehearsal::{
-    journeys::{Event, Step, Who},
-    view,
+use crate::{
+    codec::url::Leg,
+    rehearsal::{
+        journeys::{Called, Event, Journey, Step, Who},
+        view,
+    },
 };
 
-use super::App;
+use super::{App, callback::is_success};
 
 pub(super) async fn show(State(app): App) -> Response {
     let journeys = app.desks.calls.journeys.all();
@@ -23,23 +26,10 @@ pub(super) async fn show(State(app): App) -> Response {
                     thead {
                         tr {
                             th scope="col" { "Journey" } th scope="col" { "FIU" } th scope="col" { "AA" }
-                            th scope="col" { "Steps" } th scope="col" { "Last" } th scope="col" { "Answer" }
+                            th scope="col" { "User" } th scope="col" { "Last step" } th scope="col" { "Outcome" }
                         }
                     }
-                    tbody {
-                        @for journey in &journeys {
-                            tr {
-                                td { a href=(format!("/journeys/{}", journey.number)) { "Journey " (journey.number) } }
-                                td data-label="FIU" { (view::value(&journey.fiu)) }
-                                td data-label="AA" { (view::value(&journey.aa)) }
-                                td data-label="Steps" { (journey.steps.len()) }
-                                @if let Some(step) = journey.steps.last() {
-                                    td data-label="Last" { (time(step.at)) ", " (who(step)) }
-                                    td data-label="Answer" { (answer(step)) }
-                                }
-                            }
-                        }
-                    }
+                    tbody { @for journey in &journeys { (row(journey)) } }
                 }
             }
         }
@@ -47,7 +37,41 @@ pub(super) async fn show(State(app): App) -> Response {
     view::page(&app.site, StatusCode::OK, "Journeys", &body)
 }
 
-/// The time of day of an instant.
+fn row(journey: &Journey) -> Markup {
+    let fault = [Leg::Request, Leg::Callback].into_iter().find_map(|leg| journey.faulty(leg));
+    html! {
+        tr {
+            td { a href=(format!("/journeys/{}", journey.number)) { "Journey " (journey.number) } }
+            td data-label="FIU" { (view::value(&journey.fiu)) }
+            td data-label="AA" { (view::value(&journey.aa)) }
+            td data-label="User" { (view::value(journey.userid())) }
+            @if let Some(step) = journey.steps.last() {
+                td data-label="Last step" { (step.at.format("%H:%M:%S")) ", " (who(step)) }
+                td data-label="Outcome" {
+                    (outcome(step))
+                    @if let Some((fault, _)) = fault { ", fault: " (fault.title()) }
+                }
+            }
+        }
+    }
+}
+
+/// What the last step of a journey says about it.
+fn outcome(step: &Step) -> String {
+    match &step.event {
+        Event::EncodeRedirect(Called { answer: Ok(_), .. }) => "sealed".to_owned(),
+        Event::DecodeRedirect(Called { answer: Ok(_), .. }) => "opened by the AA".to_owned(),
+        Event::EncodeCallback(Called { answer: Ok(_), .. }) => "answered by the AA".to_owned(),
+        Event::DecodeCallback(Called { answer: Ok(opened), .. }) if is_success(opened) => "consent given".to_owned(),
+        Event::DecodeCallback(Called { answer: Ok(opened), .. }) => {
+            format!("no consent: {}", opened.error_message)
+        }
+        Event::Faulty { .. } => "sent".to_owned(),
+        _ => answer(step),
+    }
+}
+
+/// An instant in UTC.
 pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

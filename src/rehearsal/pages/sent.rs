@@ -76,7 +76,7 @@ fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
         h1 { "A sealed request" }
         p.lead { "From " (view::value(&sent.fiu)) " to " (view::value(&sent.aa)) ". Your backend answers the browser with this URL as a redirect (303)." }
         @if let Some(fault) = sent.fault {
-            (faults::note(fault, pairing.map(|pairing| fault.outcome(Leg::Request, pairing))))
+            (faults::note(Leg::Request, fault, pairing.map(|pairing| fault.outcome(Leg::Request, pairing))))
         }
         (links(app, sent))
         (view::parts(&sent.url, Leg::Request))

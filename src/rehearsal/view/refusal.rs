@@ -6,7 +6,7 @@ use tonic_types::StatusExt;
 
 use crate::codec::url::Leg;
 
-use super::value;
+use super::{value, visible};
 
 /// The reason of an error, such as `DATE_EXPIRED`; empty for an error without a reason.
 pub(in crate::rehearsal) fn reason(status: &Status) -> String {
@@ -28,7 +28,7 @@ pub(in crate::rehearsal) fn refusal(status: &Status) -> Markup {
     html! {
         section.refused {
             h2 { "The service refuses it" }
-            p.answer { code.reason { (reason(status)) } " " (status.message()) "." }
+            p.answer { code.reason { (reason(status)) } " " (visible(status.message())) "." }
             dl {
                 dt { "gRPC code" } dd { code { (format!("{:?}", status.code())) } }
                 @for (name, text) in metadata { dt { (name) } dd { (value(text)) } }

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     message::{deviations, row, table},
-    value,
+    value, visible,
 };
 
 /// Everything that was found. If `answer`, also the answer that the service would give.
@@ -19,7 +19,7 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
             h2 { "Diagnosis" }
             p.note { "For the developer who holds the secrets: the service must not tell a caller most of this." }
             @if answer {
-                p.answer { code.reason { (report.answer) } " " (report.explanation) "." }
+                p.answer { code.reason { (report.answer) } " " (visible(&report.explanation)) "." }
                 @if let Some(hint) = &report.hint { p { "Hint: " code { (hint) } } }
             }
             @if let Some(search) = report.search {
@@ -51,7 +51,7 @@ pub(in crate::rehearsal) fn explanation(explained: &Result<Report, Unexplained>)
         Err(Unexplained::Off) => return html! {},
         Err(Unexplained::Busy) => "Other searches for causes are running. Try again in some seconds.",
         Err(Unexplained::TooMany) => {
-            "Too many messages with a date of this minute did not open, so this page does not explain more of them. \
+            "Too many messages that do not open have arrived in a short time, so this page does not search for the cause. \
              Paste this one into Inspect."
         }
     };

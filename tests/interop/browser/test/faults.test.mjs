@@ -88,12 +88,48 @@ describe('a fault of the AA desk', () => {
     await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
     await page.getByRole('button', { name: 'Seal and go at once' }).click();
     await page.getByRole('button', { name: 'Hash route', exact: true }).click();
-    await page.getByText('Fault on purpose: Hash route').waitFor();
+    await page.getByText('Fault on purpose in the callback: Hash route').waitFor();
     await shows(page, 'URL_MALFORMED', 'Hash route');
     assert.match(await page.getByLabel('The address of this page').inputValue(), /#\/return\?fi=/);
     await page.getByRole('button', { name: 'Open' }).click();
     await shows(page, 'IN_FRAGMENT', 'Hash route');
     await page.getByRole('heading', { name: 'Consent given' }).first().waitFor();
+    await context.close();
+  });
+
+  it('Second ? is the answer to the request, whose visit the desk still finds', async () => {
+    const { page, context } = await open(browser);
+    await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+    await page.getByRole('button', { name: 'Seal and go at once' }).click();
+    await page.getByRole('button', { name: 'Second ?', exact: true }).click();
+    await page.getByText('yes, it is the answer to the request').first().waitFor();
+    await context.close();
+  });
+});
+
+describe('a request with a fault that an AA returns unchanged', () => {
+  for (const fault of ['TXNID_NOT_UUID', 'No sessionid']) {
+    it(`${fault}: the FIU desk accepts the answer, since it is the answer to what was sent`, async () => {
+      const { page, context } = await open(browser);
+      await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+      await page.getByRole('button', { name: fault, exact: true }).click();
+      await page.getByRole('link', { name: 'Go to the AA desk' }).click();
+      await page.getByRole('button', { name: 'Accept all' }).click();
+      await page.getByRole('heading', { name: 'Consent given' }).first().waitFor();
+      await page.getByText('yes, it is the answer to the request').first().waitFor();
+      await page.getByText('Fault on purpose in the request').first().waitFor();
+      await context.close();
+    });
+  }
+
+  it('Hash route shows an empty AA desk, which says where the parameters are', async () => {
+    const { page, context } = await open(browser);
+    await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+    await page.getByRole('button', { name: 'Hash route', exact: true }).click();
+    await page.getByRole('link', { name: 'Go to the AA desk' }).click();
+    await page.getByText('Are the parameters behind #').first().waitFor();
+    await page.getByRole('button', { name: 'Open' }).click();
+    await shows(page, 'IN_FRAGMENT', 'Hash route');
     await context.close();
   });
 });

@@ -154,6 +154,41 @@ describe('a user', () => {
     await context.close();
   });
 
+  it('is answered as it is shown, also if two tabs have the same txnid', async () => {
+    const { page, context } = await open(browser);
+    const other = await context.newPage();
+    const txnid = '6ab1b7a0-3a3f-4c43-9d0c-1f1f5a0d7b11';
+    await toAa(page, 'fiu@sandbox', 'alpha-aa', { txnid, sessionid: 'ONE' });
+    await toAa(other, 'fiu@sandbox', 'alpha-aa', { txnid, sessionid: 'TWO' });
+    for (const [tab, sessionid] of [[page, 'ONE'], [other, 'TWO']]) {
+      await tab.getByRole('button', { name: 'Accept all' }).click();
+      assert.equal((await members(tab)).sessionid, sessionid);
+      await tab.getByText('yes, it is the answer to the request').first().waitFor();
+    }
+    await context.close();
+  });
+
+  it('says that a request was answered before', async () => {
+    const { page, context } = await open(browser);
+    await toAa(page, 'fiu@sandbox', 'alpha-aa');
+    await page.getByRole('button', { name: 'Accept all' }).click();
+    await page.getByRole('heading', { name: 'Consent given' }).first().waitFor();
+    await page.goBack();
+    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByText('Answered before.').first().waitFor();
+    await context.close();
+  });
+
+  it('leads to an app from a form without a complaint of the policy', async () => {
+    const { page, context, complaints } = await open(browser);
+    await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+    await fill(page, { userid: 'accept@alpha', redirect: 'com.fiu.app:/back?visit=1' });
+    await page.getByRole('button', { name: 'Seal and go at once' }).click({ noWaitAfter: true });
+    await page.waitForTimeout(500);
+    assert.deepEqual(complaints.filter((line) => line.includes('form-action')), []);
+    await context.close();
+  });
+
   it('chooses some of the consent handles, or any error code', async () => {
     const { page, context } = await open(browser);
     await toAa(page, 'fiu@sandbox', 'alpha-aa', { srcref: 'one\ntwo\nthree' });
