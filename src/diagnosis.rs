@@ -49,9 +49,9 @@ pub struct Asked<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// The explanation of a text without a message.
+/// The cause if a text has no message.
 const NOTHING: &str =
-    "the text has no parameter of a request (fi, reqdate, ecreq) or of a callback (fi, resdate, ecres)";
+    "The text has no parameter of a request (fi, reqdate, ecreq) or of a callback (fi, resdate, ecres).";
 
 /// An operator opens a message even if its date is refused.
 struct Operator;
@@ -76,7 +76,7 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
     let leg = match leg_of(url) {
         Some(Leg::Request) => "request (FIU to AA)",
         Some(Leg::Callback) => "callback (AA to FIU)",
-        None => "not known: no parameter of a request or of a callback",
+        None => "not known",
     };
     let mut report = Report { removed: pasted.removed, leg, ..Report::default() };
     let leg = leg_of(url).unwrap_or(Leg::Request);
@@ -86,7 +86,7 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
         Err(unread) => report.refuse(&Refusal::Unread(leg, unread)),
     }
     if leg_of(url).is_none() {
-        NOTHING.clone_into(&mut report.explanation);
+        report.cause = Some(NOTHING.to_owned());
     }
     if report.members.is_none()
         && let Some(material) = Material::of(url, leg)

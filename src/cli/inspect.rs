@@ -56,6 +56,8 @@ fn table(report: &Report) -> String {
         table.row("search", &format!("tried {} keys in {} ms{end}", search.keys, search.milliseconds));
         let none = "none of the common mistakes: most likely another secret, or a changed message";
         table.row("cause", report.cause.as_deref().unwrap_or(none));
+    } else if let Some(cause) = &report.cause {
+        table.row("cause", cause);
     }
     table.0
 }

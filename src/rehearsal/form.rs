@@ -1,5 +1,7 @@
 //! The fields of a form, and the request of the FIU desk that is made from them.
 
+use std::collections::BTreeSet;
+
 use axum::body::Bytes;
 
 use crate::{
@@ -103,6 +105,16 @@ impl Filled {
         self
     }
 
+    fn extra(&self) -> impl Iterator<Item = (&str, &str)> {
+        lines(&self.extra).map(|line| line.split_once('=').unwrap_or((line, "")))
+    }
+
+    /// An extra member with two values.
+    pub(super) fn repeated_extra(&self) -> Option<&str> {
+        let mut names = BTreeSet::new();
+        self.extra().map(|(name, _)| name).find(|name| !names.insert(*name))
+    }
+
     /// The call of the service.
     pub(super) fn request(&self, fiu: &str) -> EncodeRedirectRequest {
         let requestor_type = match &*self.requestor {
@@ -110,7 +122,7 @@ impl Filled {
             "LSP" => RequestorType::Lsp,
             _ => RequestorType::Unspecified,
         };
-        let extra = lines(&self.extra).map(|line| line.split_once('=').unwrap_or((line, "")));
+        let extra = self.extra();
         EncodeRedirectRequest {
             fiu_id: fiu.to_owned(),
             aa_id: self.aa.clone(),

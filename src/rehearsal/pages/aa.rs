@@ -91,13 +91,13 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
         Ok(opened) => {
             let report = app.explanations.of_opened(question).await.ok();
             let fault = faults::sent(app, number, Leg::Request);
-            let body = html! { (opened_page(number, &opened, report.as_ref())) (fault) };
+            let body = opened_page(number, &opened, &fault, report.as_ref());
             view::leaving(view::page(&app.site, StatusCode::OK, &format!("AA desk of {aa}"), &body))
         }
         Err(status) => {
             let report = app.explanations.of_refused(question).await;
             let fault = faults::sent(app, number, Leg::Request);
-            let body = html! { (refused_page(&aa, number, &status, &report)) (fault) };
+            let body = refused_page(&aa, number, &status, &fault, &report);
             let page = view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request is refused", &body);
             view::leaving(page)
         }
@@ -178,25 +178,33 @@ fn paste_form(aa: &str) -> Markup {
     }
 }
 
-fn refused_page(aa: &str, number: u64, status: &Status, report: &Result<Report, Unexplained>) -> Markup {
+fn refused_page(
+    aa: &str,
+    number: u64,
+    status: &Status,
+    fault: &Markup,
+    report: &Result<Report, Unexplained>,
+) -> Markup {
     html! {
         h1 { "The request is refused" }
         p.lead { "An AA's backend that calls " code { "DecodeRedirect" } " as " (view::value(aa)) " gets this error." }
         (view::refusal(status))
-        (view::explanation(report))
         (view::next_step(status, Leg::Request))
+        (fault)
+        (view::explanation(report))
         @if view::reason(status) == "URL_MALFORMED" { (paste_form(aa)) }
         p { a href=(format!("/journeys/{number}")) { "This journey" } }
     }
 }
 
 #[expect(clippy::expect_used, reason = "the service answers with the members")]
-fn opened_page(number: u64, opened: &DecodeRedirectResponse, report: Option<&Report>) -> Markup {
+fn opened_page(number: u64, opened: &DecodeRedirectResponse, fault: &Markup, report: Option<&Report>) -> Markup {
     let redirect = opened.redirect.as_ref().expect("an opened request has members");
     html! {
         h1 { "AA desk of " (view::value(&opened.aa_id)) }
         p.lead { (view::value(&opened.fiu_id)) " sends the user " (view::value(&redirect.userid)) ". What does the user decide?" }
         (decision(number, opened))
+        (fault)
         section {
             h2 { "What arrived" }
             (arrived(opened, report))

@@ -12,7 +12,8 @@ use crate::{
     codec::url::Leg,
     diagnosis::Report,
     proto::{
-        CallbackStatus, DecodeCallbackRequest, DecodeCallbackResponse, Deviation, decode_callback_request::Source,
+        Callback, CallbackStatus, DecodeCallbackRequest, DecodeCallbackResponse, Deviation,
+        decode_callback_request::Source,
     },
     rehearsal::{
         Rehearsal,
@@ -54,6 +55,10 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
         attempt_id: String::new(),
     };
     let (number, answer) = app.desks.calls.decode_callback(Who::FiuDesk, request).await;
+    let faults = html! {
+        (faults::sent(app, number, Leg::Callback))
+        (faults::sent(app, number, Leg::Request))
+    };
     let question = Question { text: url, fiu: Some(fiu.clone()), aa: None };
     let (status, title, body) = match &answer {
         Ok(opened) => {
@@ -67,7 +72,7 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
             } else {
                 Compared::Forgotten
             };
-            (StatusCode::OK, "The user is back", opened_page(opened, &compared, before, report.as_ref()))
+            (StatusCode::OK, "The user is back", opened_page(opened, &compared, before, &faults, report.as_ref()))
         }
         Err(refused) => {
             let report = app.explanations.of_refused(question).await;
@@ -75,9 +80,10 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
             let body = html! {
                 p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error." }
                 (view::refusal(refused))
-                (view::explanation(&report))
                 (view::next_step(refused, Leg::Callback))
                 @if nothing { (paste_form(&fiu)) }
+                (faults)
+                (view::explanation(&report))
             };
             (StatusCode::UNPROCESSABLE_ENTITY, "The callback is refused", body)
         }
@@ -85,8 +91,6 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
     let body = html! {
         h1 { (title) }
         (body)
-        (faults::sent(app, number, Leg::Callback))
-        (faults::sent(app, number, Leg::Request))
         p {
             a href=(format!("/journeys/{number}")) { "This journey, with the calls in your language" } " · "
             a href=(format!("/fiu/{}", view::segment(&fiu))) { "Another request" }
@@ -136,6 +140,7 @@ fn opened_page(
     opened: &DecodeCallbackResponse,
     compared: &Compared,
     before: Option<&DecodeCallbackResponse>,
+    faults: &Markup,
     report: Option<&Report>,
 ) -> Markup {
     let callback = opened.callback.as_ref().expect("an opened callback has members");
@@ -175,6 +180,19 @@ fn opened_page(
                 }
             }
         }
+        (faults)
+        (came_back(opened, callback, compared, report))
+        @if let Some(report) = report { (view::deviations(&report.deviation_details)) }
+    }
+}
+
+fn came_back(
+    opened: &DecodeCallbackResponse,
+    callback: &Callback,
+    compared: &Compared,
+    report: Option<&Report>,
+) -> Markup {
+    html! {
         section {
             h2 { "What came back" }
             @if let Some(report) = report { (view::envelope(report)) }
@@ -188,7 +206,6 @@ fn opened_page(
             }
             (view::callback_members(callback))
         }
-        @if let Some(report) = report { (view::deviations(&report.deviation_details)) }
     }
 }
 

@@ -20,7 +20,10 @@ pub(super) fn buttons(leg: Leg, name: &str) -> Markup {
                 Leg::Request => "Send it with a fault",
                 Leg::Callback => "Accept all, and send the answer with a fault",
             }) }
-            p { "One click sends the message with this fault, so that you see what a backend does with it." }
+            p { (match leg {
+                Leg::Request => "Each button seals the request with this fault and shows it. The next click sends it.",
+                Leg::Callback => "Each button sends the answer with this fault, so that you see what a backend does with it.",
+            }) }
             (group("What a backend must survive", &broken, name))
             (group("What the service repairs and reports", &repaired, name))
         }

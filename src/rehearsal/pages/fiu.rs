@@ -60,6 +60,10 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
         let known = ["FIU", "LSP"].map(str::to_owned).into_iter();
         return no_such_value(&app, "requestorType", &filled.requestor, known);
     }
+    if let Some(name) = filled.repeated_extra() {
+        let text = format!("The extra member {} comes twice: a call names each member once.", view::visible(name));
+        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "A member comes twice", &text);
+    }
     let sent = app.desks.send(filled.request(&fiu), fault, |aa| app.site.desk(aa)).await;
     match sent {
         Ok(number) => {
@@ -68,7 +72,7 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
         }
         Err((_, failed)) => {
             let body = page(&app, &fiu, &filled, Some(&failed));
-            let title = format!("FIU desk of {fiu}");
+            let title = format!("Error: FIU desk of {fiu}");
             let page = view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, &title, &body);
             view::failing(view::leaving(page), &failed)
         }

@@ -28,7 +28,7 @@ impl Language for Go {
 
     fn client(address: &str, _: &[&str]) -> String {
         format!(
-            "// import \"aa/redirect\"\nclient, err := redirect.NewClient(redirect.Options{{Addresses: []string{{{address}}}}})\n"
+            "// import \"aa/redirect\"; ctx is the context of your request; check each err\nclient, err := redirect.NewClient(redirect.Options{{Addresses: []string{{{address}}}}})\n"
         )
     }
 

@@ -22,13 +22,14 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
                 p.answer { code.reason { (report.answer) } " " (visible(&report.explanation)) "." }
                 @if let Some(hint) = &report.hint { p { "Hint: " code { (hint) } } }
             }
-            @if let Some(search) = report.search {
+            @if let Some(cause) = &report.cause {
+                p.cause { strong { "Cause: " } (value(cause)) }
+            } @else if report.search.is_some() {
                 p.cause {
-                    strong { "Cause: " }
-                    @if let Some(cause) = &report.cause { (value(cause)) } @else {
-                        "none of the common mistakes. Most likely another secret, or a changed message."
-                    }
+                    strong { "Cause: " } "none of the common mistakes. Most likely another secret, or a changed message."
                 }
+            }
+            @if let Some(search) = report.search {
                 p.note {
                     "Tried " (search.keys) @if search.keys == 1 { " key in " } @else { " keys in " } (search.milliseconds) " ms"
                     @if search.cut_short { ", and gave up there" } "."
@@ -71,6 +72,9 @@ pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
                     dt { @if at == 0 { "read as " } @else { "or read as " } (reading.digits) }
                     dd { (reading.instant) ", " (reading.age()) }
                 }
+            }
+            @if report.date.as_ref().is_some_and(|date| date.readings.len() > 1) {
+                dt {} dd.note { "The digits can mean either. The service accepts the date if one reading is inside the window." }
             }
             @if let Some(kind) = report.requestor_type { dt { "requestorType" } dd { (kind) } }
             @if let (Some(bytes), Some(has_iv)) = (report.ciphertext_bytes, report.has_iv) {
