@@ -94,6 +94,8 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
     let exchange = Arc::new(Exchange::new(Arc::clone(&keys), Arc::clone(&loaded.memory)));
     observe::readings(telemetry, &exchange, loaded.tls.as_ref());
     let report = observe::reloads(telemetry, &keys, &loaded.keyring);
+    // They were read just now.
+    loaded.sources().iter().for_each(|source| report(source.name(), &reload::Outcome::Unchanged));
     tokio::spawn(reload::watch(loaded.sources(), hangups, [reload::POLL, reload::TIME_LIMIT], report));
     tell_settings(settings, &keys, &limits);
     tracing::info!(fingerprint = loaded.keyring.current().fingerprint(), "keyring");

@@ -88,6 +88,7 @@ pub struct Metrics {
     keyring: Arc<keyring::Fingerprint>,
     /// In the order of [`Source::ALL`].
     reloads: Vec<ReloadCounts>,
+    sources_checked: Family<Labels<1>, Gauge>,
     connections: Gauge,
     connections_opened: Counter,
     /// In the order of [`Cause::ALL`].
@@ -98,7 +99,6 @@ struct ReloadCounts {
     applied: Counter,
     refused: Counter,
     failing: Gauge,
-    checked: Gauge,
 }
 
 impl Metrics {
@@ -126,6 +126,12 @@ impl Metrics {
         own.register("connections", "Open connections", connections.clone());
         // Named `connections_accepted`, since a counter `connections` would have the same family name as the gauge.
         own.register("connections_accepted", "Connections accepted", connections_opened.clone());
+        let sources_checked = Family::<Labels<1>, Gauge>::default();
+        own.register(
+            "source_checked_timestamp_seconds",
+            "When the latest check of the files ended, in seconds of the Unix epoch",
+            sources_checked.clone(),
+        );
         let closed = Counters::<1>::default();
         own.register("connections_closed", "Connections ended, by cause", closed.clone());
         let connections_closed = Cause::ALL.map(|(_, cause)| closed.get_or_create_owned(&[("cause", cause)])).into();
@@ -138,6 +144,7 @@ impl Metrics {
             store,
             keyring,
             reloads,
+            sources_checked,
             connections,
             connections_opened,
             connections_closed,
@@ -193,9 +200,11 @@ impl Metrics {
         if applied { &counts.applied } else { &counts.refused }.inc();
     }
 
-    /// Notes the second of the Unix epoch at which a check of the files ended, with any result.
+    /// Notes the second of the Unix epoch at which a check of the files ended, with any result. A source that is not in
+    /// use has no such series, so that an alert on old times stays quiet.
     pub fn checked(&self, source: Source, at: i64) {
-        self.reloads[source as usize].checked.set(at);
+        let (_, name) = Source::ALL[source as usize];
+        self.sources_checked.get_or_create_owned(&[("source", name)]).set(at);
     }
 
     /// Notes whether the current files of a source are refused.
@@ -239,17 +248,10 @@ fn register_reloads(registry: &mut Registry) -> Vec<ReloadCounts> {
     registry.register("reloads", "Reloads of files, by outcome", reloads.clone());
     let failing = Family::<Labels<1>, Gauge>::default();
     registry.register("reload_failing", "1 while the files cannot be used or do not answer", failing.clone());
-    let checked = Family::<Labels<1>, Gauge>::default();
-    registry.register(
-        "source_checked_timestamp_seconds",
-        "When the latest check of the files ended, in seconds of the Unix epoch",
-        checked.clone(),
-    );
     let counts = |(_, source): (Source, &'static str)| ReloadCounts {
         applied: reloads.get_or_create_owned(&[("source", source), ("outcome", "applied")]),
         refused: reloads.get_or_create_owned(&[("source", source), ("outcome", "refused")]),
         failing: failing.get_or_create_owned(&[("source", source)]),
-        checked: checked.get_or_create_owned(&[("source", source)]),
     };
     Source::ALL.map(counts).into()
 }

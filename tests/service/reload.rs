@@ -138,6 +138,8 @@ async fn a_pipe_in_place_of_a_secret_delays_no_other_source() {
         let checked = metrics.of(&series).unwrap();
         assert!((now - 120.0..=now).contains(&checked), "{source}: {checked}");
     }
+    let unused = "aa_redirect_source_checked_timestamp_seconds{source=\"certificates\"}";
+    assert_eq!(metrics.of(unused), None, "an alert on old times would fire for it");
     // An endless device is refused too, and it is not read.
     fs::remove_file(files.path("secret-one")).unwrap();
     symlink("/dev/zero", files.path("secret-one")).unwrap();
