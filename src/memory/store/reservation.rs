@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta};
-use redis::Value;
+use redis::{Cmd, Value};
 use tokio::time;
 
 use super::{
@@ -19,6 +19,10 @@ use crate::memory::{Ended, Opening, Outcome, Subject, budget::DATE_BUDGET, tell_
 const ENDLESS: TimeDelta = TimeDelta::days(30);
 /// The pause between two attempts to reserve: the first one, and the longest one.
 const WAIT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
+
+/// How long a call waits for another one that has opened its message to confirm or to forget this. After an outage that
+/// takes as long as until the other replica has a connection again.
+const UNKNOWN: Duration = Duration::from_secs(1);
 
 /// Why nothing was reserved.
 pub(in crate::memory) enum Unreserved {
@@ -47,6 +51,8 @@ enum After {
     Charge,
     /// Nothing failed, and this call opened nothing.
     Forget([u8; 12]),
+    /// This call opened the message, and its caller is told so.
+    Confirm([u8; 12]),
 }
 
 impl Store {
@@ -103,7 +109,7 @@ impl Store {
     }
 
     /// The meaning of an answer of `resolve.lua`; `None` if it has another form.
-    fn ended(&self, answer: &Value, subject: &Subject<'_>) -> Option<Ended> {
+    fn resolved(&self, answer: &Value, subject: &Subject<'_>) -> Option<Resolved> {
         let Value::Array(answer) = answer else { return None };
         let [Value::Int(what), Value::Int(first), Value::Int(of_block), Value::Int(of_date)] = **answer else {
             return None;
@@ -117,16 +123,29 @@ impl Store {
         if what == 1 {
             tell_changed(subject.pairing);
         }
-        let first = || DateTime::from_timestamp_millis(first);
-        Some(match what {
-            0 | 1 => Ended::Failed,
-            2 => Ended::NotExpected,
-            3 => Ended::Opened(Opening { reopened: false, first: first()? }),
-            4 => Ended::Opened(Opening { reopened: true, first: first()? }),
-            5 => Ended::Unavailable,
-            _ => return None,
-        })
+        let opened = |reopened| {
+            let first = DateTime::from_timestamp_millis(first)?;
+            Some(Resolved::Ended(Ended::Opened(Opening { reopened, first })))
+        };
+        match what {
+            0 | 1 => Some(Resolved::Ended(Ended::Failed)),
+            2 => Some(Resolved::Ended(Ended::NotExpected)),
+            3 => opened(false),
+            4 => opened(true),
+            5 => Some(Resolved::Late),
+            6 => Some(Resolved::Unknown),
+            _ => None,
+        }
     }
+}
+
+/// What `resolve.lua` answered.
+enum Resolved {
+    Ended(Ended),
+    /// Nothing was recorded: the answer would come after the caller's.
+    Late,
+    /// Another call has opened the message, and may have told its caller that it did not.
+    Unknown,
 }
 
 impl Reservation {
@@ -135,7 +154,7 @@ impl Reservation {
         self.store.is_closed_for(subject)
     }
 
-    /// Notes the outcome of the decryption.
+    /// Notes the outcome of the decryption. Waits while it is not known whether another call has opened the message.
     pub(in crate::memory) async fn resolve(mut self, subject: &Subject<'_>, outcome: Outcome) -> Result<Ended, Silent> {
         let store = Arc::clone(&self.store);
         let closed = store.is_closed_for(subject);
@@ -144,61 +163,96 @@ impl Reservation {
             hash(&[&caller, call.attempt_id.as_bytes()])
         });
         let call: [u8; 12] = named.unwrap_or(self.token);
+        // A call with a name is made again with this name, and then gets the first answer.
+        let is_confirmed = closed && named.is_none();
         self.after = match outcome {
             Outcome::Failed => After::Charge,
-            Outcome::Opened if closed && named.is_none() => After::Forget(call),
+            Outcome::Opened if is_confirmed => After::Forget(call),
             Outcome::Opened | Outcome::NotExpected => After::GiveBack,
+        };
+        let begin = Instant::now();
+        let [mut pause, longest] = WAIT;
+        loop {
+            let commands = self.end(subject, outcome, (call, is_confirmed), closed);
+            let answer = store.ask(Operation::Resolve, &self.names, &commands, closed).await?;
+            match store.resolved(&answer, subject).ok_or(Silent { asked: true })? {
+                Resolved::Ended(ended) => {
+                    let is_first = matches!(ended, Ended::Opened(Opening { reopened: false, .. }));
+                    self.after = if is_first && is_confirmed { After::Confirm(call) } else { After::Nothing };
+                    return Ok(ended);
+                }
+                Resolved::Unknown if begin.elapsed() < UNKNOWN => {}
+                Resolved::Late | Resolved::Unknown => {
+                    self.after = After::GiveBack;
+                    return Ok(Ended::Unavailable);
+                }
+            }
+            time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// The commands that note the outcome.
+    fn end(
+        &self,
+        subject: &Subject<'_>,
+        outcome: Outcome,
+        (call, is_confirmed): ([u8; 12], bool),
+        closed: bool,
+    ) -> [Cmd; 2] {
+        let letter = match outcome {
+            Outcome::Failed => "f",
+            Outcome::NotExpected => "n",
+            Outcome::Opened => "o",
         };
         let message: [u8; 16] = match outcome {
             Outcome::Failed => [0; 16],
             _ => hash(&[subject.envelope.iv.as_ref().map_or(&[], |iv| iv.as_slice()), &subject.envelope.ciphertext]),
         };
-        let budget = subject.pairing.failure_budget;
         // If calls go on without the store, an opening that it records late is one that the caller has seen.
         let patience = self.since.filter(|_| closed).map_or_else(String::new, |since| {
-            let until_given_up = since.elapsed() + store.shared.limit;
+            let until_given_up = since.elapsed() + self.store.shared.limit;
             until_given_up.as_millis().to_string()
         });
-        let commands = ["EVALSHA", "EVAL"].map(|name| {
-            let letter = match outcome {
-                Outcome::Failed => "f",
-                Outcome::NotExpected => "n",
-                Outcome::Opened => "o",
-            };
+        ["EVALSHA", "EVAL"].map(|name| {
             let mut command = begin(name, &RESOLVE, &self.names);
             command.arg(&self.token).arg(letter).arg(&message).arg(&call);
-            command.arg(subject.now.timestamp_millis()).arg(self.life).arg(budget).arg(DATE_BUDGET);
-            command.arg(&patience);
+            command.arg(subject.now.timestamp_millis()).arg(self.life);
+            command.arg(subject.pairing.failure_budget).arg(DATE_BUDGET).arg(&patience).arg(u8::from(is_confirmed));
+            command
+        })
+    }
+
+    /// The commands that follow when the reservation is dropped, and their operation.
+    fn follow_up(&self) -> Option<(Operation, [Cmd; 2])> {
+        let (forgotten, confirmed): (&[u8], &[u8]) = match &self.after {
+            After::Nothing => return None,
+            After::Charge => {
+                let commands = ["EVALSHA", "EVAL"].map(|name| {
+                    let mut command = begin(name, &RESOLVE, &self.names);
+                    // Without a budget, so that a failure that the store has already counted is not counted again.
+                    command.arg(&self.token).arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0);
+                    command.arg("").arg(0);
+                    command
+                });
+                return Some((Operation::Resolve, commands));
+            }
+            After::GiveBack => (&[], &[]),
+            After::Forget(call) => (call, &[]),
+            After::Confirm(call) => (&[], call),
+        };
+        let commands = ["EVALSHA", "EVAL"].map(|name| {
+            let mut command = begin(name, &RELEASE, &self.names);
+            command.arg(&self.token).arg(forgotten).arg(confirmed);
             command
         });
-        let answer = store.ask(Operation::Resolve, &self.names, &commands, closed).await?;
-        let ended = store.ended(&answer, subject).ok_or(Silent { asked: true })?;
-        // An opening that came too late still has its reservation.
-        self.after = if ended == Ended::Unavailable { After::GiveBack } else { After::Nothing };
-        Ok(ended)
+        Some((Operation::Release, commands))
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let forget: &[u8] = match &self.after {
-            After::Nothing => return,
-            After::GiveBack | After::Charge => &[],
-            After::Forget(call) => call,
-        };
-        let charges = matches!(self.after, After::Charge);
-        let commands = ["EVALSHA", "EVAL"].map(|name| {
-            if charges {
-                let mut command = begin(name, &RESOLVE, &self.names);
-                // Without a budget, so that a failure that the store has already counted is not counted again.
-                command.arg(&self.token).arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0).arg("");
-                return command;
-            }
-            let mut command = begin(name, &RELEASE, &self.names);
-            command.arg(&self.token).arg(forget);
-            command
-        });
-        let operation = if charges { Operation::Resolve } else { Operation::Release };
+        let Some((operation, commands)) = self.follow_up() else { return };
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
         let life = Duration::from_millis(self.life.unsigned_abs());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

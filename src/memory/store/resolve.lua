@@ -3,15 +3,17 @@
 -- which a repetition does not change.
 --
 -- The hash of a last block has `m`, the message that opened first, and once that opened for a caller `o`, when
--- (milliseconds of the Unix epoch), and `c`, in which call.
+-- (milliseconds of the Unix epoch), and `c`: the call in 12 bytes, the store's clock in milliseconds, and `?` until that
+-- call confirms that it got this answer.
 --
 -- KEYS: date, last block. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call, now in
 -- milliseconds, life of both keys in milliseconds, budget of the last block (0: none), budget of the date, patience in
--- milliseconds or nothing.
+-- milliseconds or nothing, 1 if an opening must be confirmed.
 -- Answers {what, when it opened first, 1 if this spent the budget of the last block, likewise of the date}; what is 0:
--- failed, 1: another message opened before it, 2: not expected, 3: opened first, 4: opened again, 5: too late. With a
--- patience, an opening is too late if the reservation is older: the store stood still meanwhile, the caller was told that
--- nothing was recorded, and so nothing is.
+-- failed, 1: another message opened before it, 2: not expected, 3: opened first, 4: opened again, 5: too late, 6: not
+-- known, since the call that opened it has not confirmed it, and may have told its caller that nothing was recorded.
+-- With a patience, an opening is too late if the reservation is older or given back: the store or the way to it stood
+-- still, the caller was told that nothing was recorded, and so nothing is.
 local date, block = KEYS[1], KEYS[2]
 local mine, outcome, message, call = 'p' .. ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local now, of_block, of_date = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -25,11 +27,9 @@ local function give_back()
     return
   end
   redis.call('HDEL', date, mine)
-  if clock - string.match(held, '^%d+') < 5000 then
-    for _, key in ipairs(KEYS) do
-      if redis.call('HINCRBY', key, 'f', -1) <= 0 then
-        redis.call('HDEL', key, 'f')
-      end
+  for _, key in ipairs(KEYS) do
+    if redis.call('HINCRBY', key, 'f', -1) <= 0 then
+      redis.call('HDEL', key, 'f')
     end
   end
 end
@@ -67,10 +67,14 @@ end
 if outcome == 'f' then
   return charge(0)
 end
-if held and clock - string.match(held, '^%d+') > (tonumber(ARGV[9]) or math.huge) then
+local known = redis.call('HMGET', block, 'm', 'o', 'c')
+local opener = known[3] or ''
+local by, opened, open = string.sub(opener, 1, 12), tonumber(string.match(opener, '^%d+', 13)), string.sub(opener, -1) == '?'
+local patience = tonumber(ARGV[9])
+if outcome == 'o' and patience and by ~= call and of_block > 0
+  and (not held or clock - string.match(held, '^%d+') > patience) then
   return { 5, 0, 0, 0 }
 end
-local known = redis.call('HMGET', block, 'm', 'o', 'c')
 if known[1] and known[1] ~= message then
   return charge(1)
 end
@@ -80,9 +84,12 @@ if outcome == 'n' then
   redis.call('HSET', block, 'm', message)
 elseif not known[2] then
   what, first = 3, now
-  redis.call('HSET', block, 'm', message, 'o', ARGV[5], 'c', call)
-elseif known[3] == call and now - first < 60000 then
+  local opening = call .. string.format('%.0f', clock) .. (ARGV[10] == '1' and '?' or '')
+  redis.call('HSET', block, 'm', message, 'o', ARGV[5], 'c', opening)
+elseif by == call and clock - opened < 60000 then
   what = 3
+elseif patience and open and clock - opened < 60000 then
+  return { 6, 0, 0, 0 }
 end
 give_back()
 redis.call('PEXPIRE', block, ARGV[6])

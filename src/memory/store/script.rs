@@ -58,7 +58,7 @@ impl Operation {
         match (self, answer) {
             (Self::Reserve, Value::Int(0..=2)) | (Self::Release, Value::Int(0)) => true,
             (Self::Resolve, Value::Array(answer)) => {
-                matches!(**answer, [Value::Int(0..=5), Value::Int(_), Value::Int(_), Value::Int(_)])
+                matches!(**answer, [Value::Int(0..=6), Value::Int(_), Value::Int(_), Value::Int(_)])
             }
             _ => false,
         }

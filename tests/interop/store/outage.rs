@@ -273,3 +273,27 @@ async fn opened(client: &Client, params: &RedirectParams) -> String {
     })
     .await
 }
+
+#[tokio::test]
+async fn a_message_whose_end_was_lost_or_late_opens_on_any_replica_and_only_once() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let refuse = "reopen = \"refuse\"";
+    let here = Replicas::start(1, refuse, &[proxy.url()], &["--store-timeout-milliseconds", "100"]).await;
+    let there = Replicas::start(1, refuse, &[redis.url()], &[]).await;
+    for mode in [Mode::LoseEnd, Mode::LateEnd(Duration::from_millis(300))] {
+        for pause in [0, 100, 1000] {
+            here.store_is(true).await;
+            let params = here.message().await.params.unwrap();
+            proxy.set(mode);
+            assert_eq!(answer(&open(&here.clients[0], &params, "").await), "STORE_UNAVAILABLE", "{mode:?}");
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            proxy.set(Mode::Pass);
+            assert_eq!(opened(&there.clients[0], &params).await, "OK", "{mode:?}, {pause} ms");
+            here.store_is(true).await;
+            for replicas in [&here, &there] {
+                assert_eq!(opened(&replicas.clients[0], &params).await, "ALREADY_OPENED", "{mode:?}, {pause} ms");
+            }
+        }
+    }
+}

@@ -19,6 +19,10 @@ pub enum Mode {
     Delay(Duration),
     /// Takes all bytes and answers nothing.
     Hang,
+    /// Loses the answer to the end of a decryption.
+    LoseEnd,
+    /// Brings the end of a decryption to the store this much later.
+    LateEnd(Duration),
     /// Closes existing and new connections.
     Cut,
     /// Replaces each answer with another one.
@@ -87,12 +91,16 @@ async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mod
                 Ok(0) | Err(_) => return,
                 Ok(length) => {
                     is_proof = asked[..length].windows(6).any(|word| word == b":probe");
+                    if let Mode::LateEnd(time) = mode && asked.starts_with(b"*15\r\n") {
+                        sleep(time).await;
+                    }
                     if server.write_all(&asked[..length]).await.is_err() { return }
                 }
             },
             read = server.read(&mut answered) => match (read, mode) {
                 (Ok(0) | Err(_), _) => return,
                 (Ok(_), Mode::Hang) => {}
+                (Ok(_), Mode::LoseEnd) if answered.starts_with(b"*4\r\n") => {}
                 (Ok(_), Mode::AnswerAfterProof(answer)) if !is_proof => {
                     if client.write_all(answer).await.is_err() { return }
                 }
