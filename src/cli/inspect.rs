@@ -54,7 +54,11 @@ fn table(report: &Report) -> String {
     if let Some(search) = report.search {
         let end = if search.cut_short { ", and gave up there" } else { "" };
         table.row("search", &format!("tried {} keys in {} ms{end}", search.keys, search.milliseconds));
-        let none = "none of the common mistakes: most likely another secret, or a changed message";
+        let none = if report.answer == "UNDECIPHERABLE" {
+            "none of the common mistakes: most likely another secret, or a changed message"
+        } else {
+            "no other mistake was found than what the answer names"
+        };
         table.row("cause", report.cause.as_deref().unwrap_or(none));
     } else if let Some(cause) = &report.cause {
         table.row("cause", cause);

@@ -1,8 +1,8 @@
 //! Explains messages with the diagnosis: which ones it searches for a cause, and how many at a time.
 //!
 //! A search ends at once if it finds the cause, and takes seconds if it does not. A page of another site can send the
-//! browser here with a message that somebody has changed, and measure that time: without a limit it would read a
-//! message bit by bit, as with the service (see [`crate::memory`]). So messages that arrive and do not open are
+//! browser here with a message that somebody has changed, and measure that time, if the browser lets it open windows:
+//! without a limit it would read a message bit by bit, as with the service (see [`crate::memory`]). So messages that arrive and do not open are
 //! explained only [`BURST`] times, and then one each [`PAUSE`]. A form of these pages has no limit: other sites cannot
 //! send it.
 
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How many messages that do not open are explained without a pause.
 const BURST: u32 = 60;
 /// After this time one more is explained.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// A message that is to be explained.
 pub(super) struct Question {

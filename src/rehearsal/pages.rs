@@ -16,6 +16,7 @@ use super::{Rehearsal, guard::guard, view};
 
 mod aa;
 mod callback;
+mod compare;
 mod faults;
 mod fiu;
 mod home;

@@ -28,10 +28,16 @@ pub(super) fn segment(id: &str) -> String {
 }
 
 /// Whether a reader cannot see `character`, or cannot see its effect on the text around it: what the standard library
-/// escapes, but for the two joiners that Indian scripts and emoji need.
+/// escapes, and letters and marks without a shape. The two joiners that Indian scripts and emoji need stay, and so do the
+/// selectors of emoji.
 fn is_invisible(character: char) -> bool {
     if character.is_ascii() || matches!(character, '\u{200c}' | '\u{200d}') {
         return character.is_ascii_control();
+    }
+    if matches!(character, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}')
+        || matches!(character, '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
+    {
+        return true;
     }
     // Behind another character, combining marks are not escaped.
     ['a', character].iter().collect::<String>().escape_debug().count() > 2
@@ -148,7 +154,18 @@ mod tests {
     #[test]
     fn invisible_characters_are_shown_and_letters_stay() {
         assert_eq!(visible("a\u{202e}b\n\u{7f}"), "a\\u{202e}b\\u{a}\\u{7f}");
-        for hidden in ['\u{2029}', '\u{61c}', '\u{ad}', '\u{2060}', '\u{e0041}', '\u{a0}', '\u{200b}', '\u{feff}'] {
+        for hidden in [
+            '\u{2029}',
+            '\u{61c}',
+            '\u{ad}',
+            '\u{2060}',
+            '\u{e0041}',
+            '\u{a0}',
+            '\u{200b}',
+            '\u{feff}',
+            '\u{3164}',
+            '\u{34f}',
+        ] {
             assert_eq!(visible(&hidden.to_string()), hidden.escape_unicode().to_string());
         }
         for text in ["सहमति", "e\u{301} \"quoted\" it's a\\b", "क्\u{200d}ष", "👩\u{200d}🌾", "<b>&amp;"]

@@ -17,7 +17,7 @@ use crate::{
         Rehearsal,
         decision::Decision,
         desks::{Failed, new_uuid},
-        explanations::{Question, Unexplained},
+        explanations::Question,
         form::Fields,
         journeys::Who,
         view,
@@ -86,7 +86,7 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
             Err(failed) => unanswered(app, &failed),
         };
     }
-    let question = Question { text: url, fiu: None, aa: Some(aa.clone()) };
+    let question = Question { text: url.clone(), fiu: None, aa: Some(aa.clone()) };
     match answer {
         Ok(opened) => {
             let report = app.explanations.of_opened(question).await.ok();
@@ -97,7 +97,7 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
         Err(status) => {
             let report = app.explanations.of_refused(question).await;
             let fault = faults::sent(app, number, Leg::Request);
-            let body = refused_page(&aa, number, &status, &fault, &report);
+            let body = refused_page(&aa, number, &status, &fault, &view::explanation(&report, &url));
             let page = view::page(&app.site, StatusCode::UNPROCESSABLE_ENTITY, "The request is refused", &body);
             view::leaving(page)
         }
@@ -178,20 +178,14 @@ fn paste_form(aa: &str) -> Markup {
     }
 }
 
-fn refused_page(
-    aa: &str,
-    number: u64,
-    status: &Status,
-    fault: &Markup,
-    report: &Result<Report, Unexplained>,
-) -> Markup {
+fn refused_page(aa: &str, number: u64, status: &Status, fault: &Markup, explanation: &Markup) -> Markup {
     html! {
         h1 { "The request is refused" }
         p.lead { "An AA's backend that calls " code { "DecodeRedirect" } " as " (view::value(aa)) " gets this error." }
         (view::refusal(status))
         (view::next_step(status, Leg::Request))
         (fault)
-        (view::explanation(report))
+        (explanation)
         @if view::reason(status) == "URL_MALFORMED" { (paste_form(aa)) }
         p { a href=(format!("/journeys/{number}")) { "This journey" } }
     }

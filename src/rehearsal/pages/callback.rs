@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
+use tonic::Status;
 
 use crate::{
     codec::url::Leg,
@@ -24,7 +25,7 @@ use crate::{
     },
 };
 
-use super::{App, faults, unknown, whole};
+use super::{App, compare, faults, unknown, whole};
 
 /// Shows the callback that a browser brings back.
 pub(super) async fn arrive(State(app): App, Path(fiu): Path<String>, method: Method, uri: Uri) -> Response {
@@ -59,7 +60,7 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
         (faults::sent(app, number, Leg::Callback))
         (faults::sent(app, number, Leg::Request))
     };
-    let question = Question { text: url, fiu: Some(fiu.clone()), aa: None };
+    let question = Question { text: url.clone(), fiu: Some(fiu.clone()), aa: None };
     let (status, title, body) = match &answer {
         Ok(opened) => {
             let report = app.explanations.of_opened(question).await.ok();
@@ -72,19 +73,19 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
             } else {
                 Compared::Forgotten
             };
-            (StatusCode::OK, "The user is back", opened_page(opened, &compared, before, &faults, report.as_ref()))
+            let notes = html! {
+                @if is_success(opened) { (compare::handles(journey.as_ref(), opened)) }
+                (faults)
+            };
+            (StatusCode::OK, "The user is back", opened_page(opened, &compared, before, &notes, report.as_ref()))
         }
         Err(refused) => {
             let report = app.explanations.of_refused(question).await;
-            let nothing = view::reason(refused) == "URL_MALFORMED";
-            let body = html! {
-                p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error." }
-                (view::refusal(refused))
-                (view::next_step(refused, Leg::Callback))
-                @if nothing { (paste_form(&fiu)) }
-                (faults)
-                (view::explanation(&report))
+            let explanation = view::explanation(&report, &url);
+            let compared = html! {
+                @if let (Some(expected), Ok(report)) = (&expected, &report) { (compare::differences(expected, report)) }
             };
+            let body = refused_page(&fiu, refused, &compared, &html! { (faults) (explanation) });
             (StatusCode::UNPROCESSABLE_ENTITY, "The callback is refused", body)
         }
     };
@@ -97,6 +98,18 @@ async fn open(app: &Rehearsal, fiu: String, url: String) -> Response {
         }
     };
     view::page(&app.site, status, title, &body)
+}
+
+fn refused_page(fiu: &str, refused: &Status, compared: &Markup, more: &Markup) -> Markup {
+    let reason = view::reason(refused);
+    html! {
+        p.lead { "The FIU's backend that calls " code { "DecodeCallback" } " gets this error." }
+        (view::refusal(refused))
+        (view::next_step(refused, Leg::Callback))
+        @if reason == "NOT_EXPECTED" { (compared) }
+        @if reason == "URL_MALFORMED" { (paste_form(fiu)) }
+        (more)
+    }
 }
 
 /// A form for the fragment, which a browser does not send.
@@ -140,7 +153,7 @@ fn opened_page(
     opened: &DecodeCallbackResponse,
     compared: &Compared,
     before: Option<&DecodeCallbackResponse>,
-    faults: &Markup,
+    notes: &Markup,
     report: Option<&Report>,
 ) -> Markup {
     let callback = opened.callback.as_ref().expect("an opened callback has members");
@@ -180,7 +193,7 @@ fn opened_page(
                 }
             }
         }
-        (faults)
+        (notes)
         (came_back(opened, callback, compared, report))
         @if let Some(report) = report { (view::deviations(&report.deviation_details)) }
     }

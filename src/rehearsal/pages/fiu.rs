@@ -40,6 +40,25 @@ const NAMES: [(&str, &str); 14] = [
     ("requestor_type", "requestorType"),
 ];
 
+/// The fields of the form.
+const FIELDS: [&str; 15] = [
+    "aa",
+    "txnid",
+    "sessionid",
+    "userid",
+    "redirect",
+    "srcref",
+    "fipid",
+    "email",
+    "pan",
+    "dob",
+    "isoLanguageCode",
+    "extra",
+    "requestorType",
+    "fault",
+    "then",
+];
+
 pub(super) async fn show(State(app): App, Path(fiu): Path<String>) -> Response {
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
     let body = page(&app, &fiu, &filled, None);
@@ -51,6 +70,16 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
     let fields = Fields::of(&body);
     let filled = filled.sent(&fields);
+    if let Some(unknown) = fields.names().find(|name| !FIELDS.contains(name)) {
+        return no_such_value(&app, "form", unknown, FIELDS.map(str::to_owned).into_iter());
+    }
+    if !["", "go"].contains(&fields.text("then")) {
+        return no_such_value(&app, "then", fields.text("then"), ["go".to_owned()].into_iter());
+    }
+    if fields.all("fault").count() > 1 {
+        let text = "The field fault comes twice: a message has one fault.";
+        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "Two faults", text);
+    }
     let fault = match fields.get("fault").map(|name| (name, Fault::named(name, Leg::Request))) {
         Some((name, None)) => return no_such_value(&app, "fault", name, Fault::of(Leg::Request).map(Fault::name)),
         Some((_, fault)) => fault,
@@ -92,7 +121,11 @@ fn no_such_value(app: &Rehearsal, field: &str, value: &str, known: impl Iterator
 /// A form with sensible values; `None` for an FIU that the keyring does not have.
 fn fresh(app: &Rehearsal, fiu: &str) -> Option<Filled> {
     let keyring = app.desks.keyring.current();
-    let pairing = keyring.pairings().find(|pairing| pairing.fiu == fiu)?;
+    let mut own = keyring.pairings().filter(|pairing| pairing.fiu == fiu);
+    // The user id of the form has a handle, so that it picks the AA.
+    let first = own.next()?;
+    let pairing =
+        if first.handles.is_empty() { own.find(|pairing| !pairing.handles.is_empty()).unwrap_or(first) } else { first };
     Some(Filled::new(pairing, &format!("{}/fiu/{}/callback", app.site.pages, view::segment(fiu))))
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn look(State(app): App, body: Bytes) -> Response {
     match app.explanations.of_pasted(question).await {
         Ok(report) => view::page(&app.site, StatusCode::OK, "Inspect", &page(text, &view::report(&report, true))),
         unexplained => {
-            let why = page(text, &view::explanation(&unexplained));
+            let why = page(text, &view::explanation(&unexplained, text));
             view::page(&app.site, StatusCode::SERVICE_UNAVAILABLE, "Inspect", &why)
         }
     }

@@ -71,7 +71,7 @@ pub(in crate::rehearsal) fn deviations(details: &[DeviationReport]) -> Markup {
         @if !details.is_empty() {
             section {
                 h2 { "What the sender should change" }
-                p { "The service has repaired this. Another reader may not." }
+                p { "The service accepts this, and reports it. Another reader may not accept it." }
                 ul.deviations {
                     @for DeviationReport { deviation, place, advice } in details {
                         li {

@@ -40,6 +40,13 @@ pub(in crate::rehearsal) fn refusal(status: &Status) -> Markup {
 /// What the receiver's backend does after this error.
 pub(in crate::rehearsal) fn next_step(status: &Status, leg: Leg) -> Markup {
     let text = match (leg, &*reason(status)) {
+        (_, "SCHEME_MISMATCH") => {
+            "Show a page that tells the user to start again, and compare the profile of this pairing with the other \
+             party: no message of it will open before both agree."
+        }
+        (_, "DATE_IN_FUTURE") => {
+            "Show a page that tells the user to start again, and look at the clocks of both parties."
+        }
         (_, "OVERLOADED" | "NOT_READY" | "STORE_UNAVAILABLE") => "Call again: nothing was recorded.",
         (Leg::Request, "ALREADY_OPENED") => {
             "Show the page of the session that you have, and begin no second one: the user has reloaded the page, or \
@@ -51,8 +58,8 @@ pub(in crate::rehearsal) fn next_step(status: &Status, leg: Leg) -> Markup {
         }
         (Leg::Callback, "ALREADY_OPENED") => "Show the outcome that you have recorded, and act on nothing.",
         (Leg::Callback, "NOT_EXPECTED") => {
-            "Act on nothing, and let the user start again. The user has two requests open at a time, or somebody has \
-             put another message in place of this one."
+            "Act on nothing, and let the user start again. The AA has changed a member, the user has two requests open at \
+             a time, or somebody has put another message in place of this one."
         }
         (Leg::Callback, "URL_MALFORMED") => {
             "If the parameters are behind #, let the page send location.href to your backend. Else let the user start \

@@ -26,7 +26,12 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
                 p.cause { strong { "Cause: " } (value(cause)) }
             } @else if report.search.is_some() {
                 p.cause {
-                    strong { "Cause: " } "none of the common mistakes. Most likely another secret, or a changed message."
+                    strong { "Cause: " }
+                    @if report.answer == "UNDECIPHERABLE" {
+                        "none of the common mistakes. Most likely another secret, or a changed message."
+                    } @else {
+                        "no other mistake was found than what the answer names."
+                    }
                 }
             }
             @if let Some(search) = report.search {
@@ -45,18 +50,27 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
     }
 }
 
-/// The diagnosis of a message that did not open, or why there is none.
-pub(in crate::rehearsal) fn explanation(explained: &Result<Report, Unexplained>) -> Markup {
+/// The diagnosis of the message in `text`, which did not open, or why there is none.
+pub(in crate::rehearsal) fn explanation(explained: &Result<Report, Unexplained>, text: &str) -> Markup {
     let why = match explained {
         Ok(explained) => return report(explained, false),
         Err(Unexplained::Off) => return html! {},
         Err(Unexplained::Busy) => "Other searches for causes are running. Try again in some seconds.",
         Err(Unexplained::TooMany) => {
-            "Too many messages that do not open have arrived in a short time, so this page does not search for the cause. \
-             Paste this one into Inspect."
+            "Too many messages that do not open have arrived in a short time, so this page does not search for the cause by \
+             itself."
         }
     };
-    html! { section.report { h2 { "Diagnosis" } p { (why) } p { a href="/inspect" { "Inspect" } } } }
+    html! {
+        section.report {
+            h2 { "Diagnosis" }
+            p { (why) }
+            form method="post" action="/inspect" {
+                input type="hidden" name="text" value=(text);
+                button type="submit" { "Find the cause" }
+            }
+        }
+    }
 }
 
 /// What can be read without a key.

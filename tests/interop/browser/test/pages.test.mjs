@@ -26,6 +26,9 @@ async function visit(page, look) {
   await look('AA desk');
   await page.getByRole('button', { name: 'BASE64_UNPADDED' }).click();
   await look('callback');
+  await page.goBack();
+  await page.getByRole('button', { name: 'No sessionid' }).click();
+  await look('a callback that differs');
   await go('/journeys');
   await look('journeys');
   await page.getByRole('link', { name: /^Journey/ }).first().click();
@@ -64,7 +67,7 @@ describe('the pages', () => {
   });
 
   for (const colorScheme of ['light', 'dark']) {
-    for (const width of [1280, 360]) {
+    for (const width of [1280, 768, 360]) {
       it(`are readable, ${colorScheme}, ${width} pixels wide`, async () => {
         const { page, context } = await open(browser, { colorScheme, viewport: { width, height: 800 } });
         await visit(page, async (name) => {

@@ -24,7 +24,7 @@ describe('a script', () => {
   });
 
   it('is told about a fault or a requestor type that does not exist', async () => {
-    for (const wrong of [{ fault: 'stael' }, { requestorType: 'AA' }]) {
+    for (const wrong of [{ fault: 'stael' }, { requestorType: 'AA' }, { faults: 'stale' }, { then: 'come' }]) {
       const answer = await post(desk, wrong);
       assert.equal(answer.status, 422);
       assert.match(await answer.text(), /No such value/);
