@@ -170,11 +170,11 @@ pub struct Settings {
     pub store: Vec<String>,
 
     /// What happens while the store does not answer
-    #[arg(long, value_name = "WHAT", env = "AA_REDIRECT_STORE_OUTAGE", default_value = "local")]
+    #[arg(long, value_name = "WHAT", env = "AA_REDIRECT_STORE_OUTAGE", requires = "store", default_value = "local")]
     pub store_outage: StoreOutage,
 
     /// How long the store may take to answer
-    #[arg(long, value_name = "N", env = "AA_REDIRECT_STORE_TIMEOUT_MILLISECONDS", default_value_t = DEFAULT_STORE_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=MAX_STORE_TIMEOUT))]
+    #[arg(long, value_name = "N", env = "AA_REDIRECT_STORE_TIMEOUT_MILLISECONDS", requires = "store", default_value_t = DEFAULT_STORE_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=MAX_STORE_TIMEOUT))]
     pub store_timeout_milliseconds: u64,
 
     /// The file that holds the store's password

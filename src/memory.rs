@@ -184,7 +184,7 @@ impl Account<'_> {
     pub fn check(&self) -> Result<(), Spent> {
         match self.store {
             // A store is asked once, after the keys are there.
-            Some(store) if store.is_closed_for(&self.subject) || !store.is_down() => Ok(()),
+            Some(store) if store.is_closed_for(&self.subject) || !store.is_down(&self.subject) => Ok(()),
             _ => self.own.check(),
         }
     }

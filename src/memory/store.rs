@@ -6,7 +6,8 @@
 //! **Atomic.** Each step is one script and one round trip (`reserve.lua`, `resolve.lua`, `release.lua`). A step that is
 //! repeated on another connection changes nothing twice.
 //!
-//! **Few connections.** Each thread that serves calls has one, and its calls are pipelined over it.
+//! **Few connections.** Each thread that serves calls has one to the store, or to each node of a cluster, and its calls
+//! are pipelined over it. A node that does not answer concerns its own messages only.
 //!
 //! **Outage.** A step has a time limit. If a step exceeds it, fails or gets an answer of the wrong form, the connection
 //! is closed. A task makes a new one, and proves that the store runs every command of the scripts before calls use it.
@@ -16,10 +17,9 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -29,21 +29,35 @@ use tokio::{sync::Semaphore, time};
 use super::Subject;
 
 mod address;
+mod cluster;
+mod connect;
 mod counts;
+mod fault;
 mod link;
+mod links;
 mod reservation;
 mod script;
+mod shared;
+mod status;
 
-pub use address::{BadStore, PasswordFile};
+pub use address::BadStore;
+pub use connect::PasswordFile;
 pub use counts::{Answer, BOUNDS, Counts, Operation};
 pub(super) use reservation::{Reservation, Unreserved};
 
-use address::Address;
-use link::{Fault, Link, Shared, State};
+use cluster::{Node, Redirect};
+use connect::Address;
+use fault::Fault;
+use link::State;
+use links::{Links, Up};
 use script::{Names, run};
+use shared::Shared;
+use status::Status;
 
 /// The most ends of decryptions that are sent again at the same time. The others expire in the store.
 const AFTERMATHS: usize = 1024;
+/// The pause before a cluster is asked again that redirects a question more than once.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// Where the shared store is, and what to do if it does not answer.
 #[derive(Clone, Debug)]
@@ -60,8 +74,7 @@ pub struct StoreSettings {
 
 /// The shared store.
 pub(super) struct Store {
-    shared: Arc<Shared>,
-    links: Vec<Arc<Link>>,
+    links: Arc<Links>,
     closed: bool,
     aftermaths: Semaphore,
     counts: Counts,
@@ -80,12 +93,9 @@ impl Store {
     pub(super) fn new(settings: StoreSettings) -> Result<Self, BadStore> {
         let StoreSettings { urls, password, limit, closed } = settings;
         let meanwhile = if closed { "decoding answers STORE_UNAVAILABLE" } else { "this replica uses its own memory" };
-        let shared = Shared::new(Address::parse(&urls, password)?, limit, meanwhile);
-        // One for each thread that serves calls, and one for the thread that starts the server.
-        let links = thread::available_parallelism().map_or(1, usize::from) + 1;
+        let shared = Shared::new(Address::parse(&urls, password)?, limit, Status::new(meanwhile));
         Ok(Self {
-            shared: Arc::new(shared),
-            links: (0..links).map(|_| Arc::new(Link::new())).collect(),
+            links: Arc::new(Links::new(shared)),
             closed,
             aftermaths: Semaphore::new(AFTERMATHS),
             counts: Counts::default(),
@@ -96,11 +106,12 @@ impl Store {
 
     /// Connects, so that the first call finds a connection and metrics tell whether the store answers.
     pub(super) fn start(&self) {
-        self.link();
+        self.links.start();
     }
 
+    /// Whether every part of the store answers.
     pub(super) fn is_up(&self) -> bool {
-        self.shared.is_up()
+        self.links.shared.status.is_up()
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -120,9 +131,9 @@ impl Store {
         self.closed || subject.is_kept()
     }
 
-    /// Whether the store is down, so that calls that do not need it skip it.
-    pub(super) fn is_down(&self) -> bool {
-        matches!(self.link().state(), State::Down)
+    /// Whether the store is down for `subject`, so that a call that does not need it skips it.
+    pub(super) fn is_down(&self, subject: &Subject<'_>) -> bool {
+        matches!(self.links.state(&script::tag(subject), None).0, State::Down)
     }
 
     /// Runs a script with `names`: by its hash, or by its text if the store does not know the hash. If this fails, the
@@ -135,48 +146,60 @@ impl Store {
         waits: bool,
     ) -> Result<Value, Silent> {
         let begin = Instant::now();
-        let deadline = time::Instant::from_std(begin + self.shared.limit);
-        let link = self.link();
-        let mut asked = false;
-        loop {
-            let up = match link.state() {
-                State::Up(generation, connection) => Some((generation, connection)),
-                State::Down if !waits => None,
-                State::Down | State::Connecting => time::timeout_at(deadline, link.up()).await.ok(),
-            };
-            let Some((generation, mut connection)) = up else {
-                self.counts.note(operation, Answer::Error, begin.elapsed());
-                return Err(Silent { asked });
+        let deadline = time::Instant::from_std(begin + self.links.shared.limit);
+        let (mut asked, mut redirects, mut to, mut asking) = (false, 0, None, false);
+        while time::Instant::now() < deadline {
+            let Some((link, generation, mut connection)) = self.up(names.tag(), to.as_ref(), waits, deadline).await
+            else {
+                break;
             };
             asked = true;
-            match time::timeout_at(deadline, run(&mut connection, commands)).await {
+            let sent = Instant::now();
+            let fault = match time::timeout_at(deadline, run(&mut connection, commands, asking)).await {
                 Ok(Ok(value)) if operation.can_answer(&value) => {
                     link.note_answer(generation);
                     self.counts.note(operation, Answer::Ok, begin.elapsed());
                     return Ok(value);
                 }
-                Ok(Ok(_)) => link.lose(generation, names.tag(), &Fault::Wrong),
-                Ok(Err(error)) => link.lose(generation, names.tag(), &Fault::Error(error)),
+                Ok(Ok(_)) => Fault::Wrong,
+                Ok(Err(error)) => match self.links.shared.redirect(&error) {
+                    Some(redirect) => {
+                        (to, asking) = match redirect {
+                            Redirect::To(node, asking) => (Some(node), asking),
+                            Redirect::Again => (None, false),
+                        };
+                        if redirects > 0 {
+                            time::sleep(AGAIN).await;
+                        }
+                        redirects += 1;
+                        continue;
+                    }
+                    None => Fault::Error(error),
+                },
                 Err(_) => {
-                    link.lose(generation, names.tag(), &Fault::Hangs);
+                    // Of a store that answers slowly, a question that was sent late says nothing.
+                    if sent.duration_since(begin) * 10 < self.links.shared.limit {
+                        link.lose(generation, names.tag(), &Fault::Hangs);
+                    }
                     self.counts.note(operation, Answer::Timeout, begin.elapsed());
                     return Err(Silent { asked });
                 }
-            }
+            };
+            link.lose(generation, names.tag(), &fault);
+            (to, asking) = (None, false);
         }
+        self.counts.note(operation, Answer::Error, begin.elapsed());
+        Err(Silent { asked })
     }
 
-    /// The link of this thread.
-    fn link(&self) -> &Link {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static THREAD: OnceLock<usize> = const { OnceLock::new() };
+    /// The connection that the messages with `tag` take, or one to the node that they are redirected to; `None` if it is
+    /// not up in time.
+    async fn up(&self, tag: &str, to: Option<&Node>, waits: bool, deadline: time::Instant) -> Option<Up> {
+        match self.links.state(tag, to) {
+            (State::Up(generation, connection), Some(link)) => Some((link, generation, connection)),
+            (State::Down, _) if !waits => None,
+            _ => time::timeout_at(deadline, self.links.up(tag, to.cloned())).await.ok(),
         }
-        let thread = THREAD.with(|thread| *thread.get_or_init(|| THREADS.fetch_add(1, Relaxed)));
-        let number = thread % self.links.len();
-        let link = &self.links[number];
-        link.start(number, &self.shared);
-        link
     }
 
     /// Sends the end of a decryption to the store again, since the answer was lost. A store that stood still runs what
@@ -185,11 +208,11 @@ impl Store {
         let Ok(_permit) = self.aftermaths.try_acquire() else { return };
         let told = async {
             loop {
-                let _ = self.link().up().await;
+                self.links.up(names.tag(), None).await;
                 if self.ask(operation, names, commands, true).await.is_ok() {
                     return;
                 }
-                time::sleep(self.shared.limit).await;
+                time::sleep(self.links.shared.limit).await;
             }
         };
         // Later there is nothing left to change.

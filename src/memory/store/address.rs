@@ -1,29 +1,11 @@
-//! Where the store is: the URLs of the setting as clients of the `redis` crate.
+//! Where the store is: the URLs of the setting, checked.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::path::PathBuf;
 
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisError, TlsMode,
-    cluster::ClusterClient,
-    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
-};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use thiserror::Error;
-use tokio::{
-    sync::{Semaphore, oneshot},
-    time::timeout,
-};
-use zeroize::Zeroizing;
 
-/// How long connecting may take.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
-/// How long reading the password may take, of the time to connect: a network mount that hangs never answers.
-const READ: Duration = Duration::from_millis(500);
+use super::cluster::Node;
 
 /// Why the settings of the store cannot be used. Names no password.
 #[derive(Debug, Error)]
@@ -38,187 +20,103 @@ pub enum BadStore {
     #[error("--store has a password in its URL; write it to a file, and name that with --store-password-file")]
     Password,
     /// The password file cannot be read.
-    #[error("--store-password-file {0} cannot be read: {1}")]
+    #[error("--store-password-file {0} cannot be used: {1}")]
     PasswordFile(PathBuf, String),
 }
 
-/// The file of the store's password.
-#[derive(Clone, Debug)]
-pub struct PasswordFile {
-    /// Its path.
-    pub path: PathBuf,
-    /// Reads it. This must refuse what is not a regular file, and what is too large.
-    pub read: fn(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
-}
-
-/// A checked address of a store.
-pub(super) struct Address {
-    kind: Kind,
-    password: Option<PasswordFile>,
-    /// A permit to read the password, so that at most one thread waits for a file that does not answer.
-    reading: Arc<Semaphore>,
-}
-
+/// What the URLs name.
 #[derive(Clone)]
-enum Kind {
+pub(super) enum Kind {
     One(ConnectionInfo),
-    Cluster(Vec<ConnectionInfo>),
-    Sentinel { nodes: Vec<ConnectionInfo>, service: String, tls: bool },
+    /// Some nodes of a cluster, and the settings of a connection to any node.
+    Cluster {
+        settings: ConnectionInfo,
+        seeds: Vec<Node>,
+    },
+    /// All Sentinels, and the settings of a connection to the master.
+    Sentinel {
+        settings: ConnectionInfo,
+        nodes: Vec<ConnectionInfo>,
+        service: String,
+        tls: bool,
+    },
 }
 
-/// A connection that many calls share.
-#[derive(Clone)]
-pub(super) enum Connection {
-    One(redis::aio::MultiplexedConnection),
-    Cluster(redis::cluster_async::ClusterConnection),
-}
-
-impl Address {
-    /// The store that `urls` name, with this password.
-    pub(super) fn parse(urls: &[String], password: Option<PasswordFile>) -> Result<Self, BadStore> {
-        let address = Self { kind: kind(urls)?, password, reading: Arc::new(Semaphore::new(1)) };
-        let password = address.password.as_ref().map(PasswordFile::text).transpose()?;
-        if password.is_none() && urls.iter().any(|url| url.contains('@')) {
-            // The client would connect as the default user.
-            return Err(BadStore::Url("a user name needs a password: name its file with --store-password-file".into()));
-        }
-        Ok(address)
-    }
-
-    /// The password. It is read again for each connection, so that it can be changed while the server runs, and on a
-    /// thread of its own, so that no call waits for the file.
-    async fn password(&self) -> Result<Option<Zeroizing<String>>, BadStore> {
-        let Some(file) = self.password.clone() else { return Ok(None) };
-        let late = file.unreadable("it does not answer");
-        let reading = async {
-            let permit = Arc::clone(&self.reading).acquire_owned().await.ok()?;
-            let (tell, told) = oneshot::channel();
-            // Not a task of the runtime, whose end would wait for it.
-            thread::spawn(move || {
-                // If nobody waits for the password any longer, it is dropped.
-                let _ = tell.send(file.text());
-                drop(permit);
-            });
-            told.await.ok()
-        };
-        timeout(READ, reading).await.ok().flatten().ok_or(late)?.map(Some)
-    }
-
-    /// A new connection.
-    pub(super) async fn connect(&self) -> Result<Connection, Unconnected> {
-        let password = self.password().await?;
-        let with_password = |node: &ConnectionInfo| {
-            let mut settings = node.redis_settings().clone().set_skip_set_lib_name();
-            if let Some(password) = &password {
-                settings = settings.set_password(&**password);
-            }
-            node.clone().set_redis_settings(settings)
-        };
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
-        match &self.kind {
-            Kind::One(node) => {
-                let client = Client::open(with_password(node))?;
-                Ok(Connection::One(client.get_multiplexed_async_connection_with_config(&config).await?))
-            }
-            Kind::Cluster(nodes) => {
-                let nodes = nodes.iter().map(with_password);
-                let client = ClusterClient::builder(nodes).retries(3).min_retry_wait(1).max_retry_wait(10);
-                let client = client.connection_timeout(CONNECT).response_timeout(CONNECT).build()?;
-                Ok(Connection::Cluster(client.get_async_connection().await?))
-            }
-            Kind::Sentinel { nodes, service, tls } => {
-                let mut client = sentinel(nodes, service, *tls, password.as_deref().map(String::as_str))?;
-                Ok(Connection::One(client.get_async_connection_with_config(&config).await?))
-            }
-        }
-    }
-}
-
-impl PasswordFile {
-    /// Its content without the line end.
-    fn text(&self) -> Result<Zeroizing<String>, BadStore> {
-        let bytes = (self.read)(&self.path).map_err(|error| self.unreadable(&error.to_string()))?;
-        let text = str::from_utf8(&bytes).map_err(|_| self.unreadable("it is not UTF-8"))?;
-        Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-    }
-
-    fn unreadable(&self, why: &str) -> BadStore {
-        BadStore::PasswordFile(self.path.clone(), why.to_owned())
-    }
-}
-
-/// Why connecting failed.
-#[derive(Debug, Error)]
-pub(super) enum Unconnected {
-    #[error("{0}")]
-    Redis(#[from] RedisError),
-    #[error("{0}")]
-    Settings(#[from] BadStore),
-}
-
-fn kind(urls: &[String]) -> Result<Kind, BadStore> {
-    let mut nodes = Vec::new();
-    let mut services = Vec::new();
-    for url in urls {
-        // The error never repeats the text itself: it may contain a password in the wrong place.
-        let bad = |why: &str| BadStore::Url(why.to_owned());
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("a URL has no scheme"))?;
-        let (scheme, is_sentinel) = scheme.strip_suffix("+sentinel").map_or((scheme, false), |scheme| (scheme, true));
-        if !["redis", "rediss"].contains(&scheme) {
-            return Err(bad("a URL has another scheme"));
-        }
-        if rest.contains(['?', '#']) {
-            // The client reads settings there, such as one that trusts every certificate.
-            return Err(bad("a URL has a query or a fragment"));
-        }
-        let rest = match rest.split_once('/') {
-            Some((host, service)) if is_sentinel => {
-                services.push(service.to_owned());
-                host
-            }
-            _ if is_sentinel => return Err(bad("a Sentinel without a service")),
-            _ => rest,
-        };
-        let node = format!("{scheme}://{rest}").into_connection_info();
-        let node = node.map_err(|error| BadStore::Url(error.to_string()))?;
-        if node.redis_settings().password().is_some() {
-            return Err(BadStore::Password);
-        }
-        nodes.push((node, scheme == "rediss"));
-    }
-    let tls = nodes.first().is_some_and(|(_, tls)| *tls);
-    let nodes: Vec<_> = nodes.into_iter().map(|(node, _)| node).collect();
-    match (&*nodes, &*services) {
-        ([node], []) => Ok(Kind::One(node.clone())),
-        ([_, _, ..], []) => Ok(Kind::Cluster(nodes)),
-        ([_, ..], [service, others @ ..]) if services.len() == nodes.len() && !service.is_empty() => {
-            if others.iter().any(|other| other != service) {
-                return Err(BadStore::Url("the Sentinels name different services".to_owned()));
-            }
-            Ok(Kind::Sentinel { service: service.clone(), nodes, tls })
-        }
-        _ => Err(BadStore::Url("a Sentinel without a service, or a mix of kinds".to_owned())),
-    }
-}
-
-fn sentinel(
-    nodes: &[ConnectionInfo],
-    service: &str,
+/// One URL of the setting.
+struct Url {
+    node: ConnectionInfo,
     tls: bool,
-    password: Option<&str>,
-) -> Result<SentinelClient, RedisError> {
-    let addresses = nodes.iter().map(|node| node.addr().clone());
-    let mut client = SentinelClientBuilder::new(addresses, service, SentinelServerType::Master)?;
-    if tls {
-        client = client.set_client_to_redis_tls_mode(TlsMode::Secure);
+    /// The service of a Sentinel.
+    service: Option<String>,
+    has_path: bool,
+}
+
+pub(super) fn kind(urls: &[String]) -> Result<Kind, BadStore> {
+    let urls = urls.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>()?;
+    let [first, others @ ..] = &*urls else { return Err(bad("no URL")) };
+    if others.iter().any(|other| other.service != first.service) {
+        return Err(bad("the URLs name different services, or Sentinels and others"));
     }
-    if let Some(password) = password {
-        client = client.set_client_to_redis_password(password);
+    if others.iter().any(|other| other.tls != first.tls) {
+        return Err(bad("redis:// and rediss:// are mixed"));
     }
-    if let Some(username) = nodes.first().and_then(|node| node.redis_settings().username()) {
-        client = client.set_client_to_redis_username(username);
+    let user = |url: &Url| url.node.redis_settings().username().map(str::to_owned);
+    if others.iter().any(|other| user(other) != user(first)) {
+        return Err(bad("the URLs name different users"));
     }
-    client.build()
+    if let Some(service) = &first.service {
+        let (service, tls, settings) = (service.clone(), first.tls, first.node.clone());
+        return Ok(Kind::Sentinel { settings, nodes: urls.into_iter().map(|url| url.node).collect(), service, tls });
+    }
+    if others.is_empty() {
+        return Ok(Kind::One(first.node.clone()));
+    }
+    if urls.iter().any(|url| url.has_path) {
+        return Err(bad("a cluster has no database numbers, so its URLs have no path"));
+    }
+    let seeds = urls.iter().filter_map(|url| seed(&url.node)).collect();
+    Ok(Kind::Cluster { settings: first.node.clone(), seeds })
+}
+
+/// The error never repeats the URL itself: it may contain a password in the wrong place.
+fn bad(why: &str) -> BadStore {
+    BadStore::Url(why.to_owned())
+}
+
+fn parse(url: &str) -> Result<Url, BadStore> {
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("a URL has no scheme"))?;
+    let (scheme, is_sentinel) = scheme.strip_suffix("+sentinel").map_or((scheme, false), |scheme| (scheme, true));
+    if !["redis", "rediss"].contains(&scheme) {
+        return Err(bad("a URL has another scheme"));
+    }
+    if rest.contains(['?', '#']) {
+        // The client reads settings there, such as one that trusts every certificate.
+        return Err(bad("a URL has a query or a fragment"));
+    }
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let service = is_sentinel.then(|| path.to_owned());
+    if service.as_ref().is_some_and(|service| service.is_empty() || service.contains('/')) {
+        return Err(bad("a Sentinel needs one service, the name of the master"));
+    }
+    let node = format!("{scheme}://{}", if is_sentinel { host } else { rest }).into_connection_info();
+    let node = node.map_err(|error| BadStore::Url(error.to_string()))?;
+    if node.redis_settings().password().is_some() {
+        return Err(BadStore::Password);
+    }
+    if seed(&node).is_none_or(|seed| seed.port == 0) {
+        return Err(bad("a URL has port 0"));
+    }
+    Ok(Url { node, tls: scheme == "rediss", service, has_path: !path.is_empty() })
+}
+
+/// The host and port of a URL.
+fn seed(node: &ConnectionInfo) -> Option<Node> {
+    match node.addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Some(Node { host: host.as_str().into(), port: *port })
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -233,7 +131,9 @@ mod tests {
     fn urls_name_a_server_a_cluster_or_sentinels() {
         assert!(matches!(parsed(&["redis://store:6379"]), Ok(Kind::One(_))));
         assert!(matches!(parsed(&["rediss://user@store:6379/2"]), Ok(Kind::One(_))));
-        assert!(matches!(parsed(&["redis://a:6379", "redis://b:6379"]), Ok(Kind::Cluster(nodes)) if nodes.len() == 2));
+        assert!(
+            matches!(parsed(&["redis://a:6379", "redis://b:6379"]), Ok(Kind::Cluster { seeds, .. }) if seeds.len() == 2)
+        );
         let sentinels = ["redis+sentinel://a:26379/main", "redis+sentinel://b:26379/main"];
         assert!(matches!(parsed(&sentinels), Ok(Kind::Sentinel { service, tls: false, .. }) if service == "main"));
         let tls = parsed(&["rediss+sentinel://a:26379/main"]);
@@ -241,32 +141,37 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_names_no_store_is_refused_and_not_repeated() {
-        for wrong in [
-            &["store:6379"][..],
-            &["http://SECRET:6379"],
-            &["redis://a:6379/?protocol=SECRET"],
-            &["rediss://a:6379/#insecure"],
-            &["redis+sentinel://a:26379"],
-            &["redis+sentinel://a:26379/"],
-            &["redis+sentinel://a:26379/one", "redis+sentinel://a:26379/two"],
-            &["redis+sentinel://a:26379/one", "redis://b:6379"],
+    fn urls_that_name_no_store_are_refused_and_not_repeated() {
+        for (wrong, why) in [
+            (&["store:6379"][..], "a URL has no scheme"),
+            (&[""], "a URL has no scheme"),
+            (&["http://SECRET:6379"], "a URL has another scheme"),
+            (&["redis://a:6379/?protocol=SECRET"], "a URL has a query or a fragment"),
+            (&["rediss://a:6379/#insecure"], "a URL has a query or a fragment"),
+            (&["redis://a:0"], "a URL has port 0"),
+            (&["redis+sentinel://a:0/main"], "a URL has port 0"),
+            (&["redis+sentinel://a:26379"], "a Sentinel needs one service, the name of the master"),
+            (&["redis+sentinel://a:26379/"], "a Sentinel needs one service, the name of the master"),
+            (&["redis+sentinel://a:26379/main/SECRET"], "a Sentinel needs one service, the name of the master"),
+            (
+                &["redis+sentinel://a:26379/one", "redis+sentinel://a:26379/two"],
+                "the URLs name different services, or Sentinels and others",
+            ),
+            (
+                &["redis+sentinel://a:26379/one", "redis://b:6379"],
+                "the URLs name different services, or Sentinels and others",
+            ),
+            (&["redis://a:6379", "rediss://b:6379"], "redis:// and rediss:// are mixed"),
+            (&["redis+sentinel://a:1/m", "rediss+sentinel://b:1/m"], "redis:// and rediss:// are mixed"),
+            (&["redis://SECRET@a:6379", "redis://v@b:6379"], "the URLs name different users"),
+            (&["redis://SECRET@a:6379", "redis://b:6379"], "the URLs name different users"),
+            (&["redis://a:1/3", "redis://b:1"], "a cluster has no database numbers, so its URLs have no path"),
         ] {
             let refused = parsed(wrong).err().unwrap().to_string();
-            assert!(
-                refused.starts_with("--store must be redis://HOST:PORT") && !refused.contains("SECRET"),
-                "{refused}"
-            );
+            assert!(refused.starts_with("--store must be redis://HOST:PORT"), "{refused}");
+            assert!(refused.ends_with(why) && !refused.contains("SECRET"), "{wrong:?}: {refused}");
         }
-    }
-
-    #[test]
-    fn a_user_name_without_a_password_is_refused() {
-        let refused = Address::parse(&["redis://user@store:6379".to_owned()], None).err().unwrap().to_string();
-        assert!(
-            refused.ends_with("a user name needs a password: name its file with --store-password-file"),
-            "{refused}"
-        );
+        assert!(parsed(&["redis://a:6379/SECRET"]).is_err_and(|refused| !refused.to_string().contains("SECRET")));
     }
 
     #[test]

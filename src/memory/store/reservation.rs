@@ -211,7 +211,7 @@ impl Reservation {
         };
         // If calls go on without the store, an opening that it records late is one that the caller has seen.
         let patience = self.since.filter(|_| closed).map_or_else(String::new, |since| {
-            let until_given_up = since.elapsed() + self.store.shared.limit;
+            let until_given_up = since.elapsed() + self.store.links.shared.limit;
             until_given_up.as_millis().to_string()
         });
         ["EVALSHA", "EVAL"].map(|name| {

@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::try_join;
 use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Operation, address::Connection};
+use super::{Operation, connect::Connection};
 use crate::memory::{Subject, last_block};
 
 /// The prefix of the names of all keys.
@@ -40,9 +41,8 @@ impl Names {
     pub(super) fn of(subject: &Subject<'_>) -> Self {
         let (fiu, aa) = (subject.pairing.fiu.as_bytes(), subject.pairing.aa.as_bytes());
         let date = subject.envelope.date.text().as_bytes();
-        let tag: [u8; 16] = hash(&[b"date", &[0], fiu, &[0], aa, &[0], date]);
         let block: [u8; 16] = hash(&[b"block", &[0], fiu, &[0], aa, &[0], date, &[0], last_block(subject.envelope)]);
-        let date = format!("{PREFIX}{{{}}}", URL_SAFE_NO_PAD.encode(tag));
+        let date = format!("{PREFIX}{{{}}}", tag(subject));
         Self { block: format!("{date}:{}", URL_SAFE_NO_PAD.encode(block)), date }
     }
 
@@ -50,6 +50,14 @@ impl Names {
     pub(super) fn tag(&self) -> &str {
         self.date.trim_start_matches(PREFIX).trim_matches(['{', '}'])
     }
+}
+
+/// The part of the names of a message's keys that picks their slot.
+pub(super) fn tag(subject: &Subject<'_>) -> String {
+    let (fiu, aa) = (subject.pairing.fiu.as_bytes(), subject.pairing.aa.as_bytes());
+    let date = subject.envelope.date.text().as_bytes();
+    let tag: [u8; 16] = hash(&[b"date", &[0], fiu, &[0], aa, &[0], date]);
+    URL_SAFE_NO_PAD.encode(tag)
 }
 
 impl Operation {
@@ -78,16 +86,6 @@ pub(super) fn begin(name: &str, script: &Script, names: &Names) -> Cmd {
     command
 }
 
-/// The script that proves that the store runs every command of the others, with a key in the slot of `tag`.
-pub(super) fn proof(tag: &str) -> [Cmd; 2] {
-    let key = format!("{PREFIX}{{{tag}}}:probe");
-    ["EVALSHA", "EVAL"].map(|name| {
-        let mut command = load(name, &PROOF);
-        command.arg(1).arg(&key);
-        command
-    })
-}
-
 /// `EVALSHA` or `EVAL` of a script, without its keys.
 fn load(name: &str, script: &Script) -> Cmd {
     let mut command = redis::cmd(name);
@@ -95,12 +93,43 @@ fn load(name: &str, script: &Script) -> Cmd {
     command
 }
 
-/// Runs a script by its hash, or by its text if the store does not know the hash.
-pub(super) async fn run(connection: &mut Connection, [by_hash, by_text]: &[Cmd; 2]) -> RedisResult<Value> {
-    match connection.query(by_hash).await {
-        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => connection.query(by_text).await,
+/// Runs a script by its hash, or by its text if the store does not know the hash. `asking` says to a node of a cluster
+/// that another one has redirected the command to it.
+pub(super) async fn run(
+    connection: &mut Connection,
+    [by_hash, by_text]: &[Cmd; 2],
+    asking: bool,
+) -> RedisResult<Value> {
+    match send(connection, by_hash, asking).await {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            send(connection, by_text, asking).await
+        }
         answer => answer,
     }
+}
+
+/// Proves that the store runs every command of the scripts, by text and by hash, with a key in the slot of `tag`: runs
+/// a script that does. `false` is an answer of the wrong form.
+pub(super) async fn prove(connection: &Connection, tag: &str, asking: bool) -> RedisResult<bool> {
+    let key = format!("{PREFIX}{{{tag}}}:probe");
+    let prove = async |name: &str| {
+        let mut command = load(name, &PROOF);
+        command.arg(1).arg(&key);
+        send(&mut connection.clone(), &command, asking).await
+    };
+    // Both are sent at once, in this order, and the store knows the script by its hash when it has run the text.
+    let (by_text, by_hash) = try_join(prove("EVAL"), prove("EVALSHA")).await?;
+    Ok((by_text, by_hash) == (Value::Int(1), Value::Int(1)))
+}
+
+async fn send(connection: &mut Connection, command: &Cmd, asking: bool) -> RedisResult<Value> {
+    if !asking {
+        return command.query_async(connection).await;
+    }
+    let mut pipe = redis::pipe();
+    pipe.cmd("ASKING").add_command(command.clone());
+    let answers = connection.send_packed_commands(&pipe, 0, pipe.len()).await?;
+    answers.into_iter().next_back().unwrap_or(Value::Nil).extract_error()
 }
 
 #[cfg(test)]
@@ -109,14 +138,15 @@ mod tests {
 
     use super::*;
 
-    fn commands(script: &Script) -> BTreeSet<&str> {
-        script.text.split("redis.call('").skip(1).filter_map(|rest| rest.split('\'').next()).collect()
+    fn commands<'a>(script: &'a Script, before: &str) -> BTreeSet<&'a str> {
+        script.text.split(before).skip(1).filter_map(|rest| rest.split('\'').next()).collect()
     }
 
     #[test]
     fn the_proof_runs_every_command_of_the_other_scripts() {
-        let others = [&RESERVE, &RESOLVE, &RELEASE].into_iter().flat_map(|script| commands(script)).collect();
-        assert_eq!(commands(&PROOF), others);
+        let others =
+            [&RESERVE, &RESOLVE, &RELEASE].into_iter().flat_map(|script| commands(script, "redis.call('")).collect();
+        assert_eq!(commands(&PROOF, "\n  { '"), others);
         assert!(others.len() > 5, "{others:?}");
     }
 }

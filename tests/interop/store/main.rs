@@ -4,12 +4,14 @@
 #![allow(unreachable_pub, reason = "modules of one binary")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
+mod cluster;
 mod load;
 mod outage;
 mod proxy;
 mod redis;
 mod replicas;
+mod rights;
+mod sentinel;
 #[path = "../../support/mod.rs"]
 mod support;
 mod together;
-mod topology;

@@ -18,6 +18,7 @@ use crate::support::{
 pub struct Replicas {
     pub programs: Vec<Program>,
     pub clients: Vec<Client>,
+    pub stores: Vec<String>,
     /// The folder; it is deleted with this value.
     _files: Files,
     arguments: Vec<String>,
@@ -42,7 +43,8 @@ impl Replicas {
             arguments.extend(PATIENT.map(str::to_owned));
         }
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
-        let mut replicas = Self { programs: Vec::new(), clients: Vec::new(), _files: files, arguments };
+        let (programs, clients) = (Vec::new(), Vec::new());
+        let mut replicas = Self { programs, clients, stores: stores.into(), _files: files, arguments };
         for _ in 0..count {
             replicas.add().await;
         }

@@ -1,0 +1,31 @@
+//! A store behind Sentinel.
+
+use crate::{
+    redis::Redis,
+    replicas::{Replicas, answer, open},
+};
+
+#[tokio::test]
+async fn the_new_master_after_a_sentinel_failover_knows_all_opened_messages() {
+    let mut master = Redis::start();
+    let follower = Redis::start_with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+    let sentinel = Redis::sentinel(master.port);
+    crate::support::program::until(|| async {
+        (master.cli(&["INFO", "replication"]).contains("state=online")
+            && sentinel.cli(&["SENTINEL", "REPLICAS", "main"]).contains(&follower.port.to_string()))
+        .then_some(())
+    })
+    .await;
+    let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port);
+    let replicas = Replicas::start(2, "reopen = \"refuse\"", &[url], &["--store-timeout-milliseconds", "300"]).await;
+    let params = replicas.message().await.params.unwrap();
+    assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
+    assert_eq!(master.cli(&["WAIT", "1", "5000"]), "1");
+    master.kill();
+    crate::support::program::until(|| async {
+        let other = replicas.message().await.params.unwrap();
+        (answer(&open(&replicas.clients[1], &other, "").await) == "OK").then_some(())
+    })
+    .await;
+    assert_eq!(answer(&open(&replicas.clients[1], &params, "").await), "ALREADY_OPENED");
+}
