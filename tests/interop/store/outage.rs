@@ -178,16 +178,16 @@ async fn a_store_that_answers_too_late_is_an_outage() {
 async fn a_slow_store_that_answers_within_the_limit_is_used() {
     let redis = Redis::start();
     let proxy = Proxy::start(redis.port).await;
-    proxy.set(Mode::Delay(Duration::from_millis(600)));
+    proxy.set(Mode::Delay(Duration::from_millis(350)));
     let limit = ["--store-outage", "closed", "--store-timeout-milliseconds", "1000"];
     let replicas = Replicas::start(1, "", &[proxy.url()], &limit).await;
-    // The first use of each script takes two trips, and so too long.
+    // The proof and the first use of each script take some trips.
     until(|| async { (answers(&replicas, 1).await == ["OK"]).then_some(()) }).await;
     assert_eq!(answers(&replicas, 5).await, ["OK"; 5]);
     // After an outage too.
     proxy.set(Mode::Hang);
     assert_eq!(answers(&replicas, 2).await, ["STORE_UNAVAILABLE"; 2]);
-    proxy.set(Mode::Delay(Duration::from_millis(600)));
+    proxy.set(Mode::Delay(Duration::from_millis(350)));
     until(|| async { (answers(&replicas, 1).await == ["OK"]).then_some(()) }).await;
     assert_eq!(answers(&replicas, 5).await, ["OK"; 5]);
     replicas.store_is(true).await;
@@ -267,11 +267,15 @@ async fn a_message_that_was_answered_store_unavailable_is_not_recorded() {
 #[tokio::test]
 async fn a_message_that_was_answered_store_unavailable_opens_on_any_replica_after_a_store_that_stood_still_goes_on() {
     let redis = Redis::start();
-    let settings = "reopen = \"refuse\"\nfailure_budget = 1";
-    let replicas = Replicas::start(2, settings, &[redis.url()], &["--store-timeout-milliseconds", "300"]).await;
+    let with_budget = async |budget: u32| {
+        let settings = format!("reopen = \"refuse\"\nfailure_budget = {budget}");
+        Replicas::start(2, &settings, &[redis.url()], &["--store-timeout-milliseconds", "300"]).await
+    };
+    let (short, long) = (with_budget(1).await, with_budget(2).await);
     let mut refused = 0;
-    // Longer than a reservation runs, and shorter.
-    for still in [Duration::from_secs(6), Duration::from_secs(1), Duration::from_secs(6), Duration::from_secs(1)] {
+    // Shorter than a reservation runs, and longer: then it counts as a failure until the first replica gives it back.
+    for (still, replicas) in [(1, &short), (6, &long), (1, &short), (6, &long)] {
+        let still = Duration::from_secs(still);
         let mut messages = Vec::new();
         for _ in 0..100 {
             messages.push(replicas.message().await.params.unwrap());
