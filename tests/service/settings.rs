@@ -53,6 +53,9 @@ fn a_refused_file_ends_check_and_serve_and_says_what_to_fix() {
         (&["--tls-cert", text(&cert), "--tls-key", text(&key)], "give a certificate and key that belong together"),
         (&["--tls-cert", text(&old), "--tls-key", text(&key)], "expired at 2021-01-01T00:00:00Z"),
         (&["--tls-cert", text(&cert), "--tls-key", text(&cert)], "holds no private key"),
+        (&["--store-outage", "closed"], "--store"),
+        (&["--store-timeout-milliseconds", "10"], "--store"),
+        (&["--store", "redis://a:1", "--store", "rediss://b:1"], "redis:// and rediss:// are mixed"),
     ] {
         for subcommand in ["serve", "check"] {
             let said = refused(&[&[subcommand][..], &KEYRING, arguments].concat());

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "modules of one binary")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by unwrapping it")]
 
+mod broken_cluster;
 mod cluster;
 mod load;
 mod outage;
