@@ -75,8 +75,8 @@ async fn serve(settings: &RehearsalSettings) -> Result<(), Failure> {
     let report = observe::reloads(&telemetry, &keys, &keyring);
     let source = Arc::clone(&keyring) as Arc<dyn reload::Source>;
     tokio::spawn(reload::watch(vec![source], hangups, [reload::POLL, reload::TIME_LIMIT], report));
-    let named = site.keyring.as_deref().unwrap_or("of the sandbox; its secrets are public");
-    println!("pages    {}/\ngRPC     {}\nkeyring  {named}", site.pages, site.grpc);
+    println!("pages  {}/\ngRPC   {}", site.pages, site.grpc);
+    tracing::info!(keyring = site.keyring.as_deref().unwrap_or("the sandbox keyring"), "rehearsal");
     let rehearsal = Rehearsal::new(calls.clone(), keyring, keys, site);
     tokio::spawn(rehearsal::serve(pages, rehearsal));
     let edges = Edges { tls: None, callers: None, telemetry };
