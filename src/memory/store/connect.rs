@@ -171,10 +171,8 @@ mod tests {
 
     #[test]
     fn an_empty_password_file_is_refused() {
-        let empty: [fn(&Path) -> io::Result<Zeroizing<Vec<u8>>>; 2] =
-            [|_| Ok(Zeroizing::new(Vec::new())), |_| Ok(Zeroizing::new(b"\r\n".to_vec()))];
-        for read in empty {
-            let file = PasswordFile { path: "password".into(), read };
+        let file = |read| PasswordFile { path: "password".into(), read };
+        for file in [file(|_| Ok(Zeroizing::default())), file(|_| Ok(Zeroizing::new(b"\r\n".to_vec())))] {
             let refused = Address::parse(&["redis://store:6379".to_owned()], Some(file)).err().unwrap().to_string();
             assert_eq!(refused, "--store-password-file password cannot be used: it is empty");
         }
