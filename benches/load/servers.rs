@@ -48,7 +48,8 @@ impl Server {
         command.args(["--listen", "127.0.0.1:0", "--keyring"]).arg(&file).args(arguments).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let address = announced(child.stderr.take().unwrap(), |line| {
-            let port = line.split_once("127.0.0.1:")?.1;
+            // The line before it may name the store.
+            let port = line.split_once("serving")?.1.split_once("127.0.0.1:")?.1;
             let end = port.find(|c: char| !c.is_ascii_digit())?;
             Some(format!("127.0.0.1:{}", &port[..end]))
         });
