@@ -73,20 +73,18 @@ impl Asked<'_> {
 pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) -> Report {
     let pasted = Pasted::of(asked.text);
     let url = &*pasted.url;
-    let leg = match leg_of(url) {
-        Some(Leg::Request) => "request (FIU to AA)",
-        Some(Leg::Callback) => "callback (AA to FIU)",
-        None => "not known",
+    let named = leg_of(url);
+    let (shown, cause) = match named {
+        Some(Leg::Request) => ("request (FIU to AA)", None),
+        Some(Leg::Callback) => ("callback (AA to FIU)", None),
+        None => ("not known", Some(NOTHING.to_owned())),
     };
-    let mut report = Report { removed: pasted.removed, leg, ..Report::default() };
-    let leg = leg_of(url).unwrap_or(Leg::Request);
+    let mut report = Report { removed: pasted.removed, leg: shown, cause, ..Report::default() };
+    let leg = named.unwrap_or(Leg::Request);
     let read = exchange::read(keyring, leg, Envelope::from_url(url, leg), asked.now, |pairing| asked.is_about(pairing));
     match read {
         Ok(envelope) => report.open(exchange, keyring, &envelope, leg, asked).await,
         Err(unread) => report.refuse(&Refusal::Unread(leg, unread)),
-    }
-    if leg_of(url).is_none() {
-        report.cause = Some(NOTHING.to_owned());
     }
     if report.members.is_none()
         && let Some(material) = Material::of(url, leg)

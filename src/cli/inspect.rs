@@ -54,13 +54,8 @@ fn table(report: &Report) -> String {
     if let Some(search) = report.search {
         let end = if search.cut_short { ", and gave up there" } else { "" };
         table.row("search", &format!("tried {} keys in {} ms{end}", search.keys, search.milliseconds));
-        let none = if report.answer == "UNDECIPHERABLE" {
-            "none of the common mistakes: most likely another secret, or a changed message"
-        } else {
-            "no other mistake was found than what the answer names"
-        };
-        table.row("cause", report.cause.as_deref().unwrap_or(none));
-    } else if let Some(cause) = &report.cause {
+    }
+    if let Some(cause) = report.cause() {
         table.row("cause", cause);
     }
     table.0

@@ -69,6 +69,20 @@ pub struct Report {
     pub(super) furthest: Option<u8>,
 }
 
+impl Report {
+    /// What the sender did wrong, as far as a search has found it; `None` if there was nothing to search.
+    pub fn cause(&self) -> Option<&str> {
+        let searched = self.search.map(|_| {
+            if self.answer == "UNDECIPHERABLE" {
+                "none of the common mistakes: most likely another secret, or a changed message"
+            } else {
+                "no other mistake was found than what the answer names"
+            }
+        });
+        self.cause.as_deref().or(searched)
+    }
+}
+
 /// A date and its possible meanings.
 #[derive(Serialize)]
 pub struct DateReport {

@@ -133,7 +133,9 @@ impl Store {
 
     /// Whether the store is down for `subject`, so that a call that does not need it skips it.
     pub(super) fn is_down(&self, subject: &Subject<'_>) -> bool {
-        matches!(self.links.state(&script::tag(subject), None).0, State::Down)
+        // Only in a cluster does the message decide which part of the store it needs.
+        let tag = if self.links.shared.is_cluster() { script::tag(subject) } else { String::new() };
+        matches!(self.links.state(&tag, None).0, State::Down)
     }
 
     /// Runs a script with `names`: by its hash, or by its text if the store does not know the hash. If this fails, the

@@ -85,10 +85,9 @@ impl Filled {
         }
     }
 
-    /// The form as it was sent. A field that was not sent keeps its value: a script sends only the fields that it
-    /// needs.
-    pub(super) fn sent(mut self, fields: &Fields) -> Self {
-        for (name, field) in [
+    /// Every field, with its name.
+    fn fields(&mut self) -> [(&'static str, &mut String); 13] {
+        [
             ("aa", &mut self.aa),
             ("txnid", &mut self.txnid),
             ("sessionid", &mut self.sessionid),
@@ -102,7 +101,18 @@ impl Filled {
             ("isoLanguageCode", &mut self.language),
             ("extra", &mut self.extra),
             ("requestorType", &mut self.requestor),
-        ] {
+        ]
+    }
+
+    /// The names of all fields.
+    pub(super) fn names(&mut self) -> impl Iterator<Item = &'static str> {
+        self.fields().into_iter().map(|(name, _)| name)
+    }
+
+    /// The form as it was sent. A field that was not sent keeps its value: a script sends only the fields that it
+    /// needs.
+    pub(super) fn sent(mut self, fields: &Fields) -> Self {
+        for (name, field) in self.fields() {
             if let Some(value) = fields.get(name) {
                 value.clone_into(field);
             }

@@ -40,25 +40,6 @@ const NAMES: [(&str, &str); 14] = [
     ("requestor_type", "requestorType"),
 ];
 
-/// The fields of the form.
-const FIELDS: [&str; 15] = [
-    "aa",
-    "txnid",
-    "sessionid",
-    "userid",
-    "redirect",
-    "srcref",
-    "fipid",
-    "email",
-    "pan",
-    "dob",
-    "isoLanguageCode",
-    "extra",
-    "requestorType",
-    "fault",
-    "then",
-];
-
 pub(super) async fn show(State(app): App, Path(fiu): Path<String>) -> Response {
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
     let body = page(&app, &fiu, &filled, None);
@@ -69,9 +50,10 @@ pub(super) async fn show(State(app): App, Path(fiu): Path<String>) -> Response {
 pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) -> Response {
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
     let fields = Fields::of(&body);
-    let filled = filled.sent(&fields);
-    if let Some(unknown) = fields.names().find(|name| !FIELDS.contains(name)) {
-        return no_such_value(&app, "form", unknown, FIELDS.map(str::to_owned).into_iter());
+    let mut filled = filled.sent(&fields);
+    let known: Vec<&str> = filled.names().chain(["fault", "then"]).collect();
+    if let Some(unknown) = fields.names().find(|name| !known.contains(name)) {
+        return no_such_value(&app, "form", unknown, known.into_iter().map(str::to_owned));
     }
     if !["", "go"].contains(&fields.text("then")) {
         return no_such_value(&app, "then", fields.text("then"), ["go".to_owned()].into_iter());

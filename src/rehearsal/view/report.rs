@@ -22,17 +22,8 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
                 p.answer { code.reason { (report.answer) } " " (visible(&report.explanation)) "." }
                 @if let Some(hint) = &report.hint { p { "Hint: " code { (hint) } } }
             }
-            @if let Some(cause) = &report.cause {
+            @if let Some(cause) = report.cause() {
                 p.cause { strong { "Cause: " } (value(cause)) }
-            } @else if report.search.is_some() {
-                p.cause {
-                    strong { "Cause: " }
-                    @if report.answer == "UNDECIPHERABLE" {
-                        "none of the common mistakes. Most likely another secret, or a changed message."
-                    } @else {
-                        "no other mistake was found than what the answer names."
-                    }
-                }
             }
             @if let Some(search) = report.search {
                 p.note {
