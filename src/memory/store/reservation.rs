@@ -243,7 +243,7 @@ impl Reservation {
         };
         let commands = ["EVALSHA", "EVAL"].map(|name| {
             let mut command = begin(name, &RELEASE, &self.names);
-            command.arg(&self.token).arg(forgotten).arg(confirmed);
+            command.arg(&self.token).arg(forgotten).arg(confirmed).arg(self.life);
             command
         });
         Some((Operation::Release, commands))

@@ -4,7 +4,8 @@
 --
 -- The hash of a last block has `m`, the message that opened first, and once that opened for a caller `o`, when
 -- (milliseconds of the Unix epoch), and `c`: the call in 12 bytes, the store's clock in milliseconds, and `?` until that
--- call confirms that it got this answer.
+-- call confirms that it got this answer. It also has a field `p` and its token for each failure that is charged: a
+-- repetition does not charge it again.
 --
 -- KEYS: date, last block. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call, now in
 -- milliseconds, life of both keys in milliseconds, budget of the last block (0: none), budget of the date, patience in
@@ -37,8 +38,10 @@ end
 local function charge(what)
   if held then
     redis.call('HDEL', date, mine)
-  elseif of_block > 0 then
+    redis.call('HSET', block, mine, '')
+  elseif of_block > 0 and redis.call('HEXISTS', block, mine) == 0 then
     -- The store has lost the reservation.
+    redis.call('HSET', block, mine, '')
     redis.call('HINCRBY', date, 'f', 1)
     redis.call('HINCRBY', block, 'f', 1)
   end

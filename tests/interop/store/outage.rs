@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use crate::{
     proxy::{Mode, Proxy},
     redis::Redis,
-    replicas::{Replicas, answer, open},
+    replicas::{Replicas, answer, broken, open},
     support::program::{Client, until},
 };
 
@@ -329,5 +329,47 @@ async fn a_message_whose_end_was_lost_or_late_opens_on_any_replica_and_only_once
                 assert_eq!(opened(&replicas.clients[0], &params).await, "ALREADY_OPENED", "{mode:?}, {pause} ms");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_whose_end_is_sent_again_is_charged_once() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let replicas = Replicas::start(1, "", &[proxy.url()], &["--store-outage", "closed"]).await;
+    let params = replicas.message().await.params.unwrap();
+    for number in 0..5 {
+        let before = proxy.connections();
+        proxy.set(Mode::CutEnd);
+        let heals = async {
+            until(|| async { (proxy.connections() > before + 2).then_some(()) }).await;
+            proxy.set(Mode::Pass);
+        };
+        let failing = broken(&params, number);
+        let (given, ()) = tokio::join!(open(&replicas.clients[0], &failing, ""), heals);
+        assert_eq!(answer(&given), "UNDECIPHERABLE");
+    }
+    let keys = redis.cli(&["KEYS", "aar:*"]);
+    let failures: Vec<String> =
+        keys.lines().map(|key| redis.cli(&["HGET", key, "f"])).filter(|f| !f.is_empty()).collect();
+    assert_eq!(failures, ["5", "5"], "of the date and of the last block");
+}
+
+#[tokio::test]
+async fn a_reservation_that_comes_after_its_call_was_given_up_costs_no_budget() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let settings = "reopen = \"refuse\"\nfailure_budget = 1";
+    let limit = Duration::from_millis(100);
+    let replicas = Replicas::start(1, settings, &[proxy.url()], &["--store-timeout-milliseconds", "100"]).await;
+    for _ in 0..3 {
+        replicas.store_is(true).await;
+        let params = replicas.message().await.params.unwrap();
+        let late = limit * 10;
+        proxy.set(Mode::LateReservation(late));
+        assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "STORE_UNAVAILABLE");
+        proxy.set(Mode::Pass);
+        tokio::time::sleep(late * 2).await;
+        assert_eq!(opened(&replicas.clients[0], &params).await, "OK");
     }
 }

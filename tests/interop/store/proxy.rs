@@ -21,8 +21,12 @@ pub enum Mode {
     Hang,
     /// Loses the answer to the end of a decryption.
     LoseEnd,
+    /// Closes the connection in place of the answer to the end of a decryption.
+    CutEnd,
     /// Brings the end of a decryption to the store this much later.
     LateEnd(Duration),
+    /// Brings a reservation to the store this much later.
+    LateReservation(Duration),
     /// Closes existing and new connections.
     Cut,
     /// Replaces each answer with another one.
@@ -91,14 +95,17 @@ async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mod
                 Ok(0) | Err(_) => return,
                 Ok(length) => {
                     is_proof = asked[..length].windows(6).any(|word| word == b":probe");
-                    if let Mode::LateEnd(time) = mode && asked.starts_with(b"*15\r\n") {
-                        sleep(time).await;
+                    match mode {
+                        Mode::LateEnd(time) if asked.starts_with(b"*15\r\n") => sleep(time).await,
+                        Mode::LateReservation(time) if asked.starts_with(b"*9\r\n") => sleep(time).await,
+                        _ => {}
                     }
                     if server.write_all(&asked[..length]).await.is_err() { return }
                 }
             },
             read = server.read(&mut answered) => match (read, mode) {
                 (Ok(0) | Err(_), _) => return,
+                (Ok(_), Mode::CutEnd) if answered.starts_with(b"*4\r\n") => return,
                 (Ok(_), Mode::Hang) => {}
                 (Ok(_), Mode::LoseEnd) if answered.starts_with(b"*4\r\n") => {}
                 (Ok(_), Mode::AnswerAfterProof(answer)) if !is_proof => {
