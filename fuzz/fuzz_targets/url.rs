@@ -52,7 +52,7 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(read.sender, "an id>?");
         assert_eq!(read.date.text(), DATE);
         assert_eq!(read.requestor_type, requestor_type);
-        assert_eq!(read.iv_for(profile.scheme).is_some(), true);
+        assert!(read.iv_for(profile.scheme).is_some());
         assert_eq!(read.ciphertext.len(), (url.len() / BLOCK + 1) * BLOCK);
         assert_eq!(read.deviations.kinds().next(), None, "nothing had to be repaired");
     }

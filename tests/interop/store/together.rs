@@ -25,7 +25,8 @@ pub async fn budget_holds(replicas: &Replicas) {
     });
     let answers = join_all(calls).await;
     assert!(answers.iter().all(|given| answer(given) == "UNDECIPHERABLE"));
-    assert_eq!(replicas.sum("aa_redirect_failure_budget_refused_total").await - before, 268.0);
+    let refused = replicas.sum("aa_redirect_failure_budget_refused_total").await - before;
+    assert!((refused - 268.0).abs() < 0.5, "{refused}");
     // The valid message shares its last block, and every replica refuses it.
     for client in &replicas.clients {
         assert_eq!(answer(&open(client, &params, "").await), "UNDECIPHERABLE");
