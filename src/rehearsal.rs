@@ -8,7 +8,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::net::TcpListener;
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::net::TcpStream;
 
 use crate::{keyring::Served, keys::KdfPool};
 
@@ -64,9 +65,13 @@ impl Site {
     }
 }
 
-/// Serves the pages on `socket` until the program ends.
-pub async fn serve(socket: TcpListener, rehearsal: Rehearsal) {
-    socket::serve(socket, router(Arc::new(rehearsal))).await;
+/// The most connections that the pages need: a browser has at most six to a server.
+pub const MAX_CONNECTIONS: usize = 128;
+
+/// Serves the pages of a rehearsal on each connection that the function gets.
+pub fn serve_pages(rehearsal: Rehearsal) -> impl Fn(TcpStream) -> BoxFuture<'static, ()> {
+    let router = router(Arc::new(rehearsal));
+    move |stream| socket::serve(router.clone(), stream).boxed()
 }
 
 /// A rehearsal: the desks, and everything else that its pages need.

@@ -33,6 +33,7 @@ mod framing;
 mod health;
 mod identity;
 mod listener;
+mod newest;
 mod pages;
 pub mod panics;
 mod pressure;
@@ -41,6 +42,7 @@ mod workers;
 
 pub(crate) use connections::excess;
 pub use listener::Listener;
+pub(crate) use newest::serve_newest;
 
 use admin::Admin;
 use connections::Connections;

@@ -12,7 +12,7 @@ use crate::{
     keys::KdfPool,
     memory::Memory,
     rehearsal::{self, Calls, Checked, Rehearsal, Site},
-    server::{Edges, Limits, Listeners, Services, panics, system_clock},
+    server::{Edges, Limits, Listeners, Services, panics, serve_newest, system_clock},
     service::Redirects,
     telemetry::{Telemetry, logs},
 };
@@ -78,7 +78,8 @@ async fn serve(settings: &RehearsalSettings) -> Result<(), Failure> {
     println!("pages  {}/\ngRPC   {}", site.pages, site.grpc);
     tracing::info!(keyring = site.keyring.as_deref().unwrap_or("the sandbox keyring"), "rehearsal");
     let rehearsal = Rehearsal::new(calls.clone(), keyring, keys, site);
-    tokio::spawn(rehearsal::serve(pages, rehearsal));
+    let accept = async move || Ok(pages.accept().await?.0);
+    tokio::spawn(serve_newest("pages", rehearsal::MAX_CONNECTIONS, accept, rehearsal::serve_pages(rehearsal)));
     let edges = Edges { tls: None, callers: None, telemetry };
     Services::new(calls, edges)?.run(Listeners { calls: vec![listener], admin: None }, stop, LIMITS).await?;
     Ok(())

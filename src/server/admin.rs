@@ -3,7 +3,6 @@
 //! that its work takes no time from calls.
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
     io,
     pin::pin,
@@ -27,8 +26,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::{JoinSet, yield_now},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
@@ -38,6 +36,7 @@ use crate::telemetry::metrics::Format;
 
 use super::{
     health::{Readiness, Statuses},
+    newest::serve_newest,
     pages::{Pages, Render},
 };
 
@@ -82,34 +81,12 @@ impl Admin {
     }
 
     /// Serves the connections that `accept` brings, until it is dropped; its connections end with it. A connection
-    /// above the limit of 256 ends the oldest one, so that no client can lock out the others.
-    pub(crate) async fn serve<Io>(self, mut accept: impl AsyncFnMut() -> io::Result<Io>)
+    /// above the limit of 256 ends the oldest one.
+    pub(crate) async fn serve<Io>(self, accept: impl AsyncFnMut() -> io::Result<Io>)
     where
         Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let mut tasks = JoinSet::new();
-        let mut oldest_first = VecDeque::new();
-        loop {
-            let io = match accept().await {
-                Ok(io) => io,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to the admin port was not accepted");
-                    // Probably the process has no free file descriptor. One must close first.
-                    sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            while tasks.try_join_next().is_some() {}
-            oldest_first.retain(|task: &tokio::task::AbortHandle| !task.is_finished());
-            if oldest_first.len() == MAX_CONNECTIONS
-                && let Some(oldest) = oldest_first.pop_front()
-            {
-                oldest.abort();
-            }
-            oldest_first.push_back(tasks.spawn(self.clone().serve_connection(io)));
-            // If many connections come at once, each gets a turn before the next is accepted.
-            yield_now().await;
-        }
+        serve_newest("admin", MAX_CONNECTIONS, accept, |io| self.clone().serve_connection(io)).await;
     }
 
     /// Serves one connection. HTTP/1.1 gets one answer. HTTP/2 is recognised by its preface, and gets answers for about

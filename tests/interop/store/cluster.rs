@@ -165,7 +165,7 @@ async fn the_follower_of_a_node_that_is_killed_takes_over_its_messages() {
     assert_eq!(answer(&open(&replicas.clients[0], &known, "").await), "OK");
     assert_all_open(&thirds(&replicas).await, "before");
     let sick = third(&known);
-    assert_eq!(nodes[usize::from(sick)].cli(&["WAIT", "1", "5000"]), "1");
+    nodes[usize::from(sick)].is_followed().await;
     nodes[usize::from(sick)].kill();
     until(|| async {
         let thirds = thirds(&replicas).await;

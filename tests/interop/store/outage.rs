@@ -122,6 +122,9 @@ async fn a_store_that_answers_wrongly_after_the_proof_is_asked_for_few_connectio
         let proxy = Proxy::start(redis.port).await;
         let local = Replicas::start(1, "", &[proxy.url()], &LOCAL).await;
         let closed = Replicas::start(1, "", &[proxy.url()], &CLOSED).await;
+        for replicas in [&local, &closed] {
+            replicas.store_is(true).await;
+        }
         proxy.set(Mode::AnswerAfterProof(spoiled));
         let text = spoiled.escape_ascii();
         assert_eq!(answers(&local, 5).await, ["OK"; 5], "{text}");

@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::program::PATIENCE;
+use crate::support::program::{PATIENCE, until};
 
 /// A running server, killed when dropped.
 pub struct Redis {
@@ -88,6 +88,18 @@ impl Redis {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Waits until the follower has everything that this master has. `WAIT` waits only for what its own connection wrote.
+    pub async fn is_followed(&self) {
+        until(|| async {
+            let told = self.cli(&["INFO", "replication"]);
+            let own = told.lines().find_map(|line| line.trim_end().strip_prefix("master_repl_offset:"));
+            let follower = told.lines().find(|line| line.starts_with("slave0:"));
+            let offset = follower.and_then(|line| line.split(',').find_map(|part| part.strip_prefix("offset=")));
+            (own.is_some() && own == offset).then_some(())
+        })
+        .await;
     }
 
     fn answers(&self) {

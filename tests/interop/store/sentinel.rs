@@ -20,7 +20,7 @@ async fn the_new_master_after_a_sentinel_failover_knows_all_opened_messages() {
     let replicas = Replicas::start(2, "reopen = \"refuse\"", &[url], &["--store-timeout-milliseconds", "300"]).await;
     let params = replicas.message().await.params.unwrap();
     assert_eq!(answer(&open(&replicas.clients[0], &params, "").await), "OK");
-    assert_eq!(master.cli(&["WAIT", "1", "5000"]), "1");
+    master.is_followed().await;
     master.kill();
     crate::support::program::until(|| async {
         let other = replicas.message().await.params.unwrap();
