@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::replicas::{Replicas, answer, open};
 
-/// What a node answers to the question for the map, and to every script. `PORT` is its own port.
+/// What a node answers to the question for the map, and to every script, which never answers 7. `PORT` is its own port.
 #[derive(Clone, Copy)]
 struct Nonsense {
     map: &'static str,
@@ -23,17 +23,17 @@ struct Nonsense {
 const WHOLE: &str = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:PORT\r\n";
 
 const KINDS: [Nonsense; 20] = [
-    Nonsense { map: "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:1\r\n", script: ":1\r\n" },
-    Nonsense { map: "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$12\r\nhost.invalid\r\n:1\r\n", script: ":1\r\n" },
-    Nonsense { map: "*1\r\n*3\r\n:0\r\n:99\r\n*2\r\n$9\r\n127.0.0.1\r\n:PORT\r\n", script: ":1\r\n" },
-    Nonsense { map: "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$1\r\n?\r\n:1\r\n", script: ":1\r\n" },
-    Nonsense { map: "*0\r\n", script: ":1\r\n" },
-    Nonsense { map: "*1\r\n*0\r\n", script: ":1\r\n" },
-    Nonsense { map: ":1\r\n", script: ":1\r\n" },
-    Nonsense { map: "+OK\r\n", script: ":1\r\n" },
-    Nonsense { map: "-ERR This instance has cluster support disabled\r\n", script: ":1\r\n" },
-    Nonsense { map: "garbage\r\n", script: ":1\r\n" },
-    Nonsense { map: "", script: ":1\r\n" },
+    Nonsense { map: "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:1\r\n", script: ":7\r\n" },
+    Nonsense { map: "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$12\r\nhost.invalid\r\n:1\r\n", script: ":7\r\n" },
+    Nonsense { map: "*1\r\n*3\r\n:0\r\n:99\r\n*2\r\n$9\r\n127.0.0.1\r\n:PORT\r\n", script: ":7\r\n" },
+    Nonsense { map: "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$1\r\n?\r\n:1\r\n", script: ":7\r\n" },
+    Nonsense { map: "*0\r\n", script: ":7\r\n" },
+    Nonsense { map: "*1\r\n*0\r\n", script: ":7\r\n" },
+    Nonsense { map: ":1\r\n", script: ":7\r\n" },
+    Nonsense { map: "+OK\r\n", script: ":7\r\n" },
+    Nonsense { map: "-ERR This instance has cluster support disabled\r\n", script: ":7\r\n" },
+    Nonsense { map: "garbage\r\n", script: ":7\r\n" },
+    Nonsense { map: "", script: ":7\r\n" },
     Nonsense { map: WHOLE, script: ":7\r\n" },
     Nonsense { map: WHOLE, script: "-MOVED 1 127.0.0.1:PORT\r\n" },
     Nonsense { map: WHOLE, script: "-MOVED 1 127.0.0.1:1\r\n" },
