@@ -126,7 +126,7 @@ impl Report {
 
     /// Adds everything that can be read without a key.
     fn envelope(&mut self, envelope: &Envelope, now: DateTime<Utc>) {
-        let readings = envelope.date.readings().into_iter().map(|(digits, instant)| Reading::of(digits, instant, now));
+        let readings = envelope.date.readings().into_iter().map(|reading| Reading::of(reading, now));
         self.date = Some(DateReport { text: envelope.date.text().to_owned(), readings: readings.collect() });
         self.sender = Some(envelope.sender.clone());
         self.requestor_type = envelope.requestor_type.map(codec::RequestorType::name);

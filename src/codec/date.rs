@@ -132,6 +132,17 @@ pub enum Freshness {
     InFuture,
 }
 
+/// One way to read the digits of a date.
+#[derive(Clone, Copy, Debug)]
+pub struct DateReading {
+    /// What the last digits mean in this reading.
+    pub digits: &'static str,
+    /// The instant. An unknown second is 0.
+    pub instant: DateTime<Utc>,
+    /// Whether the second is known.
+    pub has_second: bool,
+}
+
 impl WireDate {
     /// Reads `text` without its outer blanks: 14 to 17 ASCII digits that name a minute of the years 2000 to 2999. If
     /// they do so only with a `0` in front, the sender has lost this `0`.
@@ -195,16 +206,18 @@ impl WireDate {
         self.minute + TimeDelta::milliseconds(i64::from(second) * 1000 + i64::from(millisecond))
     }
 
-    /// Every way to read the digits, each with a name. Unknown seconds are 0.
-    pub fn readings(&self) -> Vec<(&'static str, DateTime<Utc>)> {
+    /// Every way to read the digits.
+    pub fn readings(&self) -> Vec<DateReading> {
+        let exact = |digits, instant| DateReading { digits, instant, has_second: true };
+        let without_second =
+            |instant| DateReading { digits: "milliseconds, seconds unknown", instant, has_second: false };
         match self.tail {
-            Tail::Second(second) | Tail::Sixteen(second) => vec![("seconds", self.at(second, 0))],
-            Tail::NoSecond => vec![("milliseconds, seconds unknown", self.minute)],
-            Tail::Full(second, millisecond) => vec![("seconds and milliseconds", self.at(second, millisecond))],
+            Tail::Second(second) | Tail::Sixteen(second) => vec![exact("seconds", self.at(second, 0))],
+            Tail::NoSecond => vec![without_second(self.minute)],
+            Tail::Full(second, millisecond) => vec![exact("seconds and milliseconds", self.at(second, millisecond))],
             Tail::Three(digits) => {
-                let millis = ("milliseconds, seconds unknown", self.at(0, digits));
-                let tenths = self.tenths(digits).map(|instant| ("seconds and tenths", instant));
-                [millis].into_iter().chain(tenths).collect()
+                let tenths = self.tenths(digits).map(|instant| exact("seconds and tenths", instant));
+                [without_second(self.at(0, digits))].into_iter().chain(tenths).collect()
             }
         }
     }

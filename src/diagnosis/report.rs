@@ -4,7 +4,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::keyring::Pairing;
+use crate::{codec::date::DateReading, keyring::Pairing};
 
 /// The report on one message.
 #[derive(Default, Serialize)]
@@ -101,24 +101,27 @@ pub struct Reading {
     pub instant: String,
     /// Now minus that instant.
     pub age_seconds: i64,
+    /// Whether the second is known.
+    #[serde(skip)]
+    has_second: bool,
 }
 
 impl Reading {
-    /// `digits` read as `instant`.
-    pub fn of(digits: &'static str, instant: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+    /// The reading at `now`.
+    pub fn of(DateReading { digits, instant, has_second }: DateReading, now: DateTime<Utc>) -> Self {
         let text = instant.to_rfc3339_opts(SecondsFormat::Millis, true);
-        Self { digits, instant: text, age_seconds: (now - instant).num_seconds() }
+        Self { digits, instant: text, age_seconds: (now - instant).num_seconds(), has_second }
     }
 
     /// The age in words. If the seconds are not known, it is a span.
     pub fn age(&self) -> String {
         let (oldest, newest) = (self.age_seconds, self.age_seconds - 59);
-        match (self.digits.ends_with("seconds unknown"), oldest, newest) {
-            (true, ..0, _) => format!("{} to {} s ahead of this machine's clock", -oldest, -newest),
-            (true, _, ..=0) => format!("at most {oldest} s old"),
-            (true, _, _) => format!("{newest} to {oldest} s old"),
-            (false, ..0, _) => format!("{} s ahead of this machine's clock", -oldest),
-            (false, _, _) => format!("{oldest} s old"),
+        match (self.has_second, oldest, newest) {
+            (false, ..0, _) => format!("{} to {} s ahead of this machine's clock", -oldest, -newest),
+            (false, _, ..=0) => format!("at most {oldest} s old"),
+            (false, _, _) => format!("{newest} to {oldest} s old"),
+            (true, ..0, _) => format!("{} s ahead of this machine's clock", -oldest),
+            (true, _, _) => format!("{oldest} s old"),
         }
     }
 }

@@ -372,7 +372,7 @@ fn fifteen_digits_are_read_both_ways_up_to_the_last_tenth() {
         let date = WireDate::parse(text).unwrap();
         date.readings()
             .into_iter()
-            .map(|(name, at)| format!("{name} {}", at.format("%H:%M:%S%.3f")))
+            .map(|reading| format!("{} {}", reading.digits, reading.instant.format("%H:%M:%S%.3f")))
             .collect::<Vec<_>>()
     };
     assert_eq!(

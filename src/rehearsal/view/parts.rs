@@ -63,12 +63,11 @@ fn meaning(name: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
     match name.to_ascii_lowercase().as_str() {
         "fi" => html! { "the sender, masked with the date: " (value(&envelope.sender)) },
         name if name == date => {
-            let readings = envelope.date.readings();
             html! {
                 "UTC; salt of the key and mask of fi"
-                @for (digits, instant) in readings {
-                    @let reading = Reading::of(digits, instant, Utc::now());
-                    br; (digits) ": " (reading.instant) ", " (reading.age())
+                @for reading in envelope.date.readings() {
+                    @let reading = Reading::of(reading, Utc::now());
+                    br; (reading.digits) ": " (reading.instant) ", " (reading.age())
                 }
             }
         }
