@@ -53,10 +53,6 @@ pub struct Asked<'a> {
 const NOTHING: &str =
     "The text has no parameter of a request (fi, reqdate, ecreq) or of a callback (fi, resdate, ecres).";
 
-/// The cause if a text is the value of one parameter.
-const ALONE: &str = "This looks like the value of one parameter, such as ecreq or ecres. Paste the whole URL: fi names \
-                     the sender, and the key is made from the date too.";
-
 /// An operator opens a message even if its date is refused.
 struct Operator;
 
@@ -81,8 +77,9 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
     let (shown, cause) = match named {
         Some(Leg::Request) => ("request (FIU to AA)", None),
         Some(Leg::Callback) => ("callback (AA to FIU)", None),
-        None => ("not known", Some(if paste::is_base64(url) { ALONE } else { NOTHING }.to_owned())),
+        None => ("not known", Some(NOTHING.to_owned())),
     };
+    let cause = pasted.advice().map(str::to_owned).or(cause);
     let mut report = Report { removed: pasted.removed, leg: shown, cause, ..Report::default() };
     let leg = named.unwrap_or(Leg::Request);
     let read = exchange::read(keyring, leg, Envelope::from_url(url, leg), asked.now, |pairing| asked.is_about(pairing));

@@ -1,17 +1,32 @@
-//! Finds the URL or query string in a pasted text, and notes everything that it removes.
+//! Finds the message in a pasted text, and notes everything that it removes.
 
 use percent_encoding::percent_decode_str;
-use url::form_urlencoded;
 
-use crate::codec::{
-    Envelope,
-    url::{PARAMETERS, leg_of},
-};
+use crate::codec::{Envelope, url::leg_of};
+
+mod fields;
 
 /// Every redirect has at least one of these names.
 const NAMES: [&str; 4] = ["reqdate=", "resdate=", "ecreq=", "ecres="];
 /// Invisible characters that chat programs and documents add.
 const INVISIBLE: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
+/// Characters as JSON, log and HTML writers hide them.
+const ESCAPES: [(&str, &str); 12] = [
+    ("\\u0026", "&"),
+    ("\\u003d", "="),
+    ("\\u003D", "="),
+    ("\\u002b", "+"),
+    ("\\u002B", "+"),
+    ("\\/", "/"),
+    ("\\x26", "&"),
+    ("\\x3D", "="),
+    ("\\x2B", "+"),
+    ("&#38;", "&"),
+    ("&#x26;", "&"),
+    ("&#61;", "="),
+];
+/// A URL that is broken into more lines than this is not put together.
+const MOST_LINES: usize = 64;
 
 /// A pasted text, reduced to the message.
 pub(super) struct Pasted {
@@ -27,33 +42,70 @@ impl Pasted {
         let mut pasted = Self { url: text.trim_ascii().to_owned(), removed: Vec::new() };
         pasted.change("invisible characters", |text| text.replace(INVISIBLE, ""));
         pasted.change("no-break spaces", |text| text.replace('\u{a0}', " ").trim().to_owned());
-        pasted.change("JSON escapes such as \\u0026", json_unescaped);
-        pasted.change("the escapes of a Windows command", |text| {
-            if text.contains("^&") || text.contains("^%") { text.replace('^', "") } else { text.to_owned() }
+        pasted.change("escapes such as \\u0026", |text| {
+            ESCAPES.into_iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
         });
-        pasted.change("the encoding of a mail", |text| of_mail(text).unwrap_or_else(|| text.to_owned()));
-        pasted.change("the fields around the parameters", |text| of_fields(text).unwrap_or_else(|| text.to_owned()));
-        pasted.change("percent-encoding of the whole URL", |text| of_encoded(text).unwrap_or_else(|| text.to_owned()));
-        let (whole, messages) = (bare(surrounded(&joined(&pasted.url))).to_owned(), messages(&pasted.url));
-        let is_message = reads(&whole);
-        // The first line of a broken URL may be a message too.
-        if messages.len() > 1 && (!is_message || messages.contains(&whole)) {
-            pasted.removed.push("another message (paste it by itself)");
-        }
-        if !is_message && let Some(first) = messages.first() {
-            pasted.change("text around the URL", |_| first.clone());
-        }
+        pasted.change_if("the escapes of a Windows command", of_windows);
+        pasted.change_if("the encoding of a mail", of_mail);
+        pasted.change_if("the marks of a quoted text", of_quoted);
+        pasted.find();
         pasted.change("line ends", joined);
         pasted.change("text around the URL", |text| surrounded(text).to_owned());
         pasted.change("quotes, brackets or a full stop around it", |text| bare(text).to_owned());
         pasted
     }
 
+    /// Reduces a text in which more than the message stands: to the part that reads as one, or to the parameters in its
+    /// fields.
+    fn find(&mut self) {
+        let whole = bare(surrounded(&joined(&self.url))).to_owned();
+        let messages = messages(&self.url);
+        // The first line of a broken URL may be a message too.
+        if messages.len() > 1 && (!reads(&whole) || messages.contains(&whole)) {
+            self.removed.push("another message (paste it by itself)");
+        }
+        if reads(&whole) {
+            return;
+        }
+        if let Some(first) = messages.into_iter().next() {
+            self.change("text around the URL", |_| first.clone());
+        } else if let Some(fields) = fields::query_of(&self.url) {
+            self.change("the fields around the parameters", |_| fields.clone());
+        } else if let Some(decoded) = of_encoded(&self.url) {
+            self.change("percent-encoding of the whole URL", |_| decoded.clone());
+            self.find();
+        }
+    }
+
     fn change(&mut self, name: &'static str, change: impl Fn(&str) -> String) {
-        let changed = change(&self.url);
-        if changed != self.url {
+        self.change_if(name, |text| Some(change(text)));
+    }
+
+    fn change_if(&mut self, name: &'static str, change: impl Fn(&str) -> Option<String>) {
+        if let Some(changed) = change(&self.url).filter(|changed| *changed != self.url) {
             self.url = changed;
             self.removed.push(name);
+        }
+    }
+
+    /// What to paste instead, if there is no message in this.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        let url = &*self.url;
+        if reads(url) {
+            return None;
+        }
+        let is_base64 = url.len() >= 22 && url.chars().all(|c| c.is_ascii_alphanumeric() || "+/-_=%".contains(c));
+        if url.contains('…') {
+            Some("The URL was shortened for display, at the character …: copy the whole URL.")
+        } else if is_base64 || url.starts_with("ecreq=") || url.starts_with("ecres=") {
+            Some(
+                "This looks like the value of one parameter, such as ecreq or ecres. Paste the whole URL: fi names the \
+                 sender, and the key is made from the date too.",
+            )
+        } else if url.contains("txnid=") && leg_of(url).is_none() {
+            Some("These are members that are not sealed. Paste the URL that carries them.")
+        } else {
+            None
         }
     }
 }
@@ -67,32 +119,53 @@ fn reads(text: &str) -> bool {
     leg_of(text).is_some_and(|leg| Envelope::from_url(text, leg).is_ok())
 }
 
-/// Whether `text` is one value of Base64, of at least a block.
-pub(super) fn is_base64(text: &str) -> bool {
-    text.len() >= 22 && text.chars().all(|c| c.is_ascii_alphanumeric() || "+/-_=%".contains(c))
-}
-
 /// The lines of `text` as one.
 fn joined(text: &str) -> String {
     text.lines().map(|line| line.trim().trim_end_matches(" \\")).collect()
 }
 
-/// The words and the parts between quotes that are messages, each once.
+/// The words, the parts between quotes, and the broken lines that are messages, each once.
 fn messages(text: &str) -> Vec<String> {
-    let parts = text.split(char::is_whitespace).chain(text.split(['"', '\'']));
+    let words = text.split(|end: char| end.is_whitespace() || "<>|".contains(end));
+    let parts = words.chain(text.split(['"', '\''])).map(|part| bare(part).to_owned());
     let mut messages: Vec<String> = Vec::new();
-    for part in parts.map(bare).filter(|part| reads(part)) {
-        if !messages.iter().any(|known| known == part) {
-            messages.push(part.to_owned());
+    for part in parts.filter(|part| reads(part)) {
+        if !messages.contains(&part) {
+            messages.push(part);
         }
+    }
+    if messages.is_empty() {
+        messages.extend(of_broken_lines(text));
     }
     messages
 }
 
-/// A text with the escapes of quoted-printable (RFC 2045), as the source of a mail has them.
+/// The message that begins in one line and goes on in the next ones, between other lines.
+fn of_broken_lines(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |line: &&str| line.contains("://") || line.contains("fi=");
+    let first = lines.iter().position(begins)?;
+    let most = lines.len().min(first + MOST_LINES);
+    let candidates = (first + 1..=most).rev().map(|end| joined(&lines[first..end].join("\n")));
+    candidates.map(|candidate| bare(surrounded(&candidate)).to_owned()).find(|candidate| reads(candidate))
+}
+
+/// A text without the escapes that a browser writes into a command for Windows.
+fn of_windows(text: &str) -> Option<String> {
+    (text.contains("^&") || text.contains("^%")).then(|| text.replace('^', ""))
+}
+
+/// A text without the escapes of quoted-printable (RFC 2045), as the source of a mail has them.
 fn of_mail(text: &str) -> Option<String> {
-    let is_mail = text.contains("reqdate=3D") || text.contains("resdate=3D");
-    is_mail.then(|| text.replace("=\r\n", "").replace("=\n", "").replace("=3D", "="))
+    let joined = text.replace("=\r\n", "").replace("=\n", "");
+    joined.contains("date=3D").then(|| joined.replace("=3D", "="))
+}
+
+/// A text whose lines are quoted as in an answer to a mail.
+fn of_quoted(text: &str) -> Option<String> {
+    let is_quoted = text.lines().filter(|line| line.starts_with('>')).count() > 1;
+    let line = |line: &str| line.trim_start_matches(['>', ' ']).to_owned();
+    is_quoted.then(|| text.lines().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// The text in a URL that was percent-encoded as a whole, such as a parameter of another URL; also if this happened
@@ -107,50 +180,6 @@ fn of_encoded(text: &str) -> Option<String> {
         return Some(decoded(text));
     }
     Some(decoded(text)).filter(|once| names(once)).map(|once| decoded(&once))
-}
-
-/// The query string of parameters that stand in fields: `"fi": "…"` of JSON, `fi: …` of YAML, `fi=…, ` of Java.
-fn of_fields(text: &str) -> Option<String> {
-    let values = PARAMETERS.map(|name| Some((name, field(text, name)?)));
-    let has = |wanted: &[&str]| values.iter().flatten().any(|(name, _)| wanted.contains(name));
-    let is_message = has(&["fi"]) && has(&["reqdate", "resdate"]) && has(&["ecreq", "ecres"]);
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    is_message.then(|| query.extend_pairs(values.iter().flatten()).finish())
-}
-
-/// The value of a field: what stands behind its name, a separator, and perhaps quotes.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let lower = text.to_ascii_lowercase();
-    let mut places = lower
-        .match_indices(name)
-        .filter(|(at, _)| !text[..*at].ends_with(|before: char| before.is_alphanumeric() || "?&_%#".contains(before)));
-    places.find_map(|(at, _)| {
-        let rest = &text[at + name.len()..];
-        let behind = rest.trim_start_matches(['"', '\'', ']']).trim_start();
-        let (value, is_field) = if let Some(value) = behind.strip_prefix("=>").or(behind.strip_prefix(':')) {
-            (value, true)
-        } else if let Some(value) = behind.strip_prefix('=') {
-            // In a query string a parameter ends with &.
-            (value, text.contains(", ") || !text.contains('&'))
-        } else {
-            // A table has the value in the next column or line.
-            let begins_line = at == 0 || text[..at].ends_with(['\n', '\r']);
-            (rest, begins_line && rest.starts_with(['\t', '\r', '\n']))
-        };
-        let value = value.trim_start();
-        // PHP's `var_dump` says the length first.
-        let value = value.strip_prefix("string(").and_then(|value| value.split_once(") ")).map_or(value, |(_, v)| v);
-        let value = value.trim_start_matches(['"', '\'', '[']);
-        let value = value.split(|end: char| end.is_whitespace() || "\"',;}])".contains(end)).next()?;
-        (is_field && !value.is_empty() && !value.contains('&')).then_some(value)
-    })
-}
-
-/// `text` without the escapes that JSON writers use to hide characters from HTML.
-fn json_unescaped(text: &str) -> String {
-    let pairs =
-        [("\\u0026", "&"), ("\\u003d", "="), ("\\u003D", "="), ("\\u002b", "+"), ("\\u002B", "+"), ("\\/", "/")];
-    pairs.into_iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
 }
 
 /// The part of `text` that is the URL: between the quotes of a command or a log line, or the word that has our
@@ -179,8 +208,8 @@ fn request_line(text: &str) -> &str {
 }
 
 fn bare(text: &str) -> &str {
-    let around = |c: char| c.is_whitespace() || "\"'`<>“”‘’()[]\\".contains(c);
-    text.trim_start_matches(around).trim_end_matches(|c: char| around(c) || ".,;".contains(c))
+    let around = |c: char| c.is_whitespace() || "\"'`<>“”‘’()[]{}\\".contains(c);
+    text.trim_start_matches(around).trim_end_matches(|c: char| around(c) || ".,;…".contains(c))
 }
 
 #[cfg(test)]
@@ -234,6 +263,13 @@ mod tests {
             "array(4) {\n  [\"fi\"]=>\n  string(4) \"VA==\"\n  [\"reqdate\"]=>\n  string(15) \"211120261040756\"\n  [\"ecreq\"]=>\n  string(5) \"AB-D=\"\n  [\"iv\"]=>\n  string(4) \"x+y=\"\n}",
             "fi=VA==\nreqdate=211120261040756\necreq=AB-D=\niv=x+y=\n",
             "fi\tVA==\r\nreqdate\t211120261040756\r\necreq\tAB-D=\r\niv\tx+y=\r\n",
+            "[fi, VA==], [reqdate, 211120261040756], [ecreq, AB-D=], [iv, x+y=]",
+            "ImmutableMultiDict([('fi', 'VA=='), ('reqdate', '211120261040756'), ('ecreq', 'AB-D='), ('iv', 'x+y=')])",
+            "{ fi: 'VA==', reqdate: '211120261040756',\n  ecreq: 'AB' +\n    '-D=',\n  iv: 'x+y=' }",
+            "<fi>VA==</fi><reqdate>211120261040756</reqdate><ecreq>AB-D=</ecreq><iv>x+y=</iv>",
+            r#"[{"name": "fi", "value": "VA=="}, {"name": "reqdate", "value": "211120261040756"}, {"name": "ecreq", "value": "AB-D="}, {"name": "iv", "value": "x+y="}]"#,
+            r#"<input name="fi" value="VA=="><input name="reqdate" value="211120261040756"><input name="ecreq" value="AB-D="><input name="iv" value="x+y=">"#,
+            "http https://aa.example/w fi==VA== reqdate==211120261040756 ecreq==AB-D= iv==x+y=",
             "fi\nVA==\nreqdate\n211120261040756\necreq\nAB-D=\niv\nx+y=\n",
         ] {
             assert_eq!(Pasted::of(pasted).url, query, "{pasted}");
@@ -266,6 +302,12 @@ mod tests {
             format!("curl.exe --location ^\n  \"{windows}\" ^\n  -H \"accept: */*\""),
             format!("{}=\r\n{}", &mail[..60], &mail[60..]),
             format!("{}\n{}", &WHOLE[..100], &WHOLE[100..]),
+            format!("Open this:\n{}\n{}\n\nThanks", &WHOLE[..100], &WHOLE[100..]),
+            format!("> {}\n> {}\n>\n> Thanks", &WHOLE[..100], &WHOLE[100..]),
+            format!("<{WHOLE}|the link>"),
+            format!("Request URL\n{WHOLE}\nRequest Method\nGET"),
+            WHOLE.replace('&', "&#38;"),
+            format!("{{\"request\":\"GET {} HTTP/1.1\"}}", WHOLE.replace('&', "\\x26")),
             format!("{}\n{}", &WHOLE[..WHOLE.len() - 31], &WHOLE[WHOLE.len() - 31..]),
         ] {
             assert_eq!(Pasted::of(&pasted).url, WHOLE, "{pasted}");
@@ -274,9 +316,32 @@ mod tests {
 
     #[test]
     fn text_that_belongs_to_the_message_stays() {
-        for kept in [URL, "fi=a b&reqdate=1&ecreq=c d", "?fi=a&resdate=1&ecres=x+y", "https://x.example/", ""] {
+        for kept in [
+            "fi, reqdate, ecreq are missing from the query of the URL",
+            URL,
+            "fi=a b&reqdate=1&ecreq=c d",
+            "?fi=a&resdate=1&ecres=x+y",
+            "https://x.example/",
+            "",
+        ] {
             let pasted = Pasted::of(kept);
             assert_eq!((&*pasted.url, &*pasted.removed), (kept, [].as_slice()));
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_message_gets_advice() {
+        for (pasted, advice) in [
+            ("https://aa.example/w?fi=VA…AAAA%3D%3D&iv=x", "The URL was shortened for display"),
+            ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "This looks like the value of one parameter"),
+            ("ecres=AAAA", "This looks like the value of one parameter"),
+            ("txnid=1&sessionid=&userid=9@alpha", "These are members that are not sealed"),
+        ] {
+            let given = Pasted::of(pasted).advice().expect("an advice");
+            assert!(given.starts_with(advice), "{pasted}: {given}");
+        }
+        for pasted in [WHOLE, "hello"] {
+            assert_eq!(Pasted::of(pasted).advice(), None);
         }
     }
 
