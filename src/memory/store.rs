@@ -29,6 +29,7 @@ use tokio::{sync::Semaphore, time};
 use super::Subject;
 
 mod address;
+mod authorities;
 mod cluster;
 mod connect;
 mod counts;

@@ -202,6 +202,31 @@ async fn a_key_or_password_that_every_user_can_read_is_a_warning_of_check_and_se
     }
 }
 
+#[test]
+fn a_store_with_tls_needs_readable_cas() {
+    let files = Files::new();
+    let ca = Ca::new().pem();
+    let pipe = files.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (file, expected) in [
+        (files.path("missing"), "missing"),
+        (files.write("empty", ""), "there are none"),
+        (files.write("key.pem", &Ca::new().issue("a", 2999).key), "there are none"),
+        (files.write("damaged.pem", &ca.replace("MII", "MIA")), "one of them is damaged"),
+        (pipe, "their file does not answer"),
+    ] {
+        for subcommand in ["serve", "check"] {
+            let output = command(&[("SSL_CERT_FILE", text(&file))])
+                .args([subcommand, "--sandbox", "--store", "rediss://127.0.0.1:1"])
+                .output()
+                .unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(64), "{file:?}: {said}");
+            assert!(said.contains("SSL_CERT_FILE") && said.contains(expected), "{file:?}: {said}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_starts_with_its_warnings_in_the_log() {
     let program = Program::start_with(&["--sandbox", "--trusted-listen", "0.0.0.0:0"], &[("AA_REDIRECT_LOGS", "x")]);

@@ -22,6 +22,20 @@ pub enum BadStore {
     /// The password file cannot be read.
     #[error("--store-password-file {0} cannot be used: {1}")]
     PasswordFile(PathBuf, String),
+    /// The CAs that `rediss://` needs cannot be read.
+    #[error(
+        "the CAs for a store with TLS cannot be used: {0}; they are the certificates of the system, or those in the file \
+         that SSL_CERT_FILE names, in PEM"
+    )]
+    Authorities(String),
+}
+
+impl Kind {
+    /// Whether connections use TLS.
+    pub(super) fn has_tls(&self) -> bool {
+        let (Self::One(settings) | Self::Cluster { settings, .. } | Self::Sentinel { settings, .. }) = self;
+        matches!(settings.addr(), ConnectionAddr::TcpTls { .. })
+    }
 }
 
 /// What the URLs name.

@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -21,12 +21,13 @@ use zeroize::Zeroizing;
 
 use super::{
     address::{BadStore, Kind, kind},
+    authorities,
     cluster::{Node, Place},
 };
 
 /// How long connecting may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
-/// How long reading the password may take, of the time to connect: a network mount that hangs never answers.
+/// How long reading a file may take, of the time to connect: a network mount that hangs never answers.
 const READ: Duration = Duration::from_millis(500);
 
 /// A connection that many calls share.
@@ -45,7 +46,7 @@ pub struct PasswordFile {
 pub(super) struct Address {
     kind: Kind,
     password: Option<PasswordFile>,
-    /// A permit to read the password, so that at most one thread waits for a file that does not answer.
+    /// A permit to read a file, so that at most one thread waits for a file that does not answer.
     reading: Arc<Semaphore>,
 }
 
@@ -58,26 +59,41 @@ impl Address {
             // The client would connect as the default user.
             return Err(BadStore::Url("a user name needs a password: name its file with --store-password-file".into()));
         }
+        if address.kind.has_tls() {
+            let (tell, told) = mpsc::channel();
+            // If it ends after the time, nobody waits for it.
+            thread::spawn(move || drop(tell.send(authorities::check())));
+            told.recv_timeout(READ).map_err(|_| late_authorities())??;
+        }
         Ok(address)
     }
 
-    /// The password. It is read again for each connection, so that it can be changed while the server runs, and on a
-    /// thread of its own, so that no call waits for the file.
+    /// The password. It is read again for each connection, so that it can be changed while the server runs.
     async fn password(&self) -> Result<Option<Zeroizing<String>>, BadStore> {
         let Some(file) = self.password.clone() else { return Ok(None) };
         let late = file.unreadable("it does not answer");
+        self.read(late, move || file.text()).await.map(Some)
+    }
+
+    /// The result of `read`, or `late` if it takes too long. It runs on a thread of its own, so that no call waits for
+    /// its file.
+    async fn read<T: Send + 'static>(
+        &self,
+        late: BadStore,
+        read: impl FnOnce() -> Result<T, BadStore> + Send + 'static,
+    ) -> Result<T, BadStore> {
         let reading = async {
             let permit = Arc::clone(&self.reading).acquire_owned().await.ok()?;
             let (tell, told) = oneshot::channel();
             // Not a task of the runtime, whose end would wait for it.
             thread::spawn(move || {
-                // If nobody waits for the password any longer, it is dropped.
-                let _ = tell.send(file.text());
+                // If nobody waits for the result any longer, it is dropped.
+                let _ = tell.send(read());
                 drop(permit);
             });
             told.await.ok()
         };
-        timeout(READ, reading).await.ok().flatten().ok_or(late)?.map(Some)
+        timeout(READ, reading).await.ok().flatten().ok_or(late)?
     }
 
     /// The nodes of a cluster that the settings name; none for another kind of store.
@@ -87,6 +103,10 @@ impl Address {
 
     /// A new connection to the whole store or to a node of the cluster.
     pub(super) async fn connect(&self, place: &Place) -> Result<Connection, Unconnected> {
+        if self.kind.has_tls() {
+            // The client reads them on this thread, which serves calls.
+            self.read(late_authorities(), authorities::check).await?;
+        }
         let password = self.password().await?;
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
         let info = match (&self.kind, place) {
@@ -120,6 +140,10 @@ impl PasswordFile {
     fn unreadable(&self, why: &str) -> BadStore {
         BadStore::PasswordFile(self.path.clone(), why.to_owned())
     }
+}
+
+fn late_authorities() -> BadStore {
+    BadStore::Authorities("their file does not answer".to_owned())
 }
 
 /// Why connecting failed.

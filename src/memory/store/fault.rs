@@ -8,7 +8,7 @@ use redis::RedisError;
 const MAX_PROBLEM: usize = 200;
 
 /// What to do about an error. The first text that the error contains counts.
-const ADVICE: [(&[&str], &str); 11] = [
+const ADVICE: [(&[&str], &str); 13] = [
     (
         &["can't run this command", "NoPerm: User", "no permissions to run"],
         "the store's user may not run a command that the service needs: give it the rights that docs/operations.md names",
@@ -27,6 +27,14 @@ const ADVICE: [(&[&str], &str); 11] = [
     (
         &["WRONGPASS", "AuthenticationFailed", "invalid password"],
         "the store does not take this user and password: check --store-password-file and the user name in --store",
+    ),
+    (
+        &["CertificateRequired"],
+        "the store asks for a client certificate, and the service has none: set tls-auth-clients no in the store",
+    ),
+    (
+        &["UnknownIssuer", "BadSignature"],
+        "the CA of the store's certificate is not known here: name its file in SSL_CERT_FILE",
     ),
     (&["ClusterDown"], "the cluster has no owner for some messages: see CLUSTER INFO on its nodes"),
 ];

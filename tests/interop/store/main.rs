@@ -15,4 +15,5 @@ mod rights;
 mod sentinel;
 #[path = "../../support/mod.rs"]
 mod support;
+mod tls;
 mod together;
