@@ -45,8 +45,11 @@ pub(super) fn open(material: &Material, key: &[u8; 32], secret: &[u8], scheme: S
 pub(super) fn partly(material: &Material, key: &[u8; 32]) -> Option<(String, Option<String>)> {
     let iv = &material.iv.unwrap_or([0; BLOCK]);
     let read = |text: Option<Zeroizing<Vec<u8>>>| partial::read(&text?, material.leg);
-    read(cbc::<Aes256>(key, iv, &material.ciphertext)).map(|what| (what, None)).or_else(|| {
-        let what = read(cbc::<Aes128>(&key[..16], iv, &material.ciphertext))?;
+    // A message that was cut has a part of a block at its end.
+    let (blocks, _) = material.ciphertext.as_chunks::<BLOCK>();
+    let blocks = blocks.as_flattened();
+    read(cbc::<Aes256>(key, iv, blocks)).map(|what| (what, None)).or_else(|| {
+        let what = read(cbc::<Aes128>(&key[..16], iv, blocks))?;
         Some((what, Some("it uses AES-128, not AES-256".to_owned())))
     })
 }

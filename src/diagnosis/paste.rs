@@ -10,8 +10,8 @@ mod fields;
 const NAMES: [&str; 4] = ["reqdate=", "resdate=", "ecreq=", "ecres="];
 /// Invisible characters that chat programs and documents add.
 const INVISIBLE: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
-/// Characters as JSON, log and HTML writers hide them.
-const ESCAPES: [(&str, &str); 12] = [
+/// Characters as writers of JSON, logs, HTML and Markdown hide them.
+const ESCAPES: [(&str, &str); 14] = [
     ("\\u0026", "&"),
     ("\\u003d", "="),
     ("\\u003D", "="),
@@ -24,6 +24,9 @@ const ESCAPES: [(&str, &str); 12] = [
     ("&#38;", "&"),
     ("&#x26;", "&"),
     ("&#61;", "="),
+    // Markdown.
+    ("\\_", "_"),
+    ("\\&", "&"),
 ];
 /// A URL that is broken into more lines than this is not put together.
 const MOST_LINES: usize = 64;
@@ -45,6 +48,7 @@ impl Pasted {
         pasted.change("escapes such as \\u0026", |text| {
             ESCAPES.into_iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
         });
+        pasted.change_if("the colours of a terminal", of_terminal);
         pasted.change_if("the escapes of a Windows command", of_windows);
         pasted.change_if("the encoding of a mail", of_mail);
         pasted.change_if("the marks of a quoted text", of_quoted);
@@ -119,6 +123,25 @@ fn reads(text: &str) -> bool {
     leg_of(text).is_some_and(|leg| Envelope::from_url(text, leg).is_ok())
 }
 
+/// The message in `text`: all of it, or without what follows its last value.
+fn readable(text: &str) -> Option<&str> {
+    if reads(text) {
+        return Some(text);
+    }
+    let text = text.find("=fi=").map_or(text, |before| &text[before + 1..]);
+    let last = text.rfind('&')?;
+    let is_value = |c: char| c.is_ascii_alphanumeric() || "+/=_%.~-&;".contains(c);
+    let mut part = &text[..text[last..].find(|c| !is_value(c)).map_or(text.len(), |end| last + end)];
+    // Marks of emphasis and the ends of sentences are characters of values too.
+    for _ in 0..4 {
+        if reads(part) {
+            return Some(part);
+        }
+        part = part.strip_suffix(['_', '-', '.', '~', '/', ';'])?;
+    }
+    None
+}
+
 /// The lines of `text` as one.
 fn joined(text: &str) -> String {
     text.lines().map(|line| line.trim().trim_end_matches(" \\")).collect()
@@ -127,11 +150,13 @@ fn joined(text: &str) -> String {
 /// The words, the parts between quotes, and the broken lines that are messages, each once.
 fn messages(text: &str) -> Vec<String> {
     let words = text.split(|end: char| end.is_whitespace() || "<>|".contains(end));
-    let parts = words.chain(text.split(['"', '\''])).map(|part| bare(part).to_owned());
+    let parts = words.chain(text.split(['"', '\''])).filter_map(|part| readable(bare(part)));
     let mut messages: Vec<String> = Vec::new();
-    for part in parts.filter(|part| reads(part)) {
-        if !messages.contains(&part) {
-            messages.push(part);
+    for part in parts {
+        // A text can be cut in several ways, and its message remains the same.
+        let is_known = messages.iter().any(|known| known.contains(part) || part.contains(&**known));
+        if !is_known {
+            messages.push(part.to_owned());
         }
     }
     if messages.is_empty() {
@@ -146,8 +171,15 @@ fn of_broken_lines(text: &str) -> Option<String> {
     let begins = |line: &&str| line.contains("://") || line.contains("fi=");
     let first = lines.iter().position(begins)?;
     let most = lines.len().min(first + MOST_LINES);
-    let candidates = (first + 1..=most).rev().map(|end| joined(&lines[first..end].join("\n")));
-    candidates.map(|candidate| bare(surrounded(&candidate)).to_owned()).find(|candidate| reads(candidate))
+    let mut candidates = (first + 1..=most).rev().map(|end| joined(&lines[first..end].join("\n")));
+    candidates.find_map(|candidate| readable(bare(surrounded(&candidate))).map(str::to_owned))
+}
+
+/// A text without the escapes that colour it in a terminal.
+fn of_terminal(text: &str) -> Option<String> {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next()?.to_owned();
+    Some(parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest)))
 }
 
 /// A text without the escapes that a browser writes into a command for Windows.
@@ -209,7 +241,8 @@ fn request_line(text: &str) -> &str {
 
 fn bare(text: &str) -> &str {
     let around = |c: char| c.is_whitespace() || "\"'`<>“”‘’()[]{}\\".contains(c);
-    text.trim_start_matches(around).trim_end_matches(|c: char| around(c) || ".,;…".contains(c))
+    text.trim_start_matches(|c: char| around(c) || "*_".contains(c))
+        .trim_end_matches(|c: char| around(c) || ".,;…".contains(c))
 }
 
 #[cfg(test)]
@@ -305,6 +338,13 @@ mod tests {
             format!("Open this:\n{}\n{}\n\nThanks", &WHOLE[..100], &WHOLE[100..]),
             format!("> {}\n> {}\n>\n> Thanks", &WHOLE[..100], &WHOLE[100..]),
             format!("<{WHOLE}|the link>"),
+            format!("cannot open {WHOLE}: connection refused"),
+            format!("**{WHOLE}**"),
+            format!("_{WHOLE}_"),
+            format!("{WHOLE}\\n"),
+            format!("\u{1b}[36m{WHOLE}\u{1b}[0m"),
+            format!("{WHOLE}।"),
+            WHOLE.replace('&', "\\&"),
             format!("Request URL\n{WHOLE}\nRequest Method\nGET"),
             WHOLE.replace('&', "&#38;"),
             format!("{{\"request\":\"GET {} HTTP/1.1\"}}", WHOLE.replace('&', "\\x26")),
@@ -354,6 +394,10 @@ mod tests {
             assert_eq!(pasted.url, WHOLE);
             assert_eq!(pasted.removed, ["another message (paste it by itself)", "text around the URL"], "{both}");
         }
+        let query = &WHOLE[21..];
+        let twice = Pasted::of(&format!("GET \"{WHOLE}\");\nQUERY_STRING={query}"));
+        assert_eq!(twice.removed, ["line ends", "text around the URL"], "one message in two forms");
+        assert_eq!(Pasted::of(&format!("QUERY_STRING={query}\nX=1")).url, query);
         assert_eq!(Pasted::of(&format!("'{WHOLE}' or \"{WHOLE}\"")).removed, ["text around the URL"]);
     }
 }

@@ -144,9 +144,9 @@ impl Fault {
             Self::Spliced => "Spliced message",
             Self::Replay => "Replay",
             Self::Reload => "Reload",
-            Self::Missing(member) => return format!("No {}", member.name()),
-            Self::Deviates(Deviation::SecondQuestionMark) => "Second ?",
-            Self::Deviates(Deviation::InFragment) => "Hash route",
+            Self::Missing(member) => return format!("Missing {}", member.name()),
+            Self::Deviates(Deviation::SecondQuestionMark) => "Second ? (SECOND_QUESTION_MARK)",
+            Self::Deviates(Deviation::InFragment) => "Hash route (IN_FRAGMENT)",
             Self::Deviates(deviation) => return deviation.name().to_owned(),
         };
         title.to_owned()

@@ -69,9 +69,10 @@ async fn dress(State(app): App, request: Request, next: Next) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => {
             ("No such method", "This address is only for a form of another page, or only to be read.")
         }
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ("Too much text", "A form here takes 256 KiB, which is more than any message needs.")
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "Too much text",
+            "A form here takes 256 KiB, which is more than any message needs. Of a large file, paste the entry or the URL.",
+        ),
         StatusCode::BAD_REQUEST => ("No such page", "The address or the form cannot be read."),
         _ => return answer,
     };

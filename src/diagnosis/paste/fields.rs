@@ -38,6 +38,7 @@ fn fits(name: &str, value: &str) -> bool {
 
 /// The value at the beginning of `rest`, behind a separator.
 fn value(text: &str, rest: &str) -> Option<String> {
+    let rest = rest.trim_start().strip_prefix("->").unwrap_or(rest);
     let value = rest.trim_start_matches(|c: char| c.is_whitespace() || "\"'\\[](){},:=>".contains(c));
     let separator = &rest[..rest.len() - value.len()];
     // A form and a HAR file have the value in a field of this name.

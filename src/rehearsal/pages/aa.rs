@@ -257,7 +257,7 @@ fn other_decisions(number: u64, opened: &DecodeRedirectResponse, srcref: &[Strin
     html! {
         h2 { "Other answers" }
         @if srcref.len() > 1 { (form(number, opened, &some(srcref))) }
-        details {
+        details open {
             summary { "Answer with an error code" }
             (form(number, opened, &codes()))
             (form(number, opened, &other_code()))

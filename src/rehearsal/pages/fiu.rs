@@ -129,6 +129,7 @@ fn page(app: &Rehearsal, fiu: &str, filled: &Filled, failed: Option<&Failed>) ->
                 button type="submit" { "Seal and show the URL" }
                 button.second type="submit" name="then" value="go" { "Seal and go at once" }
             }
+            p.hint { "At once: the browser goes to " @match &app.site.aa_url { Some(own) => (view::value(own)), None => "the AA desk" } "." }
             (faults::buttons(Leg::Request, "fault"))
         }
     }
@@ -178,24 +179,17 @@ fn members(filled: &Filled, pairings: &[&Pairing], wrong: &[(String, String)]) -
             (field("redirect", &filled.redirect, 0, "The URL to come back to. Its parameter visit stands for your user's session: this desk finds its record with it."))
             (field("srcref", &filled.srcref, 3, "Consent handles, one on each line."))
         }
-        details open[has_more(filled) || !wrong.is_empty()] {
-            summary { "Optional members" }
-            fieldset aria-label="Optional members" {
-                (field("fipid", &filled.fipid, 2, "FIP ids, one on each line."))
-                (field("email", &filled.email, 0, ""))
-                (field("pan", &filled.pan, 0, "Five upper-case letters, four digits, an upper-case letter."))
-                (field("dob", &filled.dob, 0, "YYYY-MM-DD"))
-                (select("isoLanguageCode", "none", &filled.language, &languages))
-                (select("requestorType", "none", &filled.requestor, &[("FIU", "FIU".to_owned()), ("LSP", "LSP".to_owned())]))
-                (field("extra", &filled.extra, 2, "Members that the guideline does not have: name=value, one on each line."))
-            }
+        fieldset {
+            legend { "Optional members" }
+            (field("fipid", &filled.fipid, 2, "FIP ids, one on each line."))
+            (field("email", &filled.email, 0, ""))
+            (field("pan", &filled.pan, 0, "Five upper-case letters, four digits, an upper-case letter."))
+            (field("dob", &filled.dob, 0, "YYYY-MM-DD"))
+            (select("isoLanguageCode", "none", &filled.language, &languages))
+            (select("requestorType", "none", &filled.requestor, &[("FIU", "FIU".to_owned()), ("LSP", "LSP".to_owned())]))
+            (field("extra", &filled.extra, 2, "Members that the guideline does not have: name=value, one on each line."))
         }
     }
-}
-
-fn has_more(filled: &Filled) -> bool {
-    let Filled { fipid, email, pan, dob, language, extra, requestor, .. } = filled;
-    [fipid, email, pan, dob, language, extra, requestor].iter().any(|value| !value.is_empty())
 }
 
 fn described(pairing: &Pairing) -> String {

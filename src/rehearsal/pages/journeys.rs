@@ -43,7 +43,7 @@ fn row(journey: &Journey) -> Markup {
         tr {
             td { a href=(format!("/journeys/{}", journey.number)) { "Journey " (journey.number) } }
             td data-label="FIU" { (view::value(&journey.fiu)) }
-            td data-label="AA" { (view::value(&journey.aa)) }
+            td data-label="AA" { @if journey.aa.is_empty() { "not known" } @else { (view::value(&journey.aa)) } }
             td data-label="User" { (view::value(journey.userid())) }
             @if let Some(step) = journey.steps.last() {
                 td data-label="Last step" { (step.at.format("%H:%M:%S")) ", " (who(step)) }

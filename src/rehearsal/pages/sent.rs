@@ -36,27 +36,36 @@ impl Sent {
             Some((fault, url)) => (Some(fault), url.to_owned()),
             None => (None, url::append(&base, &sealed.query)),
         };
+        // The web view may have changed since.
+        let front = base.split('#').next().unwrap_or(&base);
+        url.starts_with(front).then_some(())?;
         Some(Self { fiu: request.fiu_id.clone(), aa: aa.clone(), fault, base, url })
     }
 
     /// The same message for another web view, with the same fault.
-    fn to(&self, base: &str) -> String {
-        match self.url.strip_prefix(&*self.base) {
-            Some(rest) if rest.starts_with('?') && base.contains('?') => format!("{base}&{}", &rest[1..]),
-            Some(rest) if rest.starts_with('&') && !base.contains('?') => format!("{base}?{}", &rest[1..]),
-            Some(rest) => format!("{base}{rest}"),
-            None => self.url.clone(),
+    #[expect(clippy::expect_used, reason = "the URL was made from the web view")]
+    fn to(&self, other: &str) -> String {
+        let (base, fragment) = self.base.split_at(self.base.find('#').unwrap_or(self.base.len()));
+        let (other, other_fragment) = other.split_at(other.find('#').unwrap_or(other.len()));
+        let rest = self.url.strip_prefix(base).expect("a sealed URL begins with its web view");
+        if rest.starts_with('#') {
+            return format!("{other}{rest}");
         }
+        let rest = rest.strip_suffix(fragment).unwrap_or(rest);
+        let query = match rest.split_at_checked(1) {
+            Some(("?", parameters)) if other.contains('?') => format!("&{parameters}"),
+            Some(("&", parameters)) if !other.contains('?') => format!("?{parameters}"),
+            _ => rest.to_owned(),
+        };
+        format!("{other}{query}{other_fragment}")
     }
 }
 
-/// Where the browser goes at once: the developer's own AA if there is one, else the web view.
+/// Where the browser goes at once: the developer's own AA if there is one, else the AA desk.
 pub(super) fn target(app: &Rehearsal, journey: u64) -> Option<String> {
     let sent = Sent::of(app, &app.desks.calls.journeys.get(journey)?)?;
-    Some(match &app.site.aa_url {
-        Some(own) => sent.to(own),
-        None => sent.url,
-    })
+    let desk = app.site.desk(&sent.aa);
+    Some(sent.to(app.site.aa_url.as_ref().unwrap_or(&desk)))
 }
 
 pub(super) async fn show(State(app): App, Path((fiu, journey)): Path<(String, u64)>) -> Response {

@@ -26,7 +26,12 @@ pub(in crate::rehearsal) fn parts(url: &str, leg: Leg) -> Markup {
             thead { tr { th scope="col" { "Part" } th scope="col" { "As it travels" } th scope="col" { "What it is" } } }
             tbody {
                 tr { th scope="row" { "URL" } td { (value(base)) } td { "where the browser goes" } }
-                @for part in pieces(query) { (row(part, leg, envelope.as_ref())) }
+                @let pieces: Vec<&str> = pieces(query).collect();
+                @for (at, part) in pieces.iter().enumerate() {
+                    @let before = if at == 0 { base } else { pieces[at - 1] };
+                    @if before.ends_with('#') && !part.contains('=') { (fragment(part)) }
+                    @else { (row(part, leg, envelope.as_ref())) }
+                }
             }
         }
     }
@@ -43,6 +48,16 @@ fn pieces(query: &str) -> impl Iterator<Item = &str> {
         rest = others;
         (!piece.is_empty()).then_some(piece)
     })
+}
+
+fn fragment(part: &str) -> Markup {
+    html! {
+        tr {
+            th scope="row" { "fragment" }
+            td { (value(part)) }
+            td { "of the web view: a browser keeps it, and sends it to no server" }
+        }
+    }
 }
 
 fn row(part: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
@@ -64,10 +79,11 @@ fn meaning(name: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
         "fi" => html! { "the sender, masked with the date: " (value(&envelope.sender)) },
         name if name == date => {
             html! {
-                "UTC; salt of the key and mask of fi"
-                @for reading in envelope.date.readings() {
+                "UTC; salt of the key and mask of fi."
+                @for (at, reading) in envelope.date.readings().into_iter().enumerate() {
                     @let reading = Reading::of(reading, Utc::now());
-                    br; (reading.digits) ": " (reading.instant) ", " (reading.age())
+                    br; @if at == 0 { "Read as " } @else { "Or read as " }
+                    (reading.digits) ": " (reading.instant) ", " (reading.age()) "."
                 }
             }
         }

@@ -23,7 +23,7 @@ pub(in crate::rehearsal) fn report(report: &Report, answer: bool) -> Markup {
                 @if let Some(hint) = &report.hint { p { "Hint: " code { (hint) } } }
             }
             @if let Some(cause) = report.cause() {
-                p.cause { strong { "Cause: " } (value(cause)) }
+                p.cause { strong { "Cause: " } (visible(cause)) }
             }
             @if let Some(search) = report.search {
                 p.note {
@@ -79,7 +79,7 @@ pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
                 }
             }
             @if report.date.as_ref().is_some_and(|date| date.readings.len() > 1) {
-                dt {} dd.note { "The digits can mean either. The service accepts the date if one reading is inside the window." }
+                dt { "Two readings" } dd.note { "The digits can mean either. The service accepts the date if one reading is inside the window." }
             }
             @if let Some(kind) = report.requestor_type { dt { "requestorType" } dd { (kind) } }
             @if let (Some(bytes), Some(has_iv)) = (report.ciphertext_bytes, report.has_iv) {

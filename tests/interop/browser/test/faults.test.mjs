@@ -11,8 +11,8 @@ const BROKEN = {
   'Date ahead': 'DATE_IN_FUTURE',
   'Other scheme': 'SCHEME_MISMATCH',
   'Changed byte': 'UNDECIPHERABLE',
-  'No txnid': 'UNDECIPHERABLE',
-  'No userid': 'UNDECIPHERABLE',
+  'Missing txnid': 'UNDECIPHERABLE',
+  'Missing userid': 'UNDECIPHERABLE',
   Reload: 'Opened before.',
 };
 const REPAIRED = [
@@ -23,9 +23,9 @@ const REPAIRED = [
 const OF_REQUESTS = {
   'Spliced message': 'TXNID_NOT_UUID',
   Replay: 'Opened before.',
-  'No redirect': 'UNDECIPHERABLE',
-  'No srcref': 'UNDECIPHERABLE',
-  'Second ?': 'SECOND_QUESTION_MARK',
+  'Missing redirect': 'UNDECIPHERABLE',
+  'Missing srcref': 'UNDECIPHERABLE',
+  'Second ? (SECOND_QUESTION_MARK)': 'SECOND_QUESTION_MARK',
   TXNID_NOT_UUID: 'TXNID_NOT_UUID',
   REDIRECT_UNESCAPED: 'REDIRECT_UNESCAPED',
   REQUESTOR_TYPE: 'REQUESTOR_TYPE',
@@ -33,10 +33,10 @@ const OF_REQUESTS = {
 const OF_CALLBACKS = {
   'Spliced message': 'NOT_EXPECTED',
   Replay: 'NOT_EXPECTED',
-  'No sessionid': 'NOT_EXPECTED',
-  'No status': 'UNDECIPHERABLE',
-  'No errorcode': 'UNDECIPHERABLE',
-  'Second ?': 'SECOND_QUESTION_MARK',
+  'Missing sessionid': 'NOT_EXPECTED',
+  'Missing status': 'UNDECIPHERABLE',
+  'Missing errorcode': 'UNDECIPHERABLE',
+  'Second ? (SECOND_QUESTION_MARK)': 'SECOND_QUESTION_MARK',
   TXNID_NOT_UUID: 'NOT_EXPECTED',
   STATUS_MISMATCH: 'treat this as a failure',
 };
@@ -88,7 +88,7 @@ describe('a fault of the AA desk', () => {
     const { page, context } = await open(browser);
     await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
     await page.getByRole('button', { name: 'Seal and go at once' }).click();
-    await page.getByRole('button', { name: 'Hash route', exact: true }).click();
+    await page.getByRole('button', { name: 'Hash route (IN_FRAGMENT)', exact: true }).click();
     await page.getByText('Fault on purpose in the callback: Hash route').waitFor();
     await shows(page, 'URL_MALFORMED', 'Hash route');
     assert.match(await page.getByLabel('The address of this page').inputValue(), /#\/return\?fi=/);
@@ -102,14 +102,14 @@ describe('a fault of the AA desk', () => {
     const { page, context } = await open(browser);
     await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
     await page.getByRole('button', { name: 'Seal and go at once' }).click();
-    await page.getByRole('button', { name: 'Second ?', exact: true }).click();
+    await page.getByRole('button', { name: 'Second ? (SECOND_QUESTION_MARK)', exact: true }).click();
     await page.getByText('yes, it is the answer to the request').first().waitFor();
     await context.close();
   });
 });
 
 describe('a request with a fault that an AA returns unchanged', () => {
-  for (const fault of ['TXNID_NOT_UUID', 'No sessionid']) {
+  for (const fault of ['TXNID_NOT_UUID', 'Missing sessionid']) {
     it(`${fault}: the FIU desk accepts the answer, since it is the answer to what was sent`, async () => {
       const { page, context } = await open(browser);
       await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
@@ -126,7 +126,7 @@ describe('a request with a fault that an AA returns unchanged', () => {
   it('Hash route shows an empty AA desk, which says where the parameters are', async () => {
     const { page, context } = await open(browser);
     await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
-    await page.getByRole('button', { name: 'Hash route', exact: true }).click();
+    await page.getByRole('button', { name: 'Hash route (IN_FRAGMENT)', exact: true }).click();
     await page.getByRole('link', { name: 'Go to the AA desk' }).click();
     await page.getByText('Are the parameters behind #').first().waitFor();
     await page.getByRole('button', { name: 'Open' }).click();

@@ -197,11 +197,9 @@ describe('a user', () => {
     await page.getByRole('button', { name: 'Accept the chosen ones' }).click();
     assert.equal((await members(page)).srcref.toString(), 'three');
     await toAa(page, 'fiu@sandbox', 'alpha-aa');
-    await page.getByText('Answer with an error code').click();
     await page.getByRole('button', { name: '15. Account link OTP' }).click();
     await page.getByText('Error 15').first().waitFor();
     await toAa(page, 'fiu@sandbox', 'alpha-aa');
-    await page.getByText('Answer with an error code').click();
     await page.getByLabel('Another code').fill('4711');
     await page.getByLabel('Another code').press('Enter');
     await page.getByText('Unlisted error code 4711').first().waitFor();

@@ -22,12 +22,11 @@ async function visit(page, look) {
   await page.getByRole('button', { name: 'Seal and show the URL' }).click();
   await look('sealed request');
   await page.getByRole('link', { name: 'Go to the AA desk' }).click();
-  await page.getByText('Answer with an error code').click();
   await look('AA desk');
   await page.getByRole('button', { name: 'BASE64_UNPADDED' }).click();
   await look('callback');
   await page.goBack();
-  await page.getByRole('button', { name: 'No sessionid' }).click();
+  await page.getByRole('button', { name: 'Missing sessionid' }).click();
   await look('a callback that differs');
   await go('/journeys');
   await look('journeys');
