@@ -87,10 +87,6 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
         Ok(envelope) => report.open(exchange, keyring, &envelope, leg, asked).await,
         Err(unread) => report.refuse(&Refusal::Unread(leg, unread)),
     }
-    if named.is_none() {
-        // Nobody has left anything out.
-        "there is no message in this text".clone_into(&mut report.explanation);
-    }
     if report.members.is_none()
         && let Some(material) = Material::of(url, leg)
     {

@@ -93,7 +93,11 @@ pub(super) struct Silent {
 impl Store {
     pub(super) fn new(settings: StoreSettings) -> Result<Self, BadStore> {
         let StoreSettings { urls, password, limit, closed } = settings;
-        let meanwhile = if closed { "decoding answers STORE_UNAVAILABLE" } else { "this replica uses its own memory" };
+        let meanwhile = if closed {
+            "decoding answers STORE_UNAVAILABLE"
+        } else {
+            "this replica uses its own memory; pairings with reopen = \"refuse\" answer STORE_UNAVAILABLE"
+        };
         let shared = Shared::new(Address::parse(&urls, password)?, limit, Status::new(meanwhile));
         Ok(Self {
             links: Arc::new(Links::new(shared)),

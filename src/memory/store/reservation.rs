@@ -20,6 +20,8 @@ const ENDLESS: TimeDelta = TimeDelta::days(30);
 /// The pause between two attempts to reserve: the first one, and the longest one.
 const WAIT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 
+/// How long the store remembers that a reservation is over, in milliseconds. Longer than a step can be on its way.
+const OVER: u32 = 60_000;
 /// How long a call waits for another one that has opened its message to confirm or to forget this. After an outage that
 /// takes as long as until the other replica has a connection again.
 const UNKNOWN: Duration = Duration::from_secs(1);
@@ -50,9 +52,9 @@ enum After {
     /// The message failed.
     Charge,
     /// Nothing failed, and this call opened nothing.
-    Forget([u8; 12]),
+    Forget,
     /// This call opened the message, and its caller is told so.
-    Confirm([u8; 12]),
+    Confirm,
 }
 
 impl Store {
@@ -73,8 +75,8 @@ impl Store {
         }
         let command = |name: &str| {
             let Reservation { names, token, life, .. } = &reservation;
-            let mut command = begin(name, &RESERVE, names);
-            command.arg(token).arg(budget).arg(DATE_BUDGET).arg(life);
+            let mut command = begin(name, &RESERVE, names, token);
+            command.arg(budget).arg(DATE_BUDGET).arg(life);
             command
         };
         let commands = [command("EVALSHA"), command("EVAL")];
@@ -163,22 +165,20 @@ impl Reservation {
             hash(&[&caller, call.attempt_id.as_bytes()])
         });
         let call: [u8; 12] = named.unwrap_or(self.token);
-        // A call with a name is made again with this name, and then gets the first answer.
-        let is_confirmed = closed && named.is_none();
         self.after = match outcome {
             Outcome::Failed => After::Charge,
-            Outcome::Opened if is_confirmed => After::Forget(call),
+            Outcome::Opened if closed => After::Forget,
             Outcome::Opened | Outcome::NotExpected => After::GiveBack,
         };
         let begin = Instant::now();
         let [mut pause, longest] = WAIT;
         loop {
-            let commands = self.end(subject, outcome, (call, is_confirmed), closed);
+            let commands = self.end(subject, outcome, &call, closed);
             let answer = store.ask(Operation::Resolve, &self.names, &commands, closed).await?;
             match store.resolved(&answer, subject).ok_or(Silent { asked: true })? {
                 Resolved::Ended(ended) => {
                     let is_first = matches!(ended, Ended::Opened(Opening { reopened: false, .. }));
-                    self.after = if is_first && is_confirmed { After::Confirm(call) } else { After::Nothing };
+                    self.after = if is_first && closed { After::Confirm } else { After::Nothing };
                     return Ok(ended);
                 }
                 Resolved::Unknown if begin.elapsed() < UNKNOWN => {}
@@ -193,13 +193,7 @@ impl Reservation {
     }
 
     /// The commands that note the outcome.
-    fn end(
-        &self,
-        subject: &Subject<'_>,
-        outcome: Outcome,
-        (call, is_confirmed): ([u8; 12], bool),
-        closed: bool,
-    ) -> [Cmd; 2] {
+    fn end(&self, subject: &Subject<'_>, outcome: Outcome, call: &[u8; 12], closed: bool) -> [Cmd; 2] {
         let letter = match outcome {
             Outcome::Failed => "f",
             Outcome::NotExpected => "n",
@@ -215,35 +209,34 @@ impl Reservation {
             until_given_up.as_millis().to_string()
         });
         ["EVALSHA", "EVAL"].map(|name| {
-            let mut command = begin(name, &RESOLVE, &self.names);
-            command.arg(&self.token).arg(letter).arg(&message).arg(&call);
+            let mut command = begin(name, &RESOLVE, &self.names, &self.token);
+            command.arg(letter).arg(&message).arg(call);
             command.arg(subject.now.timestamp_millis()).arg(self.life);
-            command.arg(subject.pairing.failure_budget).arg(DATE_BUDGET).arg(&patience).arg(u8::from(is_confirmed));
+            command.arg(subject.pairing.failure_budget).arg(DATE_BUDGET).arg(&patience).arg(u8::from(closed)).arg(OVER);
             command
         })
     }
 
     /// The commands that follow when the reservation is dropped, and their operation.
     fn follow_up(&self) -> Option<(Operation, [Cmd; 2])> {
-        let (forgotten, confirmed): (&[u8], &[u8]) = match &self.after {
+        let what = match &self.after {
             After::Nothing => return None,
             After::Charge => {
                 let commands = ["EVALSHA", "EVAL"].map(|name| {
-                    let mut command = begin(name, &RESOLVE, &self.names);
+                    let mut command = begin(name, &RESOLVE, &self.names, &self.token);
                     // Without a budget, so that a failure that the store has already counted is not counted again.
-                    command.arg(&self.token).arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0);
-                    command.arg("").arg(0);
+                    command.arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0).arg("").arg(0).arg(OVER);
                     command
                 });
                 return Some((Operation::Resolve, commands));
             }
-            After::GiveBack => (&[], &[]),
-            After::Forget(call) => (call, &[]),
-            After::Confirm(call) => (&[], call),
+            After::GiveBack => "",
+            After::Forget => "f",
+            After::Confirm => "c",
         };
         let commands = ["EVALSHA", "EVAL"].map(|name| {
-            let mut command = begin(name, &RELEASE, &self.names);
-            command.arg(&self.token).arg(forgotten).arg(confirmed).arg(self.life);
+            let mut command = begin(name, &RELEASE, &self.names, &self.token);
+            command.arg(what).arg(OVER);
             command
         });
         Some((Operation::Release, commands))

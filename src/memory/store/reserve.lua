@@ -3,9 +3,9 @@
 --
 -- The hash of a date has `f`, its failures and reservations, and for each reservation that still runs a field `p` and its
 -- token: when it began (milliseconds of the store's clock), a blank, and the last block that it is for. The hash of a last
--- block has `f` likewise, and a field `p` and its token for each reservation that is over. A reservation that is 5 s old runs no longer: it counts as a failure until somebody gives it back.
+-- block has `f` likewise. A reservation that is 5 s old runs no longer: it counts as a failure until somebody gives it back.
 --
--- KEYS: date, last block. ARGV: token, budget of the last block, budget of the date, life of both keys in milliseconds.
+-- KEYS: date, last block, token. ARGV: token, budget of the last block, budget of the date, life of both keys in milliseconds.
 -- Answers 0: reserved; 1: reservations that still run fill a budget, so wait; 2: a budget is spent.
 local date, block = KEYS[1], KEYS[2]
 local mine, of_block, of_date = 'p' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -15,7 +15,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HEXISTS', date, mine) == 1 then
   return 0
 end
-if redis.call('HEXISTS', block, mine) == 1 then
+if redis.call('HEXISTS', KEYS[3], 'p') == 1 then
   -- The call was given up before this came.
   return 2
 end

@@ -3,13 +3,13 @@
 -- which a repetition does not change.
 --
 -- The hash of a last block has `m`, the message that opened first, and once that opened for a caller `o`, when
--- (milliseconds of the Unix epoch), and `c`: the call in 12 bytes, the store's clock in milliseconds, and `?` until that
--- call confirms that it got this answer. It also has a field `p` and its token for each failure that is charged: a
--- repetition does not charge it again.
+-- (milliseconds of the Unix epoch), and `c`: the call in 12 bytes, the store's clock in milliseconds, and until that call
+-- confirms that it got this answer, `?` and its token. A call with a name has several tokens: one for each time that its
+-- caller made it. The hash of a token says that its failure is charged, so that a repetition does not charge it again.
 --
--- KEYS: date, last block. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call, now in
+-- KEYS: date, last block, token. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call, now in
 -- milliseconds, life of both keys in milliseconds, budget of the last block (0: none), budget of the date, patience in
--- milliseconds or nothing, 1 if an opening must be confirmed.
+-- milliseconds or nothing, 1 if an opening must be confirmed, life of the hash of the token in milliseconds.
 -- Answers {what, when it opened first, 1 if this spent the budget of the last block, likewise of the date}; what is 0:
 -- failed, 1: another message opened before it, 2: not expected, 3: opened first, 4: opened again, 5: too late, 6: not
 -- known, since the call that opened it has not confirmed it, and may have told its caller that nothing was recorded.
@@ -28,7 +28,7 @@ local function give_back()
     return
   end
   redis.call('HDEL', date, mine)
-  for _, key in ipairs(KEYS) do
+  for _, key in ipairs({ date, block }) do
     if redis.call('HINCRBY', key, 'f', -1) <= 0 then
       redis.call('HDEL', key, 'f')
     end
@@ -38,13 +38,13 @@ end
 local function charge(what)
   if held then
     redis.call('HDEL', date, mine)
-    redis.call('HSET', block, mine, '')
-  elseif of_block > 0 and redis.call('HEXISTS', block, mine) == 0 then
+  elseif of_block > 0 and redis.call('HEXISTS', KEYS[3], 'p') == 0 then
     -- The store has lost the reservation.
-    redis.call('HSET', block, mine, '')
     redis.call('HINCRBY', date, 'f', 1)
     redis.call('HINCRBY', block, 'f', 1)
   end
+  redis.call('HSET', KEYS[3], 'p', '')
+  redis.call('PEXPIRE', KEYS[3], ARGV[11])
   redis.call('PEXPIRE', date, ARGV[6])
   redis.call('PEXPIRE', block, ARGV[6])
   local failed = tonumber(redis.call('HGET', block, 'f') or '0')
@@ -72,10 +72,11 @@ if outcome == 'f' then
 end
 local known = redis.call('HMGET', block, 'm', 'o', 'c')
 local opener = known[3] or ''
-local by, opened, open = string.sub(opener, 1, 12), tonumber(string.match(opener, '^%d+', 13)), string.sub(opener, -1) == '?'
+local by = string.sub(opener, 1, 12)
+local opened, open, holder = string.match(opener, '^(%d+)(%??)(.*)$', 13)
 local patience = tonumber(ARGV[9])
-if outcome == 'o' and patience and by ~= call and of_block > 0
-  and (not held or clock - string.match(held, '^%d+') > patience) then
+local late = patience and of_block > 0 and (not held or clock - string.match(held, '^%d+') > patience)
+if outcome == 'o' and late and by ~= call then
   return { 5, 0, 0, 0 }
 end
 if known[1] and known[1] ~= message then
@@ -87,11 +88,15 @@ if outcome == 'n' then
   redis.call('HSET', block, 'm', message)
 elseif not known[2] then
   what, first = 3, now
-  local opening = call .. string.format('%.0f', clock) .. (ARGV[10] == '1' and '?' or '')
+  local opening = call .. string.format('%.0f', clock) .. (ARGV[10] == '1' and '?' .. ARGV[1] or '')
   redis.call('HSET', block, 'm', message, 'o', ARGV[5], 'c', opening)
 elseif by == call and clock - opened < 60000 then
   what = 3
-elseif patience and open and clock - opened < 60000 then
+  if open == '?' and not late then
+    -- From now on this answer counts, and no longer the one that was lost.
+    redis.call('HSET', block, 'c', call .. opened .. '?' .. ARGV[1])
+  end
+elseif patience and open == '?' and clock - opened < 60000 then
   return { 6, 0, 0, 0 }
 end
 give_back()

@@ -79,10 +79,11 @@ pub(super) fn hash<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     std::array::from_fn(|at| all[at])
 }
 
-/// The beginning of `EVALSHA` or `EVAL` of a script.
-pub(super) fn begin(name: &str, script: &Script, names: &Names) -> Cmd {
+/// The beginning of `EVALSHA` or `EVAL` of a script for the reservation with this token.
+pub(super) fn begin(name: &str, script: &Script, names: &Names, token: &[u8; 12]) -> Cmd {
     let mut command = load(name, script);
-    command.arg(2).arg(&names.date).arg(&names.block);
+    let over = format!("{}:{}", names.date, URL_SAFE_NO_PAD.encode(token));
+    command.arg(3).arg(&names.date).arg(&names.block).arg(over).arg(token);
     command
 }
 

@@ -304,8 +304,13 @@ async fn a_message_that_was_answered_store_unavailable_opens_on_any_replica_afte
 
 /// The first answer that does not come from an outage.
 async fn opened(client: &Client, params: &RedirectParams) -> String {
+    opened_as(client, params, "").await
+}
+
+/// The first answer to a call with this name that does not come from an outage.
+async fn opened_as(client: &Client, params: &RedirectParams, name: &str) -> String {
     until(|| async {
-        let given = answer(&open(client, params, "").await);
+        let given = answer(&open(client, params, name).await);
         (given != "STORE_UNAVAILABLE").then_some(given)
     })
     .await
@@ -318,18 +323,24 @@ async fn a_message_whose_end_was_lost_or_late_opens_on_any_replica_and_only_once
     let refuse = "reopen = \"refuse\"";
     let here = Replicas::start(1, refuse, &[proxy.url()], &["--store-timeout-milliseconds", "100"]).await;
     let there = Replicas::start(1, refuse, &[redis.url()], &[]).await;
-    for mode in [Mode::LoseEnd, Mode::LateEnd(Duration::from_millis(300))] {
+    let modes = [Mode::LoseEnd, Mode::LateEnd(Duration::from_millis(300))];
+    // The names of the call, of its repetition, and of a later call.
+    let names = [["", "", ""], ["one", "one", "two"], ["one", "two", "three"]];
+    for (mode, names) in modes.into_iter().flat_map(|mode| names.map(|names| (mode, names))) {
         for pause in [0, 100, 1000] {
+            let what = format!("{mode:?}, {names:?}, {pause} ms");
             here.store_is(true).await;
             let params = here.message().await.params.unwrap();
             proxy.set(mode);
-            assert_eq!(answer(&open(&here.clients[0], &params, "").await), "STORE_UNAVAILABLE", "{mode:?}");
+            assert_eq!(answer(&open(&here.clients[0], &params, names[0]).await), "STORE_UNAVAILABLE", "{what}");
             tokio::time::sleep(Duration::from_millis(pause)).await;
             proxy.set(Mode::Pass);
-            assert_eq!(opened(&there.clients[0], &params).await, "OK", "{mode:?}, {pause} ms");
+            assert_eq!(opened_as(&there.clients[0], &params, names[1]).await, "OK", "{what}");
             here.store_is(true).await;
+            // What is left of the first call must not forget the opening of its repetition.
+            tokio::time::sleep(Duration::from_millis(500)).await;
             for replicas in [&here, &there] {
-                assert_eq!(opened(&replicas.clients[0], &params).await, "ALREADY_OPENED", "{mode:?}, {pause} ms");
+                assert_eq!(opened_as(&replicas.clients[0], &params, names[2]).await, "ALREADY_OPENED", "{what}");
             }
         }
     }

@@ -96,8 +96,8 @@ async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mod
                 Ok(length) => {
                     is_proof = asked[..length].windows(6).any(|word| word == b":probe");
                     match mode {
-                        Mode::LateEnd(time) if asked.starts_with(b"*15\r\n") => sleep(time).await,
-                        Mode::LateReservation(time) if asked.starts_with(b"*9\r\n") => sleep(time).await,
+                        Mode::LateEnd(time) if asked.starts_with(b"*17\r\n") => sleep(time).await,
+                        Mode::LateReservation(time) if asked.starts_with(b"*10\r\n") => sleep(time).await,
                         _ => {}
                     }
                     if server.write_all(&asked[..length]).await.is_err() { return }
