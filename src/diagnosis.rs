@@ -68,6 +68,11 @@ impl Asked<'_> {
     }
 }
 
+/// The URL or query string in a pasted text, as [`diagnose`] finds it.
+pub fn message_in(text: &str) -> String {
+    Pasted::of(text).url
+}
+
 /// The report on a message. It derives keys, for up to ten seconds if the message does not open. Never call it on an
 /// async thread that others need.
 pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) -> Report {
@@ -85,7 +90,10 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
     let read = exchange::read(keyring, leg, Envelope::from_url(url, leg), asked.now, |pairing| asked.is_about(pairing));
     match read {
         Ok(envelope) => report.open(exchange, keyring, &envelope, leg, asked).await,
-        Err(unread) => report.refuse(&Refusal::Unread(leg, unread)),
+        Err(unread) => {
+            report.parameters = members::of_url(url, leg);
+            report.refuse(&Refusal::Unread(leg, unread));
+        }
     }
     if report.members.is_none()
         && let Some(material) = Material::of(url, leg)
@@ -212,7 +220,10 @@ impl Report {
                 self.recipe = wrong;
                 self.members = members::of_text(&text, material.leg);
             }
-            Found::Partly(what) => self.cause = Some(format!("The message does not open, but {what}.")),
+            Found::Partly { what, text } => {
+                self.cause = Some(format!("The message does not open, but {what}."));
+                self.members = text.map(|text| members::of_any(&text));
+            }
             Found::Nothing => {}
         }
     }

@@ -52,8 +52,9 @@ fn table(report: &Report) -> String {
     table.message(report);
     table.row("answer", &format!("{}: {}", report.answer, report.explanation));
     if let Some(search) = report.search {
+        let keys = if search.keys == 1 { "key" } else { "keys" };
         let end = if search.cut_short { ", and gave up there" } else { "" };
-        table.row("search", &format!("tried {} keys in {} ms{end}", search.keys, search.milliseconds));
+        table.row("search", &format!("tried {} {keys} in {} ms{end}", search.keys, search.milliseconds));
     }
     if let Some(cause) = report.cause() {
         table.row("cause", cause);
@@ -73,6 +74,9 @@ impl Table {
             self.row("removed", &report.removed.join(", "));
         }
         self.row("leg", report.leg);
+        for parameter in &report.parameters {
+            self.row(&parameter.name, &parameter.value);
+        }
         if let Some(date) = &report.date {
             self.row("date", &date.text);
             for reading in &date.readings {

@@ -41,16 +41,31 @@ pub(super) fn open(material: &Material, key: &[u8; 32], secret: &[u8], scheme: S
         .or_else(|| opened::<Aes192>(material, &key[..24], &ivs, Some("it uses AES-192, not AES-256")))
 }
 
-/// What is right about the text under `key`, though it is no message, and what was wrong with its encryption.
-pub(super) fn partly(material: &Material, key: &[u8; 32]) -> Option<(String, Option<String>)> {
+/// A text that is not a message, but partly right.
+pub(super) struct Partly {
+    /// What is right and what is wrong, in words.
+    pub(super) what: String,
+    /// What was wrong with its encryption.
+    pub(super) wrong: Option<String>,
+    /// The text, if it is one.
+    pub(super) text: Option<Zeroizing<String>>,
+}
+
+/// What is right about the text under `key`, though it is no message.
+pub(super) fn partly(material: &Material, key: &[u8; 32]) -> Option<Partly> {
     let iv = &material.iv.unwrap_or([0; BLOCK]);
-    let read = |text: Option<Zeroizing<Vec<u8>>>| partial::read(&text?, material.leg);
+    let read = |bytes: Option<Zeroizing<Vec<u8>>>| {
+        let bytes = bytes?;
+        let what = partial::read(&bytes, material.leg)?;
+        let text = std::str::from_utf8(unpadded(&bytes).unwrap_or(&bytes)).ok();
+        Some(Partly { what, wrong: None, text: text.map(|text| Zeroizing::new(text.to_owned())) })
+    };
     // A message that was cut has a part of a block at its end.
     let (blocks, _) = material.ciphertext.as_chunks::<BLOCK>();
     let blocks = blocks.as_flattened();
-    read(cbc::<Aes256>(key, iv, blocks)).map(|what| (what, None)).or_else(|| {
-        let what = read(cbc::<Aes128>(&key[..16], iv, blocks))?;
-        Some((what, Some("it uses AES-128, not AES-256".to_owned())))
+    read(cbc::<Aes256>(key, iv, blocks)).or_else(|| {
+        let read = read(cbc::<Aes128>(&key[..16], iv, blocks))?;
+        Some(Partly { wrong: Some("it uses AES-128, not AES-256".to_owned()), ..read })
     })
 }
 

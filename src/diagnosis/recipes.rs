@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    decrypt::{self, Decrypted},
+    decrypt::{self, Decrypted, Partly},
     derivation::{Hash, Kdf},
     forms::{self, Form},
     material::Material,
@@ -35,8 +35,13 @@ pub(super) enum Found {
         wrong: Vec<String>,
         text: Zeroizing<Vec<u8>>,
     },
-    /// The message does not open, but a part of it is right: this one, in words.
-    Partly(String),
+    /// The message does not open, but a part of it is right.
+    Partly {
+        /// What is right and what is wrong, in words.
+        what: String,
+        /// The text that is no message.
+        text: Option<Zeroizing<String>>,
+    },
     /// Nothing.
     Nothing,
 }
@@ -79,7 +84,7 @@ impl<'a> Search<'a> {
         let all: Vec<&Pairing> = keyring.pairings().map(|pairing| &**pairing).collect();
         let (asked, rest): (Vec<&Pairing>, Vec<&Pairing>) = all.into_iter().partition(|pairing| asked(pairing));
         if let Some(what) = partial::without_key(&self.material.ciphertext, self.material.leg) {
-            return (Found::Partly(what), self.report());
+            return (Found::Partly { what, text: None }, self.report());
         }
         let (own, others): (Vec<&Pairing>, Vec<&Pairing>) =
             asked.into_iter().partition(|pairing| self.is_sender(self.sender(pairing)));
@@ -235,9 +240,9 @@ impl<'a> Search<'a> {
                 text,
             });
         }
-        let (what, how) = decrypt::partly(self.material, &key)?;
+        let Partly { what, wrong: how, text } = decrypt::partly(self.material, &key)?;
         let others: Vec<String> = wrong.chain(how).collect();
         let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join("; ")) };
-        Some(Found::Partly(format!("{what}{others}")))
+        Some(Found::Partly { what: format!("{what}{others}"), text })
     }
 }

@@ -61,6 +61,9 @@ pub struct Report {
     /// The wrong way to seal that opens the message, part by part.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recipe: Vec<String>,
+    /// The parameters as they came, if they cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Member>,
     /// How many keys the search for the cause tried, and how long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchReport>,

@@ -113,8 +113,10 @@ impl Filled {
     /// needs.
     pub(super) fn sent(mut self, fields: &Fields) -> Self {
         for (name, field) in self.fields() {
-            if let Some(value) = fields.get(name) {
-                value.clone_into(field);
+            // A list comes in one field with a line for each item, or in several fields.
+            let values: Vec<&str> = fields.all(name).collect();
+            if !values.is_empty() {
+                *field = values.join("\n");
             }
         }
         self

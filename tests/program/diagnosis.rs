@@ -241,3 +241,36 @@ async fn a_sound_message_needs_no_search_and_a_pasted_one_is_found() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_text_of_a_message_that_decrypts_is_shown_also_if_it_is_cut_or_has_a_wrong_member() {
+    let of = |text: &str| Wrong { text: text.into(), ..Wrong::of("iv") };
+    let named = |report: &Report, name: &str, value: &str| {
+        let members = report.members.as_ref().expect("the members are shown");
+        assert!(members.iter().any(|member| (&*member.name, &*member.value) == (name, value)), "{name}");
+    };
+    let report = diagnosed(&of(&PLAIN.replace("srcref", "consentHandle")).query(), "iv").await;
+    named(&report, "consentHandle", "a");
+    let json = "{\"txnid\":\"1\",\"a\":\"=\"}";
+    named(&diagnosed(&of(json).query(), "iv").await, "text", json);
+    // The end of the URL was lost, with a part of a block.
+    let right = of(PLAIN);
+    let query = right.query_of(&right.sealed());
+    let (front, iv) = query.split_once("&iv=").unwrap();
+    let front = front.trim_end_matches("%3D").trim_end_matches('=');
+    for lost in [1, 2, 5, 30] {
+        let report = diagnosed(&format!("{}&iv={iv}", &front[..front.len() - lost]), "iv").await;
+        assert!(report.cause.as_ref().is_some_and(|cause| cause.contains("cut off")), "{lost}: {:?}", report.cause);
+        named(&report, "txnid", "2d04747e-21c6-4c23-955b-d46c2f820140");
+    }
+}
+
+#[tokio::test]
+async fn parameters_that_cannot_be_read_are_shown_as_they_came() {
+    let query = Wrong::of("iv").query().replace(&date(), "2026-11-01T20:26");
+    let report = diagnosed(&query, "iv").await;
+    assert_eq!(report.answer, "DATE_MALFORMED");
+    let shown: Vec<(&str, &str)> =
+        report.parameters.iter().map(|parameter| (&*parameter.name, &*parameter.value)).collect();
+    assert!(shown.contains(&("reqdate", "2026-11-01T20:26")), "{shown:?}");
+}

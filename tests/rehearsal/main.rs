@@ -383,3 +383,58 @@ fn help_lists_the_user_ids_that_decide() {
         assert!(text.contains(name), "{name}");
     }
 }
+
+#[test]
+fn a_list_of_a_script_may_come_in_several_fields_and_other_fields_may_not() {
+    let pages = Rehearsal::start(&[]);
+    let sent = pages.post("/fiu/fiu@sandbox", &[("srcref", "one"), ("srcref", "two"), ("then", "go")]);
+    let (desk, _) = pages.follow(sent);
+    for handle in ["one", "two"] {
+        holds(&desk, &format!("<bdi class=\"value\">{handle}</bdi>"));
+    }
+    let refused = pages.post("/fiu/fiu@sandbox", &[("email", "a@b.example"), ("email", "c@d.example")]);
+    assert_eq!(refused.status, 422);
+    holds(&refused, "The field email comes twice");
+}
+
+#[test]
+fn the_desks_of_a_keyring_with_web_views_elsewhere_stay_on_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "0123456789abcdefghijABCDEFGHIJ-_").unwrap();
+    for webview in
+        ["https://h.example/w", "https://h.example/w?x=1", "https://h.example/w#frag", "https://h.example/#/w"]
+    {
+        let keyring = folder.path().join("keyring.toml");
+        let pairing = format!(
+            "[[pairing]]\nfiu = \"f\"\naa = \"a\"\nprofile = \"v1.5\"\nwebview = \"{webview}\"\nhandles = [\"h\"]\n\
+             secrets = [{{ id = \"s\", file = \"secret\" }}]\n"
+        );
+        std::fs::write(&keyring, pairing).unwrap();
+        let pages = Rehearsal::start(&["--keyring", keyring.to_str().unwrap()]);
+        for more in [&[][..], &[("fault", "second-question-mark")], &[("fault", "stale")]] {
+            let form = [&[("userid", "9@h")][..], more].concat();
+            let at_once = pages.post("/fiu/f", &[&form[..], &[("then", "go")]].concat());
+            assert!(at_once.location().starts_with(&format!("{}/aa/a/webview?", pages.origin())), "{webview} {more:?}");
+            let sent = pages.post("/fiu/f", &form);
+            let page = pages.get(sent.location());
+            holds(&page, &format!("href=\"{}/aa/a/webview?", pages.origin()));
+            holds(&page, "href=\"https://h.example/");
+        }
+        let (back, _) = pages.follow(pages.post("/fiu/f", &[("userid", "accept@h"), ("then", "go")]));
+        holds(&back, "Consent given");
+    }
+}
+
+#[test]
+fn the_aa_desk_takes_an_address_out_of_a_pasted_text() {
+    let pages = Rehearsal::start(&[]);
+    let sent = pages.post("/fiu/fiu@sandbox", &[("userid", "9999988888@alpha"), ("then", "go")]);
+    let url = sent.location();
+    for pasted in
+        [format!("GET {url} HTTP/1.1"), format!("{{\"url\": \"{url}\"}}"), format!("{}\n{}", &url[..60], &url[60..])]
+    {
+        let desk = pages.post("/aa/alpha-aa/webview", &[("url", &*pasted)]);
+        assert_eq!(desk.status, 200, "{pasted}");
+        holds(&desk, "What arrived");
+    }
+}

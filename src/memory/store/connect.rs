@@ -3,7 +3,11 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -46,6 +50,8 @@ pub struct PasswordFile {
 pub(super) struct Address {
     kind: Kind,
     password: Option<PasswordFile>,
+    /// How often the Sentinels were asked.
+    tries: AtomicUsize,
     /// A permit to read a file, so that at most one thread waits for a file that does not answer.
     reading: Arc<Semaphore>,
 }
@@ -53,7 +59,8 @@ pub(super) struct Address {
 impl Address {
     /// The store that `urls` name, with this password.
     pub(super) fn parse(urls: &[String], password: Option<PasswordFile>) -> Result<Self, BadStore> {
-        let address = Self { kind: kind(urls)?, password, reading: Arc::new(Semaphore::new(1)) };
+        let address =
+            Self { kind: kind(urls)?, password, tries: AtomicUsize::new(0), reading: Arc::new(Semaphore::new(1)) };
         let password = address.password.as_ref().map(PasswordFile::text).transpose()?;
         if password.is_none() && urls.iter().any(|url| url.contains('@')) {
             // The client would connect as the default user.
@@ -120,7 +127,11 @@ impl Address {
             settings = settings.set_password(&**password);
         }
         if let Kind::Sentinel { nodes, service, tls, .. } = &self.kind {
-            let mut client = sentinel(nodes, service, *tls, settings)?;
+            // They are asked one after another, and a silent one takes the whole time of a try.
+            let mut nodes = nodes.clone();
+            let first = self.tries.fetch_add(1, Relaxed) % nodes.len();
+            nodes.rotate_left(first);
+            let mut client = sentinel(&nodes, service, *tls, settings)?;
             return Ok(client.get_async_connection_with_config(&config).await?);
         }
         let client = Client::open(info.set_redis_settings(settings))?;

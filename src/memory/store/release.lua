@@ -19,10 +19,16 @@ elseif ARGV[2] ~= 'c' then
   redis.call('PEXPIRE', KEYS[3], ARGV[3])
 end
 local opener = redis.call('HGET', KEYS[2], 'c') or ''
-local clock, holder = string.match(opener, '^(%d+)%?(.*)$', 13)
-if holder == ARGV[1] and ARGV[2] == 'f' then
-  redis.call('HDEL', KEYS[2], 'o', 'c')
-elseif holder == ARGV[1] and ARGV[2] == 'c' then
+local clock, tokens = string.match(opener, '^(%d+)%?(.*)$', 13)
+local at = tokens and string.find(tokens, ARGV[1], 1, true)
+if at and ARGV[2] == 'c' then
   redis.call('HSET', KEYS[2], 'c', string.sub(opener, 1, 12) .. clock)
+elseif at and ARGV[2] == 'f' then
+  local others = string.sub(tokens, 1, at - 1) .. string.sub(tokens, at + 12)
+  if others == '' then
+    redis.call('HDEL', KEYS[2], 'o', 'c')
+  else
+    redis.call('HSET', KEYS[2], 'c', string.sub(opener, 1, 12) .. clock .. '?' .. others)
+  end
 end
 return 0

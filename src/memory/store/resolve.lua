@@ -4,8 +4,8 @@
 --
 -- The hash of a last block has `m`, the message that opened first, and once that opened for a caller `o`, when
 -- (milliseconds of the Unix epoch), and `c`: the call in 12 bytes, the store's clock in milliseconds, and until that call
--- confirms that it got this answer, `?` and its token. A call with a name has several tokens: one for each time that its
--- caller made it. The hash of a token says that its failure is charged, so that a repetition does not charge it again.
+-- confirms that it got this answer, `?` and its token in 12 bytes. A caller can make a call with a name several times, also
+-- at once: then it has a token for each time, and the opening is forgotten with the last one. The hash of a token says that its failure is charged, so that a repetition does not charge it again.
 --
 -- KEYS: date, last block, token. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call, now in
 -- milliseconds, life of both keys in milliseconds, budget of the last block (0: none), budget of the date, patience in
@@ -73,7 +73,7 @@ end
 local known = redis.call('HMGET', block, 'm', 'o', 'c')
 local opener = known[3] or ''
 local by = string.sub(opener, 1, 12)
-local opened, open, holder = string.match(opener, '^(%d+)(%??)(.*)$', 13)
+local opened, open, tokens = string.match(opener, '^(%d+)(%??)(.*)$', 13)
 local patience = tonumber(ARGV[9])
 local late = patience and of_block > 0 and (not held or clock - string.match(held, '^%d+') > patience)
 if outcome == 'o' and late and by ~= call then
@@ -92,9 +92,8 @@ elseif not known[2] then
   redis.call('HSET', block, 'm', message, 'o', ARGV[5], 'c', opening)
 elseif by == call and clock - opened < 60000 then
   what = 3
-  if open == '?' and not late then
-    -- From now on this answer counts, and no longer the one that was lost.
-    redis.call('HSET', block, 'c', call .. opened .. '?' .. ARGV[1])
+  if open == '?' and not late and not string.find(tokens, ARGV[1], 1, true) then
+    redis.call('HSET', block, 'c', opener .. ARGV[1])
   end
 elseif patience and open == '?' and clock - opened < 60000 then
   return { 6, 0, 0, 0 }

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::{
     codec::{errorcode, url::Leg},
-    diagnosis::Report,
+    diagnosis::{Report, message_in},
     proto::{DecodeRedirectRequest, DecodeRedirectResponse, RequestorType, decode_redirect_request::Source},
     rehearsal::{
         Rehearsal,
@@ -65,7 +65,7 @@ pub(super) async fn arrive(app: App, Path(aa): Path<String>, method: Method, uri
 
 /// Shows the request in a pasted text, such as a URL with its fragment, which a browser does not send.
 pub(super) async fn pasted(State(app): App, Path(aa): Path<String>, body: Bytes) -> Response {
-    let url = Fields::of(&body).text("url").trim().to_owned();
+    let url = message_in(Fields::of(&body).text("url"));
     open(&app, aa, url).await
 }
 

@@ -53,14 +53,20 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
     let mut filled = filled.sent(&fields);
     let known: Vec<&str> = filled.names().chain(["fault", "then"]).collect();
     if let Some(unknown) = fields.names().find(|name| !known.contains(name)) {
-        return no_such_value(&app, "form", unknown, known.into_iter().map(str::to_owned));
+        let text = format!(
+            "The form has no field {}. It has: {}. Its body is application/x-www-form-urlencoded.",
+            view::visible(unknown),
+            known.join(", ")
+        );
+        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "No such field", &text);
     }
     if !["", "go"].contains(&fields.text("then")) {
         return no_such_value(&app, "then", fields.text("then"), ["go".to_owned()].into_iter());
     }
-    if fields.all("fault").count() > 1 {
-        let text = "The field fault comes twice: a message has one fault.";
-        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "Two faults", text);
+    let is_list = |name: &str| ["srcref", "fipid", "extra"].contains(&name);
+    if let Some(name) = known.iter().find(|name| !is_list(name) && fields.all(name).count() > 1) {
+        let text = format!("The field {name} comes twice, and has one value.");
+        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "A field comes twice", &text);
     }
     let fault = match fields.get("fault").map(|name| (name, Fault::named(name, Leg::Request))) {
         Some((name, None)) => return no_such_value(&app, "fault", name, Fault::of(Leg::Request).map(Fault::name)),
@@ -92,11 +98,8 @@ pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) 
 
 /// The page for a script that names a value which this form does not have.
 fn no_such_value(app: &Rehearsal, field: &str, value: &str, known: impl Iterator<Item = String>) -> Response {
-    let text = format!(
-        "The field {field} has no value {}. It has: {}.",
-        view::visible(value),
-        known.collect::<Vec<_>>().join(", ")
-    );
+    let known = known.collect::<Vec<_>>().join(", ");
+    let text = format!("The field {field} has no value {}. It has: {known}.", view::visible(value));
     problem(app, StatusCode::UNPROCESSABLE_ENTITY, "No such value", &text)
 }
 

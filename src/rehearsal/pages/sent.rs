@@ -81,6 +81,7 @@ pub(super) async fn show(State(app): App, Path((fiu, journey)): Path<(String, u6
 fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
     let keyring = app.desks.keyring.current();
     let pairing = keyring.pairings().find(|pairing| pairing.fiu == sent.fiu && pairing.aa == sent.aa);
+    let shown = app.site.aa_url.as_ref().map_or_else(|| sent.url.clone(), |own| sent.to(own));
     html! {
         h1 { "A sealed request" }
         p.lead { "From " (view::value(&sent.fiu)) " to " (view::value(&sent.aa)) ". Your backend answers the browser with this URL as a redirect (303)." }
@@ -88,10 +89,10 @@ fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
             (faults::note(Leg::Request, fault, pairing.map(|pairing| fault.outcome(Leg::Request, pairing))))
         }
         (links(app, sent))
-        (view::parts(&sent.url, Leg::Request))
+        (view::parts(&shown, Leg::Request))
         details {
             summary { "The whole URL" }
-            (view::url("The whole URL", &sent.url))
+            (view::url("The whole URL", &shown))
         }
         @if let (Some((request, sealed)), Some(pairing)) = (journey.sealed(), pairing) {
             details {

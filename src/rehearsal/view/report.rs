@@ -70,6 +70,7 @@ pub(in crate::rehearsal) fn envelope(report: &Report) -> Markup {
         dl {
             @if !report.removed.is_empty() { dt { "Removed" } dd { (report.removed.join(", ")) } }
             dt { "Leg" } dd { (report.leg) }
+            @for parameter in &report.parameters { dt { (parameter.name) " as it came" } dd { (value(&parameter.value)) } }
             @if let Some(sender) = &report.sender { dt { "Sender (fi)" } dd { (value(sender)) } }
             @if let Some(date) = &report.date {
                 dt { "Date" } dd { (value(&date.text)) }

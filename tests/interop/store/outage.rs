@@ -387,3 +387,23 @@ async fn a_reservation_that_comes_after_its_call_was_given_up_costs_no_budget() 
         assert_eq!(opened(&replicas.clients[0], &params).await, "OK");
     }
 }
+
+#[tokio::test]
+async fn an_opening_that_one_of_two_tries_of_a_call_got_is_not_forgotten_with_the_other() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    let refuse = "reopen = \"refuse\"";
+    let here = Replicas::start(1, refuse, &[proxy.url()], &["--store-timeout-milliseconds", "100"]).await;
+    let there = Replicas::start(1, refuse, &[redis.url()], &[]).await;
+    for _ in 0..10 {
+        here.store_is(true).await;
+        let params = here.message().await.params.unwrap();
+        proxy.set(Mode::LoseEnd);
+        // Both at once, under one name. The answer to one of them is lost.
+        let both = tokio::join!(open(&here.clients[0], &params, "one"), open(&there.clients[0], &params, "one"));
+        assert_eq!((&*answer(&both.0), &*answer(&both.1)), ("STORE_UNAVAILABLE", "OK"));
+        proxy.set(Mode::Pass);
+        here.store_is(true).await;
+        assert_eq!(opened_as(&there.clients[0], &params, "two").await, "ALREADY_OPENED");
+    }
+}
