@@ -90,7 +90,7 @@ describe('a journey', () => {
     const redirect = (await page.locator('#redirect').inputValue()) + '#/consents/done?tab=1';
     await toAa(page, 'fiu@sandbox', 'gamma-aa', { redirect });
     assert.equal((await members(page)).redirect, redirect);
-    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('button', { name: 'Reject', exact: true }).click();
     await page.getByText('Error 1: Consent is rejected').first().waitFor();
     assert.ok(page.url().endsWith('#/consents/done?tab=1'), page.url());
     await context.close();
@@ -148,7 +148,7 @@ describe('a user', () => {
     await page.getByText('Opened before.').first().waitFor();
     await page.goBack();
     await page.getByText('What does the user decide?').first().waitFor();
-    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('button', { name: 'Reject', exact: true }).click();
     await page.waitForURL((url) => url.pathname.endsWith('callback') && url.href !== first);
     await page.getByText('Error 1').first().waitFor();
     await context.close();
@@ -174,7 +174,7 @@ describe('a user', () => {
     await page.getByRole('button', { name: 'Accept all' }).click();
     await page.getByRole('heading', { name: 'Consent given' }).first().waitFor();
     await page.goBack();
-    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('button', { name: 'Reject', exact: true }).click();
     await page.getByText('Answered before.').first().waitFor();
     await context.close();
   });
