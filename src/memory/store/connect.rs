@@ -33,6 +33,8 @@ use super::{
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// How long reading a file may take, of the time to connect: a network mount that hangs never answers.
 const READ: Duration = Duration::from_millis(500);
+/// How long reading the CAs may take at the start.
+const START: Duration = Duration::from_secs(5);
 
 /// A connection that many calls share.
 pub(super) type Connection = redis::aio::MultiplexedConnection;
@@ -70,7 +72,7 @@ impl Address {
             let (tell, told) = mpsc::channel();
             // If it ends after the time, nobody waits for it.
             thread::spawn(move || drop(tell.send(authorities::check())));
-            told.recv_timeout(READ).map_err(|_| late_authorities())??;
+            told.recv_timeout(START).map_err(|_| late_authorities())??;
         }
         Ok(address)
     }

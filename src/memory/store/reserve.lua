@@ -5,7 +5,8 @@
 -- token: when it began (milliseconds of the store's clock), a blank, and the last block that it is for. The hash of a last
 -- block has `f` likewise. A reservation that is 5 s old runs no longer: it counts as a failure until somebody gives it back.
 --
--- KEYS: date, last block, token. ARGV: token, budget of the last block, budget of the date, life of both keys in milliseconds.
+-- KEYS: date, last block, token. ARGV: token, budget of the last block, budget of the date, life of the keys of date and
+-- last block in milliseconds.
 -- Answers 0: reserved; 1: reservations that still run fill a budget, so wait; 2: a budget is spent.
 local date, block = KEYS[1], KEYS[2]
 local mine, of_block, of_date = 'p' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])

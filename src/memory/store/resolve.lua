@@ -4,12 +4,14 @@
 --
 -- The hash of a last block has `m`, the message that opened first, and once that opened for a caller `o`, when
 -- (milliseconds of the Unix epoch), and `c`: the call in 12 bytes, the store's clock in milliseconds, and until that call
--- confirms that it got this answer, `?` and its token in 12 bytes. A caller can make a call with a name several times, also
--- at once: then it has a token for each time, and the opening is forgotten with the last one. The hash of a token says that its failure is charged, so that a repetition does not charge it again.
+-- confirms that it got this answer, `?` and its token in 12 bytes. A caller can make a call with a name several times,
+-- also at once: then it has a token for each time, and the opening is forgotten with the last one. The hash of a token
+-- says that its failure is charged, so that a repetition does not charge it again.
 --
--- KEYS: date, last block, token. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call, now in
--- milliseconds, life of both keys in milliseconds, budget of the last block (0: none), budget of the date, patience in
--- milliseconds or nothing, 1 if an opening must be confirmed, life of the hash of the token in milliseconds.
+-- KEYS: date, last block, token. ARGV: token, outcome (f: failed, n: opens but is not expected, o: opens), message, call,
+-- now in milliseconds, life of the keys of date and last block in milliseconds, budget of the last block (0: none), budget
+-- of the date, patience in milliseconds or nothing, 1 if an opening must be confirmed, life of the hash of the token in
+-- milliseconds.
 -- Answers {what, when it opened first, 1 if this spent the budget of the last block, likewise of the date}; what is 0:
 -- failed, 1: another message opened before it, 2: not expected, 3: opened first, 4: opened again, 5: too late, 6: not
 -- known, since the call that opened it has not confirmed it, and may have told its caller that nothing was recorded.
@@ -36,15 +38,17 @@ local function give_back()
 end
 
 local function charge(what)
+  local is_lost = not held and of_block > 0 and redis.call('HEXISTS', KEYS[3], 'p') == 0
   if held then
     redis.call('HDEL', date, mine)
-  elseif of_block > 0 and redis.call('HEXISTS', KEYS[3], 'p') == 0 then
-    -- The store has lost the reservation.
+  elseif is_lost then
     redis.call('HINCRBY', date, 'f', 1)
     redis.call('HINCRBY', block, 'f', 1)
   end
-  redis.call('HSET', KEYS[3], 'p', '')
-  redis.call('PEXPIRE', KEYS[3], ARGV[11])
+  if held or is_lost then
+    redis.call('HSET', KEYS[3], 'p', '')
+    redis.call('PEXPIRE', KEYS[3], ARGV[11])
+  end
   redis.call('PEXPIRE', date, ARGV[6])
   redis.call('PEXPIRE', block, ARGV[6])
   local failed = tonumber(redis.call('HGET', block, 'f') or '0')
@@ -76,7 +80,8 @@ local by = string.sub(opener, 1, 12)
 local opened, open, tokens = string.match(opener, '^(%d+)(%??)(.*)$', 13)
 local patience = tonumber(ARGV[9])
 local late = patience and of_block > 0 and (not held or clock - string.match(held, '^%d+') > patience)
-if outcome == 'o' and late and by ~= call then
+local is_own = by == call and (open == '' or string.find(tokens, ARGV[1], 1, true))
+if outcome == 'o' and late and not is_own then
   return { 5, 0, 0, 0 }
 end
 if known[1] and known[1] ~= message then
@@ -92,7 +97,7 @@ elseif not known[2] then
   redis.call('HSET', block, 'm', message, 'o', ARGV[5], 'c', opening)
 elseif by == call and clock - opened < 60000 then
   what = 3
-  if open == '?' and not late and not string.find(tokens, ARGV[1], 1, true) then
+  if not is_own then
     redis.call('HSET', block, 'c', opener .. ARGV[1])
   end
 elseif patience and open == '?' and clock - opened < 60000 then
