@@ -296,6 +296,8 @@ mod tests {
             "array(4) {\n  [\"fi\"]=>\n  string(4) \"VA==\"\n  [\"reqdate\"]=>\n  string(15) \"211120261040756\"\n  [\"ecreq\"]=>\n  string(5) \"AB-D=\"\n  [\"iv\"]=>\n  string(4) \"x+y=\"\n}",
             "fi=VA==\nreqdate=211120261040756\necreq=AB-D=\niv=x+y=\n",
             "fi\tVA==\r\nreqdate\t211120261040756\r\necreq\tAB-D=\r\niv\tx+y=\r\n",
+            "Map(fi -> VA==, reqdate -> 211120261040756, ecreq -> AB-D=, iv -> x+y=)",
+            "| fi | VA== |\n| reqdate | 211120261040756 |\n| ecreq | AB-D= |\n| iv | x+y= |",
             "[fi, VA==], [reqdate, 211120261040756], [ecreq, AB-D=], [iv, x+y=]",
             "ImmutableMultiDict([('fi', 'VA=='), ('reqdate', '211120261040756'), ('ecreq', 'AB-D='), ('iv', 'x+y=')])",
             "{ fi: 'VA==', reqdate: '211120261040756',\n  ecreq: 'AB' +\n    '-D=',\n  iv: 'x+y=' }",

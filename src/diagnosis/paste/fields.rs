@@ -38,12 +38,15 @@ fn fits(name: &str, value: &str) -> bool {
 
 /// The value at the beginning of `rest`, behind a separator.
 fn value(text: &str, rest: &str) -> Option<String> {
-    let rest = rest.trim_start().strip_prefix("->").unwrap_or(rest);
-    let value = rest.trim_start_matches(|c: char| c.is_whitespace() || "\"'\\[](){},:=>".contains(c));
+    // Scala's arrow is made of a character that values have too.
+    let arrow = rest.trim_start().strip_prefix("->");
+    let rest = arrow.unwrap_or(rest);
+    let value = rest.trim_start_matches(|c: char| c.is_whitespace() || "\"'\\[](){},:=>|".contains(c));
     let separator = &rest[..rest.len() - value.len()];
     // A form and a HAR file have the value in a field of this name.
     let named = value.strip_prefix("value").map(|value| value.trim_start_matches(['"', '\'', ':', '=', ' ']));
-    let separates = separator.contains([':', '>', ',', '\t', '\n'])
+    let separates = arrow.is_some()
+        || separator.contains([':', '>', ',', '|', '\t', '\n'])
         // In a query string a parameter ends with &.
         || separator.contains('=') && (text.contains(", ") || !text.contains('&'));
     if !separates && named.is_none() {
