@@ -84,7 +84,6 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
         Some(Leg::Callback) => ("callback (AA to FIU)", None),
         None => ("not known", Some(NOTHING.to_owned())),
     };
-    let cause = pasted.advice().map(str::to_owned).or(cause);
     let mut report = Report { removed: pasted.removed, leg: shown, cause, ..Report::default() };
     let leg = named.unwrap_or(Leg::Request);
     let read = exchange::read(keyring, leg, Envelope::from_url(url, leg), asked.now, |pairing| asked.is_about(pairing));
@@ -92,6 +91,7 @@ pub async fn diagnose(exchange: &Exchange, keyring: &Keyring, asked: Asked<'_>) 
         Ok(envelope) => report.open(exchange, keyring, &envelope, leg, asked).await,
         Err(unread) => {
             report.parameters = members::of_url(url, leg);
+            report.cause = paste::advice(url).map(str::to_owned).or(report.cause);
             report.refuse(&Refusal::Unread(leg, unread));
         }
     }

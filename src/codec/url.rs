@@ -146,9 +146,14 @@ pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> St
     query
 }
 
+/// `url` up to its fragment, and the fragment with its `#`; empty if there is none.
+pub fn split_fragment(url: &str) -> (&str, &str) {
+    url.split_at(url.find('#').unwrap_or(url.len()))
+}
+
 /// `url` with `query` appended before its fragment. The rest of `url` is unchanged, byte for byte.
 pub fn append(url: &str, query: &str) -> String {
-    let (base, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+    let (base, fragment) = split_fragment(url);
     let joint = match base.split_once('?') {
         None => "?",
         Some((_, old)) if old.is_empty() || old.ends_with('&') => "",

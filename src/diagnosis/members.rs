@@ -72,24 +72,21 @@ pub(super) fn of_text(text: &[u8], leg: Leg) -> Option<Vec<Member>> {
 
 /// The members of a text that is no message, as far as it has names; else the text itself.
 pub(super) fn of_any(text: &str) -> Vec<Member> {
-    let member = |name: &str, value: &str| Member { name: name.to_owned(), value: value.to_owned() };
     if !text.contains('=') || text.trim_start().starts_with(['{', '[', '"']) {
-        return vec![member("text", text)];
+        return vec![Member::of("text", text)];
     }
-    form_urlencoded::parse(text.as_bytes()).map(|(name, value)| member(&name, &value)).collect()
+    form_urlencoded::parse(text.as_bytes()).map(|(name, value)| Member::of(&name, &value)).collect()
 }
 
 /// The parameters of a URL whose values cannot be read, as they came. The ciphertext is left out.
 pub(super) fn of_url(url: &str, leg: Leg) -> Vec<Member> {
     let Ok((parameters, _)) = url::read(url, leg) else { return Vec::new() };
     let values = [("fi", Some(parameters.fi)), (leg.date_name(), Some(parameters.date)), ("iv", parameters.iv)];
-    let member = |(name, value): (&str, Option<Value<'_>>)| {
-        Some(Member { name: name.to_owned(), value: value?.text.to_owned() })
-    };
+    let member = |(name, value): (&str, Option<Value<'_>>)| Some(Member::of(name, value?.text));
     values.into_iter().filter_map(member).collect()
 }
 
 fn listed<'a>(members: impl Iterator<Item = (&'static str, &'a str)>, extra: &BTreeMap<String, String>) -> Vec<Member> {
-    let known = members.map(|(name, value)| Member { name: name.to_owned(), value: value.to_owned() });
-    known.chain(extra.iter().map(|(name, value)| Member { name: name.clone(), value: value.clone() })).collect()
+    let known = members.map(|(name, value)| Member::of(name, value));
+    known.chain(extra.iter().map(|(name, value)| Member::of(name, value))).collect()
 }

@@ -4,30 +4,13 @@ use percent_encoding::percent_decode_str;
 
 use crate::codec::{Envelope, url::leg_of};
 
+mod encodings;
 mod fields;
 
 /// Every redirect has at least one of these names.
 const NAMES: [&str; 4] = ["reqdate=", "resdate=", "ecreq=", "ecres="];
 /// Invisible characters that chat programs and documents add.
 const INVISIBLE: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
-/// Characters as writers of JSON, logs, HTML and Markdown hide them.
-const ESCAPES: [(&str, &str); 14] = [
-    ("\\u0026", "&"),
-    ("\\u003d", "="),
-    ("\\u003D", "="),
-    ("\\u002b", "+"),
-    ("\\u002B", "+"),
-    ("\\/", "/"),
-    ("\\x26", "&"),
-    ("\\x3D", "="),
-    ("\\x2B", "+"),
-    ("&#38;", "&"),
-    ("&#x26;", "&"),
-    ("&#61;", "="),
-    // Markdown.
-    ("\\_", "_"),
-    ("\\&", "&"),
-];
 /// A URL that is broken into more lines than this is not put together.
 const MOST_LINES: usize = 64;
 
@@ -45,13 +28,11 @@ impl Pasted {
         let mut pasted = Self { url: text.trim_ascii().to_owned(), removed: Vec::new() };
         pasted.change("invisible characters", |text| text.replace(INVISIBLE, ""));
         pasted.change("no-break spaces", |text| text.replace('\u{a0}', " ").trim().to_owned());
-        pasted.change("escapes such as \\u0026", |text| {
-            ESCAPES.into_iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
-        });
-        pasted.change_if("the colours of a terminal", of_terminal);
-        pasted.change_if("the escapes of a Windows command", of_windows);
-        pasted.change_if("the encoding of a mail", of_mail);
-        pasted.change_if("the marks of a quoted text", of_quoted);
+        pasted.change("escapes such as \\u0026", encodings::of_escapes);
+        pasted.change("the colours of a terminal", encodings::of_terminal);
+        pasted.change_if("the escapes of a Windows command", encodings::of_windows);
+        pasted.change_if("the encoding of a mail", encodings::of_mail);
+        pasted.change_if("the marks of a quoted text", encodings::of_quoted);
         pasted.find();
         pasted.change("line ends", joined);
         pasted.change("text around the URL", |text| surrounded(text).to_owned());
@@ -63,12 +44,12 @@ impl Pasted {
     /// fields.
     fn find(&mut self) {
         let whole = bare(surrounded(&joined(&self.url))).to_owned();
-        let messages = messages(&self.url);
+        let (is_message, messages) = (reads(&whole), messages(&self.url));
         // The first line of a broken URL may be a message too.
-        if messages.len() > 1 && (!reads(&whole) || messages.contains(&whole)) {
+        if messages.len() > 1 && (!is_message || messages.contains(&whole)) {
             self.removed.push("another message (paste it by itself)");
         }
-        if reads(&whole) {
+        if is_message {
             return;
         }
         if let Some(first) = messages.into_iter().next() {
@@ -91,26 +72,22 @@ impl Pasted {
             self.removed.push(name);
         }
     }
+}
 
-    /// What to paste instead, if there is no message in this.
-    pub(super) fn advice(&self) -> Option<&'static str> {
-        let url = &*self.url;
-        if reads(url) {
-            return None;
-        }
-        let is_base64 = url.len() >= 22 && url.chars().all(|c| c.is_ascii_alphanumeric() || "+/-_=%".contains(c));
-        if url.contains('…') {
-            Some("The URL was shortened for display, at the character …: copy the whole URL.")
-        } else if is_base64 || url.starts_with("ecreq=") || url.starts_with("ecres=") {
-            Some(
-                "This looks like the value of one parameter, such as ecreq or ecres. Paste the whole URL: fi names the \
-                 sender, and the key is made from the date too.",
-            )
-        } else if url.contains("txnid=") && leg_of(url).is_none() {
-            Some("These are members that are not sealed. Paste the URL that carries them.")
-        } else {
-            None
-        }
+/// What to paste instead of a text that is no message.
+pub(super) fn advice(url: &str) -> Option<&'static str> {
+    let is_base64 = url.len() >= 22 && url.chars().all(|c| c.is_ascii_alphanumeric() || "+/-_=%".contains(c));
+    if url.contains('…') {
+        Some("The URL was shortened for display, at the character …: copy the whole URL.")
+    } else if is_base64 || url.starts_with("ecreq=") || url.starts_with("ecres=") {
+        Some(
+            "This looks like the value of one parameter, such as ecreq or ecres. Paste the whole URL: fi names the \
+             sender, and the key is made from the date too.",
+        )
+    } else if url.contains("txnid=") && leg_of(url).is_none() {
+        Some("These are members that are not sealed. Paste the URL that carries them.")
+    } else {
+        None
     }
 }
 
@@ -173,31 +150,6 @@ fn of_broken_lines(text: &str) -> Option<String> {
     let most = lines.len().min(first + MOST_LINES);
     let mut candidates = (first + 1..=most).rev().map(|end| joined(&lines[first..end].join("\n")));
     candidates.find_map(|candidate| readable(bare(surrounded(&candidate))).map(str::to_owned))
-}
-
-/// A text without the escapes that colour it in a terminal.
-fn of_terminal(text: &str) -> Option<String> {
-    let mut parts = text.split("\u{1b}[");
-    let first = parts.next()?.to_owned();
-    Some(parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest)))
-}
-
-/// A text without the escapes that a browser writes into a command for Windows.
-fn of_windows(text: &str) -> Option<String> {
-    (text.contains("^&") || text.contains("^%")).then(|| text.replace('^', ""))
-}
-
-/// A text without the escapes of quoted-printable (RFC 2045), as the source of a mail has them.
-fn of_mail(text: &str) -> Option<String> {
-    let joined = text.replace("=\r\n", "").replace("=\n", "");
-    joined.contains("date=3D").then(|| joined.replace("=3D", "="))
-}
-
-/// A text whose lines are quoted as in an answer to a mail.
-fn of_quoted(text: &str) -> Option<String> {
-    let is_quoted = text.lines().filter(|line| line.starts_with('>')).count() > 1;
-    let line = |line: &str| line.trim_start_matches(['>', ' ']).to_owned();
-    is_quoted.then(|| text.lines().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// The text in a URL that was percent-encoded as a whole, such as a parameter of another URL; also if this happened
@@ -373,17 +325,17 @@ mod tests {
 
     #[test]
     fn a_text_without_a_message_gets_advice() {
-        for (pasted, advice) in [
+        for (pasted, expected) in [
             ("https://aa.example/w?fi=VA…AAAA%3D%3D&iv=x", "The URL was shortened for display"),
             ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "This looks like the value of one parameter"),
             ("ecres=AAAA", "This looks like the value of one parameter"),
             ("txnid=1&sessionid=&userid=9@alpha", "These are members that are not sealed"),
         ] {
-            let given = Pasted::of(pasted).advice().expect("an advice");
-            assert!(given.starts_with(advice), "{pasted}: {given}");
+            let given = advice(&Pasted::of(pasted).url).expect("an advice");
+            assert!(given.starts_with(expected), "{pasted}: {given}");
         }
         for pasted in [WHOLE, "hello"] {
-            assert_eq!(Pasted::of(pasted).advice(), None);
+            assert_eq!(advice(&Pasted::of(pasted).url), None);
         }
     }
 

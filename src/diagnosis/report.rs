@@ -187,6 +187,12 @@ pub struct Member {
     pub value: String,
 }
 
+impl Member {
+    pub(super) fn of(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), value: value.to_owned() }
+    }
+}
+
 /// The cost of the search for the cause.
 #[derive(Clone, Copy, Serialize)]
 pub struct SearchReport {

@@ -401,9 +401,13 @@ fn a_list_of_a_script_may_come_in_several_fields_and_other_fields_may_not() {
 fn the_desks_of_a_keyring_with_web_views_elsewhere_stay_on_this_machine() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("secret"), "0123456789abcdefghijABCDEFGHIJ-_").unwrap();
-    for webview in
-        ["https://h.example/w", "https://h.example/w?x=1", "https://h.example/w#frag", "https://h.example/#/w"]
-    {
+    for webview in [
+        "https://h.example/w",
+        "https://h.example/w?x=1",
+        "https://h.example/w?",
+        "https://h.example/w#frag",
+        "https://h.example/#/w",
+    ] {
         let keyring = folder.path().join("keyring.toml");
         let pairing = format!(
             "[[pairing]]\nfiu = \"f\"\naa = \"a\"\nprofile = \"v1.5\"\nwebview = \"{webview}\"\nhandles = [\"h\"]\n\

@@ -72,7 +72,7 @@ pub(super) fn query(fault: Fault, leg: Leg, mut sealed: Sealed) -> Result<String
 
 /// `base` with `query` appended, with `fault`.
 pub(super) fn append(fault: Fault, base: &str, query: &str) -> String {
-    let (front, fragment) = base.split_at(base.find('#').unwrap_or(base.len()));
+    let (front, fragment) = url::split_fragment(base);
     match fault {
         Fault::Deviates(Deviation::SecondQuestionMark) => {
             let own = if front.contains('?') { "" } else { "?lang=en" };

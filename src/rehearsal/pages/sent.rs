@@ -37,27 +37,21 @@ impl Sent {
             None => (None, url::append(&base, &sealed.query)),
         };
         // The web view may have changed since.
-        let front = base.split('#').next().unwrap_or(&base);
-        url.starts_with(front).then_some(())?;
+        url.starts_with(url::split_fragment(&base).0).then_some(())?;
         Some(Self { fiu: request.fiu_id.clone(), aa: aa.clone(), fault, base, url })
     }
 
     /// The same message for another web view, with the same fault.
     #[expect(clippy::expect_used, reason = "the URL was made from the web view")]
     fn to(&self, other: &str) -> String {
-        let (base, fragment) = self.base.split_at(self.base.find('#').unwrap_or(self.base.len()));
-        let (other, other_fragment) = other.split_at(other.find('#').unwrap_or(other.len()));
+        let (base, fragment) = url::split_fragment(&self.base);
         let rest = self.url.strip_prefix(base).expect("a sealed URL begins with its web view");
+        // The parameters of a hash route stand in a fragment.
         if rest.starts_with('#') {
-            return format!("{other}{rest}");
+            return format!("{}{rest}", url::split_fragment(other).0);
         }
-        let rest = rest.strip_suffix(fragment).unwrap_or(rest);
-        let query = match rest.split_at_checked(1) {
-            Some(("?", parameters)) if other.contains('?') => format!("&{parameters}"),
-            Some(("&", parameters)) if !other.contains('?') => format!("?{parameters}"),
-            _ => rest.to_owned(),
-        };
-        format!("{other}{query}{other_fragment}")
+        let query = rest.strip_suffix(fragment).unwrap_or(rest);
+        url::append(other, query.strip_prefix(['?', '&']).unwrap_or(query))
     }
 }
 
