@@ -15,7 +15,7 @@ use aes_gcm::{
 };
 use zeroize::Zeroizing;
 
-use crate::codec::{cipher::BLOCK, profile::Scheme};
+use crate::codec::{base64::from_hexadecimal, cipher::BLOCK, profile::Scheme};
 
 use super::{
     material::Material,
@@ -91,6 +91,7 @@ fn ivs<'a>(material: &'a Material, key: &[u8; 32], secret: &[u8], scheme: Scheme
             of(zeros, Some("it sends an iv, and pbkdf2 has none")),
         ],
     };
+    ivs.extend(of_other_length(material).into_iter().map(|(iv, wrong)| of(iv, Some(wrong))));
     ivs.push(of([b'0'; BLOCK], Some("its IV is 16 times the character 0")));
     if let Some(start) = key.first_chunk() {
         ivs.push(of(*start, Some("its IV is the first half of the key")));
@@ -102,6 +103,22 @@ fn ivs<'a>(material: &'a Material, key: &[u8; 32], secret: &[u8], scheme: Scheme
         ivs.push(Iv { iv: *front, ciphertext, wrong: Some("its IV is in front of the ciphertext") });
     }
     ivs
+}
+
+/// The IVs that senders make of an `iv` that does not have the length of one.
+fn of_other_length(material: &Material) -> Vec<([u8; BLOCK], &'static str)> {
+    let Some(bytes) = material.iv_bytes.as_deref().filter(|bytes| bytes.len() != BLOCK) else { return Vec::new() };
+    let digits = std::str::from_utf8(bytes).ok().and_then(from_hexadecimal).and_then(|iv| iv.try_into().ok());
+    let digits = digits.map(|iv| (iv, "its iv is the hexadecimal digits of the IV, not its 16 bytes"));
+    let length = bytes.len().min(BLOCK);
+    let mut filled = [0; BLOCK];
+    filled[..length].copy_from_slice(&bytes[..length]);
+    let filled = if bytes.len() < BLOCK {
+        (filled, "its IV is shorter than 16 bytes, and it fills it with zero bytes")
+    } else {
+        (filled, "its IV is longer than 16 bytes, and it uses the first 16")
+    };
+    digits.into_iter().chain([filled]).collect()
 }
 
 /// The first way in which `key` opens the message with the cipher `C`; `wrong` is what is wrong with that cipher.

@@ -34,6 +34,8 @@ pub(super) enum Kdf {
     Pbkdf2(Hash, u32),
     /// HKDF-SHA256 or PBKDF2-HMAC-SHA256 of the scheme, with secret and date at each other's place.
     Swapped(Scheme),
+    /// HKDF-SHA256 without its second step: HMAC-SHA256 of the secret, with the date as its key.
+    Extract,
     /// The SHA-256 of the secret, or of the secret and the date behind it.
     Digest {
         dated: bool,
@@ -66,7 +68,7 @@ impl Kdf {
     /// The derivations that are seldom seen in a pairing of `scheme` and cost next to nothing.
     pub(super) fn cheap(scheme: Scheme) -> impl Iterator<Item = Self> {
         let plain = [Self::Secret, Self::Digest { dated: false }, Self::Digest { dated: true }];
-        let hkdf = [Self::Hkdf(Hash::Sha1), Self::Hkdf(Hash::Sha512), Self::Swapped(Scheme::HkdfIv)];
+        let hkdf = [Self::Hkdf(Hash::Sha1), Self::Hkdf(Hash::Sha512), Self::Swapped(Scheme::HkdfIv), Self::Extract];
         plain.into_iter().chain(hkdf.into_iter().filter(move |_| scheme == Scheme::HkdfIv))
     }
 
@@ -90,6 +92,7 @@ impl Kdf {
             Self::Pbkdf2(hash, rounds) => pbkdf2(hash, rounds, secret, date, &mut key),
             Self::Swapped(Scheme::HkdfIv) => hkdf(Hash::Sha256, date, secret, &mut key),
             Self::Swapped(Scheme::Pbkdf2) => pbkdf2(Hash::Sha256, PBKDF2_ROUNDS, date, secret, &mut key),
+            Self::Extract => key.copy_from_slice(&Hkdf::<Sha256>::extract(Some(date), secret).0),
             Self::Digest { dated } => {
                 let digest = Sha256::new_with_prefix(secret);
                 key.copy_from_slice(&if dated { digest.chain_update(date) } else { digest }.finalize());
@@ -125,6 +128,9 @@ impl Kdf {
                 format!("it derives its key with {hash} and {rounds} rounds of PBKDF2, not SHA-256 and 65536")
             }
             (Self::Swapped(_), _) => "it swaps the secret and the date when it derives its key".to_owned(),
+            (Self::Extract, _) => {
+                "its key is the HMAC-SHA256 of the secret (HKDF-Extract); HKDF-Expand is missing".to_owned()
+            }
             (Self::Digest { dated: false }, _) => {
                 format!("its key is the SHA-256 of the secret, not derived as the scheme {own} says")
             }

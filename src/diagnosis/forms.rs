@@ -71,6 +71,8 @@ pub(super) fn rare_secrets(secret: &[u8]) -> Vec<Form<Zeroizing<Vec<u8>>>> {
             ),
             (Some(percent_encode(secret, NON_ALPHANUMERIC).to_string().into_bytes()), "percent-encoded first"),
             (wide, "in UTF-16"),
+            (secret.split_last().map(|(_, rest)| rest.to_vec()), "without its last character"),
+            (secret.split_first().map(|(_, rest)| rest.to_vec()), "without its first character"),
             (secret.get(..32).map(<[u8]>::to_vec), "cut to 32 characters"),
             (secret.get(..16).map(<[u8]>::to_vec), "cut to 16 characters"),
         ],

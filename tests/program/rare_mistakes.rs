@@ -41,6 +41,8 @@ async fn a_rare_derivation_is_named() {
         .await;
     assert_cause(&of_key("iv", &iv[..32]), "iv", "its key is the secret itself").await;
     assert_cause(&of_key("iv", Sha256::digest(&iv)), "iv", "its key is the SHA-256 of the secret,").await;
+    let (extracted, _) = Hkdf::<Sha256>::extract(Some(date.as_bytes()), &iv);
+    assert_cause(&of_key("iv", extracted), "iv", "HKDF-Expand is missing").await;
 }
 
 #[tokio::test]
@@ -60,6 +62,8 @@ async fn a_rare_form_of_the_secret_is_named() {
             hexadecimal(&Sha256::digest(text)).to_ascii_uppercase(),
             "hashed with SHA-256 first, as upper-case hexadecimal digits",
         ),
+        (text[..text.len() - 1].to_owned(), "without its last character"),
+        (text[1..].to_owned(), "without its first character"),
         (text[..16].to_owned(), "cut to 16 characters"),
     ] {
         let query = of_key("iv", hkdf_iv(form.as_bytes(), &date()));
@@ -105,6 +109,17 @@ async fn a_rare_cipher_or_iv_is_named() {
     assert_cause(&right.query_of(&stream), "iv", "CTR, not CBC").await;
     let of_secret = Wrong { iv: secret("iv")[..16].try_into().unwrap(), ..right.clone() };
     assert_cause(&of_secret.query(), "iv", "the first 16 bytes of the secret").await;
+    let of_iv = |iv: &[u8], sent: &[u8]| {
+        let wrong = Wrong { iv: iv.try_into().unwrap(), ..right.clone() };
+        let query = wrong.query();
+        let (rest, _) = query.split_once("&iv=").unwrap();
+        format!("{rest}&iv={}", URL_SAFE.encode(sent))
+    };
+    let twelve = [[7; 12].as_slice(), &[0; 4]].concat();
+    assert_cause(&of_iv(&twelve, &[7; 12]), "iv", "shorter than 16 bytes, and it fills it with zero bytes").await;
+    assert_cause(&of_iv(&[7; 16], &[7; 32]), "iv", "longer than 16 bytes, and it uses the first 16").await;
+    let digits = hexadecimal(&[0x7f; 16]);
+    assert_cause(&of_iv(&[0x7f; 16], digits.as_bytes()), "iv", "the hexadecimal digits of the IV").await;
     // The IV that the other scheme has.
     let without = Wrong { iv: [0; 16], ..right.clone() }.query();
     assert_cause(without.split("&iv=").next().unwrap(), "iv", "hkdf-iv needs a random one").await;
