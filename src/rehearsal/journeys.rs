@@ -120,8 +120,12 @@ impl Journeys {
     pub(super) fn note_fault(&self, number: u64, who: Who, (leg, fault): (Leg, Fault), url: &str) {
         if let Some(journey) = self.kept().find(number) {
             journey.sends(query_of(url));
-            if let (Leg::Request, Some(expected)) = (leg, &mut journey.expected) {
-                fault.changes(expected);
+            if leg == Leg::Request
+                && let Some(mut expected) = journey.expected.take()
+            {
+                fault.changes(&mut expected);
+                journey.knows(&expected.txnid);
+                journey.expected = Some(expected);
             }
             journey.add(who, Event::Faulty { leg, fault, url: url.to_owned() });
         }
@@ -203,6 +207,15 @@ impl Journey {
         }
         self.bytes += query.len();
         self.sent.push(query.to_owned());
+    }
+
+    /// Adds a `txnid` to those of this journey.
+    fn knows(&mut self, txnid: &str) {
+        let is_new = !txnid.is_empty() && !self.txnids.iter().any(|known| known == txnid);
+        if is_new && self.txnids.len() < MOST_STEPS {
+            self.bytes += txnid.len();
+            self.txnids.push(txnid.to_owned());
+        }
     }
 
     fn add(&mut self, who: Who, event: Event) {

@@ -430,6 +430,22 @@ fn the_desks_of_a_keyring_with_web_views_elsewhere_stay_on_this_machine() {
 }
 
 #[test]
+fn a_request_that_another_aa_answers_is_one_journey() {
+    let other = Rehearsal::start(&[]);
+    let pages = Rehearsal::start(&["--aa-url", &format!("{}/aa/alpha-aa/webview", other.origin())]);
+    for fault in ["", "txnid-not-uuid", "missing-sessionid"] {
+        let form = [("userid", "reject@alpha"), ("then", "go"), ("fault", fault)];
+        let sent = pages.post("/fiu/fiu@sandbox", &form[..if fault.is_empty() { 2 } else { 3 }]);
+        let (_, path) = sent.location().split_once("/aa/").unwrap();
+        let answered = other.get(&format!("/aa/{path}"));
+        let (back, _) = pages.follow(answered);
+        holds(&back, "Consent is rejected");
+    }
+    let journeys = pages.get("/journeys").body;
+    assert!(journeys.contains("/journeys/3") && !journeys.contains("/journeys/4"), "{journeys}");
+}
+
+#[test]
 fn the_aa_desk_takes_an_address_out_of_a_pasted_text() {
     let pages = Rehearsal::start(&[]);
     let sent = pages.post("/fiu/fiu@sandbox", &[("userid", "9999988888@alpha"), ("then", "go")]);

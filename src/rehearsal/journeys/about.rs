@@ -4,7 +4,7 @@ use crate::proto::{
     EncodeRedirectRequest, EncodeRedirectResponse, ExpectedCallback, decode_callback_request, decode_redirect_request,
 };
 
-use super::{Called, Event, Journey, MOST_STEPS};
+use super::{Called, Event, Journey};
 
 /// What a step says about the journey that it belongs to.
 #[derive(Default)]
@@ -114,11 +114,7 @@ impl<'a> About<'a> {
         fill(&mut journey.fiu, self.fiu);
         fill(&mut journey.aa, self.aa);
         fill(&mut journey.sessionid, self.sessionid);
-        let is_new = !self.txnid.is_empty() && !journey.txnids.iter().any(|txnid| txnid == self.txnid);
-        if is_new && journey.txnids.len() < MOST_STEPS {
-            journey.bytes += self.txnid.len();
-            journey.txnids.push(self.txnid.to_owned());
-        }
+        journey.knows(self.txnid);
         if !self.sent.is_empty() {
             journey.sends(self.sent);
         }
