@@ -71,7 +71,7 @@ pub(super) fn partly(material: &Material, key: &[u8; 32]) -> Option<Partly> {
 
 /// An IV that senders use, the ciphertext behind it, and what is wrong with it.
 struct Iv<'a> {
-    iv: [u8; BLOCK],
+    iv: Zeroizing<[u8; BLOCK]>,
     ciphertext: &'a [u8],
     wrong: Option<&'static str>,
 }
@@ -79,7 +79,7 @@ struct Iv<'a> {
 /// The IVs that senders use. The IV of the scheme comes first.
 fn ivs<'a>(material: &'a Material, key: &[u8; 32], secret: &[u8], scheme: Scheme) -> Vec<Iv<'a>> {
     let zeros = [0; BLOCK];
-    let of = |iv, wrong| Iv { iv, ciphertext: &material.ciphertext, wrong };
+    let of = |iv, wrong| Iv { iv: Zeroizing::new(iv), ciphertext: &material.ciphertext, wrong };
     let mut ivs = match (scheme, material.iv) {
         (Scheme::HkdfIv, Some(iv)) => vec![of(iv, None), of(zeros, Some("its IV is 16 zero bytes, not the one in iv"))],
         (Scheme::Pbkdf2, None) => vec![of(zeros, None)],
@@ -100,7 +100,8 @@ fn ivs<'a>(material: &'a Material, key: &[u8; 32], secret: &[u8], scheme: Scheme
         ivs.push(of(*start, Some("its IV is the first 16 bytes of the secret")));
     }
     if let Some((front, ciphertext)) = material.ciphertext.split_first_chunk() {
-        ivs.push(Iv { iv: *front, ciphertext, wrong: Some("its IV is in front of the ciphertext") });
+        let wrong = Some("its IV is in front of the ciphertext");
+        ivs.push(Iv { iv: Zeroizing::new(*front), ciphertext, wrong });
     }
     ivs
 }
@@ -132,7 +133,12 @@ where
         wrong: wrong.into_iter().chain(how).map(str::to_owned).collect(),
     };
     let padded = |bytes: &[u8], how| Some(found(unpadded(bytes).filter(|text| fits(text))?, how));
+    // What stands in front of a message may be a part of the text, such as the first 16 characters of a URL.
+    let is_text = |block: &[u8]| block.iter().all(|byte| (b' '..=b'~').contains(byte));
+    let whole = ivs.first().and_then(|iv| cbc::<C>(key, &iv.iv, &material.ciphertext));
+    let begins_with_text = whole.is_some_and(|text| is_text(&text[..BLOCK]));
     ivs.iter()
+        .filter(|iv| !begins_with_text || iv.ciphertext.len() == material.ciphertext.len())
         .find_map(|iv| padded(&cbc::<C>(key, &iv.iv, iv.ciphertext)?, iv.wrong))
         .or_else(|| padded(&ecb::<C>(key, &material.ciphertext)?, Some("it encrypts with ECB, not CBC")))
         .or_else(|| {

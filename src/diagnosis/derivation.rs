@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac, digest::FixedOutput};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -92,10 +93,12 @@ impl Kdf {
             Self::Pbkdf2(hash, rounds) => pbkdf2(hash, rounds, secret, date, &mut key),
             Self::Swapped(Scheme::HkdfIv) => hkdf(Hash::Sha256, date, secret, &mut key),
             Self::Swapped(Scheme::Pbkdf2) => pbkdf2(Hash::Sha256, PBKDF2_ROUNDS, date, secret, &mut key),
-            Self::Extract => key.copy_from_slice(&Hkdf::<Sha256>::extract(Some(date), secret).0),
+            Self::Extract => extract(secret, date, &mut key),
             Self::Digest { dated } => {
                 let digest = Sha256::new_with_prefix(secret);
-                key.copy_from_slice(&if dated { digest.chain_update(date) } else { digest }.finalize());
+                let digest = if dated { digest.chain_update(date) } else { digest };
+                // In place: no copy of the key stays behind.
+                FixedOutput::finalize_into(digest, (&mut *key).into());
             }
             Self::Secret => {
                 let length = secret.len().min(key.len());
@@ -150,6 +153,13 @@ fn hkdf(hash: Hash, secret: &[u8], salt: &[u8], key: &mut [u8; 32]) {
         Hash::Sha512 => Hkdf::<Sha512>::new(Some(salt), secret).expand(b"", key),
     }
     .expect("32 bytes are under 255 blocks of any hash");
+}
+
+/// `HMAC-SHA256(salt, secret)` (RFC 5869, 2.2), in place.
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+fn extract(secret: &[u8], salt: &[u8], key: &mut [u8; 32]) {
+    let hmac = Hmac::<Sha256>::new_from_slice(salt).expect("a key of any length");
+    hmac.chain_update(secret).finalize_into(key.into());
 }
 
 fn pbkdf2(hash: Hash, rounds: u32, secret: &[u8], salt: &[u8], key: &mut [u8; 32]) {

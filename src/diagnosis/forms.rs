@@ -23,7 +23,7 @@ pub(super) struct Form<T> {
 /// Other forms of a secret that are often seen.
 pub(super) fn usual_secrets(secret: &[u8]) -> Vec<Form<Zeroizing<Vec<u8>>>> {
     let text = std::str::from_utf8(secret).ok();
-    let digest = Sha256::digest(secret);
+    let digest = digest(secret);
     secrets(
         secret,
         [
@@ -33,7 +33,7 @@ pub(super) fn usual_secrets(secret: &[u8]) -> Vec<Form<Zeroizing<Vec<u8>>>> {
             (text.and_then(from_hexadecimal), "decoded from hexadecimal first"),
             (Some(STANDARD.encode(secret).into_bytes()), "encoded as Base64 first"),
             (Some(digest.to_vec()), "hashed with SHA-256 first"),
-            (Some(to_hexadecimal(&digest).into_bytes()), "hashed with SHA-256 first, as hexadecimal digits"),
+            (Some(to_hexadecimal(&*digest).into_bytes()), "hashed with SHA-256 first, as hexadecimal digits"),
             (Some(secret.trim_ascii().to_vec()), "without the blanks around it"),
         ],
     )
@@ -42,15 +42,18 @@ pub(super) fn usual_secrets(secret: &[u8]) -> Vec<Form<Zeroizing<Vec<u8>>>> {
 /// Other forms of a secret that are seldom seen.
 pub(super) fn rare_secrets(secret: &[u8]) -> Vec<Form<Zeroizing<Vec<u8>>>> {
     let text = std::str::from_utf8(secret).ok();
-    let digest = Sha256::digest(secret);
-    let hexadecimal = to_hexadecimal(secret);
+    let digest = digest(secret);
+    let upper = |digits: String| Some(Zeroizing::new(digits).to_ascii_uppercase().into_bytes());
     let around = |before: &[u8], behind: &[u8]| Some([before, secret, behind].concat());
-    let wide = text.map(|text| text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    let line = Zeroizing::new([secret, b"\n"].concat());
+    let base64 = Zeroizing::new(STANDARD.encode(secret));
+    let before_hash = secret.split(|&byte| byte == b'#').next();
     secrets(
         secret,
         [
             (around(b"", b" "), "followed by a blank"),
             (around(b" ", b""), "behind a blank"),
+            (around(b"", b"\r"), "followed by a line end (CR)"),
             (around(b"", b"\t"), "followed by a tab"),
             (around(b"", b"\0"), "followed by a zero byte"),
             (around(b"\xEF\xBB\xBF", b""), "behind a byte order mark (BOM)"),
@@ -58,38 +61,49 @@ pub(super) fn rare_secrets(secret: &[u8]) -> Vec<Form<Zeroizing<Vec<u8>>>> {
             (around(b"'", b"'"), "between single quotes"),
             (Some(secret.to_ascii_uppercase()), "in upper-case letters"),
             (Some(secret.to_ascii_lowercase()), "in lower-case letters"),
-            (
-                Some(hexadecimal.to_ascii_uppercase().into_bytes()),
-                "encoded as hexadecimal first, with upper-case digits",
-            ),
-            (Some(hexadecimal.into_bytes()), "encoded as hexadecimal first"),
+            (upper(to_hexadecimal(secret)), "encoded as hexadecimal first, with upper-case digits"),
+            (Some(to_hexadecimal(secret).into_bytes()), "encoded as hexadecimal first"),
+            (Some([base64.as_bytes(), b"\n"].concat()), "encoded as Base64 first, and followed by a line end"),
+            (Some(STANDARD.encode(&*line).into_bytes()), "encoded as Base64 first, together with a line end"),
             (Some(URL_SAFE_NO_PAD.encode(secret).into_bytes()), "encoded as URL-safe Base64 without padding first"),
-            (Some(STANDARD.encode(digest).into_bytes()), "hashed with SHA-256 first, as Base64"),
-            (
-                Some(to_hexadecimal(&digest).to_ascii_uppercase().into_bytes()),
-                "hashed with SHA-256 first, as upper-case hexadecimal digits",
-            ),
+            (Some(STANDARD.encode(&*digest).into_bytes()), "hashed with SHA-256 first, as Base64"),
+            (upper(to_hexadecimal(&*digest)), "hashed with SHA-256 first, as upper-case hexadecimal digits"),
             (Some(percent_encode(secret, NON_ALPHANUMERIC).to_string().into_bytes()), "percent-encoded first"),
-            (wide, "in UTF-16"),
+            (text.map(|text| wide(text, u16::to_le_bytes)), "in UTF-16"),
+            (text.map(|text| wide(text, u16::to_be_bytes)), "in UTF-16, big end first"),
             (secret.split_last().map(|(_, rest)| rest.to_vec()), "without its last character"),
             (secret.split_first().map(|(_, rest)| rest.to_vec()), "without its first character"),
             (secret.get(..32).map(<[u8]>::to_vec), "cut to 32 characters"),
             (secret.get(..16).map(<[u8]>::to_vec), "cut to 16 characters"),
+            (before_hash.map(<[u8]>::to_vec), "cut off at its #, where a file of settings begins a comment"),
         ],
     )
+}
+
+fn digest(secret: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut digest = Zeroizing::new([0; 32]);
+    Sha256::new_with_prefix(secret).finalize_into((&mut *digest).into());
+    digest
+}
+
+/// `text` in UTF-16.
+fn wide(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    // A list that grows leaves copies behind.
+    let mut wide = Vec::with_capacity(2 * text.len());
+    wide.extend(text.encode_utf16().flat_map(bytes));
+    wide
 }
 
 fn secrets<const N: usize>(
     secret: &[u8],
     forms: [(Option<Vec<u8>>, &'static str); N],
 ) -> Vec<Form<Zeroizing<Vec<u8>>>> {
-    let differs = |value: &Vec<u8>| !value.is_empty() && value != secret;
     forms
         .into_iter()
-        .filter_map(|(value, what)| {
-            let value = Zeroizing::new(value.filter(differs)?);
-            Some(Form { value, wrong: format!("its secret is {what}") })
-        })
+        // A form that is left out is zeroed too.
+        .filter_map(|(value, what)| Some((Zeroizing::new(value?), what)))
+        .filter(|(value, _)| !value.is_empty() && **value != secret)
+        .map(|(value, what)| Form { value, wrong: format!("its secret is {what}") })
         .collect()
 }
 
@@ -119,14 +133,13 @@ pub(super) fn usual_dates(date: &str) -> Vec<Form<String>> {
 /// to 1,000 derivations.
 pub(super) fn rare_dates(date: &str, all: bool) -> Vec<Form<String>> {
     let seconds = date.get(..12).zip(date.get(12..14)).map(|(minute, seconds)| format!("{minute}0{seconds}"));
-    let reversed = date.get(..8).map(|day| format!("{}{}{}{}", &day[4..], &day[2..4], &day[..2], &date[8..]));
     let mut others = dates(
         date,
         [
             (seconds, "the seconds padded to three digits"),
             (Some(format!("{date}0")), "a zero at its end"),
             (Some(format!("{date} ")), "a blank at its end"),
-            (reversed, "the year first"),
+            (year_first(date), "the year first"),
             (local(date), "Indian time"),
         ],
     );
@@ -154,6 +167,12 @@ fn dates<const N: usize>(date: &str, forms: [(Option<String>, &'static str); N])
             Some(Form { value, wrong })
         })
         .collect()
+}
+
+/// `date` with its day, month and year in the opposite order.
+fn year_first(date: &str) -> Option<String> {
+    let (day, month, year, time) = (date.get(..2)?, date.get(2..4)?, date.get(4..8)?, date.get(8..)?);
+    Some(format!("{year}{month}{day}{time}"))
 }
 
 /// `date` in Indian time.
@@ -186,4 +205,20 @@ pub(super) fn date_of_fi(fi: &[u8], sender: &str, date: &str) -> Option<String> 
     let mut text: Vec<u8> = digits.into_iter().take(length).collect();
     text.extend(date.bytes().skip(text.len()));
     fits.then(|| String::from_utf8(text).ok()).flatten().filter(|text| text != date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_tried_only_if_it_differs_from_the_secret() {
+        let named = |secret: &[u8], value: &[u8]| {
+            usual_secrets(secret).iter().chain(&rare_secrets(secret)).any(|form| **form.value == *value)
+        };
+        assert!(named(b"a secret #1 of many", b"a secret "));
+        for secret in ["a secret of 32 characters, no mark", "ab#cd"] {
+            assert!(!named(secret.as_bytes(), secret.as_bytes()) && !named(secret.as_bytes(), b""), "{secret}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use base64::{
     },
 };
 use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
 
 use crate::codec::{
     base64::from_hexadecimal,
@@ -94,14 +95,12 @@ fn decoded(value: Value<'_>) -> Option<Vec<u8>> {
 
 /// The bytes of Base64 of any alphabet and padding.
 pub(super) fn any_base64(text: &str) -> Option<Vec<u8>> {
-    let usual: String = text
-        .chars()
-        .filter(|c| !matches!(c, '\r' | '\n'))
-        .map(|c| match c {
-            '-' | ' ' => '+',
-            '_' => '/',
-            other => other,
-        })
-        .collect();
-    TOLERANT.decode(usual).ok()
+    // The text may be a secret: no copy stays behind.
+    let mut usual = Zeroizing::new(String::with_capacity(text.len()));
+    usual.extend(text.chars().filter(|c| !matches!(c, '\r' | '\n')).map(|c| match c {
+        '-' | ' ' => '+',
+        '_' => '/',
+        other => other,
+    }));
+    TOLERANT.decode(&*usual).ok()
 }

@@ -114,7 +114,7 @@ fn wide(text: &[u8], leg: Leg) -> Option<&'static str> {
 fn members(bytes: &[u8], leg: Leg) -> Option<String> {
     let text = unpadded(bytes)?;
     let names = |name: &[u8]| text.windows(name.len()).any(|part| part == name);
-    // Garbage has such a name, or only such characters, once in millions of millions of tries.
+    // Garbage has such a name, or only such characters, once in 10¹² tries.
     let readable = text.len() >= BLOCK && text.iter().all(|byte| (b' '..=b'~').contains(byte));
     if !readable && !names(b"userid=") && !names(b"sessionid=") && !names(b"errorcode=") && !text.starts_with(b"txnid=")
     {
@@ -131,7 +131,10 @@ fn members(bytes: &[u8], leg: Leg) -> Option<String> {
             (Leg::Request, "a request (redirect, srcref), and the parameters of the URL are those of a callback")
         }
     };
-    Some(if replaced("&amp;", "&") {
+    let behind_question_mark = text.iter().position(|&byte| byte == b'?').map(|at| &text[at + 1..]);
+    Some(if behind_question_mark.is_some_and(|query| is_message(query, leg)) {
+        "its text is a whole URL; it must be the members alone".to_owned()
+    } else if replaced("&amp;", "&") {
         "its members are joined with &amp;, as in HTML; they must be joined with &".to_owned()
     } else if replaced(";", "&") {
         "its members are joined with ; and not with &".to_owned()

@@ -4,13 +4,15 @@ use percent_encoding::percent_decode_str;
 
 use crate::codec::{Envelope, url::leg_of};
 
+use super::material::any_base64;
+
 mod encodings;
 mod fields;
 
 /// Every redirect has at least one of these names.
 const NAMES: [&str; 4] = ["reqdate=", "resdate=", "ecreq=", "ecres="];
-/// Invisible characters that chat programs and documents add.
-const INVISIBLE: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
+/// Invisible characters that chat programs and documents add. A text in UTF-16 that is read as ASCII has zeros.
+const INVISIBLE: [char; 7] = ['\0', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
 /// A URL that is broken into more lines than this is not put together.
 const MOST_LINES: usize = 64;
 
@@ -33,6 +35,7 @@ impl Pasted {
         pasted.change_if("the escapes of a Windows command", encodings::of_windows);
         pasted.change_if("the encoding of a mail", encodings::of_mail);
         pasted.change_if("the marks of a quoted text", encodings::of_quoted);
+        pasted.change_if("the name in front of each line", encodings::of_named_lines);
         pasted.find();
         pasted.change("line ends", joined);
         pasted.change("text around the URL", |text| surrounded(text).to_owned());
@@ -59,6 +62,9 @@ impl Pasted {
         } else if let Some(decoded) = of_encoded(&self.url) {
             self.change("percent-encoding of the whole URL", |_| decoded.clone());
             self.find();
+        } else if let Some(decoded) = of_base64(&self.url) {
+            self.change("Base64 of the whole URL", |_| decoded.clone());
+            self.find();
         }
     }
 
@@ -77,8 +83,9 @@ impl Pasted {
 /// What to paste instead of a text that is no message.
 pub(super) fn advice(url: &str) -> Option<&'static str> {
     let is_base64 = url.len() >= 22 && url.chars().all(|c| c.is_ascii_alphanumeric() || "+/-_=%".contains(c));
-    if url.contains('…') {
-        Some("The URL was shortened for display, at the character …: copy the whole URL.")
+    let shortened = ["…", "..."].iter().any(|mark| url.split_once('=').is_some_and(|(_, rest)| rest.contains(mark)));
+    if shortened {
+        Some("The URL was shortened, for display or by a log, at the three dots: copy the whole URL.")
     } else if is_base64 || url.starts_with("ecreq=") || url.starts_with("ecres=") {
         Some(
             "This looks like the value of one parameter, such as ecreq or ecres. Paste the whole URL: fi names the \
@@ -166,6 +173,11 @@ fn of_encoded(text: &str) -> Option<String> {
     Some(decoded(text)).filter(|once| names(once)).map(|once| decoded(&once))
 }
 
+/// The text of a URL that was encoded as Base64 as a whole.
+fn of_base64(text: &str) -> Option<String> {
+    String::from_utf8(any_base64(text)?).ok().filter(|decoded| names_parameter(decoded))
+}
+
 /// The part of `text` that is the URL: between the quotes of a command or a log line, or the word that has our
 /// parameters.
 fn surrounded(text: &str) -> &str {
@@ -199,6 +211,8 @@ fn bare(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
     use super::*;
 
     const URL: &str = "https://aa.example/w?fi=VA%3D%3D&reqdate=211120261040756&ecreq=ABCD%3D&iv=x";
@@ -303,6 +317,9 @@ mod tests {
             WHOLE.replace('&', "&#38;"),
             format!("{{\"request\":\"GET {} HTTP/1.1\"}}", WHOLE.replace('&', "\\x26")),
             format!("{}\n{}", &WHOLE[..WHOLE.len() - 31], &WHOLE[WHOLE.len() - 31..]),
+            format!("web-1  | to {}\nweb-1  | {}\nweb-1  | done", &WHOLE[..60], &WHOLE[60..]),
+            STANDARD.encode(WHOLE),
+            WHOLE.chars().flat_map(|character| [character, '\0']).collect(),
         ] {
             assert_eq!(Pasted::of(&pasted).url, WHOLE, "{pasted}");
         }
@@ -326,7 +343,11 @@ mod tests {
     #[test]
     fn a_text_without_a_message_gets_advice() {
         for (pasted, expected) in [
-            ("https://aa.example/w?fi=VA…AAAA%3D%3D&iv=x", "The URL was shortened for display"),
+            ("https://aa.example/w?fi=VA…AAAA%3D%3D&iv=x", "The URL was shortened"),
+            (
+                "https://aa.example/w?fi=VA%3D%3D&reqdate=211120261040756&ecreq=AAAA... (312 chars truncated)",
+                "The URL was shortened",
+            ),
             ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "This looks like the value of one parameter"),
             ("ecres=AAAA", "This looks like the value of one parameter"),
             ("txnid=1&sessionid=&userid=9@alpha", "These are members that are not sealed"),

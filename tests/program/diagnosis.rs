@@ -23,6 +23,11 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
 use chrono::Utc;
+use proptest::{
+    prelude::{Strategy, prop},
+    strategy::ValueTree,
+    test_runner::TestRunner,
+};
 use sha2::{Digest, Sha256};
 
 use crate::support::sender::{self, IV};
@@ -214,6 +219,9 @@ async fn a_wrong_padding_or_form_of_the_text_is_named() {
     let digits: String = PLAIN.bytes().map(|byte| format!("{byte:02x}")).collect();
     assert_cause(&of_text("iv", digits), "iv", "hexadecimal digits").await;
     assert_cause(&of_text("iv", STANDARD.encode(PLAIN)), "iv", "the message in Base64").await;
+    for url in ["https://aa.in/w?", "https://aa.example/webview?"] {
+        assert_cause(&of_text("iv", format!("{url}{PLAIN}")), "iv", "its text is a whole URL").await;
+    }
 }
 
 #[tokio::test]
@@ -262,6 +270,24 @@ async fn the_text_of_a_message_that_decrypts_is_shown_also_if_it_is_cut_or_has_a
         let report = diagnosed(&format!("{}&iv={iv}", &front[..front.len() - lost]), "iv").await;
         assert!(report.cause.as_ref().is_some_and(|cause| cause.contains("cut off")), "{lost}: {:?}", report.cause);
         named(&report, "txnid", "2d04747e-21c6-4c23-955b-d46c2f820140");
+    }
+}
+
+#[tokio::test]
+async fn any_date_is_searched_to_the_end() {
+    let query = |date: &str| {
+        let fi = STANDARD.encode(sender::mask(b"fiu@test", date));
+        let sealed = URL_SAFE.encode([7; 64]);
+        sender::Message { fi, date: date.to_owned(), sealed, iv: STANDARD.encode(IV) }.request_query()
+    };
+    let mut hostile = vec!["aaaébcd12345678".to_owned(), "é".to_owned(), "0".repeat(500)];
+    let any = prop::collection::vec(prop::sample::select(vec!['0', '1', '9', 'é', 'स', '👩', ' ', '%', '\0']), 1..24);
+    let mut runner = TestRunner::deterministic();
+    hostile.extend((0..20).map(|_| any.new_tree(&mut runner).unwrap().current().into_iter().collect::<String>()));
+    for date in hostile {
+        let report = diagnosed(&query(&date), "iv").await;
+        assert!(report.cause.is_none_or(|cause| !cause.contains("opens")), "{date}");
+        assert!(report.search.is_some_and(|search| search.keys > 0), "{date:?} is searched");
     }
 }
 

@@ -52,6 +52,10 @@ async fn a_rare_form_of_the_secret_is_named() {
     for (form, expected) in [
         (format!("{text} "), "followed by a blank"),
         (format!(" {text}"), "behind a blank"),
+        (format!("{text}\r"), "followed by a line end (CR)"),
+        (STANDARD.encode(text) + "\n", "encoded as Base64 first, and followed by a line end"),
+        (STANDARD.encode(format!("{text}\n")), "encoded as Base64 first, together with a line end"),
+        (text.chars().flat_map(|character| ['\0', character]).collect(), "in UTF-16, big end first"),
         (format!("\u{feff}{text}"), "byte order mark"),
         (format!("\"{text}\""), "between double quotes"),
         (format!("'{text}'"), "between single quotes"),

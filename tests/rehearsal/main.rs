@@ -232,10 +232,13 @@ fn hostile_values_are_text_on_every_page() {
         "/fiu/fiu@sandbox/callback?fi=%3Cscript%3Ealert(1)%3C/script%3E&resdate=%3Cscript%3E&ecres=%3Cscript%3E&visit=%3Cscript%3E",
         "/aa/alpha-aa/webview?fi=%3Cscript%3Ealert(1)%3C/script%3E&reqdate=%3Cscript%3E&ecreq=%3Cscript%3E",
         "/journeys/%3Cscript%3E",
+        // A date with a letter of two bytes where a date has its year.
+        "/aa/alpha-aa/webview?fi=BwgUg9oDDQBTXUs%3D&reqdate=aaa%C3%A9bcd12345678&ecreq=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8%3D&iv=AAAAAAAAAAAAAAAAAAAAAA%3D%3D",
     ];
     let mut all: Vec<Answer> = paths.into_iter().map(|path| pages.get(path)).collect();
     all.extend([page, desk]);
     all.push(pages.post("/inspect", &[("text", &*hostile)]));
+    all.push(pages.post("/inspect", &[("text", paths[9])]));
     all.push(pages.post("/fiu/fiu@sandbox", &[("txnid", &*hostile), ("userid", &*hostile)]));
     all.push(pages.post("/fiu/fiu@sandbox/callback", &[("url", &*hostile)]));
     all.push(pages.post("/aa/alpha-aa/webview", &[("url", &*hostile)]));

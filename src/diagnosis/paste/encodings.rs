@@ -42,6 +42,13 @@ pub(super) fn of_mail(text: &str) -> Option<String> {
     joined.contains("date=3D").then(|| joined.replace("=3D", "="))
 }
 
+/// A text whose lines all begin with the same name and a bar, as `docker compose logs` prints them.
+pub(super) fn of_named_lines(text: &str) -> Option<String> {
+    let (name, _) = text.split_once("| ").filter(|(name, _)| !name.is_empty() && !name.contains(['\n', '=']))?;
+    let lines = text.lines().map(|line| line.strip_prefix(name)?.strip_prefix('|'));
+    lines.collect::<Option<Vec<&str>>>().map(|lines| lines.join("\n"))
+}
+
 /// A text whose lines are quoted as in an answer to a mail.
 pub(super) fn of_quoted(text: &str) -> Option<String> {
     let is_quoted = text.lines().filter(|line| line.starts_with('>')).count() > 1;
