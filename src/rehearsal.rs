@@ -65,7 +65,7 @@ impl Site {
     }
 }
 
-/// The most connections that the pages need: a browser has at most six to a server.
+/// The most connections to the pages. A browser opens six, and scripts beside it need some more.
 pub const MAX_CONNECTIONS: usize = 128;
 
 /// Serves the pages of a rehearsal on each connection that the function gets.

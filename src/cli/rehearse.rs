@@ -1,6 +1,6 @@
 //! `rehearse --check`: every journey of the keyring once, and a table of how they ended.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::{compose, config::RehearsalSettings, rehearsal::Checked};
 
@@ -17,9 +17,15 @@ pub(super) fn check(settings: &RehearsalSettings) -> Result<(), Failure> {
     for Checked { fiu: of, aa: with, profile, good, skipped, failed } in &checked {
         println!("{of:<fiu$}  {with:<aa$}  {profile:<7}  {good:>4}  {:>7}  {:>6}", skipped.len(), failed.len());
     }
-    let skipped: BTreeSet<&String> = checked.iter().flat_map(|pairing| &pairing.skipped).collect();
-    for text in skipped {
-        println!("skipped: {text}");
+    let mut skipped: BTreeMap<&String, Vec<String>> = BTreeMap::new();
+    for Checked { fiu, aa, skipped: texts, .. } in &checked {
+        for text in texts {
+            skipped.entry(text).or_default().push(format!("{fiu} with {aa}"));
+        }
+    }
+    for (text, pairings) in skipped {
+        let of = if pairings.len() == checked.len() { "every pairing".to_owned() } else { pairings.join(", ") };
+        println!("skipped: {of}: {text}");
     }
     let failed = checked.iter().flat_map(|pairing| pairing.failed.iter().map(move |text| (pairing, text)));
     let mut good = true;

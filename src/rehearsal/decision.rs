@@ -31,12 +31,21 @@ impl Decision {
         }
     }
 
-    /// The decision of a user id: what stands before its last `@`, in any case.
-    pub(super) fn of_user(userid: &str) -> Option<Self> {
-        let (name, _) = userid.rsplit_once('@')?;
-        Self::named(&name.to_ascii_lowercase())
+    /// The decision of a user id: what stands before its last `@`, in any case. `None` if a user with this id decides.
+    ///
+    /// # Errors
+    /// If it says `error-` without a code: a test with a mistyped one must not wait for a user.
+    pub(super) fn of_user(userid: &str) -> Result<Option<Self>, NoCode> {
+        let Some((name, _)) = userid.rsplit_once('@') else { return Ok(None) };
+        let name = name.to_ascii_lowercase();
+        let decision = Self::named(&name);
+        if decision.is_none() && name.starts_with("error-") { Err(NoCode) } else { Ok(decision) }
     }
 }
+
+/// A user id that says `error-` and no errorcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoCode;
 
 /// Every user name that decides by itself, and its effect.
 pub(super) fn names() -> impl Iterator<Item = (String, String)> {
@@ -55,7 +64,8 @@ pub fn help() -> String {
     let names: Vec<String> = names().map(|(name, _)| name).collect();
     format!(
         "For these user names, in front of the AA's handle (accept@alpha), the AA desk answers at once with a \
-         redirect, so a test needs no click.\n\n{}",
+         redirect, so a test needs no click. If a message cannot show a fault, the answer is HTTP 422: \
+         date-zero-lost, for example, needs a day from 1 to 9 (UTC).\n\n{}",
         names.join(", ")
     )
 }
@@ -73,16 +83,16 @@ mod tests {
             ("reject@alpha", Some(Decision::Fail(1))),
             ("error-6@alpha", Some(Decision::Fail(6))),
             ("error-4294967295@alpha", Some(Decision::Fail(u32::MAX))),
-            ("error-0@alpha", None),
-            ("error-@alpha", None),
-            ("error-4294967296@alpha", None),
             ("stale@alpha", Some(Decision::Faulty(Fault::Stale))),
             ("hash-route@alpha", Some(Decision::Faulty(Fault::Deviates(Deviation::InFragment)))),
             ("accept@x@alpha", None),
             ("9999988888@alpha", None),
             ("accept", None),
         ] {
-            assert_eq!(Decision::of_user(userid), decision, "{userid}");
+            assert_eq!(Decision::of_user(userid), Ok(decision), "{userid}");
+        }
+        for userid in ["error-0@alpha", "error-@alpha", "error-x@alpha", "ERROR-4294967296@alpha"] {
+            assert_eq!(Decision::of_user(userid), Err(NoCode), "{userid}");
         }
     }
 

@@ -15,7 +15,8 @@ use crate::{
     keyring::{Keyring, Pairing, Served},
     proto::{
         Callback, CallbackStatus, DecodeCallbackRequest, DecodeRedirectRequest, DecodeRedirectResponse,
-        EncodeCallbackRequest, EncodeRedirectRequest, decode_callback_request, decode_redirect_request,
+        EncodeCallbackRequest, EncodeCallbackResponse, EncodeRedirectRequest, decode_callback_request,
+        decode_redirect_request,
     },
 };
 
@@ -39,6 +40,8 @@ pub(super) enum Failed {
         "This request is forgotten: only the last hundred journeys are kept, and the last 40 steps of each. Open it again"
     )]
     Forgotten,
+    #[error("The keyring has changed since this request was sealed or opened. Begin again at the desk of the FIU")]
+    KeyringChanged,
     #[error("No consent handle is chosen: choose one, or reject the consent")]
     NothingChosen,
 }
@@ -48,7 +51,7 @@ impl Failed {
     pub(super) fn impossible(&self) -> Option<Impossible> {
         match self {
             Self::Impossible(why) => Some(*why),
-            Self::Refused(_) | Self::Forgotten | Self::NothingChosen => None,
+            Self::Refused(_) | Self::Forgotten | Self::KeyringChanged | Self::NothingChosen => None,
         }
     }
 }
@@ -140,7 +143,7 @@ impl Desks {
         number: u64,
         fault: Fault,
         request: &EncodeCallbackRequest,
-        sealed: crate::proto::EncodeCallbackResponse,
+        sealed: EncodeCallbackResponse,
     ) -> Result<String, Failed> {
         let url = match fault {
             Fault::Replay => url::append(&request.redirect_url, &self.other_callback(request).await?),
@@ -151,8 +154,9 @@ impl Desks {
             _ => {
                 let keyring = self.keyring.current().clone();
                 let parties = Parties { fiu: &request.fiu_id, aa: &request.aa_id };
-                let pairing = pick(&keyring, Leg::Request, parties, |_| true).map_err(|_| Failed::Forgotten)?;
-                faulty(draft::of_callback(&pairing, request, &sealed), fault).await?
+                let pairing = pick(&keyring, Leg::Request, parties, |_| true).map_err(|_| Failed::KeyringChanged)?;
+                let draft = draft::of_callback(&pairing, request, &sealed).ok_or(Failed::KeyringChanged)?;
+                faulty(draft, fault).await?
             }
         };
         self.calls.journeys.note_fault(number, Who::AaDesk, (Leg::Callback, fault), &url);

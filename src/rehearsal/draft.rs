@@ -37,7 +37,7 @@ pub(super) fn of_request(
     }
 }
 
-/// The draft of a callback that the service has just sealed.
+/// The draft of a callback that the service has just sealed. `None` if its secret has left the keyring since.
 #[expect(
     clippy::expect_used,
     reason = "the service seals only a request with members, and answers with the parameters"
@@ -46,17 +46,16 @@ pub(super) fn of_callback(
     pairing: &Arc<Pairing>,
     request: &proto::EncodeCallbackRequest,
     sealed: &proto::EncodeCallbackResponse,
-) -> Draft {
+) -> Option<Draft> {
     let members = request.callback.clone().expect("a sealed callback has members").into();
-    Draft {
+    Some(Draft {
         leg: Leg::Callback,
-        // A keyring that has just changed may have another one: then the primary one.
-        secret: pairing.secret(&sealed.secret_id).unwrap_or(0),
+        secret: pairing.secret(&sealed.secret_id)?,
         requestor_type: None,
         date: sealed.params.as_ref().expect("an answer has them").resdate.clone(),
         text: members::write_callback(&members, pairing.conventions.lists),
         base: request.redirect_url.clone(),
         now: Utc::now(),
         pairing: Arc::clone(pairing),
-    }
+    })
 }

@@ -108,6 +108,7 @@ impl Fault {
 
     fn is_of(self, leg: Leg) -> bool {
         match (self, leg) {
+            // A callback without handles is right: a failure has none.
             (Self::Missing(Member::Srcref), Leg::Callback) => false,
             (Self::Missing(member), leg) => Member::of(leg).contains(&member),
             (Self::Deviates(Deviation::StatusMismatch), leg) => leg == Leg::Callback,
@@ -218,7 +219,7 @@ fn deviation_text(deviation: Deviation) -> &'static str {
         Deviation::Base64Alphabet => {
             "The ciphertext is in the standard Base64 alphabet (+ /), not in the URL-safe one (- _)."
         }
-        Deviation::Base64Unpadded => "The = at the end of Base64 is stripped.",
+        Deviation::Base64Unpadded => "The = at the end of Base64 is stripped. Without iv, some messages have none.",
         Deviation::PlusAsSpace => "The + of Base64 is not escaped in the URL, so form decoders read it as a blank.",
         Deviation::DoubleEncoded => "A parameter is percent-encoded twice.",
         Deviation::Whitespace => "A line end stands behind the last parameter.",
@@ -241,7 +242,9 @@ fn deviation_text(deviation: Deviation) -> &'static str {
             "The parameters stand behind #, where the routers of some single-page apps expect them. A browser does not send them."
         }
         Deviation::RequestorType => "requestorType is LSP, and it is not masked with the date.",
-        Deviation::DateZeroLost => "The date was stored as a number and has lost its leading zero.",
+        Deviation::DateZeroLost => {
+            "The date was stored as a number and has lost its leading zero. Only dates of days 1 to 9 (UTC) have one."
+        }
         Deviation::RawNonAscii => "A member has letters above ASCII that are not percent-encoded.",
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::Bytes;
+use percent_encoding::percent_decode;
+use url::form_urlencoded;
 
 use crate::{
     keyring::Pairing,
@@ -16,8 +17,19 @@ pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// The fields of a body as browsers send it.
-    pub(super) fn of(body: &Bytes) -> Self {
-        Self(url::form_urlencoded::parse(body).into_owned().collect())
+    ///
+    /// # Errors
+    /// The name of the first field that is not UTF-8: the parser puts U+FFFD in the place of its bytes.
+    pub(super) fn of(body: &[u8]) -> Result<Self, String> {
+        let is_text = |field: &&[u8]| percent_decode(field).decode_utf8().is_ok();
+        match body.split(|&byte| byte == b'&').find(|field| !is_text(field)) {
+            Some(wrong) => Err(Self::parsed(wrong).0.into_iter().map(|(name, _)| name).collect()),
+            None => Ok(Self::parsed(body)),
+        }
+    }
+
+    fn parsed(body: &[u8]) -> Self {
+        Self(form_urlencoded::parse(body).into_owned().collect())
     }
 
     /// The names of all fields.

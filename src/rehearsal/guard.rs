@@ -70,12 +70,13 @@ fn refused(method: &Method, authority: Option<&str>, headers: &HeaderMap) -> Opt
     (!own).then_some("this form was sent by a page of another site\n")
 }
 
-/// Whether a `Host` names this machine, with any port: `127.0.0.1`, `[::1]` or `localhost`.
+/// Whether a `Host` names this machine, with any port: `localhost` or a loopback address, such as `127.0.0.1` or `[::1]`.
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == authority.as_str()
+        && (host.len() == name.len() || authority.port().is_some())
         && !host.contains('@')
         && (name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback()))
 }
@@ -100,6 +101,9 @@ mod tests {
             "localhost.evil",
             "10.0.0.1",
             "a@localhost",
+            "localhost:8080,evil",
+            "127.0.0.1:abc",
+            "[::1]:99999",
             "",
         ] {
             assert!(refused(&Method::GET, None, &headers(&[("host", host)])).is_some(), "{host}");

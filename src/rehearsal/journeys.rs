@@ -84,7 +84,7 @@ pub(super) struct Journey {
     /// Stands for a browser's session with the FIU desk; see [`visit`].
     visit: String,
     expected: Option<ExpectedCallback>,
-    /// The queries that were sent last, to recognize what arrives.
+    /// The queries that were sent last, to recognise what arrives.
     sent: Vec<String>,
     /// The answers of an AA desk, each with the form that asked for it.
     answers: Vec<(String, String)>,
@@ -157,9 +157,11 @@ impl Journeys {
 
     /// Remembers the answer to a form: a double click sends one answer.
     pub(super) fn keep_answer(&self, number: u64, form: String, url: String) {
-        if let Some(journey) = self.kept().find(number)
-            && journey.answers.len() < MOST_STEPS
-        {
+        if let Some(journey) = self.kept().find(number) {
+            if journey.answers.len() == MOST_STEPS {
+                let (form, url) = journey.answers.remove(0);
+                journey.bytes -= form.len() + url.len();
+            }
             journey.bytes += form.len() + url.len();
             journey.answers.push((form, url));
         }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRequest, Request, State},
     http::{StatusCode, Uri, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 use maud::html;
 
-use super::{Rehearsal, guard::guard, view};
+use super::{Rehearsal, form::Fields, guard::guard, view};
 
 mod aa;
 mod callback;
@@ -29,6 +30,18 @@ mod sent;
 const MAX_FORM: usize = 256 * 1024;
 
 type App = State<Arc<Rehearsal>>;
+
+impl FromRequest<Arc<Rehearsal>> for Fields {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<Rehearsal>) -> Result<Self, Response> {
+        let body = Bytes::from_request(request, app).await.map_err(IntoResponse::into_response)?;
+        Self::of(&body).map_err(|name| {
+            let text = format!("The field {} of the form is not UTF-8.", view::visible(&name));
+            problem(app, StatusCode::UNPROCESSABLE_ENTITY, "Not UTF-8", &text)
+        })
+    }
+}
 
 /// The pages of a rehearsal.
 pub(super) fn router(rehearsal: Arc<Rehearsal>) -> Router {

@@ -1,12 +1,18 @@
 //! A call as code to copy: for grpcurl, and for the client packages of four languages.
 //!
 //! A JSON string (RFC 8259) is also a string of Go, Java, JavaScript and Python: they have the same escapes.
+//!
+//! Only the call of grpcurl has the `attempt_id` of the step. The packages make a new one for each call, and a backend
+//! that copies one into its code would get old answers.
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+
 use crate::proto::{
-    CallbackStatus, EncodeCallbackRequest, EncodeRedirectRequest, ExpectedCallback, Redirect, RequestorType,
-    decode_callback_request, decode_redirect_request,
+    CallbackParams, CallbackStatus, EncodeCallbackRequest, EncodeRedirectRequest, ExpectedCallback, Redirect,
+    RedirectParams, RequestorType, decode_callback_request, decode_redirect_request,
 };
 
 use super::{
@@ -23,29 +29,75 @@ mod python;
 /// A call of the service.
 enum Call<'a> {
     EncodeRedirect(&'a EncodeRedirectRequest),
-    DecodeRedirect { aa: &'a str, url: &'a str },
+    DecodeRedirect { aa: &'a str, source: Source, attempt: &'a str },
     EncodeCallback(&'a EncodeCallbackRequest),
-    DecodeCallback { fiu: &'a str, url: &'a str, expected: Option<&'a ExpectedCallback> },
+    DecodeCallback { fiu: &'a str, source: Source, expected: Option<&'a ExpectedCallback>, attempt: &'a str },
+}
+
+/// Where the parameters of a call come from.
+enum Source {
+    Url(String),
+    /// Each with its name in the URL.
+    Params(Vec<(&'static str, String)>),
+}
+
+impl Source {
+    fn of_redirect(source: Option<&decode_redirect_request::Source>) -> Self {
+        match source.cloned() {
+            Some(decode_redirect_request::Source::Params(RedirectParams {
+                fi,
+                reqdate,
+                ecreq,
+                iv,
+                requestor_type,
+            })) => Self::Params(vec![
+                ("fi", fi),
+                ("reqdate", reqdate),
+                ("ecreq", ecreq),
+                ("iv", iv),
+                ("requestorType", requestor_type),
+            ]),
+            Some(decode_redirect_request::Source::Url(url)) => Self::Url(url),
+            None => Self::Url(String::new()),
+        }
+    }
+
+    fn of_callback(source: Option<&decode_callback_request::Source>) -> Self {
+        match source.cloned() {
+            Some(decode_callback_request::Source::Params(CallbackParams { fi, resdate, ecres, iv })) => {
+                Self::Params(vec![("fi", fi), ("resdate", resdate), ("ecres", ecres), ("iv", iv)])
+            }
+            Some(decode_callback_request::Source::Url(url)) => Self::Url(url),
+            None => Self::Url(String::new()),
+        }
+    }
+
+    /// The same with string literals.
+    fn literals(&self) -> Self {
+        match self {
+            Self::Url(url) => Self::Url(text(url)),
+            Self::Params(values) => Self::Params(values.iter().map(|(name, value)| (*name, text(value))).collect()),
+        }
+    }
 }
 
 impl<'a> Call<'a> {
-    /// The call of a step; `None` for a step that is not a call, or for a call with parameters in place of a URL.
+    /// The call of a step; `None` for a step that is not a call.
     fn of(event: &'a Event) -> Option<Self> {
         match event {
             Event::EncodeRedirect(Called { request, .. }) => Some(Self::EncodeRedirect(request)),
-            Event::DecodeRedirect(Called { request, .. }) => match &request.source {
-                Some(decode_redirect_request::Source::Url(url)) => {
-                    Some(Self::DecodeRedirect { aa: &request.aa_id, url })
-                }
-                _ => None,
-            },
+            Event::DecodeRedirect(Called { request, .. }) => Some(Self::DecodeRedirect {
+                aa: &request.aa_id,
+                source: Source::of_redirect(request.source.as_ref()),
+                attempt: &request.attempt_id,
+            }),
             Event::EncodeCallback(Called { request, .. }) => Some(Self::EncodeCallback(request)),
-            Event::DecodeCallback(Called { request, .. }) => match &request.source {
-                Some(decode_callback_request::Source::Url(url)) => {
-                    Some(Self::DecodeCallback { fiu: &request.fiu_id, url, expected: request.expected.as_ref() })
-                }
-                _ => None,
-            },
+            Event::DecodeCallback(Called { request, .. }) => Some(Self::DecodeCallback {
+                fiu: &request.fiu_id,
+                source: Source::of_callback(request.source.as_ref()),
+                expected: request.expected.as_ref(),
+                attempt: &request.attempt_id,
+            }),
             Event::Faulty { .. } => None,
         }
     }
@@ -55,12 +107,19 @@ impl<'a> Call<'a> {
         let uses: &[&str] = match self {
             Self::EncodeRedirect(request) if request.requestor_type() == RequestorType::Unspecified => &["Redirect"],
             Self::EncodeRedirect(_) => &["Redirect", "RequestorType"],
-            Self::DecodeRedirect { .. } => &[],
+            Self::DecodeRedirect { source: Source::Url(_), .. } => &[],
+            Self::DecodeRedirect { source: Source::Params(_), .. } => &["RedirectParams"],
             Self::EncodeCallback(_) => &["Callback", "CallbackStatus"],
-            Self::DecodeCallback { expected: Some(_), .. } => &["Expected"],
-            Self::DecodeCallback { expected: None, .. } => &["NOT_COMPARED"],
+            Self::DecodeCallback { expected: Some(_), source: Source::Url(_), .. } => &["Expected"],
+            Self::DecodeCallback { expected: Some(_), source: Source::Params(_), .. } => {
+                &["CallbackParams", "Expected"]
+            }
+            Self::DecodeCallback { expected: None, source: Source::Url(_), .. } => &["NOT_COMPARED"],
+            Self::DecodeCallback { expected: None, source: Source::Params(_), .. } => {
+                &["NOT_COMPARED", "CallbackParams"]
+            }
         };
-        let call = match *self {
+        let call = match self {
             Self::EncodeRedirect(request) => {
                 let members = request.redirect.as_ref().map_or_else(String::new, |redirect| L::STYLE.members(redirect));
                 let requestor = match request.requestor_type() {
@@ -69,18 +128,19 @@ impl<'a> Call<'a> {
                     RequestorType::Lsp => Some("LSP"),
                 };
                 let aa = (!request.aa_id.is_empty()).then(|| text(&request.aa_id));
-                L::encode_redirect(&EncodeRedirect { fiu: text(&request.fiu_id), aa, requestor, members })
+                let issued = issued(request.issue_time.as_ref());
+                L::encode_redirect(&EncodeRedirect { fiu: text(&request.fiu_id), aa, requestor, members, issued })
             }
-            Self::DecodeRedirect { aa, url } => L::decode_redirect(&text(aa), &text(url)),
+            Self::DecodeRedirect { aa, source, .. } => L::decode_redirect(&text(aa), &source.literals()),
             Self::EncodeCallback(request) => L::encode_callback(&EncodeCallback::of::<L>(request)),
-            Self::DecodeCallback { fiu, url, expected } => {
+            Self::DecodeCallback { fiu, source, expected, .. } => {
                 let expected = expected.map(|expected| Expected {
                     txnid: text(&expected.txnid),
                     sessionid: text(&expected.sessionid),
                     userid: text(&expected.userid),
                     aa: text(&expected.aa_id),
                 });
-                L::decode_callback(&text(fiu), &text(url), expected.as_ref())
+                L::decode_callback(&text(fiu), &source.literals(), expected.as_ref())
             }
         };
         shown(&(L::client(&text(address), uses) + &call), L::ASTRAL)
@@ -96,10 +156,10 @@ trait Language {
     /// The lines that import the package, with the names that the call `uses`, and make the client.
     fn client(address: &str, uses: &[&str]) -> String;
     fn encode_redirect(call: &EncodeRedirect) -> String;
-    fn decode_redirect(aa: &str, url: &str) -> String;
+    fn decode_redirect(aa: &str, source: &Source) -> String;
     fn encode_callback(call: &EncodeCallback) -> String;
     /// `expected` is `None` for a call that does not compare with a record.
-    fn decode_callback(fiu: &str, url: &str, expected: Option<&Expected>) -> String;
+    fn decode_callback(fiu: &str, source: &Source, expected: Option<&Expected>) -> String;
 }
 
 struct EncodeRedirect {
@@ -109,6 +169,7 @@ struct EncodeRedirect {
     requestor: Option<&'static str>,
     /// Lines, as [`Style::members`] writes them.
     members: String,
+    issued: Option<DateTime<Utc>>,
 }
 
 struct EncodeCallback {
@@ -125,6 +186,7 @@ struct EncodeCallback {
     extra: Option<String>,
     redirect_url: String,
     secret_id: String,
+    issued: Option<DateTime<Utc>>,
 }
 
 struct Expected {
@@ -149,6 +211,7 @@ impl EncodeCallback {
             extra: (!callback.extra.is_empty()).then(|| (L::STYLE.map)(&callback.extra)),
             redirect_url: text(&request.redirect_url),
             secret_id: text(&request.secret_id),
+            issued: issued(request.issue_time.as_ref()),
         }
     }
 }
@@ -212,6 +275,12 @@ impl Style {
         let values = single.into_iter().chain(lists).chain([map]);
         values.zip(self.names).filter_map(|(value, name)| Some((self.line)(name, &value?))).collect()
     }
+}
+
+/// The instant that a call gives for the date; `None` if it gives none that has a name.
+fn issued(time: Option<&Timestamp>) -> Option<DateTime<Utc>> {
+    let time = time?;
+    DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)
 }
 
 /// A string literal.

@@ -102,7 +102,7 @@ impl Method {
 }
 
 /// A code's names: as go-grpc-prometheus writes it, and as gRPC does.
-pub(super) fn code_names(code: Code) -> (&'static str, &'static str) {
+pub(crate) fn code_names(code: Code) -> (&'static str, &'static str) {
     match code {
         Code::Ok => ("OK", "OK"),
         Code::Cancelled => ("Canceled", "CANCELLED"),

@@ -13,8 +13,8 @@ mod browser;
 use std::process::{Command, Output};
 
 use aa_redirect::proto::{
-    DecodeCallbackRequest, EncodeRedirectRequest, Redirect, decode_callback_request::Source,
-    redirect_service_client::RedirectServiceClient,
+    DecodeCallbackRequest, DecodeRedirectRequest, EncodeRedirectRequest, Redirect, decode_callback_request::Source,
+    decode_redirect_request, redirect_service_client::RedirectServiceClient,
 };
 use browser::{Answer, Rehearsal, html};
 
@@ -132,7 +132,7 @@ fn the_aa_desk_answers_with_the_decision_of_its_user() {
 #[test]
 fn a_double_click_sends_one_answer() {
     let pages = Rehearsal::start(&[]);
-    let (desk, _) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[]);
+    let (desk, url) = pages.journey("fiu@sandbox", "alpha-aa", "9999988888@alpha", &[]);
     let (journey, message) = (journey_of(&desk), message_of(&desk));
     let click = |form: &str| {
         let fields = [("journey", &*journey), ("message", &*message), ("form", form), ("decide", "accept")];
@@ -141,6 +141,12 @@ fn a_double_click_sends_one_answer() {
     let (first, second) = (click("one"), click("one"));
     assert_eq!(first, second);
     assert_ne!(first, click("two"));
+    for other in 0..45 {
+        // A reload keeps the request among the last steps.
+        pages.get(url.strip_prefix(&pages.origin()).unwrap());
+        click(&other.to_string());
+    }
+    assert_eq!(click("after many"), click("after many"));
 }
 
 #[test]
@@ -191,13 +197,83 @@ fn wrong_fields_are_named_and_the_form_keeps_its_input() {
         [("txnid", "T1"), ("userid", "nobody"), ("redirect", "javascript:alert(1)"), ("srcref", ""), ("pan", "x")];
     let refused = pages.post("/fiu/fiu@sandbox", &form);
     assert_eq!(refused.status, 422);
-    for text in
-        ["FIELD_INVALID", "redirect.txnid", "redirect.userid", "redirect.redirect", "redirect.srcref", "redirect.pan"]
-    {
+    for text in [
+        "FIELD_INVALID",
+        "INVALID_ARGUMENT",
+        "redirect.txnid",
+        "redirect.userid",
+        "redirect.redirect",
+        "redirect.srcref",
+        "redirect.pan",
+    ] {
         holds(&refused, text);
     }
     holds(&refused, "value=\"javascript:alert(1)\"");
     assert!(!refused.body.contains("href=\"javascript:"), "never a link");
+}
+
+#[test]
+fn a_field_that_is_not_utf_8_is_refused_by_its_name() {
+    let pages = Rehearsal::start(&[]);
+    let send = |path: &str, body: &str| {
+        let (host, length) = (&pages.pages, body.len());
+        pages.ask(&format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    };
+    for (path, body, field) in [
+        ("/fiu/fiu@sandbox", "userid=%ff%fe%40alpha&sessionid=x", "userid"),
+        ("/fiu/fiu@sandbox", "userid=9%40alpha&sessionid=%E9t%E9&then=go", "sessionid"),
+        ("/inspect", "text=%C3", "text"),
+        ("/fiu/fiu@sandbox/callback", "url=%C3%28", "url"),
+        ("/aa/alpha-aa/webview", "url=%80", "url"),
+        ("/aa/alpha-aa/answer", "journey=1&decide=%FF", "decide"),
+    ] {
+        let refused = send(path, body);
+        assert_eq!(refused.status, 422, "{path}");
+        holds(&refused, &format!("The field {field} of the form is not UTF-8."));
+    }
+    holds(&pages.get("/journeys"), "None yet.");
+    assert_eq!(send("/fiu/fiu@sandbox", "userid=9%40alpha&sessionid=%C3%A9t%C3%A9").status, 303);
+}
+
+#[test]
+fn a_user_id_with_a_mistyped_errorcode_does_not_wait_for_a_click() {
+    let pages = Rehearsal::start(&[]);
+    for userid in ["error-0@alpha", "error-x@alpha", "ERROR-@alpha"] {
+        let (refused, _) = pages.journey("fiu@sandbox", "alpha-aa", userid, &[]);
+        assert_eq!(refused.status, 422, "{userid}");
+        holds(&refused, &format!("The user id {userid} names no errorcode."));
+    }
+}
+
+#[test]
+fn a_request_whose_pairing_has_left_the_keyring_is_not_called_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "0123456789abcdefghijABCDEFGHIJ-_").unwrap();
+    let keyring = folder.path().join("keyring.toml");
+    let write = |fiu: &str| {
+        let pairing = format!(
+            "[[pairing]]\nfiu = \"{fiu}\"\naa = \"a\"\nprofile = \"v1.5\"\nhandles = [\"h\"]\n\
+             secrets = [{{ id = \"s\", file = \"secret\" }}]\n"
+        );
+        std::fs::write(&keyring, pairing).unwrap();
+    };
+    write("f");
+    let pages = Rehearsal::start(&["--keyring", keyring.to_str().unwrap()]);
+    let sent = pages.post("/fiu/f", &[("userid", "9@h"), ("redirect", "https://f.example/cb")]);
+    let (desk, _) = pages.follow(pages.post("/fiu/f", &[("userid", "9@h"), ("then", "go")]));
+    let (journey, message) = (journey_of(&desk), message_of(&desk));
+    write("other");
+    pages.reload();
+    while pages.get("/fiu/other").status != 200 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let page = pages.get(sent.location());
+    assert_eq!(page.status, 409);
+    holds(&page, "The keyring has changed since");
+    let answer = [("journey", &*journey), ("message", &*message), ("form", "x"), ("decide", "accept")];
+    assert!(!pages.post("/aa/a/answer", &answer).body.contains("forgotten"));
 }
 
 #[test]
@@ -346,6 +422,10 @@ fn check_runs_every_journey_of_the_sandbox() {
         let good: usize = row.split_whitespace().nth(3).unwrap().parse().unwrap();
         assert!(good > 60 && row.ends_with(" 0"), "{row}");
     }
+    for skipped in text.lines().filter_map(|line| line.strip_prefix("skipped: ")) {
+        let (pairings, _) = skipped.split_once(": ").unwrap();
+        assert!(pairings == "every pairing" || pairings.contains(" with "), "{skipped}");
+    }
 }
 
 #[test]
@@ -449,15 +529,67 @@ fn a_request_that_another_aa_answers_is_one_journey() {
 }
 
 #[test]
-fn the_aa_desk_takes_an_address_out_of_a_pasted_text() {
+fn both_desks_take_an_address_out_of_a_pasted_text() {
     let pages = Rehearsal::start(&[]);
+    let pasted = |url: &str| {
+        [
+            format!("GET {url} HTTP/1.1"),
+            format!("{{\"url\": \"{url}\"}}"),
+            format!("{}\n{}", &url[..60], &url[60..]),
+            format!("curl -v '{url}' -H 'accept: */*'"),
+        ]
+    };
     let sent = pages.post("/fiu/fiu@sandbox", &[("userid", "9999988888@alpha"), ("then", "go")]);
-    let url = sent.location();
-    for pasted in
-        [format!("GET {url} HTTP/1.1"), format!("{{\"url\": \"{url}\"}}"), format!("{}\n{}", &url[..60], &url[60..])]
-    {
-        let desk = pages.post("/aa/alpha-aa/webview", &[("url", &*pasted)]);
-        assert_eq!(desk.status, 200, "{pasted}");
+    for text in pasted(sent.location()) {
+        let desk = pages.post("/aa/alpha-aa/webview", &[("url", &*text)]);
+        assert_eq!(desk.status, 200, "{text}");
         holds(&desk, "What arrived");
+    }
+    let (_, back) = pages.journey("fiu@sandbox", "alpha-aa", "accept@alpha", &[]);
+    for text in pasted(&back) {
+        let desk = pages.post("/fiu/fiu@sandbox/callback", &[("url", &*text)]);
+        assert_eq!(desk.status, 200, "{text}");
+        holds(&desk, "yes, it is the answer to the request");
+    }
+}
+
+#[tokio::test]
+async fn a_journey_has_the_same_call_also_with_parameters_a_time_and_an_attempt_id() {
+    let pages = Rehearsal::start(&[]);
+    let mut client = RedirectServiceClient::connect(format!("http://{}", pages.grpc)).await.unwrap();
+    let redirect = Redirect {
+        userid: "9999988888@alpha".to_owned(),
+        redirect: "http://localhost:3000/return".to_owned(),
+        srcref: vec!["a".to_owned()],
+        ..Redirect::default()
+    };
+    let now = std::time::SystemTime::now();
+    let request = EncodeRedirectRequest {
+        fiu_id: "fiu@sandbox".to_owned(),
+        redirect: Some(redirect),
+        issue_time: Some(now.into()),
+        ..Default::default()
+    };
+    let params = client.encode_redirect(request).await.unwrap().into_inner().params.unwrap();
+    let ecreq = params.ecreq.clone();
+    let source = Some(decode_redirect_request::Source::Params(params));
+    let attempt_id = "attempt-7".to_owned();
+    let request = DecodeRedirectRequest { aa_id: "alpha-aa".to_owned(), source, attempt_id };
+    client.decode_redirect(request).await.unwrap();
+    let page = pages.get("/journeys/1");
+    for text in [
+        "issue_time&quot;: &quot;20",
+        "IssueTime: time.Unix(",
+        ".withIssueTime(Instant.parse(",
+        "issueTime: new Date(",
+        "issue_time=datetime.fromisoformat(",
+        "attempt_id&quot;: &quot;attempt-7&quot;",
+        &format!("ecreq&quot;: &quot;{ecreq}&quot;"),
+        &format!("ECReq: &quot;{ecreq}&quot;"),
+        "new RedirectParams(",
+        &format!("ecreq: &quot;{ecreq}&quot;"),
+        &format!("ecreq=&quot;{ecreq}&quot;"),
+    ] {
+        holds(&page, text);
     }
 }

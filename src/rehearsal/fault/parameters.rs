@@ -16,9 +16,9 @@ pub(super) fn query(fault: Fault, leg: Leg, mut sealed: Sealed) -> Result<String
     let unchanged = |before: &str, after: &str, why| if before == after { Err(Impossible(why)) } else { Ok(()) };
     match fault {
         Fault::Changed => {
-            // A character of the first block is changed; it holds the txnid.
-            let other = if sealed.message.starts_with("AAA") { "BBB" } else { "AAA" };
-            sealed.message.replace_range(0..3, other);
+            // It is in the first block, which holds the txnid.
+            let other = if sealed.message.starts_with('A') { "B" } else { "A" };
+            sealed.message.replace_range(0..1, other);
         }
         Fault::Deviates(Deviation::Base64Alphabet) => {
             let before = sealed.query(leg);
@@ -84,5 +84,27 @@ pub(super) fn append(fault: Fault, base: &str, query: &str) -> String {
             format!("{front}{route}{joint}{query}")
         }
         _ => url::append(base, query),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_message_differs_in_one_character() {
+        for message in ["AAAABBBB", "wxyzBBBB"] {
+            let sealed = Sealed {
+                fi: "VA==".to_owned(),
+                date: "011120261040756".to_owned(),
+                message: message.to_owned(),
+                iv: String::new(),
+                requestor_type: String::new(),
+            };
+            let right = sealed.query(Leg::Request);
+            let changed = query(Fault::Changed, Leg::Request, sealed).expect("every message can change");
+            assert_eq!(right.len(), changed.len());
+            assert_eq!(right.chars().zip(changed.chars()).filter(|(one, other)| one != other).count(), 1);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Joins the first block of one message with the blocks of another. This needs no key: the sender of the other message
 //! knows its text, and computes offline the block at the seam.
 
+use ::base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::codec::{
-    Parties, Seal, Sealed, base64, cipher,
+    self, Parties, Seal, Sealed, base64, cipher,
     kdf::Key,
     profile::{Conventions, Scheme},
     url::Leg,
@@ -12,7 +13,7 @@ use crate::codec::{
 
 use super::Impossible;
 
-/// The most messages that an attacker tries to join: about one in thirty fits.
+/// The most messages that an attacker tries to join.
 const TRIES: usize = 100_000;
 const BLOCK: usize = cipher::BLOCK;
 /// The beginning of the text of every message.
@@ -45,20 +46,15 @@ pub(super) fn spliced(
         block.extend(filler);
         let other = [String::from_utf8_lossy(&block).as_ref(), "&", rest].concat();
         let seal = Seal { leg, parties, requestor_type: None, date: sealed.date.clone(), key, random_iv: iv };
-        let other = decoded(&codec_seal(other, seal, conventions).message);
+        let other = decoded(&codec::seal(Zeroizing::new(other), seal, conventions).message);
         sealed.message = base64::url_safe(&[&first[..BLOCK], &other[BLOCK..]].concat(), conventions.padding);
         return Ok(sealed);
     }
     Err(Impossible("no seam was text after many tries: try again"))
 }
 
-fn codec_seal(text: String, seal: Seal<'_>, conventions: &Conventions) -> Sealed {
-    crate::codec::seal(Zeroizing::new(text), seal, conventions)
-}
-
 #[expect(clippy::expect_used, reason = "the codec has just written it")]
 fn decoded(message: &str) -> Vec<u8> {
-    use ::base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.decode(message.trim_end_matches('=')).expect("the URL-safe alphabet")
 }
 

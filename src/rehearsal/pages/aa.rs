@@ -1,7 +1,6 @@
 //! The desk of an AA: what arrived, and what the user decides.
 
 use axum::{
-    body::Bytes,
     extract::{Path, State},
     http::{Method, StatusCode, Uri},
     response::Response,
@@ -11,7 +10,7 @@ use tonic::Status;
 
 use crate::{
     codec::{errorcode, url::Leg},
-    diagnosis::{Report, message_in},
+    diagnosis::Report,
     proto::{DecodeRedirectRequest, DecodeRedirectResponse, RequestorType, decode_redirect_request::Source},
     rehearsal::{
         Rehearsal,
@@ -28,6 +27,7 @@ use super::{App, faults, problem, unknown, whole};
 
 /// The codes of the guideline.
 const CODES: std::ops::RangeInclusive<u32> = 1..=20;
+const CODE_RANGE: &str = "An errorcode is a number from 1 to 4294967295.";
 /// Codes that are proposed and not released.
 const PROPOSED: [(u32, &str); 3] = [
     (21, "proposed: specific account not present"),
@@ -64,8 +64,8 @@ pub(super) async fn arrive(app: App, Path(aa): Path<String>, method: Method, uri
 }
 
 /// Shows the request in a pasted text, such as a URL with its fragment, which a browser does not send.
-pub(super) async fn pasted(State(app): App, Path(aa): Path<String>, body: Bytes) -> Response {
-    let url = message_in(Fields::of(&body).text("url"));
+pub(super) async fn pasted(State(app): App, Path(aa): Path<String>, fields: Fields) -> Response {
+    let url = app.explanations.message_in(fields.text("url").to_owned()).await;
     open(&app, aa, url).await
 }
 
@@ -76,15 +76,10 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
     let request =
         DecodeRedirectRequest { aa_id: aa.clone(), source: Some(Source::Url(url.clone())), attempt_id: String::new() };
     let (number, answer) = app.desks.calls.decode_redirect(Who::AaDesk, request).await;
-    let userid =
-        answer.as_ref().ok().and_then(|opened| opened.redirect.as_ref()).map_or("", |redirect| &redirect.userid);
-    if let (Ok(opened), Some(decision)) = (&answer, Decision::of_user(userid)) {
-        // The same request gets the same answer, no matter how often it comes.
-        let form = format!("request {}", opened.replay_key);
-        return match app.desks.answer((number, &opened.replay_key), &form, &decision).await {
-            Ok(url) => view::see_other(&url),
-            Err(failed) => unanswered(app, &failed),
-        };
+    if let Ok(opened) = &answer
+        && let Some(answered) = by_itself(app, number, opened).await
+    {
+        return answered;
     }
     let question = Question { text: url.clone(), fiu: None, aa: Some(aa.clone()) };
     match answer {
@@ -104,17 +99,32 @@ async fn open(app: &Rehearsal, aa: String, url: String) -> Response {
     }
 }
 
+/// The answer to a request whose user id decides; `None` if the user decides.
+#[expect(clippy::expect_used, reason = "the service answers with the members")]
+async fn by_itself(app: &Rehearsal, number: u64, opened: &DecodeRedirectResponse) -> Option<Response> {
+    let redirect = opened.redirect.as_ref().expect("an opened request has members");
+    let Ok(decision) = Decision::of_user(&redirect.userid) else {
+        let text = format!("The user id {} names no errorcode. {CODE_RANGE}", view::visible(&redirect.userid));
+        return Some(problem(app, StatusCode::UNPROCESSABLE_ENTITY, "No such errorcode", &text));
+    };
+    // The same request gets the same answer, no matter how often it comes.
+    let form = format!("request {}", opened.replay_key);
+    Some(match app.desks.answer((number, &opened.replay_key), &form, &decision?).await {
+        Ok(url) => view::see_other(&url),
+        Err(failed) => unanswered(app, &failed),
+    })
+}
+
 /// Answers a request, and sends the browser back.
-pub(super) async fn answer(State(app): App, Path(aa): Path<String>, body: Bytes) -> Response {
-    let fields = Fields::of(&body);
+pub(super) async fn answer(State(app): App, Path(aa): Path<String>, fields: Fields) -> Response {
     let decision = match fields.text("decide") {
         "accept-chosen" => Some(Decision::AcceptSome(fields.all("handle").filter_map(|at| at.parse().ok()).collect())),
         "code" => fields.text("code").parse().ok().filter(|&code| code > 0).map(Decision::Fail),
         name => Decision::named(name),
     };
     let (Some(decision), Ok(number)) = (decision, fields.text("journey").parse()) else {
-        let text = "This desk does not know the decision in the form. An errorcode is a number from 1 to 4294967295.";
-        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "No such decision", text);
+        let text = format!("This desk does not know the decision in the form. {CODE_RANGE}");
+        return problem(&app, StatusCode::UNPROCESSABLE_ENTITY, "No such decision", &text);
     };
     if !knows(&app, &aa) {
         return unknown(&app, "AA");

@@ -1,7 +1,6 @@
 //! The page of an FIU to which the browser comes back.
 
 use axum::{
-    body::Bytes,
     extract::{Path, State},
     http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
@@ -38,8 +37,8 @@ pub(super) async fn arrive(State(app): App, Path(fiu): Path<String>, method: Met
 }
 
 /// Shows the callback in a pasted text, such as a URL with its fragment, which a browser does not send.
-pub(super) async fn pasted(State(app): App, Path(fiu): Path<String>, body: Bytes) -> Response {
-    let url = Fields::of(&body).text("url").trim().to_owned();
+pub(super) async fn pasted(State(app): App, Path(fiu): Path<String>, fields: Fields) -> Response {
+    let url = app.explanations.message_in(fields.text("url").to_owned()).await;
     open(&app, fiu, url).await
 }
 
@@ -184,12 +183,12 @@ fn opened_page(
         @match compared {
             Compared::Yes => {}
             Compared::NoVisit => {
-                p.warn { strong { "Not compared. " } "The URL has no parameter visit, so this desk cannot find its record. " (compare()) }
+                p.warn { strong { "Not compared. " } "The URL has no parameter visit, so this desk cannot find its record. " (why_compare()) }
             }
             Compared::Forgotten => {
                 p.warn {
                     strong { "Not compared. " } "This desk has no record of this visit: the request was not sent from here, or its "
-                    "journey is forgotten. " (compare())
+                    "journey is forgotten. " (why_compare())
                 }
             }
         }
@@ -223,7 +222,7 @@ fn came_back(
 }
 
 /// Why a backend compares.
-fn compare() -> Markup {
+fn why_compare() -> Markup {
     html! {
         "A backend always compares a callback with its record (" code { "expected" } "): nothing else shows that a callback was "
         "joined from two others."

@@ -1,7 +1,6 @@
 //! The desk of an FIU: a form for the members of a request.
 
 use axum::{
-    body::Bytes,
     extract::{Path, State},
     http::StatusCode,
     response::Response,
@@ -47,9 +46,8 @@ pub(super) async fn show(State(app): App, Path(fiu): Path<String>) -> Response {
 }
 
 /// Seals the request of the form, and shows it or sends the browser to the AA.
-pub(super) async fn send(State(app): App, Path(fiu): Path<String>, body: Bytes) -> Response {
+pub(super) async fn send(State(app): App, Path(fiu): Path<String>, fields: Fields) -> Response {
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
-    let fields = Fields::of(&body);
     let mut filled = filled.sent(&fields);
     let known: Vec<&str> = filled.names().chain(["fault", "then"]).collect();
     if let Some(unknown) = fields.names().find(|name| !known.contains(name)) {
@@ -145,7 +143,7 @@ fn problems(failed: &Failed, wrong: &[(String, String)]) -> Markup {
             Failed::Refused(status) => {
                 div role="alert" {
                     (view::refusal(status))
-                    ul { @for (field, text) in wrong { li { a href=(format!("#{}", name_of(field))) { (field) } " " (text) } } }
+                    ul { @for (field, text) in wrong { li { (named(field)) " " (text) } } }
                 }
             }
             other => { p.refused role="alert" { (other) "." } }
@@ -153,8 +151,18 @@ fn problems(failed: &Failed, wrong: &[(String, String)]) -> Markup {
     }
 }
 
-fn name_of(field: &str) -> &'static str {
-    NAMES.iter().find(|(path, _)| *path == field).map_or("aa", |(_, name)| name)
+/// The path of a field of the call, with a link to the field of the form if it has one.
+fn named(field: &str) -> Markup {
+    html! {
+        @match name_of(field) {
+            Some(name) => { a href=(format!("#{name}")) { (field) } }
+            None => { (field) }
+        }
+    }
+}
+
+fn name_of(field: &str) -> Option<&'static str> {
+    NAMES.iter().find(|(path, _)| *path == field).map(|(_, name)| *name)
 }
 
 /// The content of a field.
@@ -200,18 +208,19 @@ fn described(pairing: &Pairing) -> String {
     format!("{} · profile {} {}", pairing.aa, pairing.conventions.profile.name, handles.join(" "))
 }
 
+/// A field. A browser that goes back fills in what was typed: with autocomplete="off" it does so only for lists.
 fn input(field: &Field<'_>, wrong: &[(String, String)]) -> Markup {
     let Field { name, value, hint, rows } = *field;
-    let wrong = wrong.iter().find(|(path, _)| name_of(path) == name).map(|(_, text)| text);
+    let wrong = wrong.iter().find(|(path, _)| name_of(path) == Some(name)).map(|(_, text)| text);
     let about = format!("{name}-hint");
     html! {
         div.field {
             label for=(name) { (name) }
             @if rows == 0 {
-                input id=(name) name=(name) value=(value) autocomplete="off" spellcheck="false"
+                input id=(name) name=(name) value=(value) spellcheck="false"
                     aria-describedby=(about) aria-invalid=[wrong.map(|_| "true")];
             } @else {
-                textarea id=(name) name=(name) rows=(rows) autocomplete="off" spellcheck="false"
+                textarea id=(name) name=(name) rows=(rows) spellcheck="false"
                     aria-describedby=(about) aria-invalid=[wrong.map(|_| "true")] { "\n" (value) }
             }
             p.hint id=(about) {
@@ -231,5 +240,19 @@ fn select(name: &str, none: &str, chosen: &str, choices: &[(&str, String)]) -> M
                 @for (value, text) in choices { option value=(value) selected[chosen == *value] { (text) } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_field_leads_to_its_place_in_the_form_if_it_has_one() {
+        assert_eq!(
+            named("redirect.iso_language_code").0,
+            r##"<a href="#isoLanguageCode">redirect.iso_language_code</a>"##
+        );
+        assert_eq!(named("issue_time").0, "issue_time");
     }
 }

@@ -1,6 +1,6 @@
 //! Shows everything about a pasted message. Nothing of it is stored or logged.
 
-use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use maud::{Markup, html};
 
 use crate::rehearsal::{explanations::Question, form::Fields, view};
@@ -11,8 +11,7 @@ pub(super) async fn show(State(app): App) -> Response {
     view::page(&app.site, StatusCode::OK, "Inspect", &page("", &html! {}))
 }
 
-pub(super) async fn look(State(app): App, body: Bytes) -> Response {
-    let fields = Fields::of(&body);
+pub(super) async fn look(State(app): App, fields: Fields) -> Response {
     let text = fields.text("text");
     if text.trim().is_empty() {
         let nothing = html! { p.refused role="alert" { "Paste a URL or a query string." } };

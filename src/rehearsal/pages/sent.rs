@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use crate::{
     codec::url::{self, Leg},
-    rehearsal::{Rehearsal, draft, fault::Fault, journeys::Journey, view},
+    rehearsal::{Rehearsal, desks::Failed, draft, fault::Fault, journeys::Journey, view},
 };
 
 use super::{App, faults, problem};
@@ -26,19 +26,23 @@ struct Sent {
 }
 
 impl Sent {
-    fn of(app: &Rehearsal, journey: &Journey) -> Option<Self> {
-        let (request, sealed) = journey.sealed()?;
+    /// # Errors
+    /// If the journey has no sealed request, or if the keyring leads elsewhere since then.
+    fn of(app: &Rehearsal, journey: &Journey) -> Result<Self, Failed> {
+        let (request, sealed) = journey.sealed().ok_or(Failed::Forgotten)?;
         let aa = if request.aa_id.is_empty() { &journey.aa } else { &request.aa_id };
         let keyring = app.desks.keyring.current();
-        let pairing = keyring.pairings().find(|pairing| pairing.fiu == request.fiu_id && pairing.aa == *aa)?;
+        let pairing = keyring.pairings().find(|pairing| pairing.fiu == request.fiu_id && pairing.aa == *aa);
+        let pairing = pairing.ok_or(Failed::KeyringChanged)?;
         let base = pairing.webview.clone().unwrap_or_else(|| app.site.desk(aa));
         let (fault, url) = match journey.faulty(Leg::Request) {
             Some((fault, url)) => (Some(fault), url.to_owned()),
             None => (None, url::append(&base, &sealed.query)),
         };
-        // The web view may have changed since.
-        url.starts_with(url::split_fragment(&base).0).then_some(())?;
-        Some(Self { fiu: request.fiu_id.clone(), aa: aa.clone(), fault, base, url })
+        if !url.starts_with(url::split_fragment(&base).0) {
+            return Err(Failed::KeyringChanged);
+        }
+        Ok(Self { fiu: request.fiu_id.clone(), aa: aa.clone(), fault, base, url })
     }
 
     /// The same message for another web view, with the same fault.
@@ -55,21 +59,27 @@ impl Sent {
     }
 }
 
-/// Where the browser goes at once: the developer's own AA if there is one, else the AA desk.
+/// Where the browser goes at once: the developer's own AA if there is one, else the AA desk. `None` if the page of the
+/// request must say why it goes nowhere.
 pub(super) fn target(app: &Rehearsal, journey: u64) -> Option<String> {
-    let sent = Sent::of(app, &app.desks.calls.journeys.get(journey)?)?;
+    let sent = Sent::of(app, &app.desks.calls.journeys.get(journey)?).ok()?;
     let desk = app.site.desk(&sent.aa);
     Some(sent.to(app.site.aa_url.as_ref().unwrap_or(&desk)))
 }
 
 pub(super) async fn show(State(app): App, Path((fiu, journey)): Path<(String, u64)>) -> Response {
     let found = app.desks.calls.journeys.get(journey).filter(|journey| journey.fiu == fiu);
-    let Some((sent, found)) = found.and_then(|found| Some((Sent::of(&app, &found)?, found))) else {
-        let text = "Only the last hundred journeys are kept, until the program ends. Start again at the desk.";
-        return problem(&app, StatusCode::NOT_FOUND, "This request is forgotten", text);
-    };
-    let body = page(&app, &sent, &found);
-    view::page(&app.site, StatusCode::OK, "A sealed request", &body)
+    let sent = found.ok_or(Failed::Forgotten).and_then(|found| Ok((Sent::of(&app, &found)?, found)));
+    match sent {
+        Ok((sent, journey)) => view::page(&app.site, StatusCode::OK, "A sealed request", &page(&app, &sent, &journey)),
+        Err(failed @ Failed::KeyringChanged) => {
+            problem(&app, StatusCode::CONFLICT, "The keyring has changed", &format!("{failed}."))
+        }
+        Err(_) => {
+            let text = "Only the last hundred journeys are kept, until the program ends. Start again at the desk.";
+            problem(&app, StatusCode::NOT_FOUND, "This request is forgotten", text)
+        }
+    }
 }
 
 fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {

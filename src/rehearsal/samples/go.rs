@@ -1,6 +1,8 @@
 //! Calls with the package of `clients/go`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, eight_digits, pairs, texts};
+use chrono::{DateTime, Utc};
+
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, Source, Style, eight_digits, pairs, texts};
 
 pub(super) struct Go;
 
@@ -32,19 +34,19 @@ impl Language for Go {
         )
     }
 
-    fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {
+    fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members, issued }: &EncodeRedirect) -> String {
         let aa = aa.as_deref().unwrap_or(r#""""#);
         let kind = requestor.map_or_else(String::new, |kind| format!("\tRequestorType: redirect.Requestor{kind},\n"));
         format!(
-            "sealed, err := client.EncodeRedirect(ctx, redirect.EncodeRedirectRequest{{\n\tFIU: {fiu}, AA: {aa},\n{kind}\
-             \tRedirect: redirect.Redirect{{\n{members}\t}},\n}})\nurl, err := sealed.Location()"
+            "sealed, err := client.EncodeRedirect(ctx, redirect.EncodeRedirectRequest{{\n\tFIU: {fiu}, AA: {aa},\n{kind}{}\
+             \tRedirect: redirect.Redirect{{\n{members}\t}},\n}})\nurl, err := sealed.Location()",
+            issue_time(*issued)
         )
     }
 
-    fn decode_redirect(aa: &str, url: &str) -> String {
-        format!(
-            "opened, err := client.DecodeRedirect(ctx, redirect.DecodeRedirectRequest{{\n\tAA:  {aa},\n\tURL: {url},\n}})"
-        )
+    fn decode_redirect(aa: &str, source: &Source) -> String {
+        let source = given(source, "RedirectParams");
+        format!("opened, err := client.DecodeRedirect(ctx, redirect.DecodeRedirectRequest{{\n\tAA: {aa},\n{source}}})")
     }
 
     fn encode_callback(call: &EncodeCallback) -> String {
@@ -53,14 +55,16 @@ impl Language for Go {
         let extra = call.extra.as_ref().map_or_else(String::new, |extra| format!(" Extra: {extra},"));
         format!(
             "sealed, err := client.EncodeCallback(ctx, redirect.EncodeCallbackRequest{{\n\tFIU: {fiu}, AA: {aa},\n\
-             \tRedirectURL: {redirect_url},\n\tSecretID: {secret_id},\n\tCallback: redirect.Callback{{\n\
+             \tRedirectURL: {redirect_url},\n\tSecretID: {secret_id},\n{}\tCallback: redirect.Callback{{\n\
              \t\tTxnID: {txnid}, SessionID: {sessionid},\n\t\tUserID: {userid},\n\
              \t\tStatus: redirect.{status}, ErrorCode: {errorcode},\n\t\tSrcRef: []string{{{srcref}}},{extra}\n\t}},\n}})\n\
-             url := sealed.Location()"
+             url := sealed.Location()",
+            issue_time(call.issued)
         )
     }
 
-    fn decode_callback(fiu: &str, url: &str, expected: Option<&Expected>) -> String {
+    fn decode_callback(fiu: &str, source: &Source, expected: Option<&Expected>) -> String {
+        let source = given(source, "CallbackParams");
         let expected = expected.map_or_else(
             || "redirect.NotCompared{}".to_owned(),
             |Expected { txnid, sessionid, userid, aa }| {
@@ -70,8 +74,35 @@ impl Language for Go {
             },
         );
         format!(
-            "opened, err := client.DecodeCallback(ctx, redirect.DecodeCallbackRequest{{\n\tFIU: {fiu},\n\tURL: {url},\n}}, \
+            "opened, err := client.DecodeCallback(ctx, redirect.DecodeCallbackRequest{{\n\tFIU: {fiu},\n{source}}}, \
              {expected})"
         )
     }
+}
+
+/// The line that names a source.
+fn given(source: &Source, kind: &str) -> String {
+    let name = |name| match name {
+        "fi" => "FI",
+        "reqdate" => "ReqDate",
+        "resdate" => "ResDate",
+        "ecreq" => "ECReq",
+        "ecres" => "ECRes",
+        "iv" => "IV",
+        _ => "RequestorType",
+    };
+    match source {
+        Source::Url(url) => format!("\tURL: {url},\n"),
+        Source::Params(values) => {
+            let values: String =
+                values.iter().map(|(param, value)| format!("\t\t{}: {value},\n", name(*param))).collect();
+            format!("\tParams: &redirect.{kind}{{\n{values}\t}},\n")
+        }
+    }
+}
+
+fn issue_time(issued: Option<DateTime<Utc>>) -> String {
+    issued.map_or_else(String::new, |time| {
+        format!("\tIssueTime: time.Unix({}, {}),\n", time.timestamp(), time.timestamp_subsec_nanos())
+    })
 }

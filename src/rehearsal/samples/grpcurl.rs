@@ -1,10 +1,14 @@
 //! Calls as one command for a shell.
 
+use std::collections::BTreeMap;
+
+use chrono::SecondsFormat;
+use prost_types::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::proto::{CallbackStatus, RequestorType};
 
-use super::Call;
+use super::{Call, Source};
 
 pub(super) fn code(call: &Call<'_>, address: &str) -> String {
     let (method, mut request) = match call {
@@ -20,10 +24,16 @@ pub(super) fn code(call: &Call<'_>, address: &str) -> String {
                 "email": redirect.email, "pan": redirect.pan, "dob": redirect.dob,
                 "iso_language_code": redirect.iso_language_code, "extra": redirect.extra,
             });
-            let request = json!({ "fiu_id": request.fiu_id, "aa_id": request.aa_id, "redirect": members, "requestor_type": kind });
+            let request = json!({
+                "fiu_id": request.fiu_id, "aa_id": request.aa_id, "redirect": members, "requestor_type": kind,
+                "issue_time": time(request.issue_time.as_ref()),
+            });
             ("EncodeRedirect", request)
         }
-        Call::DecodeRedirect { aa, url } => ("DecodeRedirect", json!({ "aa_id": aa, "url": url })),
+        Call::DecodeRedirect { aa, source, attempt } => {
+            let (url, params) = parts(source);
+            ("DecodeRedirect", json!({ "aa_id": aa, "url": url, "params": params, "attempt_id": attempt }))
+        }
         Call::EncodeCallback(request) => {
             let callback = request.callback.clone().unwrap_or_default();
             let status = match callback.status() {
@@ -37,23 +47,43 @@ pub(super) fn code(call: &Call<'_>, address: &str) -> String {
             let request = json!({
                 "fiu_id": request.fiu_id, "aa_id": request.aa_id, "callback": members,
                 "redirect_url": request.redirect_url, "secret_id": request.secret_id,
+                "issue_time": time(request.issue_time.as_ref()),
             });
             ("EncodeCallback", request)
         }
-        Call::DecodeCallback { fiu, url, expected } => {
+        Call::DecodeCallback { fiu, source, expected, attempt } => {
+            let (url, params) = parts(source);
             let expected = expected.map(|expected| {
                 json!({
                     "txnid": expected.txnid, "sessionid": expected.sessionid, "userid": expected.userid,
                     "aa_id": expected.aa_id,
                 })
             });
-            ("DecodeCallback", json!({ "fiu_id": fiu, "url": url, "expected": expected }))
+            let request = json!({
+                "fiu_id": fiu, "url": url, "params": params, "expected": expected, "attempt_id": attempt,
+            });
+            ("DecodeCallback", request)
         }
     };
     prune(&mut request);
     // Between single quotes a shell leaves everything as it is.
     let body = format!("{request:#}").replace('\'', r"'\''");
     format!("grpcurl -plaintext -d '{body}' \\\n  {address} aa.redirect.v1.RedirectService/{method}")
+}
+
+/// The field `url`, or the field `params`.
+fn parts(source: &Source) -> (Option<&str>, Option<BTreeMap<&str, &str>>) {
+    match source {
+        Source::Url(url) => (Some(url), None),
+        Source::Params(values) => {
+            let field = |name| if name == "requestorType" { "requestor_type" } else { name };
+            (None, Some(values.iter().map(|(name, value)| (field(*name), &**value)).collect()))
+        }
+    }
+}
+
+fn time(issued: Option<&Timestamp>) -> Option<String> {
+    super::issued(issued).map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
 /// Removes empty fields: an absent field of protobuf has its default. An extra member may be empty.

@@ -1,6 +1,8 @@
 //! Calls with the package of `clients/python`.
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, Style, eight_digits, pairs, texts};
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, Source, Style, eight_digits, pairs, texts};
 
 pub(super) struct Python;
 
@@ -31,32 +33,35 @@ impl Language for Python {
         format!("from aa_redirect import {names}\n\nclient = Client({address})\n")
     }
 
-    fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members }: &EncodeRedirect) -> String {
+    fn encode_redirect(EncodeRedirect { fiu, aa, requestor, members, issued }: &EncodeRedirect) -> String {
         let aa = aa.as_ref().map_or_else(String::new, |aa| format!("    aa_id={aa},\n"));
         let kind = requestor.map_or_else(String::new, |kind| format!("    requestor_type=RequestorType.{kind},\n"));
+        let (import, issued) = issue_time(*issued);
         format!(
-            "sent = client.encode_redirect(\n    fiu_id={fiu},\n{aa}{kind}    redirect=Redirect(\n{members}    ),\n)\n\
+            "{import}sent = client.encode_redirect(\n    fiu_id={fiu},\n{aa}{kind}{issued}    redirect=Redirect(\n{members}    ),\n)\n\
              # answer the browser: 303, Location: sent.location"
         )
     }
 
-    fn decode_redirect(aa: &str, url: &str) -> String {
-        format!("opened = client.decode_redirect(\n    {url},\n    aa_id={aa},\n)")
+    fn decode_redirect(aa: &str, source: &Source) -> String {
+        format!("opened = client.decode_redirect(\n    {},\n    aa_id={aa},\n)", given(source, "RedirectParams"))
     }
 
     fn encode_callback(call: &EncodeCallback) -> String {
         let EncodeCallback { fiu, aa, txnid, sessionid, userid, errorcode, srcref, redirect_url, secret_id, .. } = call;
         let status = if call.success { "SUCCESS" } else { "FAILURE" };
         let extra = call.extra.as_ref().map_or_else(String::new, |extra| format!("\n        extra={extra},"));
+        let (import, issued) = issue_time(call.issued);
         format!(
-            "answer = client.encode_callback(\n    fiu_id={fiu},\n    aa_id={aa},\n    callback=Callback(\n        \
+            "{import}answer = client.encode_callback(\n    fiu_id={fiu},\n    aa_id={aa},\n    callback=Callback(\n        \
              txnid={txnid},\n        sessionid={sessionid},\n        userid={userid},\n        \
              status=CallbackStatus.{status},\n        errorcode={errorcode},\n        srcref=[{srcref}],{extra}\n    ),\n    \
-             redirect_url={redirect_url},\n    secret_id={secret_id},\n)\n# answer the browser: 303, Location: answer.location"
+             redirect_url={redirect_url},\n    secret_id={secret_id},\n{issued})\n# answer the browser: 303, Location: answer.location"
         )
     }
 
-    fn decode_callback(fiu: &str, url: &str, expected: Option<&Expected>) -> String {
+    fn decode_callback(fiu: &str, source: &Source, expected: Option<&Expected>) -> String {
+        let source = given(source, "CallbackParams");
         let expected =
             expected.map_or_else(|| "NOT_COMPARED".to_owned(), |Expected { txnid, sessionid, userid, aa }| {
                 format!(
@@ -64,6 +69,28 @@ impl Language for Python {
                      aa_id={aa},\n    )"
                 )
             });
-        format!("opened = client.decode_callback(\n    {url},\n    fiu_id={fiu},\n    expected={expected},\n)")
+        format!("opened = client.decode_callback(\n    {source},\n    fiu_id={fiu},\n    expected={expected},\n)")
     }
+}
+
+/// The argument that is the source.
+fn given(source: &Source, kind: &str) -> String {
+    match source {
+        Source::Url(url) => url.clone(),
+        Source::Params(values) => {
+            let name = |name| if name == "requestorType" { "requestor_type" } else { name };
+            let values: String =
+                values.iter().map(|(param, value)| format!("        {}={value},\n", name(*param))).collect();
+            format!("{kind}(\n{values}    )")
+        }
+    }
+}
+
+/// The line that imports what the time needs, and the line of the argument.
+fn issue_time(issued: Option<DateTime<Utc>>) -> (&'static str, String) {
+    issued.map_or_else(Default::default, |time| {
+        // A datetime has microseconds; the format has milliseconds.
+        let text = time.to_rfc3339_opts(SecondsFormat::Micros, false);
+        ("from datetime import datetime\n\n", format!("    issue_time=datetime.fromisoformat(\"{text}\"),\n"))
+    })
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use crate::codec::url::Leg;
+use crate::{codec::url::Leg, telemetry::method::code_names};
 
 use super::{value, visible};
 
@@ -30,7 +30,7 @@ pub(in crate::rehearsal) fn refusal(status: &Status) -> Markup {
             h2 { "The service refuses it" }
             p.answer { code.reason { (reason(status)) } " " (visible(status.message())) "." }
             dl {
-                dt { "gRPC code" } dd { code { (format!("{:?}", status.code())) } }
+                dt { "gRPC code" } dd { code { (code_names(status.code()).1) } }
                 @for (name, text) in metadata { dt { (name) } dd { (value(text)) } }
             }
         }
