@@ -11,6 +11,16 @@ const HOSTILE = `"><img src=x onerror=alert(1)><script>alert(1)</script>'&lt;\u2
 
 together();
 
+/** Presses Tab until `wanted` has the focus. */
+async function tabTo(page, wanted) {
+  await wanted.waitFor();
+  for (let presses = 0; presses < 50; presses += 1) {
+    if (await wanted.evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press('Tab');
+  }
+  assert.fail(`50 times Tab do not lead to ${wanted}`);
+}
+
 /** Every page after a user has filled it in. */
 async function visit(page, look) {
   const go = (path) => page.goto(rehearsal.pages + path);
@@ -83,17 +93,29 @@ describe('the pages', () => {
     }
   }
 
+  it('keep what was typed for a user who goes back to send the request with another fault', async () => {
+    const { page, context } = await open(browser);
+    await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
+    const typed = { sessionid: 'my basket', userid: '77@beta', extra: 'note=1', isoLanguageCode: 'hi-IN' };
+    await fill(page, typed);
+    await page.getByRole('button', { name: 'Stale date' }).click();
+    await page.waitForURL(/sent/);
+    await page.goBack();
+    for (const [name, value] of Object.entries(typed)) assert.equal(await page.locator(`#${name}`).inputValue(), value, name);
+    await context.close();
+  });
+
   it('can be used with only the keyboard', async () => {
     const { page, context } = await open(browser);
     await page.goto(`${rehearsal.pages}/fiu/fiu@sandbox`);
     await page.keyboard.press('Tab');
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the content');
-    await page.locator('#userid').focus();
+    await tabTo(page, page.locator('#userid'));
     await page.keyboard.press('Enter');
     await page.waitForURL(/sent/);
-    await page.getByRole('link', { name: 'Go to the AA desk' }).focus();
+    await tabTo(page, page.getByRole('link', { name: 'Go to the AA desk' }));
     await page.keyboard.press('Enter');
-    await page.getByRole('button', { name: 'Accept all' }).focus();
+    await tabTo(page, page.getByRole('button', { name: 'Accept all' }));
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Consent given' }).first().waitFor();
     await context.close();
