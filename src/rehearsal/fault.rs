@@ -177,6 +177,11 @@ impl Fault {
         text.to_owned()
     }
 
+    /// `base` with `query` appended as a sender with this fault does it.
+    pub(super) fn append(self, base: &str, query: &str) -> String {
+        parameters::append(self, base, query)
+    }
+
     /// Changes the record of the request's sender: it is of the message that was sent.
     pub(super) fn changes(self, expected: &mut ExpectedCallback) {
         match self {

@@ -119,7 +119,7 @@ impl Journeys {
     /// Adds a message with a fault to a journey.
     pub(super) fn note_fault(&self, number: u64, who: Who, (leg, fault): (Leg, Fault), url: &str) {
         if let Some(journey) = self.kept().find(number) {
-            journey.sends(query_of(url));
+            journey.sends(parameters_of(url));
             if leg == Leg::Request
                 && let Some(mut expected) = journey.expected.take()
             {
@@ -277,9 +277,12 @@ impl Journey {
     }
 }
 
-/// The part of a URL that has the parameters.
-fn query_of(url: &str) -> &str {
-    url.split_once(['?', '#']).map_or(url, |(_, query)| query)
+/// The parameters of a message in a URL, without the URL's own query in front of them and the fragment behind them.
+pub(super) fn parameters_of(url: &str) -> &str {
+    let begins = |at: &usize| url[..*at].ends_with(['?', '&', '#']);
+    let begin = url.match_indices("fi=").map(|(at, _)| at).find(begins);
+    let parameters = begin.map_or(url, |at| &url[at..]);
+    parameters.split_once('#').map_or(parameters, |(parameters, _)| parameters)
 }
 
 fn size(event: &Event) -> usize {

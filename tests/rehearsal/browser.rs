@@ -76,11 +76,6 @@ impl Rehearsal {
         ))
     }
 
-    /// Lets it read its keyring again.
-    pub fn reload(&self) {
-        assert!(Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap().success());
-    }
-
     /// Sends a request without a change.
     pub fn ask(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.pages).unwrap();

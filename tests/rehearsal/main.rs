@@ -265,7 +265,7 @@ fn a_request_whose_pairing_has_left_the_keyring_is_not_called_forgotten() {
     let (desk, _) = pages.follow(pages.post("/fiu/f", &[("userid", "9@h"), ("then", "go")]));
     let (journey, message) = (journey_of(&desk), message_of(&desk));
     write("other");
-    pages.reload();
+    // It looks at its files every few seconds.
     while pages.get("/fiu/other").status != 200 {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -509,6 +509,15 @@ fn the_desks_of_a_keyring_with_web_views_elsewhere_stay_on_this_machine() {
         }
         let (back, _) = pages.follow(pages.post("/fiu/f", &[("userid", "accept@h"), ("then", "go")]));
         holds(&back, "Consent given");
+        let count = |page: &Answer| page.body.matches("href=\"/journeys/").count();
+        let before = count(&pages.get("/journeys"));
+        for (fault, shows) in [("wrong-secret", "UNDECIPHERABLE"), ("second-question-mark", "SECOND_QUESTION_MARK")] {
+            let form = [("userid", "9@h"), ("then", "go"), ("fault", fault)];
+            let (desk, _) = pages.follow(pages.post("/fiu/f", &form));
+            holds(&desk, "Fault on purpose in the request");
+            holds(&desk, shows);
+        }
+        assert_eq!(count(&pages.get("/journeys")), before + 2, "{webview}: one journey for each");
     }
 }
 

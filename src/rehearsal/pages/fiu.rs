@@ -212,20 +212,22 @@ fn described(pairing: &Pairing) -> String {
 fn input(field: &Field<'_>, wrong: &[(String, String)]) -> Markup {
     let Field { name, value, hint, rows } = *field;
     let wrong = wrong.iter().find(|(path, _)| name_of(path) == Some(name)).map(|(_, text)| text);
-    let about = format!("{name}-hint");
+    let about = (wrong.is_some() || !hint.is_empty()).then(|| format!("{name}-hint"));
     html! {
         div.field {
             label for=(name) { (name) }
             @if rows == 0 {
                 input id=(name) name=(name) value=(value) spellcheck="false"
-                    aria-describedby=(about) aria-invalid=[wrong.map(|_| "true")];
+                    aria-describedby=[about.as_ref()] aria-invalid=[wrong.map(|_| "true")];
             } @else {
                 textarea id=(name) name=(name) rows=(rows) spellcheck="false"
-                    aria-describedby=(about) aria-invalid=[wrong.map(|_| "true")] { "\n" (value) }
+                    aria-describedby=[about.as_ref()] aria-invalid=[wrong.map(|_| "true")] { "\n" (value) }
             }
-            p.hint id=(about) {
-                @if let Some(text) = wrong { strong.wrong { (text) ". " } }
-                (hint)
+            @if let Some(about) = &about {
+                p.hint id=(about) {
+                    @if let Some(text) = wrong { strong.wrong { (text) ". " } }
+                    (hint)
+                }
             }
         }
     }

@@ -61,6 +61,9 @@ fn of_step(app: &Rehearsal, number: usize, step: &Step) -> Markup {
             @if !samples.is_empty() {
                 details {
                     summary { "The same call, ready to copy" }
+                    @if matches!(step.event, Event::DecodeRedirect(_) | Event::DecodeCallback(_)) {
+                        p.note { "The message expires with the window of its pairing: then the answer is DATE_EXPIRED, if the date is checked." }
+                    }
                     @for (language, text) in samples {
                         h3 { (language) }
                         (view::code(&format!("Step {number}: {language}"), &text))

@@ -9,7 +9,14 @@ use maud::{Markup, html};
 
 use crate::{
     codec::url::{self, Leg},
-    rehearsal::{Rehearsal, desks::Failed, draft, fault::Fault, journeys::Journey, view},
+    rehearsal::{
+        Rehearsal,
+        desks::Failed,
+        draft,
+        fault::Fault,
+        journeys::{Journey, parameters_of},
+        view,
+    },
 };
 
 use super::{App, faults, problem};
@@ -46,16 +53,9 @@ impl Sent {
     }
 
     /// The same message for another web view, with the same fault.
-    #[expect(clippy::expect_used, reason = "the URL was made from the web view")]
     fn to(&self, other: &str) -> String {
-        let (base, fragment) = url::split_fragment(&self.base);
-        let rest = self.url.strip_prefix(base).expect("a sealed URL begins with its web view");
-        // The parameters of a hash route stand in a fragment.
-        if rest.starts_with('#') {
-            return format!("{}{rest}", url::split_fragment(other).0);
-        }
-        let query = rest.strip_suffix(fragment).unwrap_or(rest);
-        url::append(other, query.strip_prefix(['?', '&']).unwrap_or(query))
+        let query = parameters_of(&self.url);
+        self.fault.map_or_else(|| url::append(other, query), |fault| fault.append(other, query))
     }
 }
 

@@ -67,8 +67,16 @@ fn row(part: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
         tr {
             th scope="row" { (value(name)) }
             td { (value(text)) }
-            td { @if own { (meaning(name, leg, envelope)) } @else { "not ours" } }
+            td { @if own { (meaning(name, leg, envelope)) } @else { (elsewhere(leg)) } }
         }
+    }
+}
+
+/// Where a parameter comes from that is none of the message.
+fn elsewhere(leg: Leg) -> &'static str {
+    match leg {
+        Leg::Request => "of the web view",
+        Leg::Callback => "of the URL in redirect",
     }
 }
 
