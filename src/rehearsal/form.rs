@@ -97,6 +97,30 @@ impl Filled {
         }
     }
 
+    /// A form like this one for another request with the members of `request`: a `txnid` is for one request.
+    pub(super) fn like(self, request: &EncodeRedirectRequest) -> Self {
+        let Some(redirect) = request.redirect.clone() else { return self };
+        Self {
+            aa: request.aa_id.clone(),
+            txnid: self.txnid,
+            sessionid: redirect.sessionid,
+            userid: redirect.userid,
+            redirect: redirect.redirect,
+            srcref: redirect.srcref.join("\n"),
+            fipid: redirect.fipid.join("\n"),
+            email: redirect.email,
+            pan: redirect.pan,
+            dob: redirect.dob,
+            language: redirect.iso_language_code,
+            extra: redirect.extra.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n"),
+            requestor: match request.requestor_type() {
+                RequestorType::Unspecified => String::new(),
+                RequestorType::Fiu => "FIU".to_owned(),
+                RequestorType::Lsp => "LSP".to_owned(),
+            },
+        }
+    }
+
     /// Every field, with its name.
     fn fields(&mut self) -> [(&'static str, &mut String); 13] {
         [

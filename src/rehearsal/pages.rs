@@ -48,6 +48,7 @@ pub(super) fn router(rehearsal: Arc<Rehearsal>) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/fiu/{fiu}", get(fiu::show).post(fiu::send))
+        .route("/fiu/{fiu}/like/{journey}", get(fiu::like))
         .route("/fiu/{fiu}/sent/{journey}", get(sent::show))
         .route("/fiu/{fiu}/callback", get(callback::arrive).post(callback::pasted))
         .route("/aa/{aa}", get(aa::lobby))

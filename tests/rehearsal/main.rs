@@ -277,6 +277,31 @@ fn a_request_whose_pairing_has_left_the_keyring_is_not_called_forgotten() {
 }
 
 #[test]
+fn a_request_can_be_changed_and_sent_again() {
+    let pages = Rehearsal::start(&[]);
+    let members = [
+        ("userid", "77@beta"),
+        ("sessionid", "a \"basket\""),
+        ("redirect", "https://f.example/cb?visit=7"),
+        ("srcref", "one\ntwo"),
+        ("pan", "ABCDE1234F"),
+        ("extra", "a=1\nb=x=y"),
+        ("requestorType", "LSP"),
+    ];
+    let sent = pages.post("/fiu/fiu@sandbox", &members);
+    let page = pages.get(sent.location());
+    let link = page.body.split("href=\"").find(|part| part.contains("/like/")).unwrap().split('"').next().unwrap();
+    let form = pages.get(link);
+    for (_, value) in &members[..6] {
+        holds(&form, &html(value));
+    }
+    holds(&form, "<option value=\"LSP\" selected>");
+    assert_eq!(pages.get(&link.replace("fiu@", "lender@")).status, 404, "another FIU");
+    assert_eq!(pages.get("/fiu/fiu@sandbox/like/99").status, 404);
+    assert_eq!(pages.get("/fiu/fiu@sandbox/like/x").status, 400);
+}
+
+#[test]
 fn hostile_values_are_text_on_every_page() {
     let pages = Rehearsal::start(&["--aa-url", "http://127.0.0.1:9/webview?a=%3Cb%3E"]);
     let hostile = format!("{HOSTILE}\"'&");
@@ -302,6 +327,7 @@ fn hostile_values_are_text_on_every_page() {
         "/",
         "/journeys",
         &format!("/journeys/{journey}"),
+        &format!("/fiu/fiu@sandbox/like/{journey}"),
         "/fiu/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
         "/aa/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
         "/%3Cscript%3Ealert(1)%3C/script%3E",
@@ -314,7 +340,7 @@ fn hostile_values_are_text_on_every_page() {
     let mut all: Vec<Answer> = paths.into_iter().map(|path| pages.get(path)).collect();
     all.extend([page, desk]);
     all.push(pages.post("/inspect", &[("text", &*hostile)]));
-    all.push(pages.post("/inspect", &[("text", paths[9])]));
+    all.push(pages.post("/inspect", &[("text", paths[10])]));
     all.push(pages.post("/fiu/fiu@sandbox", &[("txnid", &*hostile), ("userid", &*hostile)]));
     all.push(pages.post("/fiu/fiu@sandbox/callback", &[("url", &*hostile)]));
     all.push(pages.post("/aa/alpha-aa/webview", &[("url", &*hostile)]));

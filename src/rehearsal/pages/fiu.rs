@@ -15,6 +15,7 @@ use crate::{
         desks::Failed,
         fault::Fault,
         form::{Fields, Filled},
+        journeys::Journey,
         view,
     },
 };
@@ -41,7 +42,21 @@ const NAMES: [(&str, &str); 14] = [
 
 pub(super) async fn show(State(app): App, Path(fiu): Path<String>) -> Response {
     let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
-    let body = page(&app, &fiu, &filled, None);
+    desk(&app, &fiu, &filled)
+}
+
+/// The form with the members of the request of another journey.
+pub(super) async fn like(State(app): App, Path((fiu, journey)): Path<(String, u64)>) -> Response {
+    let Some(filled) = fresh(&app, &fiu) else { return unknown(&app, "FIU") };
+    let other = app.desks.calls.journeys.get(journey).filter(|journey| journey.fiu == fiu);
+    match other.as_ref().and_then(Journey::sealed) {
+        Some((request, _)) => desk(&app, &fiu, &filled.like(request)),
+        None => sent::forgotten(&app),
+    }
+}
+
+fn desk(app: &Rehearsal, fiu: &str, filled: &Filled) -> Response {
+    let body = page(app, fiu, filled, None);
     view::leaving(view::page(&app.site, StatusCode::OK, &format!("FIU desk of {fiu}"), &body))
 }
 

@@ -75,11 +75,14 @@ pub(super) async fn show(State(app): App, Path((fiu, journey)): Path<(String, u6
         Err(failed @ Failed::KeyringChanged) => {
             problem(&app, StatusCode::CONFLICT, "The keyring has changed", &format!("{failed}."))
         }
-        Err(_) => {
-            let text = "Only the last hundred journeys are kept, until the program ends. Start again at the desk.";
-            problem(&app, StatusCode::NOT_FOUND, "This request is forgotten", text)
-        }
+        Err(_) => forgotten(&app),
     }
+}
+
+/// The page for a request that the desk has no longer.
+pub(super) fn forgotten(app: &Rehearsal) -> Response {
+    let text = "Only the last hundred journeys are kept, until the program ends. Start again at the desk.";
+    problem(app, StatusCode::NOT_FOUND, "This request is forgotten", text)
 }
 
 fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
@@ -106,6 +109,7 @@ fn page(app: &Rehearsal, sent: &Sent, journey: &Journey) -> Markup {
         }
         p {
             a href=(format!("/journeys/{}", journey.number)) { "The same call in your language" } " · "
+            a href=(format!("/fiu/{}/like/{}", view::segment(&sent.fiu), journey.number)) { "Change this request" } " · "
             a href=(format!("/fiu/{}", view::segment(&sent.fiu))) { "Another request" }
         }
     }
