@@ -4,6 +4,7 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use crate::{
@@ -102,7 +103,7 @@ async fn serve_loaded(settings: &Settings, loaded: Loaded, telemetry: &Arc<Telem
     tell_listeners(&listeners, loaded.keyring.current().pairings().count())?;
     let redirects = Redirects::new(loaded.keyring, exchange, system_clock());
     let edges = Edges { tls: loaded.tls, callers: loaded.callers, telemetry: Arc::clone(telemetry) };
-    Services::new(redirects, edges)?.run(listeners, stop, limits).await?;
+    Services::new(redirects, edges)?.run(listeners, stop, loaded.memory.settled(), limits).await?;
     tracing::info!("ended");
     Ok(())
 }
@@ -114,7 +115,9 @@ fn tell_settings(settings: &Settings, keys: &KdfPool, limits: &Limits) {
         );
     }
     let named = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let store = (!settings.store.is_empty()).then(|| settings.store.join(" "));
+    // They have no password: a store with one in its URL is refused before.
+    let store: Vec<&str> = settings.store.iter().map(ExposeSecret::expose_secret).collect();
+    let store = (!store.is_empty()).then(|| store.join(" "));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         keyring = named(&settings.keyring.keyring).as_deref().unwrap_or("embedded"),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
+use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 /// Loopback only, so that a first start exposes nothing.
@@ -165,9 +166,10 @@ pub struct Settings {
     pub tls_client_ca: Option<PathBuf>,
 
     /// The Redis or Valkey store that all replicas share, redis://HOST:PORT or rediss://HOST:PORT. Give it once for
-    /// each node of a cluster. With Sentinel, give redis+sentinel://HOST:PORT/SERVICE once for each Sentinel
+    /// each node of a cluster. With Sentinel, give redis+sentinel://HOST:PORT/SERVICE once for each Sentinel. Commas
+    /// separate several URLs in the environment variable
     #[arg(long, value_name = "URL", env = "AA_REDIRECT_STORE", value_delimiter = ',')]
-    pub store: Vec<String>,
+    pub store: Vec<SecretString>,
 
     /// What happens while the store does not answer
     #[arg(long, value_name = "WHAT", env = "AA_REDIRECT_STORE_OUTAGE", requires = "store", default_value = "local")]

@@ -145,6 +145,13 @@ impl Memory {
         }
     }
 
+    /// Waits until the store, if there is one, knows the outcome of all messages that were answered.
+    pub async fn settled(&self) {
+        if let Some(store) = &self.store {
+            store.settled().await;
+        }
+    }
+
     /// Whether the store answers; `None` without one.
     pub fn store_is_up(&self) -> Option<bool> {
         self.store.as_ref().map(|store| store.is_up())

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -63,6 +63,8 @@ const SERVICES: [&str; 4] = [
 const MAX_REFLECTION: usize = 4 * 1024;
 /// The last part of a drain. Calls that are still running get an answer before their connections are cut.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How much of a drain waits for what calls have left to do.
+const REST: Duration = Duration::from_secs(1);
 
 /// How much a server may hold, and its times.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +156,7 @@ impl<S: RedirectService> Services<S> {
 
     /// Serves on `listeners` until `stop` resolves, and then drains: health reports `NOT_SERVING`; after the delay of
     /// `limits` the server accepts no new connections and asks the open ones to end; calls in flight may finish in
-    /// time.
+    /// time, and so may `rest`, what calls have left to do.
     ///
     /// # Errors
     /// If the system cannot start a thread.
@@ -162,6 +164,7 @@ impl<S: RedirectService> Services<S> {
         self,
         listeners: Listeners,
         stop: impl Future<Output = ()>,
+        rest: impl Future<Output = ()>,
         limits: Limits,
     ) -> std::io::Result<()> {
         let shared = Arc::new(Shared {
@@ -206,6 +209,7 @@ impl<S: RedirectService> Services<S> {
                 }
             }
         }
+        let end = Instant::now() + limits.drain_timeout;
         accepted.close();
         shared.draining.cancel();
         self.readiness.end_watches();
@@ -214,6 +218,7 @@ impl<S: RedirectService> Services<S> {
             shared.cut.cancel();
             let _ = timeout(LAST_WORDS.min(limits.drain_timeout), connections.all_closed()).await;
         }
+        let _ = timeout_at(end.min(Instant::now() + REST), rest).await;
         Ok(())
     }
 }

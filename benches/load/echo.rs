@@ -50,7 +50,7 @@ pub(crate) fn serve() {
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::ZERO,
         };
-        services.run(Listeners { calls: vec![listener], admin: None }, pending(), limits).await.unwrap();
+        services.run(Listeners { calls: vec![listener], admin: None }, pending(), async {}, limits).await.unwrap();
     });
 }
 

@@ -81,7 +81,7 @@ async fn serve(settings: &RehearsalSettings) -> Result<(), Failure> {
     let accept = async move || Ok(pages.accept().await?.0);
     tokio::spawn(serve_newest("pages", rehearsal::MAX_CONNECTIONS, accept, rehearsal::serve_pages(rehearsal)));
     let edges = Edges { tls: None, callers: None, telemetry };
-    Services::new(calls, edges)?.run(Listeners { calls: vec![listener], admin: None }, stop, LIMITS).await?;
+    Services::new(calls, edges)?.run(Listeners { calls: vec![listener], admin: None }, stop, async {}, LIMITS).await?;
     Ok(())
 }
 

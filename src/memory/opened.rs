@@ -12,6 +12,8 @@
 //! A message that finds no such cell is not decrypted. In a simulation that happens first when about 130,000 messages
 //! are kept at the same time; to one in 400 of those between 150,000 and 200,000, and to one in 40 of the next 50,000.
 //!
+//! No library does this: a cache of fixed size, such as `quick_cache`, chooses what it evicts.
+//!
 //! The hashes can collide: one message in 2^62 has the hash of another last block, one in 2^32 that of another message
 //! with its last block. The hashes have a key of the process, so that nobody can aim.
 

@@ -86,6 +86,7 @@ impl Attempt<'_> {
                 failure.give_back();
                 opening.map_or(Ended::NotExpected, Ended::Opened)
             }
+            // Another message took the room meanwhile. The answer shows that this one opens, so it stays charged.
             Err(Barred::Full) => Ended::Unavailable,
             Err(Barred::Changed) => {
                 tell_changed(account.subject.pairing);

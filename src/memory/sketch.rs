@@ -3,7 +3,8 @@
 //!
 //! A counter has four cells, picked by its hash. Its value is the lowest of them. Counters that share cells can make
 //! each other too high. A failure raises only the cells that it must (conservative update, Estan and Varghese, 2002),
-//! which keeps that small. A counter is never too low before its epoch has ended.
+//! which keeps that small. A counter is never too low before its epoch has ended. Sketches in libraries know neither
+//! epochs nor attempts that still run.
 
 use std::{
     iter,

@@ -1,7 +1,8 @@
-//! The memory that all replicas share: Redis 7 or Valkey, asked twice for each decryption.
+//! The memory that all replicas share: Redis 7 or Valkey. A call asks it before and after each decryption; without a
+//! failure budget only after it.
 //!
-//! **Nothing in clear.** Keys and values are hashes, counts and times: no payload, user id, URL or secret. The two keys
-//! of a message share one hash slot of a cluster, which its pairing and date decide, and they expire by themselves.
+//! **Nothing in clear.** Keys and values are hashes, counts and times: no payload, user id, URL or secret. The keys of a
+//! message share one hash slot of a cluster, which its pairing and date decide, and they expire by themselves.
 //!
 //! **Atomic.** Each step is one script and one round trip (`reserve.lua`, `resolve.lua`, `release.lua`). A step that is
 //! repeated on another connection changes nothing twice.
@@ -13,7 +14,8 @@
 //! is closed. A task makes a new one, and proves that the store runs every command of the scripts before calls use it.
 //! Calls that need the store wait for it within their time limit. Other calls use the memory of the process at once. If
 //! the answer to the end of a decryption was lost, the server sends that end again in the background. So the store
-//! neither counts a failure that did not happen nor remembers an opening that the caller did not see.
+//! neither counts a failure that did not happen nor remembers an opening that the caller did not see, unless the process
+//! ends before, or more than [`AFTERMATHS`] such ends wait.
 
 use std::{
     sync::{
@@ -24,6 +26,7 @@ use std::{
 };
 
 use redis::{Cmd, Value};
+use secrecy::SecretString;
 use tokio::{sync::Semaphore, time};
 
 use super::Subject;
@@ -49,22 +52,25 @@ pub(super) use reservation::{Reservation, Unreserved};
 use cluster::{Node, Redirect};
 use connect::Address;
 use fault::Fault;
-use link::State;
+use link::{State, Turn};
 use links::{Links, Up};
 use script::{Names, run};
 use shared::Shared;
 use status::Status;
 
-/// The most ends of decryptions that are sent again at the same time. The others expire in the store.
-const AFTERMATHS: usize = 1024;
-/// The pause before a cluster is asked again that redirects a question more than once.
-const AGAIN: Duration = Duration::from_millis(2);
+/// The most ends of decryptions that are sent again at the same time. The reservations of the others stay failures.
+const AFTERMATHS: u32 = 1024;
+/// The longest pause before the end of a decryption is sent again.
+const LONGEST: Duration = Duration::from_secs(1);
+/// The pause before a cluster is asked again that redirects a question a second time. It grows with each further time.
+const REDIRECT_PAUSE: Duration = Duration::from_millis(2);
 
 /// Where the shared store is, and what to do if it does not answer.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// `redis://…`. Several URLs name the nodes of a cluster, or the Sentinels.
-    pub urls: Vec<String>,
+    /// `redis://…`. Several URLs name the nodes of a cluster, or the Sentinels. Somebody may write a password into one,
+    /// which is refused and must not show.
+    pub urls: Vec<SecretString>,
     /// Its password.
     pub password: Option<PasswordFile>,
     /// How long an answer may take.
@@ -77,7 +83,7 @@ pub struct StoreSettings {
 pub(super) struct Store {
     links: Arc<Links>,
     closed: bool,
-    aftermaths: Semaphore,
+    aftermaths: Arc<Semaphore>,
     counts: Counts,
     spent: AtomicU64,
     refused: AtomicU64,
@@ -102,7 +108,7 @@ impl Store {
         Ok(Self {
             links: Arc::new(Links::new(shared)),
             closed,
-            aftermaths: Semaphore::new(AFTERMATHS),
+            aftermaths: Arc::new(Semaphore::new(AFTERMATHS as usize)),
             counts: Counts::default(),
             spent: AtomicU64::default(),
             refused: AtomicU64::default(),
@@ -112,6 +118,12 @@ impl Store {
     /// Connects, so that the first call finds a connection and metrics tell whether the store answers.
     pub(super) fn start(&self) {
         self.links.start();
+    }
+
+    /// Waits until no end of a decryption is still to be sent.
+    pub(super) async fn settled(&self) {
+        // Nothing closes it.
+        drop(self.aftermaths.acquire_many(AFTERMATHS).await);
     }
 
     /// Whether every part of the store answers.
@@ -152,8 +164,9 @@ impl Store {
         commands: &[Cmd; 2],
         waits: bool,
     ) -> Result<Value, Silent> {
+        let limit = self.links.shared.limit;
         let begin = Instant::now();
-        let deadline = time::Instant::from_std(begin + self.links.shared.limit);
+        let deadline = time::Instant::from_std(begin + limit);
         let (mut asked, mut redirects, mut to, mut asking) = (false, 0, None, false);
         while time::Instant::now() < deadline {
             let Some((link, generation, mut connection)) = self.up(names.tag(), to.as_ref(), waits, deadline).await
@@ -175,9 +188,7 @@ impl Store {
                             Redirect::To(node, asking) => (Some(node), asking),
                             Redirect::Again => (None, false),
                         };
-                        if redirects > 0 {
-                            time::sleep(AGAIN).await;
-                        }
+                        time::sleep(REDIRECT_PAUSE * redirects).await;
                         redirects += 1;
                         continue;
                     }
@@ -185,7 +196,7 @@ impl Store {
                 },
                 Err(_) => {
                     // Of a store that answers slowly, a question that was sent late says nothing.
-                    if sent.duration_since(begin) * 10 < self.links.shared.limit {
+                    if sent.duration_since(begin) * 10 < limit {
                         link.lose(generation, names.tag(), &Fault::Hangs);
                     }
                     self.counts.note(operation, Answer::Timeout, begin.elapsed());
@@ -195,8 +206,17 @@ impl Store {
             link.lose(generation, names.tag(), &fault);
             (to, asking) = (None, false);
         }
+        if redirects > 0 {
+            self.links.shared.note_moving();
+        }
         self.counts.note(operation, Answer::Error, begin.elapsed());
         Err(Silent { asked })
+    }
+
+    /// Waits until it is the turn of the messages with `tag`. While the store is down, nothing waits.
+    async fn turn(&self, tag: &str) -> Option<Turn> {
+        let link = self.links.route(tag, None).filter(|link| link.is_up())?;
+        Some(link.turn().await)
     }
 
     /// The connection that the messages with `tag` take, or one to the node that they are redirected to; `None` if it is
@@ -212,14 +232,16 @@ impl Store {
     /// Sends the end of a decryption to the store again, since the answer was lost. A store that stood still runs what
     /// it was asked before when it goes on, so this waits for it as long as the keys live.
     async fn aftermath(&self, operation: Operation, names: &Names, commands: &[Cmd; 2], life: Duration) {
-        let Ok(_permit) = self.aftermaths.try_acquire() else { return };
+        let mut pause = self.links.shared.limit;
         let told = async {
             loop {
-                self.links.up(names.tag(), None).await;
+                let (link, ..) = self.links.up(names.tag(), None).await;
+                let _turn = link.turn().await;
                 if self.ask(operation, names, commands, true).await.is_ok() {
                     return;
                 }
-                time::sleep(self.links.shared.limit).await;
+                time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST);
             }
         };
         // Later there is nothing left to change.

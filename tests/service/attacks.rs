@@ -692,7 +692,7 @@ async fn a_pairing_that_the_caller_may_not_use_answers_like_an_unknown_pairing()
     let edges = Edges { tls: None, callers: Some(Arc::new(callers)), telemetry: Telemetry::new(None) };
     let services = Services::new(redirects, edges).unwrap();
     let listeners = Listeners { calls: vec![listener], admin: None };
-    tokio::spawn(services.run(listeners, std::future::pending(), limits()));
+    tokio::spawn(services.run(listeners, std::future::pending(), async {}, limits()));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut client = RedirectServiceClient::new(channel);
     let sound = sender::request("iv", MILLIS, PLAIN);

@@ -74,7 +74,7 @@ async fn a_panic_fails_only_its_own_call_and_logs_its_request_id() {
     let edges = Edges { tls: None, callers: None, telemetry: Telemetry::new(None) };
     let services = Services::new(buggy.clone(), edges).unwrap();
     let listeners = Listeners { calls: vec![listener], admin: None };
-    tokio::spawn(services.run(listeners, std::future::pending(), limits()));
+    tokio::spawn(services.run(listeners, std::future::pending(), async {}, limits()));
     let mut client = RedirectServiceClient::new(program::channel(&address).await);
     let in_flight = {
         let mut client = client.clone();

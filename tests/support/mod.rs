@@ -80,7 +80,12 @@ async fn start_server(keyring: &Path, limits: Limits) -> Server {
     let (stop, stopped) = oneshot::channel();
     let services =
         Services::new(redirects, Edges { tls: None, callers: None, telemetry: Telemetry::new(None) }).unwrap();
-    tokio::spawn(services.run(Listeners { calls: vec![listener], admin: None }, async { drop(stopped.await) }, limits));
+    tokio::spawn(services.run(
+        Listeners { calls: vec![listener], admin: None },
+        async { drop(stopped.await) },
+        async {},
+        limits,
+    ));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     Server { client: RedirectServiceClient::new(channel.clone()), channel, address, pool, memory, now, _stop: stop }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::cluster::Node;
@@ -65,8 +66,8 @@ struct Url {
     has_path: bool,
 }
 
-pub(super) fn kind(urls: &[String]) -> Result<Kind, BadStore> {
-    let urls = urls.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn kind(urls: &[SecretString]) -> Result<Kind, BadStore> {
+    let urls = urls.iter().map(|url| parse(url.expose_secret())).collect::<Result<Vec<_>, _>>()?;
     let [first, others @ ..] = &*urls else { return Err(bad("no URL")) };
     if others.iter().any(|other| other.service != first.service) {
         return Err(bad("the URLs name different services, or Sentinels and others"));
@@ -92,6 +93,11 @@ pub(super) fn kind(urls: &[String]) -> Result<Kind, BadStore> {
     Ok(Kind::Cluster { settings: first.node.clone(), seeds })
 }
 
+/// Each command is sent at once: else one of two that follow each other waits for the answer to the first.
+pub(super) fn tcp() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
+
 /// The error never repeats the URL itself: it may contain a password in the wrong place.
 fn bad(why: &str) -> BadStore {
     BadStore::Url(why.to_owned())
@@ -113,7 +119,8 @@ fn parse(url: &str) -> Result<Url, BadStore> {
         return Err(bad("a Sentinel needs one service, the name of the master"));
     }
     let node = format!("{scheme}://{}", if is_sentinel { host } else { rest }).into_connection_info();
-    let node = node.map_err(|error| BadStore::Url(error.to_string()))?;
+    // What the client says of it names neither the part nor what to do.
+    let node = node.map_err(|_| bad("a URL does not have this form"))?.set_tcp_settings(tcp());
     if node.redis_settings().password().is_some() {
         return Err(BadStore::Password);
     }
@@ -138,7 +145,7 @@ mod tests {
     use super::*;
 
     fn parsed(urls: &[&str]) -> Result<Kind, BadStore> {
-        kind(&urls.iter().map(|&url| url.to_owned()).collect::<Vec<_>>())
+        kind(&urls.iter().map(|&url| url.into()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -152,6 +159,19 @@ mod tests {
         assert!(matches!(parsed(&sentinels), Ok(Kind::Sentinel { service, tls: false, .. }) if service == "main"));
         let tls = parsed(&["rediss+sentinel://a:26379/main"]);
         assert!(matches!(tls, Ok(Kind::Sentinel { tls: true, .. })));
+    }
+
+    /// Calls share a connection. With Nagle's algorithm each would wait for the answer to the one before it.
+    #[test]
+    fn each_command_is_sent_at_once() {
+        let mut all = Vec::new();
+        for urls in [&["redis://a:1"][..], &["rediss://a:1", "rediss://b:1"], &["redis+sentinel://a:1/main"]] {
+            match parsed(urls).unwrap() {
+                Kind::One(settings) | Kind::Cluster { settings, .. } => all.push(settings),
+                Kind::Sentinel { nodes, settings, .. } => all.extend(nodes.into_iter().chain([settings])),
+            }
+        }
+        assert!(all.len() == 4 && all.iter().all(|settings| settings.tcp_settings().nodelay()));
     }
 
     #[test]

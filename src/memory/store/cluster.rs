@@ -10,10 +10,10 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crc16::{State, XMODEM};
@@ -27,6 +27,8 @@ use tokio::{
 const SLOTS: u16 = 16_384;
 /// The least time between two questions for the map.
 pub(super) const PACE: Duration = Duration::from_millis(100);
+/// How long after a call was given up the messages of a slot count as moving.
+const MOVING: Duration = Duration::from_secs(2);
 /// The most tags that are tried to find one in a slot of a node: a thousand times the slots.
 const MAX_TAGS: u32 = 1 << 24;
 
@@ -37,6 +39,16 @@ pub(super) enum Place {
     Whole,
     /// One node of a cluster.
     Node(Node),
+}
+
+impl Place {
+    /// The node, as the log names it; `None` for the whole store.
+    pub(super) fn node(&self) -> Option<String> {
+        match self {
+            Self::Whole => None,
+            Self::Node(node) => Some(node.to_string()),
+        }
+    }
 }
 
 /// The address of a node of a cluster.
@@ -75,6 +87,8 @@ pub(super) struct Cluster {
     pub(super) map: watch::Sender<Option<Arc<Map>>>,
     /// Whether the last question for the map failed.
     pub(super) failed: AtomicBool,
+    /// When a call was last given up because its messages are moving.
+    moving: Mutex<Option<Instant>>,
     /// Told when the map is wrong.
     pub(super) stale: Notify,
     pub(super) watcher: OnceLock<AbortHandle>,
@@ -88,7 +102,13 @@ pub(super) fn slot(tag: &str) -> u16 {
 impl Cluster {
     pub(super) fn new() -> Self {
         let failed = AtomicBool::new(false);
-        Self { map: watch::Sender::new(None), failed, stale: Notify::new(), watcher: OnceLock::new() }
+        Self {
+            map: watch::Sender::new(None),
+            failed,
+            moving: Mutex::default(),
+            stale: Notify::new(),
+            watcher: OnceLock::new(),
+        }
     }
 
     /// The node that has the messages with this tag.
@@ -104,6 +124,17 @@ impl Cluster {
     /// Whether a message without a known owner need not wait for one.
     pub(super) fn is_down(&self) -> bool {
         self.failed.load(Relaxed) || self.map.borrow().is_some()
+    }
+
+    /// A call was given up because its messages are moving.
+    pub(super) fn note_moving(&self) {
+        *self.moving.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.stale.notify_one();
+    }
+
+    /// Whether a call was given up not long ago because its messages are moving.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|last| last.elapsed() < MOVING)
     }
 
     /// What this error asks for; `None` if it is a fault. If the map is wrong, it is asked for again.

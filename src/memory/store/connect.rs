@@ -16,6 +16,7 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisConnectionInfo, RedisError, TlsMode,
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use tokio::{
     sync::{Semaphore, oneshot},
@@ -24,7 +25,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    address::{BadStore, Kind, kind},
+    address::{BadStore, Kind, kind, tcp},
     authorities,
     cluster::{Node, Place},
 };
@@ -33,7 +34,7 @@ use super::{
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// How long reading a file may take, of the time to connect: a network mount that hangs never answers.
 const READ: Duration = Duration::from_millis(500);
-/// How long reading the CAs may take at the start.
+/// How long reading a file may take at the start.
 const START: Duration = Duration::from_secs(5);
 
 /// A connection that many calls share.
@@ -60,19 +61,17 @@ pub(super) struct Address {
 
 impl Address {
     /// The store that `urls` name, with this password.
-    pub(super) fn parse(urls: &[String], password: Option<PasswordFile>) -> Result<Self, BadStore> {
+    pub(super) fn parse(urls: &[SecretString], password: Option<PasswordFile>) -> Result<Self, BadStore> {
         let address =
             Self { kind: kind(urls)?, password, tries: AtomicUsize::new(0), reading: Arc::new(Semaphore::new(1)) };
-        let password = address.password.as_ref().map(PasswordFile::text).transpose()?;
-        if password.is_none() && urls.iter().any(|url| url.contains('@')) {
+        if let Some(file) = address.password.clone() {
+            at_start(file.late(), move || file.text().map(drop))?;
+        } else if urls.iter().any(|url| url.expose_secret().contains('@')) {
             // The client would connect as the default user.
             return Err(BadStore::Url("a user name needs a password: name its file with --store-password-file".into()));
         }
         if address.kind.has_tls() {
-            let (tell, told) = mpsc::channel();
-            // If it ends after the time, nobody waits for it.
-            thread::spawn(move || drop(tell.send(authorities::check())));
-            told.recv_timeout(START).map_err(|_| late_authorities())??;
+            at_start(late_authorities(), authorities::check)?;
         }
         Ok(address)
     }
@@ -80,8 +79,7 @@ impl Address {
     /// The password. It is read again for each connection, so that it can be changed while the server runs.
     async fn password(&self) -> Result<Option<Zeroizing<String>>, BadStore> {
         let Some(file) = self.password.clone() else { return Ok(None) };
-        let late = file.unreadable("it does not answer");
-        self.read(late, move || file.text()).await.map(Some)
+        self.read(file.late(), move || file.text()).await.map(Some)
     }
 
     /// The result of `read`, or `late` if it takes too long. It runs on a thread of its own, so that no call waits for
@@ -150,9 +148,21 @@ impl PasswordFile {
         if text.is_empty() { Err(self.unreadable("it is empty")) } else { Ok(text) }
     }
 
+    fn late(&self) -> BadStore {
+        self.unreadable("it does not answer")
+    }
+
     fn unreadable(&self, why: &str) -> BadStore {
         BadStore::PasswordFile(self.path.clone(), why.to_owned())
     }
+}
+
+/// The result of `read`, or `late` if it takes too long.
+fn at_start(late: BadStore, read: impl FnOnce() -> Result<(), BadStore> + Send + 'static) -> Result<(), BadStore> {
+    let (tell, told) = mpsc::channel();
+    // If it ends after the time, nobody waits for it.
+    thread::spawn(move || drop(tell.send(read())));
+    told.recv_timeout(START).map_err(|_| late)?
 }
 
 fn late_authorities() -> BadStore {
@@ -186,7 +196,7 @@ fn sentinel(
 ) -> Result<SentinelClient, RedisError> {
     let anybody = RedisConnectionInfo::default().set_skip_set_lib_name();
     let nodes = nodes.iter().map(|node| node.clone().set_redis_settings(anybody.clone())).collect();
-    let mut master = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
+    let mut master = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings).set_tcp_settings(tcp());
     if tls {
         master = master.set_tls_mode(TlsMode::Secure);
     }
@@ -199,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_user_name_without_a_password_is_refused() {
-        let refused = Address::parse(&["redis://user@store:6379".to_owned()], None).err().unwrap().to_string();
+        let refused = Address::parse(&["redis://user@store:6379".into()], None).err().unwrap().to_string();
         assert!(
             refused.ends_with("a user name needs a password: name its file with --store-password-file"),
             "{refused}"
@@ -210,7 +220,7 @@ mod tests {
     fn an_empty_password_file_is_refused() {
         let file = |read| PasswordFile { path: "password".into(), read };
         for file in [file(|_| Ok(Zeroizing::default())), file(|_| Ok(Zeroizing::new(b"\r\n".to_vec())))] {
-            let refused = Address::parse(&["redis://store:6379".to_owned()], Some(file)).err().unwrap().to_string();
+            let refused = Address::parse(&["redis://store:6379".into()], Some(file)).err().unwrap().to_string();
             assert_eq!(refused, "--store-password-file password cannot be used: it is empty");
         }
     }

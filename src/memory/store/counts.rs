@@ -12,7 +12,7 @@ pub enum Operation {
     Reserve,
     /// Notes the outcome of a decryption.
     Resolve,
-    /// Gives back the reservation of a call that was given up.
+    /// Gives back the reservation of a call that was given up, and forgets its opening; or confirms an opening.
     Release,
 }
 

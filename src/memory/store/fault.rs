@@ -8,14 +8,14 @@ use redis::RedisError;
 const MAX_PROBLEM: usize = 200;
 
 /// What to do about an error. The first text that the error contains counts.
-const ADVICE: [(&[&str], &str); 13] = [
+const ADVICE: [(&[&str], &str); 15] = [
     (
         &["can't run this command", "NoPerm: User", "no permissions to run"],
         "the store's user may not run a command that the service needs: give it the rights that docs/operations.md names",
     ),
     (
         &["can't access", "No permissions to access a key", "no permissions to access"],
-        "the store's user may not use keys that begin with aar: : give it the rights that docs/operations.md names",
+        "the store's user may not use keys that begin with `aar:`, so give it the rights that docs/operations.md names",
     ),
     (&["Moved:", "Ask:"], "this is a node of a cluster: name several of its nodes with --store, or this one twice"),
     (&["cluster support disabled"], "this server is not in a cluster: name it once with --store"),
@@ -23,7 +23,7 @@ const ADVICE: [(&[&str], &str); 13] = [
     (&["ReadOnly"], "this is a follower, which takes no writes: name the master, or Sentinel"),
     (&["\"OOM\""], "the store is full: give it more memory (maxmemory)"),
     (&["\"MISCONF\""], "the store cannot write to its disk, so it takes no writes"),
-    (&["\"NOAUTH\"", "NOAUTH"], "the store needs a password: name its file with --store-password-file"),
+    (&["NOAUTH"], "the store needs a password: name its file with --store-password-file"),
     (
         &["WRONGPASS", "AuthenticationFailed", "invalid password"],
         "the store does not take this user and password: check --store-password-file and the user name in --store",
@@ -36,6 +36,8 @@ const ADVICE: [(&[&str], &str); 13] = [
         &["UnknownIssuer", "BadSignature"],
         "the CA of the store's certificate is not known here: name its file in SSL_CERT_FILE",
     ),
+    (&["NOREPLICAS", "NoReplicas"], "the store has fewer followers than min-replicas-to-write asks for: start them"),
+    (&["\"BUSY\""], "the store runs a script of somebody else that does not end: see SCRIPT KILL"),
     (&["ClusterDown"], "the cluster has no owner for some messages: see CLUSTER INFO on its nodes"),
 ];
 
@@ -47,6 +49,8 @@ pub(super) enum Fault {
     Error(RedisError),
     /// An answer that a correct store never gives.
     Wrong,
+    /// A node of a cluster that sends messages elsewhere.
+    Moved,
 }
 
 impl fmt::Display for Fault {
@@ -54,6 +58,9 @@ impl fmt::Display for Fault {
         match self {
             Self::Hangs => f.write_str("no answer in time"),
             Self::Error(error) => f.write_str(&shown(&error.to_string())),
+            Self::Moved => {
+                f.write_str("this node sends messages to other nodes: see CLUSTER INFO and CLUSTER SLOTS on it")
+            }
             Self::Wrong => f.write_str("an answer that a correct store never gives"),
         }
     }
@@ -68,4 +75,9 @@ pub(super) fn shown(text: &str) -> String {
         Some((_, advice)) => format!("{advice} (it says: {beginning})"),
         None => beginning,
     }
+}
+
+/// What to do, if a text of [`shown`] says it.
+pub(super) fn advice(shown: &str) -> Option<&'static str> {
+    ADVICE.iter().map(|(_, advice)| *advice).find(|advice| shown.starts_with(advice))
 }

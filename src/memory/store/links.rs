@@ -24,6 +24,10 @@ use super::{
     shared::Shared,
 };
 
+/// What the log says while calls are given up because their messages are moving.
+const MOVING: &str = "a slot of the cluster is moving, and Redis answers nothing about its new messages meanwhile (TRYAGAIN): \
+                      end the move, for example with redis-cli --cluster fix";
+
 /// The links, and what they share.
 pub(super) struct Links {
     pub(super) shared: Shared,
@@ -80,7 +84,8 @@ impl Links {
         }
     }
 
-    fn route(self: &Arc<Self>, tag: &str, to: Option<&Node>) -> Option<Arc<Link>> {
+    /// The link that the messages with `tag` take, or the link to where an answer redirects them.
+    pub(super) fn route(self: &Arc<Self>, tag: &str, to: Option<&Node>) -> Option<Arc<Link>> {
         let Some(cluster) = &self.shared.cluster else { return Some(self.link(self.thread(), &Place::Whole, tag)) };
         self.watch(cluster);
         let node = to.cloned().or_else(|| cluster.owner(tag))?;
@@ -147,6 +152,7 @@ impl Links {
             let told = self.shared.ask_for_map(cluster).await;
             cluster.failed.store(told.is_err(), Relaxed);
             let new = match told {
+                Ok(map) if map.is_whole() && cluster.is_moving() => Some(MOVING.to_owned()),
                 Ok(map) if map.is_whole() => None,
                 Ok(_) => Some("the cluster has no owner for some messages: see CLUSTER INFO on its nodes".to_owned()),
                 Err(problem) => Some(problem),

@@ -1,4 +1,3 @@
-#!lua
 -- Runs every command that the other scripts run, on a key of its own, so that a store whose user may not run one of them, or
 -- that takes no writes, is never asked to reserve a failure: the scripts would stop in the middle. The key expires even if
 -- this stops in the middle: a user that may not set a time to live writes nothing.

@@ -11,6 +11,7 @@ use tokio::time;
 
 use super::{
     Operation, Silent, Store,
+    link::Turn,
     script::{Names, RELEASE, RESERVE, RESOLVE, begin, hash},
 };
 use crate::memory::{Ended, Opening, Outcome, Subject, budget::DATE_BUDGET, tell_changed, tell_spent};
@@ -20,10 +21,10 @@ const ENDLESS: TimeDelta = TimeDelta::days(30);
 /// The pause between two attempts to reserve: the first one, and the longest one.
 const WAIT: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 
-/// How long the store remembers that a reservation is over, in milliseconds. Longer than a step can be on its way.
-const OVER: u32 = 60_000;
-/// How long a call waits for another one that has opened its message to confirm or to forget this. After an outage that
-/// takes as long as until the other replica has a connection again.
+/// How long the store remembers that a reservation is over, in milliseconds: longer than a step can be on its way.
+const TOKEN_LIFE: u32 = 60_000;
+/// How long a call waits until another call, which opened the same message, confirms or forgets the opening. After an
+/// outage the other replica must connect first.
 const UNKNOWN: Duration = Duration::from_secs(1);
 
 /// Why nothing was reserved.
@@ -32,15 +33,17 @@ pub(in crate::memory) enum Unreserved {
     Silent,
 }
 
-/// A failure that is reserved in the store. If it is dropped without an end, the reservation is given back.
+/// A failure that is reserved in the store. If it is dropped without an end, it stays charged.
 pub(in crate::memory) struct Reservation {
     store: Arc<Store>,
     names: Names,
     token: [u8; 12],
-    /// Not later than the store reserved; `None` without a budget.
-    since: Option<Instant>,
+    /// Not later than the store reserved.
+    since: Instant,
     /// How long the keys live, in milliseconds.
     life: i64,
+    /// Held while the store is asked.
+    turn: Option<Turn>,
     after: After,
 }
 
@@ -65,12 +68,15 @@ impl Store {
             store: Arc::clone(self),
             names: Names::of(subject),
             token: rand::random(),
-            since: None,
+            since: Instant::now(),
             life: life.num_milliseconds().max(1000),
+            turn: None,
             after: After::Nothing,
         };
         let budget = subject.pairing.failure_budget;
         if budget == 0 {
+            reservation.turn = self.turn(reservation.names.tag()).await;
+            reservation.since = Instant::now();
             return Ok(reservation);
         }
         let command = |name: &str| {
@@ -84,8 +90,9 @@ impl Store {
         let names = reservation.names.clone();
         let waits = self.is_closed_for(subject);
         loop {
+            reservation.turn = self.turn(names.tag()).await;
+            reservation.since = Instant::now();
             reservation.after = After::GiveBack;
-            reservation.since = Some(Instant::now());
             match self.ask(Operation::Reserve, &names, &commands, waits).await {
                 Ok(Value::Int(0)) => {
                     reservation.after = After::Charge;
@@ -105,6 +112,7 @@ impl Store {
                     }
                 }
             }
+            reservation.turn = None;
             time::sleep(pause).await;
             pause = (pause * 2).min(longest);
         }
@@ -187,7 +195,9 @@ impl Reservation {
                     return Ok(Ended::Unavailable);
                 }
             }
+            self.turn = None;
             time::sleep(pause).await;
+            self.turn = store.turn(self.names.tag()).await;
             pause = (pause * 2).min(longest);
         }
     }
@@ -204,15 +214,18 @@ impl Reservation {
             _ => hash(&[subject.envelope.iv.as_ref().map_or(&[], |iv| iv.as_slice()), &subject.envelope.ciphertext]),
         };
         // If calls go on without the store, an opening that it records late is one that the caller has seen.
-        let patience = self.since.filter(|_| closed).map_or_else(String::new, |since| {
-            let until_given_up = since.elapsed() + self.store.links.shared.limit;
-            until_given_up.as_millis().to_string()
-        });
+        let until_given_up = self.since.elapsed() + self.store.links.shared.limit;
+        let patience = if closed { until_given_up.as_millis().to_string() } else { String::new() };
         ["EVALSHA", "EVAL"].map(|name| {
             let mut command = begin(name, &RESOLVE, &self.names, &self.token);
             command.arg(letter).arg(&message).arg(call);
             command.arg(subject.now.timestamp_millis()).arg(self.life);
-            command.arg(subject.pairing.failure_budget).arg(DATE_BUDGET).arg(&patience).arg(u8::from(closed)).arg(OVER);
+            command
+                .arg(subject.pairing.failure_budget)
+                .arg(DATE_BUDGET)
+                .arg(&patience)
+                .arg(u8::from(closed))
+                .arg(TOKEN_LIFE);
             command
         })
     }
@@ -225,7 +238,7 @@ impl Reservation {
                 let commands = ["EVALSHA", "EVAL"].map(|name| {
                     let mut command = begin(name, &RESOLVE, &self.names, &self.token);
                     // Without a budget, so that a failure that the store has already counted is not counted again.
-                    command.arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0).arg("").arg(0).arg(OVER);
+                    command.arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0).arg("").arg(0).arg(TOKEN_LIFE);
                     command
                 });
                 return Some((Operation::Resolve, commands));
@@ -236,7 +249,7 @@ impl Reservation {
         };
         let commands = ["EVALSHA", "EVAL"].map(|name| {
             let mut command = begin(name, &RELEASE, &self.names, &self.token);
-            command.arg(what).arg(OVER);
+            command.arg(what).arg(TOKEN_LIFE);
             command
         });
         Some((Operation::Release, commands))
@@ -246,10 +259,14 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         let Some((operation, commands)) = self.follow_up() else { return };
+        let Ok(permit) = Arc::clone(&self.store.aftermaths).try_acquire_owned() else { return };
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
         let life = Duration::from_millis(self.life.unsigned_abs());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { store.aftermath(operation, &names, &commands, life).await });
+            runtime.spawn(async move {
+                store.aftermath(operation, &names, &commands, life).await;
+                drop(permit);
+            });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The three scripts, the keys that they are given, and how they are run.
+//! The scripts, the keys that they are given, and how they are run.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use crate::memory::{Subject, last_block};
 /// The prefix of the names of all keys.
 pub(super) const PREFIX: &str = "aar:";
 
-/// The two keys of a message.
+/// The keys of a message. Each reservation has one more, of its token.
 #[derive(Clone)]
 pub(super) struct Names {
     date: String,
@@ -22,18 +22,23 @@ pub(super) struct Names {
 
 /// A script and the hash under which the store knows it once it has run.
 pub(super) struct Script {
-    text: &'static str,
+    text: String,
     hash: String,
 }
 
-pub(super) static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("reserve.lua")));
-pub(super) static RESOLVE: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("resolve.lua")));
-pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("release.lua")));
-static PROOF: LazyLock<Script> = LazyLock::new(|| Script::of(include_str!("proof.lua")));
+const COMMON: &str = include_str!("common.lua");
+pub(super) static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::of("", &[COMMON, include_str!("reserve.lua")]));
+pub(super) static RESOLVE: LazyLock<Script> = LazyLock::new(|| Script::of("", &[COMMON, include_str!("resolve.lua")]));
+/// Needs no memory, so it runs in a full store too.
+pub(super) static RELEASE: LazyLock<Script> =
+    LazyLock::new(|| Script::of(" flags=allow-oom", &[COMMON, include_str!("release.lua")]));
+static PROOF: LazyLock<Script> = LazyLock::new(|| Script::of("", &[include_str!("proof.lua")]));
 
 impl Script {
-    fn of(text: &'static str) -> Self {
-        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    /// The script of these parts, with the flags of Redis' scripts.
+    fn of(flags: &str, parts: &[&str]) -> Self {
+        let text = format!("#!lua{flags}\n{}", parts.concat());
+        Self { hash: redis::Script::new(&text).get_hash().to_owned(), text }
     }
 }
 
@@ -90,7 +95,7 @@ pub(super) fn begin(name: &str, script: &Script, names: &Names, token: &[u8; 12]
 /// `EVALSHA` or `EVAL` of a script, without its keys.
 fn load(name: &str, script: &Script) -> Cmd {
     let mut command = redis::cmd(name);
-    command.arg(if name == "EVAL" { script.text } else { &script.hash });
+    command.arg(if name == "EVAL" { &script.text } else { &script.hash });
     command
 }
 

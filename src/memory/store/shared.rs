@@ -45,6 +45,13 @@ impl Shared {
         }
     }
 
+    /// A cluster gave no answer in time but that messages are moving.
+    pub(super) fn note_moving(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.note_moving();
+        }
+    }
+
     pub(super) fn is_cluster(&self) -> bool {
         self.cluster.is_some()
     }

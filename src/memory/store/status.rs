@@ -1,4 +1,5 @@
-//! Whether the store answers, for the log and metrics: one line at each change of each part, and no flapping.
+//! Whether the store answers, for the log and metrics: one line at each change of each part, and no flapping. While a part
+//! stays down, another line tells of a problem that asks for something else.
 //!
 //! A part is the whole store, or a node of a cluster. A part is down while one of its links is. A link that is back
 //! reports this only after all links have been quiet for a moment: while a store stops and goes on, the threads notice
@@ -15,10 +16,13 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use super::cluster::Place;
+use super::{cluster::Place, fault::advice};
 
 /// How long no link of a part may have failed before the part counts as up again.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// The least time between two lines about the problems of a part that stays down.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// The state of all parts.
 pub(super) struct Status {
@@ -35,6 +39,8 @@ struct Part {
     down: HashSet<usize>,
     /// What the log says; `None` until a link has reported.
     is_up: Option<bool>,
+    /// What the last line of the log said to do, if anything, and when.
+    told: Option<(Option<&'static str>, Instant)>,
     failed: Option<Instant>,
 }
 
@@ -60,9 +66,17 @@ impl Status {
         }
         let is_up = part.down.is_empty();
         let changes = part.is_up.replace(is_up) != Some(is_up);
+        let advice = problem.and_then(advice);
+        let is_other = advice.is_some() && part.told.is_some_and(|(told, at)| told != advice && at.elapsed() > PAUSE);
+        if changes || is_other {
+            part.told = Some((advice, Instant::now()));
+        }
         self.note(&parts);
         if changes {
             self.tell(place, is_up, problem.unwrap_or_default());
+        } else if is_other {
+            let node = place.node();
+            tracing::warn!(node, problem, "the shared store is still down, and now has another problem");
         }
     }
 

@@ -63,9 +63,13 @@ pub fn urls(nodes: &[Redis]) -> Vec<String> {
 
 /// The number of the master that has the keys of a message: each has a third of the slots.
 fn third(params: &RedirectParams) -> u16 {
+    [5461, 10_923].into_iter().map(|first| u16::from(slot(params) >= first)).sum()
+}
+
+/// The slot of the keys of a message.
+fn slot(params: &RedirectParams) -> u16 {
     let tag = Sha256::digest(["date", "fiu", "aa", &params.reqdate].join("\0"));
-    let slot = crc16::State::<crc16::XMODEM>::calculate(URL_SAFE_NO_PAD.encode(&tag[..16]).as_bytes()) % 16_384;
-    [5461, 10_923].into_iter().map(|first| u16::from(slot >= first)).sum()
+    crc16::State::<crc16::XMODEM>::calculate(URL_SAFE_NO_PAD.encode(&tag[..16]).as_bytes()) % 16_384
 }
 
 /// The answers to new messages, all at the same time, for each third of them.
@@ -182,6 +186,32 @@ async fn the_follower_of_a_node_that_is_killed_takes_over_its_messages() {
         assert_all_open(&thirds(&replicas).await, "after");
     }
     replicas.store_is(true).await;
+}
+
+/// Redis answers TRYAGAIN about several keys of a slot that is moving, if it does not have them yet.
+#[tokio::test]
+async fn the_log_tells_of_messages_that_wait_for_a_move_without_end() {
+    let nodes = cluster(0).await;
+    let replicas = Replicas::start(1, "", &urls(&nodes), &LIMIT).await;
+    let waiting = replicas.message().await.params.unwrap();
+    let slot = slot(&waiting).to_string();
+    let from = usize::from(third(&waiting));
+    let to = (from + 1) % nodes.len();
+    let ids = [from, to].map(|node| nodes[node].cli(&["CLUSTER", "MYID"]));
+    nodes[to].cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]);
+    nodes[from].cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]);
+    // The replica goes on with its own memory.
+    assert_eq!(answer(&open(&replicas.clients[0], &waiting, "").await), "OK");
+    replicas.store_is(false).await;
+    let told = replicas.programs[0].message(1, "the shared store does not answer").await;
+    assert!(told["problem"].as_str().unwrap().contains("a slot of the cluster is moving"), "{told}");
+    assert_all_open(&thirds(&replicas).await, "other slots");
+    for node in [to, from] {
+        nodes[node].cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
+    }
+    replicas.store_is(true).await;
+    let later = replicas.programs[0].events(|event| event["message"].as_str().unwrap().contains("does not answer"));
+    assert_eq!(later.len(), 1, "{later:?}");
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use std::{
 };
 
 use aa_redirect::proto::{
-    Callback, CallbackStatus, DecodeCallbackRequest, DecodeRedirectRequest, EncodeCallbackRequest, ExpectedCallback,
-    RedirectParams, decode_callback_request, decode_redirect_request::Source,
+    Callback, CallbackStatus, DecodeCallbackRequest, DecodeRedirectRequest, DecodeRedirectResponse,
+    EncodeCallbackRequest, ExpectedCallback, RedirectParams, decode_callback_request, decode_redirect_request::Source,
 };
 use futures_util::future::join_all;
 use tokio::{task::JoinSet, time::sleep};
@@ -166,8 +166,14 @@ async fn stop((seen, mut callers): (Arc<Seen>, JoinSet<()>)) -> u64 {
     seen.redirects.load(SeqCst)
 }
 
-/// Request and callback; the request is opened twice.
+/// Request and callback.
 async fn redirect(client: &Client, second: Second, name: &str) {
+    let opened = request(client, second, name).await;
+    callback(client, second, name, opened).await;
+}
+
+/// Seals a request, and opens it twice. Returns the first answer.
+async fn request(client: &Client, second: Second, name: &str) -> DecodeRedirectResponse {
     let sealed = again(|| {
         let mut client = client.clone();
         async move { client.encode_redirect(encode("fiu", "aa")).await }
@@ -194,7 +200,12 @@ async fn redirect(client: &Client, second: Second, name: &str) {
         (Second::Opened, Ok(_)) => {}
         (second, answer) => panic!("{second:?}: {answer:?}"),
     }
-    let redirect = opened.redirect.clone().unwrap();
+    opened
+}
+
+/// Seals the answer to a request that was opened, and opens it.
+async fn callback(client: &Client, second: Second, name: &str, request: DecodeRedirectResponse) {
+    let redirect = request.redirect.unwrap();
     let callback = Callback {
         txnid: redirect.txnid.clone(),
         sessionid: redirect.sessionid.clone(),
@@ -208,7 +219,7 @@ async fn redirect(client: &Client, second: Second, name: &str) {
         aa_id: "aa".into(),
         callback: Some(callback),
         redirect_url: redirect.redirect.clone(),
-        secret_id: opened.secret_id,
+        secret_id: request.secret_id,
         ..EncodeCallbackRequest::default()
     };
     let sealed = again(|| {

@@ -7,6 +7,7 @@
 mod broken_cluster;
 mod cluster;
 mod load;
+mod lost;
 mod outage;
 mod proxy;
 mod redis;

@@ -17,12 +17,16 @@ use tokio::{
 pub enum Mode {
     Pass,
     Delay(Duration),
+    /// Brings the scripts to the store one after another, with this time between two.
+    OneByOne(Duration),
     /// Takes all bytes and answers nothing.
     Hang,
     /// Loses the answer to the end of a decryption.
     LoseEnd,
     /// Closes the connection in place of the answer to the end of a decryption.
     CutEnd,
+    /// Loses what confirms an opening or gives a reservation back, and all behind it.
+    LoseRelease,
     /// Brings the end of a decryption to the store this much later.
     LateEnd(Duration),
     /// Brings a reservation to the store this much later.
@@ -83,7 +87,7 @@ async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mod
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)).await else { return };
     client.set_nodelay(true).unwrap();
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
-    let mut is_proof = false;
+    let (mut is_proof, mut is_lost) = (false, false);
     loop {
         let mode = *modes.borrow_and_update();
         if mode == Mode::Cut {
@@ -97,9 +101,15 @@ async fn serve(mut client: TcpStream, store: u16, mut modes: watch::Receiver<Mod
                     is_proof = asked[..length].windows(6).any(|word| word == b":probe");
                     match mode {
                         Mode::LateEnd(time) if asked.starts_with(b"*17\r\n") => sleep(time).await,
+                        Mode::OneByOne(time) => {
+                            let scripts = asked[..length].windows(7).filter(|word| *word == b"EVALSHA").count();
+                            sleep(time * u32::try_from(scripts).unwrap()).await;
+                        }
+                        Mode::LoseRelease if asked.starts_with(b"*9\r\n") => is_lost = true,
                         Mode::LateReservation(time) if asked.starts_with(b"*10\r\n") => sleep(time).await,
                         _ => {}
                     }
+                    if is_lost { continue }
                     if server.write_all(&asked[..length]).await.is_err() { return }
                 }
             },

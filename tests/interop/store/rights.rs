@@ -148,13 +148,25 @@ async fn problem(urls: &[String], password: &str) -> String {
 }
 
 #[tokio::test]
+async fn the_log_tells_of_a_second_problem_while_the_store_stays_down() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port).await;
+    proxy.set(Mode::Cut);
+    let replicas = Replicas::start(1, "", &[proxy.url()], &[]).await;
+    replicas.programs[0].message(1, "the shared store does not answer").await;
+    proxy.set(Mode::Answer(b"-NOAUTH Authentication required.\r\n"));
+    let told = replicas.programs[0].message(1, "the shared store is still down, and now has another problem").await;
+    assert!(told["problem"].as_str().unwrap().starts_with("the store needs a password"), "{told}");
+}
+
+#[tokio::test]
 async fn the_log_says_what_to_do_about_a_store_that_cannot_be_used() {
     let redis = Redis::start();
     let url = [redis.url()];
     let keys: Vec<String> = documented("").into_iter().map(|word| word.replace("~aar:*", "~other:*")).collect();
     give(&redis, &keys);
     let told = problem(&[with_user(&url[0])], PASSWORD).await;
-    assert!(told.starts_with("the store's user may not use keys that begin with aar:"), "{told}");
+    assert!(told.starts_with("the store's user may not use keys that begin with `aar:`"), "{told}");
     let told = problem(&[with_user(&url[0])], "another").await;
     assert!(told.starts_with("the store does not take this user and password"), "{told}");
     let told = problem(&[url[0].clone(), url[0].clone()], "").await;
@@ -163,6 +175,10 @@ async fn the_log_says_what_to_do_about_a_store_that_cannot_be_used() {
     let told = problem(&url, "").await;
     assert!(told.starts_with("the store is full"), "{told}");
     redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let told = problem(&url, "").await;
+    assert!(told.starts_with("the store has fewer followers"), "{told}");
+    redis.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
     redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     let told = problem(&url, "").await;
     assert!(told.starts_with("this is a follower"), "{told}");

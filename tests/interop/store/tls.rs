@@ -42,9 +42,16 @@ async fn problem(program: &Program) -> String {
 #[tokio::test]
 async fn a_store_with_tls_is_used_if_its_ca_is_known() {
     let (files, ca) = (Files::new(), Ca::new());
-    let (_redis, url) = store(&files, &ca, &["--tls-auth-clients", "no"]);
+    let (redis, url) = store(&files, &ca, &["--tls-auth-clients", "no"]);
     let program = program(&files, &url, text(&files.path("trusted.pem")));
     program.message(1, "the shared store answers").await;
+    let client = program.client().await;
+    let params = message(&client).await;
+    let reopened = async || open(&client, &params, "").await.unwrap().reopened;
+    assert_eq!((reopened().await, reopened().await), (false, true));
+    let noted = redis.cli(&["KEYS", "aar:{*}:*"]);
+    let opened = |key: &str| redis.cli(&["HEXISTS", key, "o"]) == "1";
+    assert!(noted.lines().any(opened), "the store does not have the opening: {noted}");
 }
 
 #[tokio::test]
