@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -37,7 +38,7 @@ struct Parts {
     telemetry: Arc<Telemetry>,
 }
 
-/// Serves calls and pages until SIGTERM or SIGINT.
+/// Serves calls and pages until SIGTERM, SIGINT or SIGHUP.
 ///
 /// # Errors
 /// If the settings cannot be used, or if the system refuses something that a server needs.
@@ -67,14 +68,18 @@ pub fn check_journeys(settings: &RehearsalSettings) -> Result<Vec<Checked>, Fail
 }
 
 async fn serve(settings: &RehearsalSettings) -> Result<(), Failure> {
-    let (stop, hangups) = (signals::stop()?, reload::hangups()?);
+    let (stop, closed) = (signals::stop()?, reload::hangups()?);
+    // Also when its terminal closes. The keyring is read again without a signal.
+    let stop = async move {
+        tokio::select! { () = stop => (), _ = closed.into_future() => () }
+    };
     let listener = bind_one(&settings.listen, 0o600)?;
     let pages = bind_pages(settings.pages).await?;
     let site = site(settings, pages.local_addr()?, listener.address()?);
     let Parts { calls, keyring, keys, telemetry } = parts(settings, &site)?;
     let report = observe::reloads(&telemetry, &keys, &keyring);
     let source = Arc::clone(&keyring) as Arc<dyn reload::Source>;
-    tokio::spawn(reload::watch(vec![source], hangups, [reload::POLL, reload::TIME_LIMIT], report));
+    tokio::spawn(reload::watch(vec![source], stream::pending(), [reload::POLL, reload::TIME_LIMIT], report));
     println!("pages  {}/\ngRPC   {}", site.pages, site.grpc);
     tracing::info!(keyring = site.keyring.as_deref().unwrap_or("the sandbox keyring"), "rehearsal");
     let rehearsal = Rehearsal::new(calls.clone(), keyring, keys, site);

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 /// A running rehearsal, killed when dropped.
@@ -74,6 +74,12 @@ impl Rehearsal {
             self.pages,
             body.len()
         ))
+    }
+
+    /// Sends it a signal, and waits for its end.
+    pub fn end(&mut self, signal: &str) -> ExitStatus {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+        self.child.wait().unwrap()
     }
 
     /// Sends a request without a change.

@@ -431,6 +431,13 @@ async fn a_backend_that_calls_over_grpc_works_with_the_desks() {
 }
 
 #[test]
+fn a_closed_terminal_ends_it() {
+    for signal in ["-HUP", "-INT"] {
+        assert_eq!(Rehearsal::start(&[]).end(signal).code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
 fn every_page_names_the_developers_own_keyring() {
     let pages = Rehearsal::start(&["--keyring", "tests/support/keyring.toml"]);
     for path in ["/", "/inspect", "/journeys"] {
