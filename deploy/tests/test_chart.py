@@ -80,6 +80,9 @@ def test_the_manifests_are_what_the_chart_renders(tmp_path: Path) -> None:
         ("store.passwordKey=x", "store.passwordKey needs store.urls"),
         ("autoscaling.enabled=true,autoscaling.maxReplicas=1", "must not be under"),
         ("store.urls={redis://:password@host}", "store.urls.0"),
+        ("store.urls={redis://user:password@host}", "store.urls.0"),
+        ("store.urls={redis-sentinel://host:26379/main}", "store.urls.0"),
+        ("store.urls={rediss://host}", "needs store.caKey"),
         ("replica=3", "replica"),
         ("image.digest=latest", "image.digest"),
         ("settings.AA_REDIRECT_KEYRING=x", "AA_REDIRECT_KEYRING"),
@@ -94,6 +97,28 @@ def test_values_that_cannot_work_are_refused_with_the_reason(values: str, compla
 
 def test_a_drain_one_second_under_the_grace_period_is_accepted() -> None:
     assert render("--set", "drain.delaySeconds=17").returncode == 0
+
+
+@pytest.mark.parametrize("urls", [
+    "redis://host:6379",
+    "rediss://aa-redirect@host:6379/3",
+    "redis://one:6379,redis://two:6379",
+    "redis+sentinel://one:26379/main,redis+sentinel://two:26379/main",
+    "rediss+sentinel://aa-redirect@one:26379/main",
+])
+def test_each_form_of_a_store_is_accepted_by_the_chart_and_by_the_program(urls: str, tmp_path: Path) -> None:
+    keys = "store.passwordKey=store-password,store.caKey=store-ca.crt"
+    done = render("--set", f"store.urls={{{urls}}},{keys}")
+    assert done.returncode == 0, done.stderr
+    deployment = next(thing for thing in yaml.safe_load_all(done.stdout) if thing and thing["kind"] == "Deployment")
+    named = {entry["name"]: entry["value"] for entry in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert named["AA_REDIRECT_STORE"] == urls
+    (tmp_path / "store-password").write_text("password")
+    (tmp_path / "store-ca.crt").write_bytes(Authority(tmp_path, "ca").file.read_bytes())
+    environment = {name: value.replace("/etc/aa-redirect/secrets", str(tmp_path))
+                   for name, value in named.items() if name.startswith("AA_REDIRECT_STORE") or name == "SSL_CERT_FILE"}
+    checked = subprocess.run([BINARY, "check"], env=environment, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("values", SETS)
@@ -132,6 +157,7 @@ def test_the_program_accepts_the_settings_and_files_that_are_rendered(values: st
         (root / "secrets" / name).write_text(base64.b64encode(name.encode() * 4).decode())
     (root / "secrets" / "store-password").write_text("password")
     ca = Authority(root / "tls", "client-ca")
+    (root / "secrets" / "store-ca.crt").write_bytes(ca.file.read_bytes())
     for made, wanted in zip(ca.issue("made", "localhost"), ("tls.crt", "tls.key"), strict=True):
         made.rename(root / "tls" / wanted)
     for path in [*(root / "secrets").iterdir(), *(root / "tls").iterdir()]:
@@ -139,8 +165,10 @@ def test_the_program_accepts_the_settings_and_files_that_are_rendered(values: st
     named = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
     environment = {name: str(value).replace("/etc/aa-redirect", str(root)) for name, value in named.items()}
     environment.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
+    # As in the image.
+    without_cas = {"SSL_CERT_FILE": str(tmp_path / "none"), "SSL_CERT_DIR": str(tmp_path / "none")}
     checked = subprocess.run(
-        [BINARY, "check"], env={"PATH": os.environ["PATH"], **environment}, capture_output=True, text=True, check=False
+        [BINARY, "check"], env={**without_cas, **environment}, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
     assert "fiu@example" in checked.stdout

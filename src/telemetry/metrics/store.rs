@@ -46,13 +46,13 @@ impl Collector for Store {
         let StoreReading { is_up, operations, times, total } = read();
         let up = encoder.encode_descriptor("store_up", "1 while the shared store answers.", None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(is_up)).encode(up)?;
-        let help = "Questions to the shared store, by operation and outcome.";
+        let help = "Operations of the shared store, by kind and outcome.";
         let mut family = encoder.encode_descriptor("store_operations", help, None, MetricType::Counter)?;
         for (operation, outcome, count) in operations {
             let labels = [("operation", operation), ("outcome", outcome)];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
-        let help = "Time from a question to the shared store to its end.";
+        let help = "How long an operation of the shared store takes.";
         let mut histogram = encoder.encode_descriptor("store_seconds", help, None, MetricType::Histogram)?;
         let count = times.iter().map(|(_, count)| count).sum();
         histogram.encode_histogram::<NoLabelSet>(total, count, &times, None)

@@ -17,9 +17,10 @@ const CLOSED: [&str; 4] = ["--store-outage", "closed", "--store-timeout-millisec
 /// The rule of `docs/operations.md` for the user, and what it adds for a kind of store.
 fn documented(kind: &str) -> Vec<String> {
     let chapter = fs::read_to_string("docs/operations.md").unwrap();
-    let (_, rule) = chapter.split_once("```text\nACL SETUSER ").unwrap();
+    let (_, rule) = chapter.split_once("```sh\nredis-cli ACL SETUSER ").unwrap();
     let (rule, _) = rule.split_once("```").unwrap();
-    let mut words: Vec<String> = rule.replace("PASSWORD", PASSWORD).split_whitespace().map(str::to_owned).collect();
+    let rule = rule.replace("PASSWORD", PASSWORD).replace(['\'', '\\'], "");
+    let mut words: Vec<String> = rule.split_whitespace().map(str::to_owned).collect();
     if !kind.is_empty() {
         let (_, added) = chapter.split_once(kind).unwrap();
         let added = added.trim_start().strip_prefix("add `").unwrap().split_once('`').unwrap().0;

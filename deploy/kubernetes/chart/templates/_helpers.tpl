@@ -50,6 +50,9 @@ capabilities: { drop: [ALL] }
 {{- if and .Values.store.passwordKey (not .Values.store.urls) }}
 {{- fail "store.passwordKey needs store.urls" }}
 {{- end }}
+{{- if and (hasPrefix "rediss" (first (append .Values.store.urls ""))) (not .Values.store.caKey) }}
+{{- fail "a store with TLS (rediss) needs store.caKey: the image has no CAs" }}
+{{- end }}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) }}
 {{- fail "autoscaling.maxReplicas must not be under autoscaling.minReplicas" }}
 {{- end }}
