@@ -212,6 +212,11 @@ fn bare(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use base64::{Engine, engine::general_purpose::STANDARD};
+    use proptest::{
+        prelude::{Strategy, prop},
+        strategy::ValueTree,
+        test_runner::TestRunner,
+    };
 
     use super::*;
 
@@ -357,6 +362,59 @@ mod tests {
         }
         for pasted in [WHOLE, "hello"] {
             assert_eq!(advice(&Pasted::of(pasted).url), None);
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_to_its_end() {
+        let parts = prop::sample::select(vec![
+            "fi=",
+            "reqdate=",
+            "ecreq=",
+            "iv",
+            "&",
+            "?",
+            "#",
+            "=",
+            "%",
+            "%3D",
+            "é",
+            "स",
+            "👩",
+            "\0",
+            "\"",
+            "'",
+            "\n",
+            " ",
+            "->",
+            "| ",
+            "web | ",
+            "value",
+            "string(",
+            " \"",
+            "://",
+            "\u{1b}[",
+            "m",
+            "=3D",
+            "^&",
+            "…",
+            "...",
+            "> ",
+            "GET ",
+            "AAAAAAAAAAAAAAAAAAAAAA==",
+            "011120261040756",
+            "\\",
+            ",",
+            "' +\n'",
+            "_",
+        ]);
+        let any = prop::collection::vec(parts, 0..40);
+        let mut runner = TestRunner::deterministic();
+        for _ in 0..3_000 {
+            let text = any.new_tree(&mut runner).expect("a text").current().concat();
+            let pasted = Pasted::of(&text);
+            assert!(advice(&pasted.url).is_none_or(|advice| !advice.is_empty()));
+            assert!(pasted.url == text.trim_ascii() || !pasted.removed.is_empty(), "{text:?}");
         }
     }
 
