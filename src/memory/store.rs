@@ -157,13 +157,7 @@ impl Store {
 
     /// Runs a script with `names`: by its hash, or by its text if the store does not know the hash. If this fails, the
     /// connection is dropped, and another one is tried within the time limit.
-    async fn ask(
-        &self,
-        operation: Operation,
-        names: &Names,
-        commands: &[Cmd; 2],
-        waits: bool,
-    ) -> Result<Value, Silent> {
+    async fn ask(&self, operation: Operation, names: &Names, command: &Cmd, waits: bool) -> Result<Value, Silent> {
         let limit = self.links.shared.limit;
         let begin = Instant::now();
         let deadline = time::Instant::from_std(begin + limit);
@@ -175,7 +169,7 @@ impl Store {
             };
             asked = true;
             let sent = Instant::now();
-            let fault = match time::timeout_at(deadline, run(&mut connection, commands, asking)).await {
+            let fault = match time::timeout_at(deadline, run(&mut connection, operation, command, asking)).await {
                 Ok(Ok(value)) if operation.can_answer(&value) => {
                     link.note_answer(generation);
                     self.counts.note(operation, Answer::Ok, begin.elapsed());
@@ -231,13 +225,13 @@ impl Store {
 
     /// Sends the end of a decryption to the store again, since the answer was lost. A store that stood still runs what
     /// it was asked before when it goes on, so this waits for it as long as the keys live.
-    async fn aftermath(&self, operation: Operation, names: &Names, commands: &[Cmd; 2], life: Duration) {
+    async fn aftermath(&self, operation: Operation, names: &Names, command: &Cmd, life: Duration) {
         let mut pause = self.links.shared.limit;
         let told = async {
             loop {
                 let (link, ..) = self.links.up(names.tag(), None).await;
                 let _turn = link.turn().await;
-                if self.ask(operation, names, commands, true).await.is_ok() {
+                if self.ask(operation, names, command, true).await.is_ok() {
                     return;
                 }
                 time::sleep(pause).await;

@@ -12,7 +12,7 @@ use tokio::time;
 use super::{
     Operation, Silent, Store,
     link::Turn,
-    script::{Names, RELEASE, RESERVE, RESOLVE, begin, hash},
+    script::{Names, begin, hash},
 };
 use crate::memory::{Ended, Opening, Outcome, Subject, budget::DATE_BUDGET, tell_changed, tell_spent};
 
@@ -79,13 +79,8 @@ impl Store {
             reservation.since = Instant::now();
             return Ok(reservation);
         }
-        let command = |name: &str| {
-            let Reservation { names, token, life, .. } = &reservation;
-            let mut command = begin(name, &RESERVE, names, token);
-            command.arg(budget).arg(DATE_BUDGET).arg(life);
-            command
-        };
-        let commands = [command("EVALSHA"), command("EVAL")];
+        let mut command = begin(Operation::Reserve, &reservation.names, &reservation.token);
+        command.arg(budget).arg(DATE_BUDGET).arg(reservation.life);
         let [mut pause, longest] = WAIT;
         let names = reservation.names.clone();
         let waits = self.is_closed_for(subject);
@@ -93,7 +88,7 @@ impl Store {
             reservation.turn = self.turn(names.tag()).await;
             reservation.since = Instant::now();
             reservation.after = After::GiveBack;
-            match self.ask(Operation::Reserve, &names, &commands, waits).await {
+            match self.ask(Operation::Reserve, &names, &command, waits).await {
                 Ok(Value::Int(0)) => {
                     reservation.after = After::Charge;
                     return Ok(reservation);
@@ -181,8 +176,8 @@ impl Reservation {
         let begin = Instant::now();
         let [mut pause, longest] = WAIT;
         loop {
-            let commands = self.end(subject, outcome, &call, closed);
-            let answer = store.ask(Operation::Resolve, &self.names, &commands, closed).await?;
+            let command = self.end(subject, outcome, &call, closed);
+            let answer = store.ask(Operation::Resolve, &self.names, &command, closed).await?;
             match store.resolved(&answer, subject).ok_or(Silent { asked: true })? {
                 Resolved::Ended(ended) => {
                     let is_first = matches!(ended, Ended::Opened(Opening { reopened: false, .. }));
@@ -202,8 +197,8 @@ impl Reservation {
         }
     }
 
-    /// The commands that note the outcome.
-    fn end(&self, subject: &Subject<'_>, outcome: Outcome, call: &[u8; 12], closed: bool) -> [Cmd; 2] {
+    /// The command that notes the outcome.
+    fn end(&self, subject: &Subject<'_>, outcome: Outcome, call: &[u8; 12], closed: bool) -> Cmd {
         let letter = match outcome {
             Outcome::Failed => "f",
             Outcome::NotExpected => "n",
@@ -216,55 +211,46 @@ impl Reservation {
         // If calls go on without the store, an opening that it records late is one that the caller has seen.
         let until_given_up = self.since.elapsed() + self.store.links.shared.limit;
         let patience = if closed { until_given_up.as_millis().to_string() } else { String::new() };
-        ["EVALSHA", "EVAL"].map(|name| {
-            let mut command = begin(name, &RESOLVE, &self.names, &self.token);
-            command.arg(letter).arg(&message).arg(call);
-            command.arg(subject.now.timestamp_millis()).arg(self.life);
-            command
-                .arg(subject.pairing.failure_budget)
-                .arg(DATE_BUDGET)
-                .arg(&patience)
-                .arg(u8::from(closed))
-                .arg(TOKEN_LIFE);
-            command
-        })
+        let mut command = begin(Operation::Resolve, &self.names, &self.token);
+        command.arg(letter).arg(&message).arg(call).arg(subject.now.timestamp_millis()).arg(self.life);
+        command
+            .arg(subject.pairing.failure_budget)
+            .arg(DATE_BUDGET)
+            .arg(&patience)
+            .arg(u8::from(closed))
+            .arg(TOKEN_LIFE);
+        command
     }
 
-    /// The commands that follow when the reservation is dropped, and their operation.
-    fn follow_up(&self) -> Option<(Operation, [Cmd; 2])> {
+    /// The command that follows when the reservation is dropped, and its operation.
+    fn follow_up(&self) -> Option<(Operation, Cmd)> {
         let what = match &self.after {
             After::Nothing => return None,
             After::Charge => {
-                let commands = ["EVALSHA", "EVAL"].map(|name| {
-                    let mut command = begin(name, &RESOLVE, &self.names, &self.token);
-                    // Without a budget, so that a failure that the store has already counted is not counted again.
-                    command.arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0).arg("").arg(0).arg(TOKEN_LIFE);
-                    command
-                });
-                return Some((Operation::Resolve, commands));
+                let mut command = begin(Operation::Resolve, &self.names, &self.token);
+                // Without a budget, so that a failure that the store has already counted is not counted again.
+                command.arg("f").arg("").arg("").arg(0).arg(self.life).arg(0).arg(0).arg("").arg(0).arg(TOKEN_LIFE);
+                return Some((Operation::Resolve, command));
             }
             After::GiveBack => "",
             After::Forget => "f",
             After::Confirm => "c",
         };
-        let commands = ["EVALSHA", "EVAL"].map(|name| {
-            let mut command = begin(name, &RELEASE, &self.names, &self.token);
-            command.arg(what).arg(TOKEN_LIFE);
-            command
-        });
-        Some((Operation::Release, commands))
+        let mut command = begin(Operation::Release, &self.names, &self.token);
+        command.arg(what).arg(TOKEN_LIFE);
+        Some((Operation::Release, command))
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let Some((operation, commands)) = self.follow_up() else { return };
+        let Some((operation, command)) = self.follow_up() else { return };
         let Ok(permit) = Arc::clone(&self.store.aftermaths).try_acquire_owned() else { return };
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
         let life = Duration::from_millis(self.life.unsigned_abs());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                store.aftermath(operation, &names, &commands, life).await;
+                store.aftermath(operation, &names, &command, life).await;
                 drop(permit);
             });
         }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::try_join;
-use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
+use redis::{Arg, Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Operation, connect::Connection};
@@ -21,16 +21,16 @@ pub(super) struct Names {
 }
 
 /// A script and the hash under which the store knows it once it has run.
-pub(super) struct Script {
+struct Script {
     text: String,
     hash: String,
 }
 
 const COMMON: &str = include_str!("common.lua");
-pub(super) static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::of("", &[COMMON, include_str!("reserve.lua")]));
-pub(super) static RESOLVE: LazyLock<Script> = LazyLock::new(|| Script::of("", &[COMMON, include_str!("resolve.lua")]));
+static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::of("", &[COMMON, include_str!("reserve.lua")]));
+static RESOLVE: LazyLock<Script> = LazyLock::new(|| Script::of("", &[COMMON, include_str!("resolve.lua")]));
 /// Needs no memory, so it runs in a full store too.
-pub(super) static RELEASE: LazyLock<Script> =
+static RELEASE: LazyLock<Script> =
     LazyLock::new(|| Script::of(" flags=allow-oom", &[COMMON, include_str!("release.lua")]));
 static PROOF: LazyLock<Script> = LazyLock::new(|| Script::of("", &[include_str!("proof.lua")]));
 
@@ -66,6 +66,14 @@ pub(super) fn tag(subject: &Subject<'_>) -> String {
 }
 
 impl Operation {
+    fn script(self) -> &'static Script {
+        match self {
+            Self::Reserve => &RESERVE,
+            Self::Resolve => &RESOLVE,
+            Self::Release => &RELEASE,
+        }
+    }
+
     /// Whether the script can give this answer.
     pub(super) fn can_answer(self, answer: &Value) -> bool {
         match (self, answer) {
@@ -84,31 +92,45 @@ pub(super) fn hash<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     std::array::from_fn(|at| all[at])
 }
 
-/// The beginning of `EVALSHA` or `EVAL` of a script for the reservation with this token.
-pub(super) fn begin(name: &str, script: &Script, names: &Names, token: &[u8; 12]) -> Cmd {
-    let mut command = load(name, script);
+/// The beginning of the command that runs the script of an operation for the reservation with this token.
+pub(super) fn begin(operation: Operation, names: &Names, token: &[u8; 12]) -> Cmd {
+    let mut command = by_hash(operation.script());
     let over = format!("{}:{}", names.date, URL_SAFE_NO_PAD.encode(token));
     command.arg(3).arg(&names.date).arg(&names.block).arg(over).arg(token);
     command
 }
 
-/// `EVALSHA` or `EVAL` of a script, without its keys.
-fn load(name: &str, script: &Script) -> Cmd {
-    let mut command = redis::cmd(name);
-    command.arg(if name == "EVAL" { &script.text } else { &script.hash });
+/// `EVALSHA` of a script, without its keys.
+fn by_hash(script: &Script) -> Cmd {
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(&script.hash);
     command
 }
 
-/// Runs a script by its hash, or by its text if the store does not know the hash. `asking` says to a node of a cluster
-/// that another one has redirected the command to it.
+/// `EVAL` of a script in place of this `EVALSHA`.
+fn by_text(script: &Script, by_hash: &Cmd) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(&script.text);
+    for argument in by_hash.args_iter().skip(2) {
+        // There are no others but for cursors.
+        if let Arg::Simple(argument) = argument {
+            command.arg(argument);
+        }
+    }
+    command
+}
+
+/// Runs the script of an operation by its hash, or by its text if the store does not know the hash. `asking` says to a
+/// node of a cluster that another one has redirected the command to it.
 pub(super) async fn run(
     connection: &mut Connection,
-    [by_hash, by_text]: &[Cmd; 2],
+    operation: Operation,
+    command: &Cmd,
     asking: bool,
 ) -> RedisResult<Value> {
-    match send(connection, by_hash, asking).await {
+    match send(connection, command, asking).await {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            send(connection, by_text, asking).await
+            send(connection, &by_text(operation.script(), command), asking).await
         }
         answer => answer,
     }
@@ -118,14 +140,13 @@ pub(super) async fn run(
 /// a script that does. `false` is an answer of the wrong form.
 pub(super) async fn prove(connection: &Connection, tag: &str, asking: bool) -> RedisResult<bool> {
     let key = format!("{PREFIX}{{{tag}}}:probe");
-    let prove = async |name: &str| {
-        let mut command = load(name, &PROOF);
-        command.arg(1).arg(&key);
-        send(&mut connection.clone(), &command, asking).await
-    };
+    let mut hash = by_hash(&PROOF);
+    hash.arg(1).arg(&key);
+    let text = by_text(&PROOF, &hash);
+    let prove = async |command: &Cmd| send(&mut connection.clone(), command, asking).await;
     // Both are sent at once, in this order, and the store knows the script by its hash when it has run the text.
-    let (by_text, by_hash) = try_join(prove("EVAL"), prove("EVALSHA")).await?;
-    Ok((by_text, by_hash) == (Value::Int(1), Value::Int(1)))
+    let answers = try_join(prove(&text), prove(&hash)).await?;
+    Ok(answers == (Value::Int(1), Value::Int(1)))
 }
 
 async fn send(connection: &mut Connection, command: &Cmd, asking: bool) -> RedisResult<Value> {
