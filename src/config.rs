@@ -277,11 +277,11 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 fn web_url(text: &str) -> Result<String, String> {
     let web = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     // The other characters of a URL are escaped.
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !br##""#<>\^`{|}"##.contains(&byte));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte));
     if web && is_plain && text.contains("://") {
         return Ok(text.to_owned());
     }
-    Err("must be an absolute http or https URL without a fragment, such as http://127.0.0.1:8081/webview".into())
+    Err("must be an absolute http or https URL, such as http://127.0.0.1:8081/webview".into())
 }
 
 /// The permissions of a file, in octal.

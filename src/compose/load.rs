@@ -51,6 +51,9 @@ pub enum BadSettings {
     /// The settings of OpenTelemetry cannot be used.
     #[error("{0}")]
     Tracing(#[from] BadTracing),
+    /// The web view of the developer's own AA cannot take the parameters of a redirect.
+    #[error("the query of --aa-url names a parameter of the redirect (fi, reqdate, ecreq, iv): remove it")]
+    AaUrl,
     /// The built-in sandbox keyring is faulty.
     #[error("the built-in sandbox keyring is faulty: {0:?}; this is a bug of the program")]
     Sandbox(Vec<Problem>),

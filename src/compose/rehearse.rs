@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 
 use crate::{
+    codec::url::{Leg, names_parameter},
     config::{Address, RehearsalSettings, spare_cores},
     exchange::Exchange,
     files::reload::{self, Reloaded},
@@ -100,6 +101,9 @@ fn site(settings: &RehearsalSettings, pages: SocketAddr, grpc: String) -> Site {
 }
 
 fn parts(settings: &RehearsalSettings, site: &Site) -> Result<Parts, Failure> {
+    if settings.aa_url.as_ref().is_some_and(|url| names_parameter(url, Leg::Request)) {
+        return Err(BadSettings::AaUrl.into());
+    }
     let keyring = Arc::new(match &settings.keyring.keyring {
         Some(_) => load_keyring(&settings.keyring, Absent::Refused)?.0,
         None => sandbox(&site.pages)?,

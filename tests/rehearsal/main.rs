@@ -486,6 +486,7 @@ fn only_this_machine_is_served() {
         ["rehearse", "--listen", "0.0.0.0:0"],
         ["rehearse", "--pages", "unix:/x"],
         ["rehearse", "--aa-url", "javascript:alert(1)"],
+        ["rehearse", "--aa-url", "http://127.0.0.1:8081/webview?fi=1"],
     ] {
         assert_eq!(run(&arguments).status.code(), Some(64), "{arguments:?}");
     }
@@ -551,6 +552,18 @@ fn the_desks_of_a_keyring_with_web_views_elsewhere_stay_on_this_machine() {
             holds(&desk, shows);
         }
         assert_eq!(count(&pages.get("/journeys")), before + 2, "{webview}: one journey for each");
+    }
+}
+
+#[test]
+fn an_aa_of_ones_own_may_have_a_hash_route_or_a_query() {
+    let own = [("http://127.0.0.1:9/#/webview", "?fi="), ("http://127.0.0.1:9/webview?channel=web", "&fi=")];
+    for (own, joint) in own {
+        let pages = Rehearsal::start(&["--aa-url", own]);
+        let sent = pages.post("/fiu/fiu@sandbox", &[("userid", "9999988888@alpha"), ("then", "go")]);
+        let (before, after) = own.split_once('#').map_or((own, ""), |(before, route)| (before, route));
+        let query = sent.location().strip_prefix(before).unwrap();
+        assert!(query.starts_with(joint) && query.ends_with(after), "{query}");
     }
 }
 

@@ -86,6 +86,9 @@ pub(super) fn unread(leg: Leg, unread: &Unread) -> Text {
         Unread::Malformed { malformed: Malformed::Parameter { parameter, problem, .. }, .. } => {
             let advice = match problem.hint() {
                 Some("HEXADECIMAL") => "the sender must write Base64",
+                Some("CUT_SHORT") if *parameter == "iv" => {
+                    "an IV is 16 bytes: the sender wrote another length, or something on the way cut the URL"
+                }
                 Some("CUT_SHORT") => "something on the way cut the URL; check length limits of proxies and databases",
                 _ if problem.is_garbled() => {
                     "fi is masked with the date, so a date that was changed on the way garbles it"
