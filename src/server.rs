@@ -209,18 +209,24 @@ impl<S: RedirectService> Services<S> {
                 }
             }
         }
-        let end = Instant::now() + limits.drain_timeout;
         accepted.close();
         shared.draining.cancel();
         self.readiness.end_watches();
-        if timeout(limits.drain_timeout.saturating_sub(LAST_WORDS), connections.all_closed()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "calls did not end in time and are cut");
-            shared.cut.cancel();
-            let _ = timeout(LAST_WORDS.min(limits.drain_timeout), connections.all_closed()).await;
-        }
-        let _ = timeout_at(end.min(Instant::now() + REST), rest).await;
+        drain(&shared, &connections, rest).await;
         Ok(())
     }
+}
+
+/// Waits until calls have ended and done the `rest`; cuts those that do not end in time.
+async fn drain<S: RedirectService>(shared: &Shared<S>, connections: &Connections, rest: impl Future<Output = ()>) {
+    let limit = shared.limits.drain_timeout;
+    let end = Instant::now() + limit;
+    if timeout(limit.saturating_sub(LAST_WORDS), connections.all_closed()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "calls did not end in time and are cut");
+        shared.cut.cancel();
+        let _ = timeout(LAST_WORDS.min(limit), connections.all_closed()).await;
+    }
+    let _ = timeout_at(end.min(Instant::now() + REST), rest).await;
 }
 
 /// Reports to the metrics how full the server is and whether it serves.

@@ -104,6 +104,9 @@ fn bad(why: &str) -> BadStore {
 }
 
 fn parse(url: &str) -> Result<Url, BadStore> {
+    if url.contains(char::is_whitespace) {
+        return Err(bad("a URL has a blank"));
+    }
     let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("a URL has no scheme"))?;
     let (scheme, is_sentinel) = scheme.strip_suffix("+sentinel").map_or((scheme, false), |scheme| (scheme, true));
     if !["redis", "rediss"].contains(&scheme) {
@@ -121,6 +124,9 @@ fn parse(url: &str) -> Result<Url, BadStore> {
     let node = format!("{scheme}://{}", if is_sentinel { host } else { rest }).into_connection_info();
     // What the client says of it names neither the part nor what to do.
     let node = node.map_err(|_| bad("a URL does not have this form"))?.set_tcp_settings(tcp());
+    if node.redis_settings().db() < 0 {
+        return Err(bad("a database number is under 0"));
+    }
     if node.redis_settings().password().is_some() {
         return Err(BadStore::Password);
     }
@@ -183,6 +189,8 @@ mod tests {
             (&["redis://a:6379/?protocol=SECRET"], "a URL has a query or a fragment"),
             (&["rediss://a:6379/#insecure"], "a URL has a query or a fragment"),
             (&["redis://a:0"], "a URL has port 0"),
+            (&["redis://a:1", " redis://b:1"], "a URL has a blank"),
+            (&["redis://a:1/-1"], "a database number is under 0"),
             (&["redis+sentinel://a:0/main"], "a URL has port 0"),
             (&["redis+sentinel://a:26379"], "a Sentinel needs one service, the name of the master"),
             (&["redis+sentinel://a:26379/"], "a Sentinel needs one service, the name of the master"),
