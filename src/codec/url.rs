@@ -146,7 +146,7 @@ pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> St
     query
 }
 
-/// `url` up to its fragment, and the fragment with its `#`; empty if there is none.
+/// `url` up to its fragment, and the fragment with its `#`, which is empty if `url` has no fragment.
 pub fn split_fragment(url: &str) -> (&str, &str) {
     url.split_at(url.find('#').unwrap_or(url.len()))
 }

@@ -135,11 +135,11 @@ where
     let padded = |bytes: &[u8], how| Some(found(unpadded(bytes).filter(|text| fits(text))?, how));
     // What stands in front of a message may be a part of the text, such as the first 16 characters of a URL.
     let is_text = |block: &[u8]| block.iter().all(|byte| (b' '..=b'~').contains(byte));
-    let whole = ivs.first().and_then(|iv| cbc::<C>(key, &iv.iv, &material.ciphertext));
-    let begins_with_text = whole.is_some_and(|text| is_text(&text[..BLOCK]));
+    let whole = || cbc::<C>(key, &ivs.first()?.iv, &material.ciphertext);
+    let begins_with_text = || whole().is_some_and(|text| is_text(&text[..BLOCK]));
+    let is_right = |iv: &Iv<'_>| iv.ciphertext.len() == material.ciphertext.len() || !begins_with_text();
     ivs.iter()
-        .filter(|iv| !begins_with_text || iv.ciphertext.len() == material.ciphertext.len())
-        .find_map(|iv| padded(&cbc::<C>(key, &iv.iv, iv.ciphertext)?, iv.wrong))
+        .find_map(|iv| padded(&cbc::<C>(key, &iv.iv, iv.ciphertext)?, iv.wrong).filter(|_| is_right(iv)))
         .or_else(|| padded(&ecb::<C>(key, &material.ciphertext)?, Some("it encrypts with ECB, not CBC")))
         .or_else(|| {
             Some(found(&gcm::<C>(material, key).filter(|text| fits(text))?, Some("it encrypts with GCM, not CBC")))

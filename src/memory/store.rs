@@ -230,10 +230,12 @@ impl Store {
         let told = async {
             loop {
                 let (link, ..) = self.links.up(names.tag(), None).await;
-                let _turn = link.turn().await;
+                let turn = link.turn().await;
                 if self.ask(operation, names, command, true).await.is_ok() {
                     return;
                 }
+                // Others have their turn meanwhile.
+                drop(turn);
                 time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST);
             }

@@ -277,6 +277,11 @@ impl Style {
     }
 }
 
+/// The name of a parameter in the interface.
+fn field(name: &'static str) -> &'static str {
+    if name == "requestorType" { "requestor_type" } else { name }
+}
+
 /// The instant that a call gives for the date; `None` if it gives none that has a name.
 fn issued(time: Option<&Timestamp>) -> Option<DateTime<Utc>> {
     let time = time?;

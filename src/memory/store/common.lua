@@ -1,4 +1,4 @@
--- What several scripts share: it stands in front of each of them.
+-- What reserve.lua, resolve.lua and release.lua share: it stands in front of each of them.
 --
 -- The hash of a date has `f`, its failures and reservations, and for each reservation that still runs a field `p` and its
 -- token: when it began (milliseconds of the store's clock), a blank, and the last block that it is for. The hash of a last

@@ -36,7 +36,7 @@ const ADVICE: [(&[&str], &str); 15] = [
         &["UnknownIssuer", "BadSignature"],
         "the CA of the store's certificate is not known here: name its file in SSL_CERT_FILE",
     ),
-    (&["NOREPLICAS", "NoReplicas"], "the store has fewer followers than min-replicas-to-write asks for: start them"),
+    (&["NOREPLICAS"], "the store has fewer followers than min-replicas-to-write asks for: start them"),
     (&["\"BUSY\""], "the store runs a script of somebody else that does not end: see SCRIPT KILL"),
     (&["ClusterDown"], "the cluster has no owner for some messages: see CLUSTER INFO on its nodes"),
 ];

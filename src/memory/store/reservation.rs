@@ -75,8 +75,7 @@ impl Store {
         };
         let budget = subject.pairing.failure_budget;
         if budget == 0 {
-            reservation.turn = self.turn(reservation.names.tag()).await;
-            reservation.since = Instant::now();
+            reservation.begin().await;
             return Ok(reservation);
         }
         let mut command = begin(Operation::Reserve, &reservation.names, &reservation.token);
@@ -85,8 +84,7 @@ impl Store {
         let names = reservation.names.clone();
         let waits = self.is_closed_for(subject);
         loop {
-            reservation.turn = self.turn(names.tag()).await;
-            reservation.since = Instant::now();
+            reservation.begin().await;
             reservation.after = After::GiveBack;
             match self.ask(Operation::Reserve, &names, &command, waits).await {
                 Ok(Value::Int(0)) => {
@@ -154,6 +152,12 @@ enum Resolved {
 }
 
 impl Reservation {
+    /// Waits for the turn of the message, with which its time begins.
+    async fn begin(&mut self) {
+        self.turn = self.store.turn(self.names.tag()).await;
+        self.since = Instant::now();
+    }
+
     /// Whether the message is refused while the store does not answer.
     pub(in crate::memory) fn is_closed_for(&self, subject: &Subject<'_>) -> bool {
         self.store.is_closed_for(subject)

@@ -112,7 +112,7 @@ fn by_text(script: &Script, by_hash: &Cmd) -> Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(&script.text);
     for argument in by_hash.args_iter().skip(2) {
-        // There are no others but for cursors.
+        // An argument of another kind is a cursor, which no script has.
         if let Arg::Simple(argument) = argument {
             command.arg(argument);
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::proto::{CallbackStatus, RequestorType};
 
-use super::{Call, Source};
+use super::{Call, Source, field};
 
 pub(super) fn code(call: &Call<'_>, address: &str) -> String {
     let (method, mut request) = match call {
@@ -75,10 +75,7 @@ pub(super) fn code(call: &Call<'_>, address: &str) -> String {
 fn parts(source: &Source) -> (Option<&str>, Option<BTreeMap<&str, &str>>) {
     match source {
         Source::Url(url) => (Some(url), None),
-        Source::Params(values) => {
-            let field = |name| if name == "requestorType" { "requestor_type" } else { name };
-            (None, Some(values.iter().map(|(name, value)| (field(*name), &**value)).collect()))
-        }
+        Source::Params(values) => (None, Some(values.iter().map(|(name, value)| (field(name), &**value)).collect())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{EncodeCallback, EncodeRedirect, Expected, Language, Source, Style, eight_digits, pairs, texts};
+use super::{EncodeCallback, EncodeRedirect, Expected, Language, Source, Style, eight_digits, field, pairs, texts};
 
 pub(super) struct Python;
 
@@ -78,9 +78,8 @@ fn given(source: &Source, kind: &str) -> String {
     match source {
         Source::Url(url) => url.clone(),
         Source::Params(values) => {
-            let name = |name| if name == "requestorType" { "requestor_type" } else { name };
             let values: String =
-                values.iter().map(|(param, value)| format!("        {}={value},\n", name(*param))).collect();
+                values.iter().map(|(name, value)| format!("        {}={value},\n", field(name))).collect();
             format!("{kind}(\n{values}    )")
         }
     }

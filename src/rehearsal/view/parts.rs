@@ -72,7 +72,7 @@ fn row(part: &str, leg: Leg, envelope: Option<&Envelope>) -> Markup {
     }
 }
 
-/// Where a parameter comes from that is none of the message.
+/// Where a parameter that does not belong to the message comes from.
 fn elsewhere(leg: Leg) -> &'static str {
     match leg {
         Leg::Request => "of the web view",
